@@ -1,0 +1,1 @@
+//! Floor 5: the command table, dispatch, one file per family.

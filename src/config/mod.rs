@@ -1,0 +1,1 @@
+//! Floor 3: one table of directives that file, argv and CONFIG all read.

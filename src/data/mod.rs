@@ -1,0 +1,1 @@
+//! Floor 1: the data types and their encodings.

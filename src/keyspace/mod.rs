@@ -1,0 +1,1 @@
+//! Floor 1: the hash table, entries, databases, expiry.

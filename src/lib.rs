@@ -1,0 +1,21 @@
+//! Tanist: a `redis-server` replacement for Linux with replication and failover at its heart.
+//!
+//! The modules are floors of a house; an import points down, never up. `ARCHITECTURE.md` tells
+//! what each floor holds and what it must not know; `tests/tidy.rs` holds the code to it.
+
+pub mod base;
+pub mod resp;
+pub mod sys;
+
+pub mod data;
+pub mod keyspace;
+
+pub mod persist;
+
+pub mod config;
+
+pub mod replication;
+
+pub mod commands;
+
+pub mod server;

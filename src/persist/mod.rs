@@ -1,0 +1,1 @@
+//! Floor 2: persistence codecs. Knows nothing of fork or sockets.

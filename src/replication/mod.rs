@@ -1,0 +1,1 @@
+//! Floor 4: the replication machines, free of sockets, files and clocks.

@@ -1,0 +1,1 @@
+//! Floor 0: the RESP wire protocol, parser and writer. Knows nothing of sockets or commands.
