@@ -1,0 +1,39 @@
+# The two commands that most people need: `make run` and `make test`.
+# Everything builds with Rust alone; the tests also want Redis's own tools (see scripts/).
+
+PREFIX ?= /usr/local
+BINDIR  = $(DESTDIR)$(PREFIX)/bin
+SERVER  = target/release/redis-server
+
+.PHONY: build run test lint bench install clean
+
+build:
+	cargo build --release
+
+# Serve on port 6379 with the settings of redis.conf.
+run: build
+	$(SERVER) redis.conf
+
+test:
+	scripts/ensure-redis-tools.sh
+	cargo test
+
+lint:
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+# make bench PEERS="redis=/usr/bin/redis-server valkey=/opt/run-valkey" BENCH="get set" ROUNDS=5
+bench: build
+	PEERS="$(PEERS)" BENCH="$(BENCH)" ROUNDS="$(ROUNDS)" SECONDS_PER_ROUND="$(SECONDS)" \
+		cargo bench --bench peers
+
+# One binary, four names: it looks at the name it is called by.
+install: build
+	install -d "$(BINDIR)"
+	install -m 755 $(SERVER) "$(BINDIR)/redis-server"
+	for name in redis-sentinel redis-check-rdb redis-check-aof; do \
+		ln -sf redis-server "$(BINDIR)/$$name"; \
+	done
+
+clean:
+	cargo clean
