@@ -1,1 +1,3 @@
 //! Floor 0: numbers, glob patterns, LZF, random numbers, time types. Knows nothing of ours.
+
+pub mod lzf;
