@@ -2,6 +2,8 @@
 
 pub mod glob;
 pub mod lzf;
+pub mod memsize;
 pub mod numbers;
+pub mod quoting;
 pub mod rng;
 pub mod time;
