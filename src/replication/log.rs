@@ -1,0 +1,282 @@
+//! The replication log: the one copy of every byte of the replication stream.
+//!
+//! A master must keep the bytes it wrote for three readers: replicas that are online and a little
+//! behind, replicas that wait for a snapshot and will need everything since it was begun, and
+//! replicas that are away and hope to continue where they stopped. One buffer for each of them
+//! would copy every write many times. So there is one append-only log with absolute offsets, and
+//! the readers are numbers: the backlog is a window over the end of it, a replica is a cursor.
+//!
+//! ```text
+//!   first                                                     next
+//!     v                                                         v
+//!    [ block ][ block ][ block ][ block ][ block ][ block ][ tail ..   ]
+//!              ^ cursor of a slow replica          ^ cursor     ^ cursor of one up to date
+//!                                 |<----------- window ---------->|
+//! ```
+//!
+//! Offsets count bytes from the beginning of the history: the first byte of a history has offset
+//! 1, the offset of a stream of `n` bytes is `n`. `first` is the offset of the oldest byte held,
+//! `next` the offset that the next appended byte will get; they are equal while the log is empty.
+//!
+//! Blocks have one size, so the block that holds an offset is found by a division, and a block
+//! that falls out of use at the front serves again at the back: a log that turns over does not
+//! allocate. A block is dropped only when neither the window nor a cursor needs it, hence a slow
+//! replica makes the history that others can continue from longer, never shorter. Whoever drops a
+//! cursor far behind may free thousands of blocks; that is done a bounded number at a time, by
+//! the appends and ticks that follow.
+//!
+//! Invariants (see [`ReplLog::check_invariants`]): every block but the last is full; `first <=
+//! cursor <= next` for every cursor; the lengths of the blocks add up to `next - first`.
+
+use std::collections::VecDeque;
+
+use slab::Slab;
+
+/// Bytes in a block. Small against the default window of 1 MiB, so that trimming by whole blocks
+/// stays close to the size that was asked for.
+pub const BLOCK_BYTES: usize = 16 * 1024;
+
+/// The most blocks freed by one call.
+const TRIM_BLOCKS_MAX: usize = 64;
+
+/// The smallest window; smaller sizes are raised to it.
+pub const WINDOW_BYTES_MIN: u64 = BLOCK_BYTES as u64;
+
+/// What a block costs: its bytes and its entry in the queue.
+const BLOCK_MEMORY: usize = BLOCK_BYTES + size_of::<Vec<u8>>();
+
+/// A reader's place in a [`ReplLog`]. It keeps every byte from its position on alive, so it must
+/// be given back with [`ReplLog::detach`]; it can be neither copied nor made up.
+#[derive(Debug)]
+pub struct Cursor(usize);
+
+/// An append-only log of the replication stream; see the module's head.
+#[derive(Debug)]
+pub struct ReplLog {
+    /// All full, except the last one.
+    blocks: VecDeque<Vec<u8>>,
+    /// Offset of the oldest byte held.
+    first: u64,
+    /// Offset that the next byte will get; `first <= next`.
+    next: u64,
+    /// How much history to keep for replicas that are away, in bytes.
+    window_bytes: u64,
+    /// For each cursor the offset it will read next, in `first..=next`.
+    cursors: Slab<u64>,
+    /// A block dropped at the front, empty, to serve again at the back.
+    spare: Option<Vec<u8>>,
+}
+
+impl ReplLog {
+    /// An empty log whose first byte will have offset `next`.
+    pub fn new(next: u64, window_bytes: u64) -> ReplLog {
+        assert!(next > 0, "the first byte of a history has offset 1");
+        ReplLog {
+            blocks: VecDeque::new(),
+            first: next,
+            next,
+            window_bytes: window_bytes.max(WINDOW_BYTES_MIN),
+            cursors: Slab::new(),
+            spare: None,
+        }
+    }
+
+    /// Offset of the oldest byte held; equal to [`next`](Self::next) while nothing is.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Offset that the next appended byte will get.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Bytes held.
+    pub fn history_bytes(&self) -> u64 {
+        self.next - self.first
+    }
+
+    /// Whether a reader may start at `offset`: at a byte that is held, or right behind the last.
+    pub fn can_read_from(&self, offset: u64) -> bool {
+        (self.first..=self.next).contains(&offset)
+    }
+
+    /// Appends bytes of the stream.
+    pub fn append(&mut self, mut bytes: &[u8]) {
+        let next = self.next + bytes.len() as u64;
+        while !bytes.is_empty() {
+            let room = self
+                .blocks
+                .back()
+                .map_or(0, |tail| BLOCK_BYTES - tail.len());
+            if room == 0 {
+                self.open_block();
+                continue;
+            }
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            let tail = self.blocks.back_mut().expect("a block with room");
+            tail.extend_from_slice(now);
+            self.next += now.len() as u64;
+            bytes = later;
+        }
+        assert_eq!(self.next, next, "every byte was appended once");
+    }
+
+    fn open_block(&mut self) {
+        debug_assert!(
+            self.blocks
+                .back()
+                .is_none_or(|tail| tail.len() == BLOCK_BYTES)
+        );
+        let block = self
+            .spare
+            .take()
+            .unwrap_or_else(|| Vec::with_capacity(BLOCK_BYTES));
+        assert!(block.is_empty(), "a spare block holds nothing");
+        self.blocks.push_back(block);
+        self.trim();
+    }
+
+    /// Drops blocks that nobody needs, at most a bounded number of them.
+    pub fn trim(&mut self) {
+        let slowest = self.slowest_cursor();
+        for _ in 0..TRIM_BLOCKS_MAX {
+            let without_front = self.history_bytes().saturating_sub(BLOCK_BYTES as u64);
+            if self.blocks.len() <= 1 || without_front <= self.window_bytes {
+                break;
+            }
+            let second = self.first + BLOCK_BYTES as u64;
+            if slowest.is_some_and(|offset| offset < second) {
+                break;
+            }
+            let mut front = self.blocks.pop_front().expect("more than one block");
+            assert_eq!(front.len(), BLOCK_BYTES, "only the last block may be short");
+            self.first = second;
+            if self.spare.is_none() {
+                front.clear();
+                self.spare = Some(front);
+            }
+        }
+    }
+
+    fn slowest_cursor(&self) -> Option<u64> {
+        self.cursors.iter().map(|(_, &offset)| offset).min()
+    }
+
+    /// Changes the size of the window; what no longer fits is dropped now or soon.
+    pub fn set_window(&mut self, window_bytes: u64) {
+        self.window_bytes = window_bytes.max(WINDOW_BYTES_MIN);
+        self.trim();
+    }
+
+    /// A cursor that will read from `offset` on, which must satisfy
+    /// [`can_read_from`](Self::can_read_from).
+    pub fn attach(&mut self, offset: u64) -> Cursor {
+        assert!(self.can_read_from(offset), "offset {offset} is not held");
+        Cursor(self.cursors.insert(offset))
+    }
+
+    /// A second cursor at the place of the first.
+    pub fn fork(&mut self, cursor: &Cursor) -> Cursor {
+        self.attach(self.position(cursor))
+    }
+
+    /// Takes a cursor back and lets go of what only it needed.
+    pub fn detach(&mut self, cursor: Cursor) {
+        self.cursors.remove(cursor.0);
+        self.trim();
+    }
+
+    /// The offset that the cursor reads next.
+    pub fn position(&self, cursor: &Cursor) -> u64 {
+        self.cursors[cursor.0]
+    }
+
+    /// Bytes that the cursor has not read yet.
+    pub fn pending_bytes(&self, cursor: &Cursor) -> u64 {
+        self.next - self.position(cursor)
+    }
+
+    /// What the cursor has not read yet, in order, in pieces as they lie in memory.
+    pub fn chunks(&self, cursor: &Cursor) -> impl Iterator<Item = &[u8]> {
+        let (index, skip) = self.locate(self.position(cursor));
+        self.blocks
+            .range(index.min(self.blocks.len())..)
+            .enumerate()
+            .map(move |(i, block)| if i == 0 { &block[skip..] } else { &block[..] })
+            .filter(|chunk| !chunk.is_empty())
+    }
+
+    /// Notes that the cursor has read `bytes` more.
+    pub fn advance(&mut self, cursor: &Cursor, bytes: usize) {
+        let position = &mut self.cursors[cursor.0];
+        let was_in_front = *position < self.first + BLOCK_BYTES as u64;
+        *position += bytes as u64;
+        assert!(
+            *position <= self.next,
+            "read {bytes} bytes that were never appended"
+        );
+        if was_in_front && *position >= self.first + BLOCK_BYTES as u64 {
+            self.trim();
+        }
+    }
+
+    /// Index of the block that holds `offset`, and where in it.
+    fn locate(&self, offset: u64) -> (usize, usize) {
+        assert!(self.can_read_from(offset), "offset {offset} is not held");
+        let distance = (offset - self.first) as usize;
+        (distance / BLOCK_BYTES, distance % BLOCK_BYTES)
+    }
+
+    /// Memory of the log; each byte counts once, however many read it.
+    pub fn memory_bytes(&self) -> usize {
+        (self.blocks.len() + usize::from(self.spare.is_some())) * BLOCK_MEMORY
+    }
+
+    /// Memory of the blocks from the cursor's on: what its owner's slowness may cost, though it
+    /// shares them with others.
+    pub fn cursor_memory_bytes(&self, cursor: &Cursor) -> usize {
+        let (index, _) = self.locate(self.position(cursor));
+        self.blocks.len().saturating_sub(index) * BLOCK_MEMORY
+    }
+
+    /// The last bytes of the stream, `max` at most: what an operator wants to see when the stream
+    /// turns out to be wrong.
+    pub fn last_bytes(&self, max: usize) -> Vec<u8> {
+        let from = self.next.saturating_sub(max as u64).max(self.first);
+        let (index, skip) = self.locate(from);
+        let mut bytes = Vec::with_capacity((self.next - from) as usize);
+        for (i, block) in self.blocks.iter().enumerate().skip(index) {
+            bytes.extend_from_slice(if i == index { &block[skip..] } else { block });
+        }
+        bytes
+    }
+
+    /// Number of cursors attached.
+    pub fn cursor_count(&self) -> usize {
+        self.cursors.len()
+    }
+
+    /// Asserts what must hold between any two calls. Costs a walk over all blocks.
+    pub fn check_invariants(&self) {
+        let held: usize = self.blocks.iter().map(Vec::len).sum();
+        assert_eq!(
+            held as u64,
+            self.next - self.first,
+            "blocks cover first..next"
+        );
+        let full = self.blocks.len().saturating_sub(1);
+        for block in self.blocks.iter().take(full) {
+            assert_eq!(block.len(), BLOCK_BYTES, "only the last block may be short");
+        }
+        for (_, &offset) in &self.cursors {
+            assert!(
+                (self.first..=self.next).contains(&offset),
+                "a cursor lost its bytes"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

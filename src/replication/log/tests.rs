@@ -1,0 +1,206 @@
+//! What the log promises, and a random walk against a plain byte vector.
+
+use super::*;
+use crate::base::rng::Rng;
+
+/// The byte that belongs at `offset` in these tests.
+fn byte_at(offset: u64) -> u8 {
+    (offset.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
+}
+
+fn append(log: &mut ReplLog, count: usize) {
+    let from = log.next();
+    let bytes: Vec<u8> = (0..count as u64).map(|i| byte_at(from + i)).collect();
+    log.append(&bytes);
+}
+
+/// Reads up to `max` bytes at the cursor, checks each of them, and advances.
+fn read(log: &mut ReplLog, cursor: &Cursor, max: usize) -> usize {
+    let mut offset = log.position(cursor);
+    let mut done = 0;
+    for chunk in log.chunks(cursor) {
+        for &byte in chunk.iter().take(max - done) {
+            assert_eq!(byte, byte_at(offset), "wrong byte at offset {offset}");
+            offset += 1;
+        }
+        done += chunk.len().min(max - done);
+    }
+    log.advance(cursor, done);
+    log.check_invariants();
+    done
+}
+
+#[test]
+fn a_cursor_reads_what_was_appended_after_it_attached() {
+    let mut log = ReplLog::new(1, 1 << 20);
+    append(&mut log, 100);
+    let cursor = log.attach(101);
+    assert_eq!(log.pending_bytes(&cursor), 0);
+    assert_eq!(log.chunks(&cursor).count(), 0);
+    append(&mut log, 3 * BLOCK_BYTES);
+    assert_eq!(log.pending_bytes(&cursor), 3 * BLOCK_BYTES as u64);
+    assert_eq!(log.chunks(&cursor).count(), 4);
+    assert_eq!(read(&mut log, &cursor, usize::MAX), 3 * BLOCK_BYTES);
+    log.detach(cursor);
+    assert_eq!(log.cursor_count(), 0);
+}
+
+#[test]
+fn a_cursor_at_a_block_boundary_reads_nothing_until_more_arrives() {
+    let mut log = ReplLog::new(1, 1 << 20);
+    append(&mut log, BLOCK_BYTES);
+    let cursor = log.attach(log.next());
+    assert_eq!(log.chunks(&cursor).count(), 0);
+    assert_eq!(log.cursor_memory_bytes(&cursor), 0);
+    append(&mut log, 1);
+    assert_eq!(read(&mut log, &cursor, usize::MAX), 1);
+}
+
+#[test]
+fn the_window_keeps_at_least_its_size_and_at_most_a_block_more() {
+    let window = 8 * BLOCK_BYTES as u64;
+    let mut log = ReplLog::new(1, window);
+    for _ in 0..1000 {
+        append(&mut log, 1777);
+        let held = log.history_bytes();
+        assert!(held <= window + 2 * BLOCK_BYTES as u64, "{held} bytes held");
+        assert!(held >= window.min(log.next() - 1), "{held} bytes held");
+    }
+    assert!(log.first() > 1);
+}
+
+#[test]
+fn one_huge_append_does_not_outgrow_the_window() {
+    let mut log = ReplLog::new(1, 64 * 1024);
+    append(&mut log, 10 << 20);
+    assert!(log.memory_bytes() < 256 * 1024);
+    assert_eq!(log.next(), (10 << 20) + 1);
+}
+
+#[test]
+fn a_slow_cursor_keeps_its_bytes_and_lengthens_the_history() {
+    let mut log = ReplLog::new(1, WINDOW_BYTES_MIN);
+    let slow = log.attach(1);
+    let quick = log.attach(1);
+    append(&mut log, 50 * BLOCK_BYTES);
+    read(&mut log, &quick, usize::MAX);
+    assert_eq!(log.first(), 1);
+    assert!(log.cursor_memory_bytes(&slow) >= 50 * BLOCK_BYTES);
+    assert_eq!(
+        read(&mut log, &slow, 40 * BLOCK_BYTES + 1),
+        40 * BLOCK_BYTES + 1
+    );
+    assert_eq!(log.first(), 40 * BLOCK_BYTES as u64 + 1);
+    log.detach(slow);
+    assert!(log.history_bytes() <= WINDOW_BYTES_MIN + BLOCK_BYTES as u64);
+}
+
+#[test]
+fn dropping_a_cursor_far_behind_frees_in_bounded_steps() {
+    let mut log = ReplLog::new(1, WINDOW_BYTES_MIN);
+    let slow = log.attach(1);
+    append(&mut log, 4 * TRIM_BLOCKS_MAX * BLOCK_BYTES);
+    let full = log.memory_bytes();
+    log.detach(slow);
+    let once = log.memory_bytes();
+    assert!(once < full && once > full / 2, "one step frees a part");
+    for _ in 0..4 {
+        log.trim();
+    }
+    assert!(log.history_bytes() <= WINDOW_BYTES_MIN + BLOCK_BYTES as u64);
+}
+
+#[test]
+fn a_log_that_turns_over_reuses_its_blocks() {
+    let mut log = ReplLog::new(1, WINDOW_BYTES_MIN);
+    append(&mut log, 4 * BLOCK_BYTES);
+    let before = log.memory_bytes();
+    append(&mut log, 400 * BLOCK_BYTES);
+    assert_eq!(log.memory_bytes(), before);
+}
+
+#[test]
+fn a_forked_cursor_goes_its_own_way() {
+    let mut log = ReplLog::new(1, 1 << 20);
+    let one = log.attach(1);
+    append(&mut log, 1000);
+    read(&mut log, &one, 300);
+    let two = log.fork(&one);
+    read(&mut log, &one, usize::MAX);
+    assert_eq!(log.position(&two), 301);
+    assert_eq!(read(&mut log, &two, usize::MAX), 700);
+}
+
+#[test]
+fn a_log_may_begin_in_the_middle_of_a_history() {
+    let mut log = ReplLog::new(1_000_001, 1 << 20);
+    assert_eq!((log.first(), log.next()), (1_000_001, 1_000_001));
+    assert!(log.can_read_from(1_000_001));
+    assert!(!log.can_read_from(1_000_000));
+    assert!(!log.can_read_from(1_000_002));
+    let cursor = log.attach(1_000_001);
+    append(&mut log, 5);
+    assert_eq!(read(&mut log, &cursor, usize::MAX), 5);
+}
+
+#[test]
+fn shrinking_the_window_drops_the_oldest_bytes_only() {
+    let mut log = ReplLog::new(1, 1 << 20);
+    append(&mut log, 1 << 20);
+    log.set_window(100 * 1024);
+    log.check_invariants();
+    assert!(log.history_bytes() >= 100 * 1024);
+    assert!(log.history_bytes() <= 100 * 1024 + BLOCK_BYTES as u64);
+    assert_eq!(log.next(), (1 << 20) + 1);
+}
+
+#[test]
+fn the_last_bytes_are_the_end_of_the_stream() {
+    let mut log = ReplLog::new(1, 1 << 20);
+    assert!(log.last_bytes(10).is_empty());
+    log.append(b"hello");
+    assert_eq!(log.last_bytes(3), b"llo");
+    assert_eq!(log.last_bytes(100), b"hello");
+    append(&mut log, BLOCK_BYTES - 5 + 2);
+    let last = log.last_bytes(4);
+    let end = log.next();
+    assert_eq!(last, [end - 4, end - 3, end - 2, end - 1].map(byte_at));
+}
+
+#[test]
+#[should_panic(expected = "never appended")]
+fn reading_past_the_end_is_a_bug() {
+    let mut log = ReplLog::new(1, 1 << 20);
+    let cursor = log.attach(1);
+    log.append(b"abc");
+    log.advance(&cursor, 4);
+}
+
+#[test]
+fn any_mix_of_calls_keeps_every_reader_whole() {
+    for seed in 0..20 {
+        let mut rng = Rng::from_seed(seed);
+        let mut log = ReplLog::new(1 + rng.below(1000), 1 + rng.below(200_000));
+        let mut cursors: Vec<Cursor> = Vec::new();
+        for _ in 0..400 {
+            match rng.below(10) {
+                0..=3 => append(&mut log, rng.below(40_000) as usize),
+                4 => {
+                    let offset = log.first() + rng.below(log.history_bytes() + 1);
+                    cursors.push(log.attach(offset));
+                }
+                5 if !cursors.is_empty() => {
+                    let at = rng.below(cursors.len() as u64) as usize;
+                    log.detach(cursors.swap_remove(at));
+                }
+                6 => log.set_window(rng.below(300_000)),
+                _ => {
+                    for cursor in &cursors {
+                        read(&mut log, cursor, rng.below(60_000) as usize);
+                    }
+                }
+            }
+            log.check_invariants();
+        }
+    }
+}
