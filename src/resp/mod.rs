@@ -1,1 +1,3 @@
 //! Floor 0: the RESP wire protocol, parser and writer. Knows nothing of sockets or commands.
+
+pub mod writer;
