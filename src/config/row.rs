@@ -1,0 +1,240 @@
+//! What the table says of one directive, and the one way to read and write its setting.
+//!
+//! A row is data: the name and its older alias, the bounds and unit of a number, who may change it
+//! and when, a check, and the hook that carries a change into the running server. The setting
+//! itself is a typed field of [`Settings`]; the row reaches it through a pair of accessors, and
+//! the field's type ([`Value`]) knows how it is read from words and written back. So a directive
+//! exists in exactly one place, and file, argv and `CONFIG` need no list of their own.
+
+use std::borrow::Cow;
+
+use super::table::{Settings, TABLE};
+use super::value::Value;
+
+/// Why a value is not accepted, in the words the operator or client will read.
+pub type Reason = Cow<'static, str>;
+
+/// A rule over settings as they would be after the change.
+pub type Check = fn(&Settings) -> Result<(), Reason>;
+
+/// What the server must do after a directive has changed at run time. Directives that are simply
+/// read where they matter have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Apply {
+    /// Nothing to do: whoever needs the setting reads it.
+    None,
+    /// Listen on other addresses.
+    Bind,
+    /// Listen on another port.
+    Port,
+    /// Let more or fewer messages through.
+    LogLevel,
+    /// Make room for this many clients, descriptors included.
+    MaxClients,
+    /// Change the pace of periodic work.
+    Hz,
+    /// Switch the allocator's background threads.
+    JemallocBgThread,
+    /// Resize the replication backlog.
+    ReplBacklogSize,
+    /// Count again which replicas are good enough for `min-replicas-to-write`.
+    GoodReplicas,
+    /// Give the default user this password, or none.
+    Requirepass,
+    /// Write the process title anew.
+    ProcTitle,
+    /// Write the kernel's out-of-memory score.
+    OomScore,
+    /// Change the working directory.
+    Dir,
+    /// Evict down to the new limit, and warn when it is already exceeded.
+    Maxmemory,
+    /// Start or stop accounting for the memory of clients.
+    MaxmemoryClients,
+    /// Install or remove the crash report's signal handlers.
+    CrashLog,
+    /// Start or stop the append only file.
+    Appendonly,
+    /// Settle pending fsyncs before a stricter policy begins.
+    Appendfsync,
+}
+
+/// Properties of a row that are either there or not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Traits(u16);
+
+impl Traits {
+    /// Cannot change after the start.
+    pub const IMMUTABLE: Traits = Traits(1);
+    /// May change at run time only where `enable-protected-configs` allows it.
+    pub const PROTECTED: Traits = Traits(1 << 1);
+    /// Not shown by patterns, only by its exact name.
+    pub const HIDDEN: Traits = Traits(1 << 2);
+    /// Its value is a secret, to be kept out of logs and monitors.
+    pub const SENSITIVE: Traits = Traits(1 << 3);
+    /// Cannot change while a data set is being loaded.
+    pub const DENY_LOADING: Traits = Traits(1 << 4);
+    /// Takes any number of arguments and checks the number itself.
+    pub const MULTI: Traits = Traits(1 << 5);
+    /// Written by `CONFIG REWRITE` even when it has its default.
+    pub const ALWAYS_SAVED: Traits = Traits(1 << 6);
+    /// Worth a line in a crash report.
+    pub const DEBUG: Traits = Traits(1 << 7);
+}
+
+/// How a number is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Decimal digits.
+    Plain,
+    /// An amount of memory, with units.
+    Memory,
+    /// Octal digits, for permissions.
+    Octal,
+}
+
+/// One directive.
+pub struct Row {
+    /// The name of today.
+    pub name: &'static str,
+    /// An older name that is still understood.
+    pub alias: Option<&'static str>,
+    /// The hook that a change at run time needs.
+    pub apply: Apply,
+    /// How a number is written.
+    pub unit: Unit,
+    /// Least and greatest number accepted.
+    pub bounds: (i128, i128),
+    /// Numbers accepted beyond these limits are pulled to the nearest one.
+    pub clamp: Option<(i128, i128)>,
+    traits: Traits,
+    check: Option<Check>,
+    get: fn(&Settings) -> &dyn Value,
+    get_mut: fn(&mut Settings) -> &mut dyn Value,
+}
+
+/// Builders, for the table alone.
+impl Row {
+    pub(super) const fn new(
+        name: &'static str,
+        get: fn(&Settings) -> &dyn Value,
+        get_mut: fn(&mut Settings) -> &mut dyn Value,
+    ) -> Row {
+        Row {
+            name,
+            alias: None,
+            apply: Apply::None,
+            unit: Unit::Plain,
+            bounds: (0, 0),
+            clamp: None,
+            traits: Traits(0),
+            check: None,
+            get,
+            get_mut,
+        }
+    }
+
+    pub(super) const fn alias(mut self, alias: &'static str) -> Row {
+        self.alias = Some(alias);
+        self
+    }
+
+    pub(super) const fn apply(mut self, apply: Apply) -> Row {
+        self.apply = apply;
+        self
+    }
+
+    pub(super) const fn range(mut self, least: i128, greatest: i128) -> Row {
+        self.bounds = (least, greatest);
+        self
+    }
+
+    pub(super) const fn memory(mut self, least: i128, greatest: i128) -> Row {
+        self.unit = Unit::Memory;
+        self.range(least, greatest)
+    }
+
+    pub(super) const fn octal(mut self, least: i128, greatest: i128) -> Row {
+        self.unit = Unit::Octal;
+        self.range(least, greatest)
+    }
+
+    pub(super) const fn clamp(mut self, least: i128, greatest: i128) -> Row {
+        self.clamp = Some((least, greatest));
+        self
+    }
+
+    pub(super) const fn check(mut self, check: Check) -> Row {
+        self.check = Some(check);
+        self
+    }
+
+    pub(super) const fn with(mut self, traits: Traits) -> Row {
+        self.traits = Traits(self.traits.0 | traits.0);
+        self
+    }
+}
+
+impl Row {
+    /// Whether the row has this property.
+    pub const fn is(&self, property: Traits) -> bool {
+        self.traits.0 & property.0 != 0
+    }
+
+    /// Whether `CONFIG SET` may ever change it.
+    pub const fn is_mutable(&self) -> bool {
+        !self.is(Traits::IMMUTABLE)
+    }
+
+    /// The directive called `name`, now or formerly, in any case.
+    pub fn find(name: &[u8]) -> Option<&'static Row> {
+        TABLE.iter().find(|row| {
+            row.names()
+                .any(|own| own.as_bytes().eq_ignore_ascii_case(name))
+        })
+    }
+
+    /// Its name, then its alias.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.name).chain(self.alias)
+    }
+
+    /// The one of its names that `name` means.
+    pub(super) fn own_name(&self, name: &[u8]) -> &'static str {
+        let means = |own: &&str| own.as_bytes().eq_ignore_ascii_case(name);
+        self.names().find(means).unwrap_or(self.name)
+    }
+
+    /// The setting itself.
+    pub fn value<'a>(&self, settings: &'a Settings) -> &'a dyn Value {
+        (self.get)(settings)
+    }
+
+    /// The setting as `CONFIG GET` shows it.
+    pub fn show(&self, settings: &Settings) -> Vec<u8> {
+        self.value(settings).show(self)
+    }
+
+    /// Sets it from words. On an error `settings` may hold the refused value: callers work on a
+    /// copy, or stop.
+    pub(super) fn set(
+        &self,
+        settings: &mut Settings,
+        words: &[Vec<u8>],
+        occasion: Occasion,
+    ) -> Result<(), Reason> {
+        (self.get_mut)(settings).set(words, self, occasion)?;
+        self.check.map_or(Ok(()), |check| check(settings))
+    }
+}
+
+/// Where a value comes from, for directives that add up over the lines of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The first line of this start that names the directive: it replaces the default.
+    FirstLine,
+    /// A further line: it may add to the first.
+    LaterLine,
+    /// `CONFIG SET`: it replaces what was there.
+    Command,
+}
