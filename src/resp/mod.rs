@@ -1,3 +1,5 @@
 //! Floor 0: the RESP wire protocol, parser and writer. Knows nothing of sockets or commands.
 
+pub mod args;
+pub mod parser;
 pub mod writer;

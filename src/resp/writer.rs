@@ -339,27 +339,32 @@ impl Reply {
         self.raw(b"\r\n");
     }
 
-    /// A prefix, a length and CR LF. Most lengths have one or two digits.
     #[inline]
     fn header(&mut self, prefix: u8, len: usize) {
-        match len {
-            0..10 => self.raw(&[prefix, b'0' + len as u8, b'\r', b'\n']),
-            10..100 => {
-                let [tens, ones] = [b'0' + (len / 10) as u8, b'0' + (len % 10) as u8];
-                self.raw(&[prefix, tens, ones, b'\r', b'\n']);
-            }
-            _ => self.long_header(prefix, false, len as u64),
-        }
+        push_header(&mut self.buf, prefix, len);
     }
 
     fn signed_header(&mut self, prefix: u8, value: i64) {
-        self.long_header(prefix, value < 0, value.unsigned_abs());
-    }
-
-    fn long_header(&mut self, prefix: u8, negative: bool, magnitude: u64) {
         let mut text = [0u8; HEADER_BYTES_MAX];
-        let start = header_text(&mut text, prefix, negative, magnitude);
+        let start = header_text(&mut text, prefix, value < 0, value.unsigned_abs());
         self.raw(&text[start..]);
+    }
+}
+
+/// Appends a prefix, a length and CR LF. Most lengths have one or two digits.
+#[inline]
+pub(super) fn push_header(out: &mut Vec<u8>, prefix: u8, len: usize) {
+    match len {
+        0..10 => out.extend_from_slice(&[prefix, b'0' + len as u8, b'\r', b'\n']),
+        10..100 => {
+            let [tens, ones] = [b'0' + (len / 10) as u8, b'0' + (len % 10) as u8];
+            out.extend_from_slice(&[prefix, tens, ones, b'\r', b'\n']);
+        }
+        _ => {
+            let mut text = [0u8; HEADER_BYTES_MAX];
+            let start = header_text(&mut text, prefix, false, len as u64);
+            out.extend_from_slice(&text[start..]);
+        }
     }
 }
 
