@@ -1,0 +1,498 @@
+use proptest::prelude::*;
+
+use super::decoder::{
+    ChecksumVerdict, Decoder, DecoderOptions, Item, KeyAttributes, KeyItem, Purpose, Value,
+};
+use super::encoder::{Encoder, EncoderOptions, KeyMarks, Usage};
+use super::format::{ValueType, Version};
+use super::{RdbError, RdbErrorKind, Stage};
+
+const LOAD: DecoderOptions = DecoderOptions {
+    purpose: Purpose::Load,
+    verify_checksum: true,
+};
+const CHECK: DecoderOptions = DecoderOptions {
+    purpose: Purpose::Check,
+    verify_checksum: true,
+};
+
+/// An item that owns what it says.
+#[derive(Debug, Clone, PartialEq)]
+enum Owned {
+    Aux(Vec<u8>, Vec<u8>),
+    SelectDb(u64),
+    ResizeDb(u64, u64),
+    Function(Vec<u8>),
+    ModuleAux(String),
+    Text(Vec<u8>, Vec<u8>, KeyAttributes),
+    Int(Vec<u8>, i64, KeyAttributes),
+    Walked(Vec<u8>, ValueType, KeyAttributes),
+    End(ChecksumVerdict),
+}
+
+impl From<Item<'_>> for Owned {
+    fn from(item: Item<'_>) -> Owned {
+        match item {
+            Item::Aux { name, value } => Owned::Aux(name.into(), value.into()),
+            Item::SelectDb(db) => Owned::SelectDb(db),
+            Item::ResizeDb { keys, expires } => Owned::ResizeDb(keys, expires),
+            Item::Function(code) => Owned::Function(code.into()),
+            Item::ModuleAux { module } => Owned::ModuleAux(module),
+            Item::Key(KeyItem {
+                key,
+                value,
+                attributes,
+            }) => match value {
+                Value::Bytes(bytes) => Owned::Text(key.into(), bytes.into(), attributes),
+                Value::Int(value) => Owned::Int(key.into(), value, attributes),
+                Value::Walked(value_type) => Owned::Walked(key.into(), value_type, attributes),
+            },
+            Item::End(verdict) => Owned::End(verdict),
+        }
+    }
+}
+
+/// Decodes `bytes` in slices of `slice` bytes as a caller would, keeping what is left over.
+fn decode(bytes: &[u8], slice: usize, options: DecoderOptions) -> Result<Vec<Owned>, RdbError> {
+    let mut decoder = Decoder::new(options);
+    let (mut items, mut used, mut given) = (Vec::new(), 0, 0);
+    while !decoder.is_done() {
+        if given == bytes.len() {
+            return Err(decoder.unexpected_end());
+        }
+        given = (given + slice).min(bytes.len());
+        let mut feed = decoder.feed(&bytes[used..given]);
+        while let Some(item) = feed.next()? {
+            items.push(Owned::from(item));
+        }
+        used += feed.finish();
+        assert_eq!(decoder.offset(), used as u64);
+        assert!(decoder.is_done() || decoder.wanted() > given - used);
+    }
+    assert_eq!(used, bytes.len());
+    Ok(items)
+}
+
+const OPTIONS: EncoderOptions = EncoderOptions {
+    version: Version::V11,
+    compression: true,
+    checksum: true,
+};
+
+fn encode(options: EncoderOptions, fill: impl FnOnce(&mut Encoder<Vec<u8>>)) -> Vec<u8> {
+    let mut encoder = Encoder::new(Vec::new(), options).unwrap();
+    fill(&mut encoder);
+    let written = encoder.written();
+    let bytes = encoder.finish().unwrap();
+    assert_eq!(written + 9, bytes.len() as u64);
+    bytes
+}
+
+fn text(encoder: &mut Encoder<Vec<u8>>, key: &[u8], value: &[u8], marks: KeyMarks) {
+    encoder.key(key, ValueType::String, marks).unwrap();
+    encoder.string(value).unwrap();
+}
+
+fn attributes(marks: KeyMarks) -> KeyAttributes {
+    KeyAttributes {
+        expire_at_ms: marks.expire_at_ms,
+        idle_s: match marks.usage {
+            Some(Usage::IdleSeconds(seconds)) => Some(seconds),
+            _ => None,
+        },
+        frequency: match marks.usage {
+            Some(Usage::Frequency(counter)) => Some(counter),
+            _ => None,
+        },
+    }
+}
+
+/// A snapshot with something of everything that the encoder writes.
+fn sample() -> Vec<u8> {
+    encode(OPTIONS, |encoder| {
+        encoder.aux("redis-ver", b"7.2.4").unwrap();
+        encoder.aux_int("ctime", 1_700_000_000).unwrap();
+        encoder.database(0, 3, 1).unwrap();
+        text(
+            encoder,
+            b"plain",
+            b"a value of no special kind",
+            KeyMarks::default(),
+        );
+        text(encoder, b"12", b"-300", KeyMarks::default());
+        let marks = KeyMarks {
+            expire_at_ms: Some(1_800_000_000_123),
+            usage: Some(Usage::IdleSeconds(70)),
+        };
+        text(encoder, b"packed", &b"0123456789".repeat(30), marks);
+        encoder.database(15, 1, 0).unwrap();
+        let marks = KeyMarks {
+            expire_at_ms: None,
+            usage: Some(Usage::Frequency(255)),
+        };
+        text(encoder, b"", b"", marks);
+    })
+}
+
+#[test]
+fn what_was_encoded_comes_back_item_by_item() {
+    let expected = vec![
+        Owned::Aux(b"redis-ver".into(), b"7.2.4".into()),
+        Owned::Aux(b"ctime".into(), b"1700000000".into()),
+        Owned::SelectDb(0),
+        Owned::ResizeDb(3, 1),
+        Owned::Text(
+            b"plain".into(),
+            b"a value of no special kind".into(),
+            KeyAttributes::default(),
+        ),
+        Owned::Int(b"12".into(), -300, KeyAttributes::default()),
+        Owned::Text(
+            b"packed".into(),
+            b"0123456789".repeat(30),
+            KeyAttributes {
+                expire_at_ms: Some(1_800_000_000_123),
+                idle_s: Some(70),
+                frequency: None,
+            },
+        ),
+        Owned::SelectDb(15),
+        Owned::ResizeDb(1, 0),
+        Owned::Text(
+            b"".into(),
+            b"".into(),
+            KeyAttributes {
+                frequency: Some(255),
+                ..KeyAttributes::default()
+            },
+        ),
+        Owned::End(ChecksumVerdict::Correct),
+    ];
+    let bytes = sample();
+    for slice in [1, 2, 3, 7, 64, bytes.len()] {
+        assert_eq!(
+            decode(&bytes, slice, LOAD).unwrap(),
+            expected,
+            "slices of {slice}"
+        );
+    }
+}
+
+#[test]
+fn integers_and_long_strings_take_their_shortest_form() {
+    for (value, encoded) in [
+        (&b"127"[..], &b"\xc0\x7f"[..]),
+        (b"-129", b"\xc1\x7f\xff"),
+        (b"32768", b"\xc2\x00\x80\x00\x00"),
+        (b"-2147483648", b"\xc2\x00\x00\x00\x80"),
+        (b"2147483648", b"\x0a2147483648"),
+        (b"007", b"\x03007"),
+        (b"", b"\x00"),
+    ] {
+        let bytes = encode(OPTIONS, |encoder| encoder.string(value).unwrap());
+        assert_eq!(&bytes[9..bytes.len() - 9], encoded);
+        if let Some(value) = crate::base::numbers::parse_i64(value) {
+            let bytes = encode(OPTIONS, |encoder| encoder.int(value).unwrap());
+            assert_eq!(&bytes[9..bytes.len() - 9], encoded);
+        }
+    }
+    let repeated = [b'a'; 21];
+    let bytes = encode(OPTIONS, |encoder| encoder.string(&repeated).unwrap());
+    assert_eq!(bytes[9], 0xc3);
+    let plain = EncoderOptions {
+        compression: false,
+        ..OPTIONS
+    };
+    let bytes = encode(plain, |encoder| encoder.string(&repeated).unwrap());
+    assert_eq!(&bytes[9..bytes.len() - 9], b"\x15aaaaaaaaaaaaaaaaaaaaa");
+}
+
+#[test]
+fn strings_larger_than_the_buffer_go_around_it() {
+    let large: Vec<u8> = (0..1_000_000u32)
+        .flat_map(|n| n.wrapping_mul(n).to_le_bytes())
+        .collect();
+    let bytes = encode(OPTIONS, |encoder| {
+        text(encoder, b"before", b"b", KeyMarks::default());
+        text(encoder, b"large", &large, KeyMarks::default());
+        text(encoder, b"after", b"a", KeyMarks::default());
+    });
+    for slice in [4096, 1 << 20, bytes.len()] {
+        let items = decode(&bytes, slice, LOAD).unwrap();
+        assert_eq!(
+            items[1],
+            Owned::Text(b"large".into(), large.clone(), KeyAttributes::default())
+        );
+        assert_eq!(items.last(), Some(&Owned::End(ChecksumVerdict::Correct)));
+    }
+}
+
+#[test]
+fn every_version_up_to_11_is_read_and_others_are_refused() {
+    let body = b"\xfe\x00\x00\x01k\x01v\xff";
+    for version in 1..=11 {
+        let mut bytes = format!("REDIS{version:04}").into_bytes();
+        bytes.extend(body);
+        let verdict = if version < 5 {
+            ChecksumVerdict::Absent
+        } else {
+            bytes.extend([0; 8]);
+            ChecksumVerdict::Disabled
+        };
+        assert_eq!(
+            decode(&bytes, 5, LOAD).unwrap().last(),
+            Some(&Owned::End(verdict))
+        );
+    }
+    for (header, kind) in [
+        (b"REDIS0012", RdbErrorKind::UnsupportedVersion(12)),
+        (b"REDIS0000", RdbErrorKind::UnsupportedVersion(0)),
+        (b"REDISabcd", RdbErrorKind::UnsupportedVersion(0)),
+        (b"VALKEY080", RdbErrorKind::WrongSignature),
+    ] {
+        let error = decode(header, 9, LOAD).unwrap_err();
+        assert_eq!((error.kind, error.stage), (kind, Stage::Start));
+    }
+    let error = decode(b"REDIS0012", 9, LOAD).unwrap_err();
+    assert_eq!(error.kind.to_string(), "Can't handle RDB format version 12");
+}
+
+#[test]
+fn the_writer_names_the_version_it_was_told() {
+    for (version, header) in [
+        (Version::V9, b"REDIS0009"),
+        (Version::V10, b"REDIS0010"),
+        (Version::V11, b"REDIS0011"),
+    ] {
+        let bytes = encode(EncoderOptions { version, ..OPTIONS }, |_| {});
+        assert_eq!(&bytes[..9], header);
+        decode(&bytes, 100, LOAD).unwrap();
+    }
+}
+
+#[test]
+fn a_checksum_is_compared_unless_it_is_zero_or_unwanted() {
+    let end = |bytes: &[u8], options| decode(bytes, 11, options).map(|items| items.last().cloned());
+    let verdict = |verdict| Ok(Some(Owned::End(verdict)));
+    let unverified = DecoderOptions {
+        verify_checksum: false,
+        ..LOAD
+    };
+
+    let mut bytes = sample();
+    assert_eq!(end(&bytes, LOAD), verdict(ChecksumVerdict::Correct));
+    assert_eq!(
+        end(&bytes, unverified),
+        verdict(ChecksumVerdict::NotVerified)
+    );
+    let at = bytes.len() - 1;
+    bytes[at] ^= 1;
+    let error = end(&bytes, LOAD).unwrap_err();
+    assert!(matches!(error.kind, RdbErrorKind::WrongChecksum { .. }));
+    assert_eq!(error.stage, Stage::CheckSum);
+    assert_eq!(
+        end(&bytes, unverified),
+        verdict(ChecksumVerdict::NotVerified)
+    );
+
+    let bytes = encode(
+        EncoderOptions {
+            checksum: false,
+            ..OPTIONS
+        },
+        |_| {},
+    );
+    assert_eq!(end(&bytes, LOAD), verdict(ChecksumVerdict::Disabled));
+}
+
+#[test]
+fn old_expiry_in_seconds_and_the_never_of_old_writers_are_understood() {
+    let bytes = b"REDIS0003\xfd\x10\x00\x00\x00\x00\x01a\x01v\
+                  \xfc\xff\xff\xff\xff\xff\xff\xff\xff\x00\x01b\x01v\xff";
+    let items = decode(bytes, 1, LOAD).unwrap();
+    let expires = KeyAttributes {
+        expire_at_ms: Some(16_000),
+        ..KeyAttributes::default()
+    };
+    assert_eq!(items[0], Owned::Text(b"a".into(), b"v".into(), expires));
+    assert_eq!(
+        items[1],
+        Owned::Text(b"b".into(), b"v".into(), KeyAttributes::default())
+    );
+}
+
+/// A hash, data of a module, a module value, and a function library.
+const FOREIGN: &[u8] = b"REDIS0011\xf5\x03lua\
+    \xf7\x81\x68\x00\x00\x00\x00\x00\x00\x01\x02\x01\x05\x02hi\x00\
+    \xfc\x01\x00\x00\x00\x00\x00\x00\x00\x04\x01h\x01\x01f\x01v\
+    \x07\x01m\x01\x02\x05\x00\
+    \xff\x00\x00\x00\x00\x00\x00\x00\x00";
+
+#[test]
+fn a_check_walks_over_values_of_every_kind() {
+    let expires = KeyAttributes {
+        expire_at_ms: Some(1),
+        ..KeyAttributes::default()
+    };
+    let expected = vec![
+        Owned::Function(b"lua".into()),
+        Owned::ModuleAux("aAAAAAAAA".into()),
+        Owned::Walked(b"h".into(), ValueType::Hash, expires),
+        Owned::Walked(b"m".into(), ValueType::Module2, KeyAttributes::default()),
+        Owned::End(ChecksumVerdict::Disabled),
+    ];
+    for slice in [1, 5, 1000] {
+        assert_eq!(decode(FOREIGN, slice, CHECK).unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_load_stops_at_what_it_cannot_build() {
+    for (record, kind) in [
+        (
+            &b"\x04\x01h\x01\x01f\x01v"[..],
+            RdbErrorKind::UnsupportedType(ValueType::Hash),
+        ),
+        (b"\x06\x01m\x00", RdbErrorKind::PreReleaseModule),
+        (
+            b"\x07\x01m\x00",
+            RdbErrorKind::NoModuleForValue("AAAAAAAAA".into()),
+        ),
+        (
+            b"\xf7\x00\x02\x00",
+            RdbErrorKind::NoModuleForAux("AAAAAAAAA".into()),
+        ),
+        (b"\xf7\x00\x01\x00", RdbErrorKind::ModuleAuxWithoutWhen),
+        (b"\xf6", RdbErrorKind::PreReleaseFunction),
+        (b"\x08", RdbErrorKind::UnknownType(8)),
+        (b"\xf4", RdbErrorKind::UnknownType(244)),
+        (b"\xfe\x82", RdbErrorKind::UnknownLengthEncoding(0x82)),
+        (b"\x00\xc9", RdbErrorKind::UnknownStringEncoding(9)),
+        (b"\x00\x01k\xc3\x02\x05\x00a", RdbErrorKind::InvalidLzf),
+    ] {
+        for slice in [1, 100] {
+            let error = decode(&[b"REDIS0011", record].concat(), slice, LOAD).unwrap_err();
+            assert_eq!(error.kind, kind);
+        }
+    }
+}
+
+#[test]
+fn a_fault_names_the_key_and_the_type_it_met() {
+    let mut decoder = Decoder::new(LOAD);
+    assert!(decoder.feed(b"REDIS0011\x04\x03abc\x01").next().is_err());
+    assert_eq!(decoder.unfinished_type(), Some(ValueType::Hash));
+    assert_eq!(decoder.unfinished_key(), Some(&b"abc"[..]));
+
+    let mut decoder = Decoder::new(LOAD);
+    assert_eq!(decoder.feed(b"REDIS0011\x00\x03abc\x05xy").next(), Ok(None));
+    assert_eq!(decoder.unfinished_key(), Some(&b"abc"[..]));
+    let error = decoder.unexpected_end();
+    assert_eq!((error.offset, error.stage), (15, Stage::ReadValue));
+}
+
+#[test]
+fn every_cut_is_an_unexpected_end() {
+    for (bytes, options) in [
+        (sample(), LOAD),
+        (sample(), CHECK),
+        (FOREIGN.to_vec(), CHECK),
+    ] {
+        for cut in 0..bytes.len() {
+            let error = decode(&bytes[..cut], 13, options).unwrap_err();
+            assert_eq!(error.kind, RdbErrorKind::UnexpectedEnd, "cut at {cut}");
+            assert!(error.offset <= cut as u64);
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_survived() {
+    for (bytes, options) in [
+        (sample(), LOAD),
+        (sample(), CHECK),
+        (FOREIGN.to_vec(), CHECK),
+    ] {
+        for bit in 0..bytes.len() * 8 {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let slice = 1 + bit % 50;
+            let _ = std::hint::black_box(decode_tolerating_rest(&bytes, slice, options));
+        }
+    }
+}
+
+/// As [`decode`], for bytes that may end before their last one.
+fn decode_tolerating_rest(
+    bytes: &[u8],
+    slice: usize,
+    options: DecoderOptions,
+) -> Result<usize, RdbError> {
+    let mut decoder = Decoder::new(options);
+    let (mut used, mut given) = (0, 0);
+    while !decoder.is_done() && given < bytes.len() {
+        given = (given + slice).min(bytes.len());
+        let mut feed = decoder.feed(&bytes[used..given]);
+        while feed.next()?.is_some() {}
+        used += feed.finish();
+    }
+    Ok(used)
+}
+
+fn any_marks() -> impl Strategy<Value = KeyMarks> {
+    let usage = prop_oneof![
+        Just(None),
+        any::<u64>().prop_map(|seconds| Some(Usage::IdleSeconds(seconds))),
+        any::<u8>().prop_map(|counter| Some(Usage::Frequency(counter))),
+    ];
+    // -1 stands for "never" in the format, and is no time that a key could have.
+    (prop::option::of(0..i64::MAX), usage).prop_map(|(expire_at_ms, usage)| KeyMarks {
+        expire_at_ms,
+        usage,
+    })
+}
+
+fn any_text() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..100),
+        (prop::collection::vec(any::<u8>(), 1..8), 0usize..100)
+            .prop_map(|(part, n)| part.repeat(n)),
+        any::<i64>().prop_map(|value| value.to_string().into_bytes()),
+        any::<i16>().prop_map(|value| value.to_string().into_bytes()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_keys_round_trip(
+        keys in prop::collection::vec((any_text(), any_text(), any_marks()), 0..20),
+        slice in 1usize..300,
+    ) {
+        let bytes = encode(OPTIONS, |encoder| {
+            for (key, value, marks) in &keys {
+                text(encoder, key, value, *marks);
+            }
+        });
+        let items = decode(&bytes, slice, LOAD).unwrap();
+        prop_assert_eq!(items.len(), keys.len() + 1);
+        for (item, (key, value, marks)) in items.into_iter().zip(keys) {
+            let item = match item {
+                Owned::Int(key, value, attributes) => {
+                    Owned::Text(key, value.to_string().into_bytes(), attributes)
+                }
+                item => item,
+            };
+            prop_assert_eq!(item, Owned::Text(key, value, attributes(marks)));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_survived(
+        body in prop::collection::vec(any::<u8>(), 0..300),
+        slice in 1usize..300,
+        check in any::<bool>(),
+    ) {
+        let bytes = [b"REDIS0011", &body[..]].concat();
+        let _ = decode_tolerating_rest(&bytes, slice, if check { CHECK } else { LOAD });
+    }
+}

@@ -1,0 +1,610 @@
+//! A push decoder: slices in, items out.
+//!
+//! The bytes of a snapshot come from a file in large pieces, or from a socket in whatever pieces
+//! the network makes of them, and a server that loads them must do so in slices of time. So the
+//! decoder does no I/O and keeps no bytes that it was given: it is fed a slice, hands out the items
+//! that are whole in it, and says how much of the slice is used up. The caller keeps the rest and
+//! feeds it again with more behind it ([`super::load::Loader`] does).
+//!
+//! ```text
+//! Header ──> Records <──> Walking        (a value that is checked, not loaded)
+//!               └──> Trailer ──> Done    (eight bytes of checksum)
+//! ```
+//!
+//! Invariants:
+//! - An item borrows from the slice, or from one of two scratch buffers if it was compressed or
+//!   written as an integer. Nothing is allocated per item, and no announced length reserves memory:
+//!   a scratch grows by what the input really contains (LZF bounds its own expansion).
+//! - A record (opcode, key and value of a string) is taken whole or not at all, so being fed one
+//!   byte at a time gives the same items as one large slice. [`Decoder::wanted`] keeps the caller
+//!   from trying again too early.
+//! - The checksum runs over the used part of each slice at once, not item by item.
+
+use super::checksum::Checksum;
+use super::cursor::{Cursor, RawString, Stop};
+use super::error::{RdbError, RdbErrorKind, Stage};
+use super::format::{
+    HEADER_BYTES, SIGNATURE, VERSION_MAX, VERSION_WITH_CHECKSUM, ValueType, module_opcode,
+    module_type_name, opcode,
+};
+use super::structure::{Token, Walk};
+
+/// What to do about values that are no strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To load: a value of a type that cannot be built is an error.
+    Load,
+    /// To check: values are walked and their contents passed over.
+    Check,
+}
+
+/// How a stream is to be decoded.
+#[derive(Debug, Clone, Copy)]
+pub struct DecoderOptions {
+    /// Loading or checking.
+    pub purpose: Purpose,
+    /// Whether a wrong checksum is an error (`rdbchecksum`).
+    pub verify_checksum: bool,
+}
+
+/// One thing that a snapshot says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// A field that tells of the file.
+    Aux {
+        /// Its name.
+        name: &'a [u8],
+        /// Its value.
+        value: &'a [u8],
+    },
+    /// The keys that follow belong to this database.
+    SelectDb(u64),
+    /// How large the database is going to be. A hint: it may lie.
+    ResizeDb {
+        /// Keys in all.
+        keys: u64,
+        /// Keys with an expiry.
+        expires: u64,
+    },
+    /// The code of a function library.
+    Function(&'a [u8]),
+    /// Data of a module that belongs to no key; only met when checking.
+    ModuleAux {
+        /// The module type's name.
+        module: String,
+    },
+    /// A key.
+    Key(KeyItem<'a>),
+    /// The end. Bytes after it belong to somebody else.
+    End(ChecksumVerdict),
+}
+
+/// A key, its value, and what is known of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KeyItem<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// The value.
+    pub value: Value<'a>,
+    /// Expiry and use.
+    pub attributes: KeyAttributes,
+}
+
+/// A value.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// A string that was written as an integer.
+    Int(i64),
+    /// Any other string.
+    Bytes(&'a [u8]),
+    /// A value of another type that was checked, not loaded.
+    Walked(ValueType),
+}
+
+/// What the opcodes before a key say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyAttributes {
+    /// When it expires, in milliseconds since the epoch.
+    pub expire_at_ms: Option<i64>,
+    /// How long it had not been used, in seconds.
+    pub idle_s: Option<u64>,
+    /// Its logarithmic access counter.
+    pub frequency: Option<u8>,
+}
+
+/// What became of the checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChecksumVerdict {
+    /// Versions before 5 have none.
+    Absent,
+    /// The writer was told to leave it out.
+    Disabled,
+    /// We were told not to look.
+    NotVerified,
+    /// It is right.
+    Correct,
+}
+
+enum State {
+    Header,
+    Records,
+    /// Inside a value (or module data) that is only checked.
+    Walking(Walk, Walked),
+    Trailer,
+    Done,
+}
+
+/// What a walk is through.
+#[derive(Clone, Copy)]
+enum Walked {
+    /// The value of the current key.
+    Value(ValueType),
+    ModuleAux,
+}
+
+/// What one step of the machine gives. Borrows from the input alone, so that the machine can go
+/// on stepping; what needs a scratch buffer is resolved when it is handed out.
+enum Step<'a> {
+    Silent,
+    Finished,
+    EndMark,
+    Aux(RawString<'a>, RawString<'a>),
+    SelectDb(u64),
+    ResizeDb {
+        keys: u64,
+        expires: u64,
+    },
+    Function(RawString<'a>),
+    ModuleAux {
+        id: u64,
+    },
+    Key {
+        key: RawString<'a>,
+        value: RawString<'a>,
+    },
+    WalkedKey(ValueType),
+    StoredChecksum(u64),
+}
+
+/// The decoder of one stream.
+pub struct Decoder {
+    options: DecoderOptions,
+    state: State,
+    version: i64,
+    /// Bytes used up in all earlier slices.
+    offset: u64,
+    checksum: Checksum,
+    attributes: KeyAttributes,
+    current: CurrentKey,
+    value_scratch: Vec<u8>,
+    /// Least length of the next slice that can make a difference.
+    wanted: usize,
+    stage: Stage,
+    /// Up to where the last slice could be made sense of, for the report of a sudden end.
+    reached: u64,
+}
+
+impl Decoder {
+    /// A decoder at the first byte of a stream.
+    pub fn new(options: DecoderOptions) -> Decoder {
+        Decoder {
+            options,
+            state: State::Header,
+            version: 0,
+            offset: 0,
+            checksum: Checksum::default(),
+            attributes: KeyAttributes::default(),
+            current: CurrentKey::default(),
+            value_scratch: Vec::new(),
+            wanted: HEADER_BYTES,
+            stage: Stage::Start,
+            reached: 0,
+        }
+    }
+
+    /// Starts to decode `input`, which begins where the last slice was used up.
+    pub fn feed<'d, 'i>(&'d mut self, input: &'i [u8]) -> Feed<'d, 'i> {
+        if !matches!(self.state, State::Walking(..)) {
+            self.current.known = None;
+        }
+        Feed {
+            decoder: self,
+            input,
+            at: 0,
+            hashed: 0,
+        }
+    }
+
+    /// How long the next slice must be at least to give anything new.
+    pub fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// Bytes used up by all slices so far.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether the end was reached.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// The fault to report if no more bytes come.
+    pub fn unexpected_end(&self) -> RdbError {
+        RdbError {
+            kind: RdbErrorKind::UnexpectedEnd,
+            offset: self.reached,
+            stage: self.stage,
+        }
+    }
+
+    /// Type of the value that was being read at the last fault or shortage.
+    pub fn unfinished_type(&self) -> Option<ValueType> {
+        self.current.known.map(|(value_type, _)| value_type)
+    }
+
+    /// The key whose value was being read at the last fault or shortage.
+    pub fn unfinished_key(&self) -> Option<&[u8]> {
+        self.current
+            .known
+            .filter(|(_, named)| *named)
+            .map(|_| &*self.current.name)
+    }
+
+    fn step<'i>(&mut self, cursor: &mut Cursor<'i>) -> Result<Step<'i>, Stop> {
+        match &mut self.state {
+            State::Records => self.record(cursor),
+            State::Header => self.header(cursor),
+            State::Walking(walk, walked) => {
+                let walked = *walked;
+                match walk.next(cursor)? {
+                    Some(Token::String(string)) => {
+                        string.resolve(&mut self.value_scratch)?;
+                        Ok(Step::Silent)
+                    }
+                    Some(Token::Other) => Ok(Step::Silent),
+                    None => Ok(self.walked(walked)),
+                }
+            }
+            State::Trailer => {
+                self.stage = Stage::CheckSum;
+                let stored = u64::from_le_bytes(cursor.array()?);
+                self.state = State::Done;
+                Ok(Step::StoredChecksum(stored))
+            }
+            State::Done => Ok(Step::Finished),
+        }
+    }
+
+    fn header<'i>(&mut self, cursor: &mut Cursor<'i>) -> Result<Step<'i>, Stop> {
+        let header: [u8; HEADER_BYTES] = cursor.array()?;
+        let Some(digits) = header.strip_prefix(SIGNATURE) else {
+            return Err(RdbErrorKind::WrongSignature.into());
+        };
+        let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
+        self.version = digits.fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+        if !(1..=VERSION_MAX).contains(&self.version) {
+            return Err(RdbErrorKind::UnsupportedVersion(self.version).into());
+        }
+        self.state = State::Records;
+        Ok(Step::Silent)
+    }
+
+    #[inline]
+    fn record<'i>(&mut self, cursor: &mut Cursor<'i>) -> Result<Step<'i>, Stop> {
+        self.stage = Stage::ReadType;
+        let first = cursor.byte()?;
+        match ValueType::from_id(first) {
+            Some(value_type) => self.key(value_type, cursor),
+            None => self.no_key(first, cursor),
+        }
+    }
+
+    #[inline]
+    fn key<'i>(
+        &mut self,
+        value_type: ValueType,
+        cursor: &mut Cursor<'i>,
+    ) -> Result<Step<'i>, Stop> {
+        self.stage = Stage::ReadKey;
+        let key = cursor
+            .string()
+            .inspect_err(|_| self.current.known = Some((value_type, false)))?;
+        self.stage = Stage::ReadValue;
+        if value_type != ValueType::String {
+            return self.walk_value(value_type, key, cursor);
+        }
+        match cursor.string() {
+            Ok(value) => Ok(Step::Key { key, value }),
+            Err(stop) => {
+                self.current.remember(value_type, key)?;
+                Err(stop)
+            }
+        }
+    }
+
+    fn walk_value<'i>(
+        &mut self,
+        value_type: ValueType,
+        key: RawString<'i>,
+        cursor: &mut Cursor<'i>,
+    ) -> Result<Step<'i>, Stop> {
+        self.current.remember(value_type, key)?;
+        if self.options.purpose == Purpose::Load {
+            return Err(match value_type {
+                ValueType::ModulePreGa => RdbErrorKind::PreReleaseModule.into(),
+                ValueType::Module2 => {
+                    let module = module_type_name(cursor.length()?);
+                    RdbErrorKind::NoModuleForValue(module).into()
+                }
+                _ => RdbErrorKind::UnsupportedType(value_type).into(),
+            });
+        }
+        self.state = State::Walking(Walk::of_value(value_type)?, Walked::Value(value_type));
+        Ok(Step::Silent)
+    }
+
+    /// A walk is through.
+    fn walked<'i>(&mut self, walked: Walked) -> Step<'i> {
+        self.state = State::Records;
+        match walked {
+            Walked::Value(value_type) => {
+                self.current.known = None;
+                Step::WalkedKey(value_type)
+            }
+            Walked::ModuleAux => Step::Silent,
+        }
+    }
+
+    /// A record that begins with an opcode.
+    fn no_key<'i>(&mut self, first: u8, cursor: &mut Cursor<'i>) -> Result<Step<'i>, Stop> {
+        match first {
+            opcode::EXPIRETIME_MS => {
+                self.stage = Stage::ReadExpire;
+                self.expires_at(i64::from_le_bytes(cursor.array()?));
+            }
+            opcode::EXPIRETIME => {
+                self.stage = Stage::ReadExpire;
+                self.expires_at(i64::from(i32::from_le_bytes(cursor.array()?)) * 1000);
+            }
+            opcode::IDLE => self.attributes.idle_s = Some(cursor.length()?),
+            opcode::FREQ => self.attributes.frequency = Some(cursor.byte()?),
+            opcode::SELECTDB => {
+                self.stage = Stage::ReadLength;
+                return Ok(Step::SelectDb(cursor.length()?));
+            }
+            opcode::RESIZEDB => {
+                self.stage = Stage::ReadLength;
+                let keys = cursor.length()?;
+                return Ok(Step::ResizeDb {
+                    keys,
+                    expires: cursor.length()?,
+                });
+            }
+            opcode::AUX => {
+                self.stage = Stage::ReadAux;
+                return Ok(Step::Aux(cursor.string()?, cursor.string()?));
+            }
+            opcode::FUNCTION2 => {
+                self.stage = Stage::ReadFunctions;
+                return Ok(Step::Function(cursor.string()?));
+            }
+            opcode::FUNCTION_PRE_GA => return Err(RdbErrorKind::PreReleaseFunction.into()),
+            opcode::MODULE_AUX => return self.module_aux(cursor),
+            opcode::EOF => {
+                self.state = match self.version {
+                    VERSION_WITH_CHECKSUM.. => State::Trailer,
+                    _ => State::Done,
+                };
+                return Ok(Step::EndMark);
+            }
+            unknown => return Err(RdbErrorKind::UnknownType(unknown).into()),
+        }
+        Ok(Step::Silent)
+    }
+
+    /// Writers have always used -1 for "never".
+    fn expires_at(&mut self, time_ms: i64) {
+        self.attributes.expire_at_ms = (time_ms != -1).then_some(time_ms);
+    }
+
+    fn module_aux<'i>(&mut self, cursor: &mut Cursor<'i>) -> Result<Step<'i>, Stop> {
+        self.stage = Stage::ReadModuleAux;
+        let id = cursor.length()?;
+        let when_opcode = cursor.length()?;
+        cursor.length()?;
+        if when_opcode != module_opcode::UINT {
+            return Err(RdbErrorKind::ModuleAuxWithoutWhen.into());
+        }
+        if self.options.purpose == Purpose::Load {
+            return Err(RdbErrorKind::NoModuleForAux(module_type_name(id)).into());
+        }
+        self.state = State::Walking(Walk::of_module_aux(), Walked::ModuleAux);
+        Ok(Step::ModuleAux { id })
+    }
+
+    fn verdict(&self, stored: u64) -> Result<ChecksumVerdict, RdbErrorKind> {
+        let computed = self.checksum.value();
+        match stored {
+            _ if !self.options.verify_checksum => Ok(ChecksumVerdict::NotVerified),
+            0 => Ok(ChecksumVerdict::Disabled),
+            _ if stored == computed => Ok(ChecksumVerdict::Correct),
+            _ => Err(RdbErrorKind::WrongChecksum { computed, stored }),
+        }
+    }
+}
+
+/// The decoding of one slice. [`Feed::finish`] tells how much of it was used up.
+#[must_use = "the decoder must be told where the slice was left: call finish"]
+pub struct Feed<'d, 'i> {
+    decoder: &'d mut Decoder,
+    input: &'i [u8],
+    at: usize,
+    /// Up to where the checksum has seen the slice.
+    hashed: usize,
+}
+
+impl<'i> Feed<'_, 'i> {
+    /// The next item; none if the slice holds no further whole one, or after the end.
+    #[allow(clippy::should_implement_trait)] // the item borrows from self
+    #[inline]
+    pub fn next(&mut self) -> Result<Option<Item<'_>>, RdbError> {
+        let step = loop {
+            let mut cursor = Cursor::new(self.input, self.at);
+            match self.decoder.step(&mut cursor) {
+                Ok(step) => {
+                    self.at = cursor.at();
+                    match step {
+                        Step::Silent => {}
+                        Step::Finished => return Ok(None),
+                        Step::EndMark => {
+                            self.hash();
+                            if self.decoder.is_done() {
+                                return Ok(Some(Item::End(ChecksumVerdict::Absent)));
+                            }
+                        }
+                        item => break item,
+                    }
+                }
+                Err(stop) => return self.stopped(stop, cursor.at()).map(|()| None),
+            }
+        };
+        self.item(step).map(Some)
+    }
+
+    /// Bytes of the stream used up so far.
+    pub fn offset(&self) -> u64 {
+        self.decoder.offset + self.at as u64
+    }
+
+    /// Ends the decoding of this slice; the rest of it, from the returned position on, belongs in
+    /// front of the next one.
+    pub fn finish(mut self) -> usize {
+        self.hash();
+        self.decoder.offset += self.at as u64;
+        self.at
+    }
+
+    fn hash(&mut self) {
+        if self.decoder.options.verify_checksum {
+            self.decoder
+                .checksum
+                .update(&self.input[self.hashed..self.at]);
+        }
+        self.hashed = self.at;
+    }
+
+    #[cold]
+    fn stopped(&mut self, stop: Stop, at: usize) -> Result<(), RdbError> {
+        let reached = self.decoder.offset + at as u64;
+        match stop {
+            Stop::Short { missing } => {
+                let have = self.input.len() - self.at;
+                self.decoder.wanted = have.saturating_add(missing);
+                self.decoder.reached = reached;
+                Ok(())
+            }
+            Stop::Bad(kind) => Err(RdbError {
+                kind: *kind,
+                offset: reached,
+                stage: self.decoder.stage,
+            }),
+        }
+    }
+
+    #[inline]
+    fn item(&mut self, step: Step<'i>) -> Result<Item<'_>, RdbError> {
+        if let Step::Key { key, value } = step {
+            return self.key_item(key, value);
+        }
+        let (offset, stage) = (self.offset(), self.decoder.stage);
+        let fault = |kind| RdbError {
+            kind,
+            offset,
+            stage,
+        };
+        let decoder = &mut *self.decoder;
+        Ok(match step {
+            Step::Aux(name, value) => Item::Aux {
+                name: name.resolve(&mut decoder.current.name).map_err(fault)?,
+                value: value.resolve(&mut decoder.value_scratch).map_err(fault)?,
+            },
+            Step::SelectDb(db) => Item::SelectDb(db),
+            Step::ResizeDb { keys, expires } => Item::ResizeDb { keys, expires },
+            Step::Function(code) => {
+                Item::Function(code.resolve(&mut decoder.value_scratch).map_err(fault)?)
+            }
+            Step::ModuleAux { id } => Item::ModuleAux {
+                module: module_type_name(id),
+            },
+            Step::WalkedKey(value_type) => Item::Key(KeyItem {
+                key: &decoder.current.name,
+                value: Value::Walked(value_type),
+                attributes: std::mem::take(&mut decoder.attributes),
+            }),
+            Step::StoredChecksum(stored) => {
+                self.hashed = self.at;
+                Item::End(decoder.verdict(stored).map_err(fault)?)
+            }
+            Step::Silent | Step::Finished | Step::EndMark | Step::Key { .. } => {
+                unreachable!("no item comes of it")
+            }
+        })
+    }
+
+    #[inline]
+    fn key_item(&mut self, key: RawString<'i>, value: RawString<'i>) -> Result<Item<'_>, RdbError> {
+        let (offset, stage) = (self.offset(), self.decoder.stage);
+        let fault = |kind| RdbError {
+            kind,
+            offset,
+            stage,
+        };
+        let decoder = &mut *self.decoder;
+        let attributes = std::mem::take(&mut decoder.attributes);
+        let value = match value {
+            RawString::Int(value) => Value::Int(value),
+            text => match text.resolve(&mut decoder.value_scratch) {
+                Ok(bytes) => Value::Bytes(bytes),
+                Err(kind) => {
+                    decoder
+                        .current
+                        .remember(ValueType::String, key)
+                        .map_err(fault)?;
+                    return Err(fault(kind));
+                }
+            },
+        };
+        let key = key.resolve(&mut decoder.current.name).map_err(fault)?;
+        Ok(Item::Key(KeyItem {
+            key,
+            value,
+            attributes,
+        }))
+    }
+}
+
+/// The key that is being decoded, where a report may need it: not in the middle of plain strings,
+/// which come and go by the million.
+#[derive(Default)]
+struct CurrentKey {
+    /// The type of its value, and whether `name` holds its name.
+    known: Option<(ValueType, bool)>,
+    name: Vec<u8>,
+}
+
+impl CurrentKey {
+    #[cold]
+    fn remember(&mut self, value_type: ValueType, key: RawString<'_>) -> Result<(), RdbErrorKind> {
+        self.known = Some((value_type, false));
+        if let RawString::Plain(bytes) = key {
+            self.name.clear();
+            self.name.extend_from_slice(bytes);
+        } else {
+            key.resolve(&mut self.name)?;
+        }
+        self.known = Some((value_type, true));
+        Ok(())
+    }
+}
