@@ -1,0 +1,265 @@
+//! What keys hold: types, encodings, and values on their way in and out of entries.
+
+use std::borrow::Cow;
+
+use crate::base::numbers::parse_i64;
+
+/// The type of a value, as TYPE names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[repr(u8)]
+pub enum Type {
+    /// A byte string or an integer.
+    String,
+    /// A list.
+    List,
+    /// A set.
+    Set,
+    /// A sorted set.
+    ZSet,
+    /// A hash.
+    Hash,
+    /// A stream.
+    Stream,
+}
+
+impl Type {
+    const ALL: [Type; 6] = [
+        Type::String,
+        Type::List,
+        Type::Set,
+        Type::ZSet,
+        Type::Hash,
+        Type::Stream,
+    ];
+
+    /// The name that TYPE replies with.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Type::String => "string",
+            Type::List => "list",
+            Type::Set => "set",
+            Type::ZSet => "zset",
+            Type::Hash => "hash",
+            Type::Stream => "stream",
+        }
+    }
+
+    /// The type with this name, in any case.
+    pub fn from_name(name: &[u8]) -> Option<Type> {
+        let is_named = |t: &Type| name.eq_ignore_ascii_case(t.name().as_bytes());
+        Type::ALL.into_iter().find(is_named)
+    }
+
+    /// The type whose discriminant this is.
+    pub(super) const fn from_bits(bits: u8) -> Type {
+        Type::ALL[bits as usize]
+    }
+}
+
+/// How a value is represented, as OBJECT ENCODING names it.
+///
+/// The names are a promise to clients, RDB files and memory figures; where exactly the bytes lie
+/// is another matter (a `raw` string may well be embedded in its entry).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[repr(u8)]
+pub enum Encoding {
+    /// A string that is a 64-bit integer.
+    Int,
+    /// A string of at most [`EMBSTR_LEN_MAX`] bytes, never modified in place.
+    Embstr,
+    /// Any other string.
+    Raw,
+    /// A small collection in one piece of memory.
+    Listpack,
+    /// A small set of integers.
+    Intset,
+    /// A list of listpacks.
+    Quicklist,
+    /// A hash table.
+    Hashtable,
+    /// A skip list with a hash table.
+    Skiplist,
+    /// A stream.
+    Stream,
+}
+
+impl Encoding {
+    const ALL: [Encoding; 9] = [
+        Encoding::Int,
+        Encoding::Embstr,
+        Encoding::Raw,
+        Encoding::Listpack,
+        Encoding::Intset,
+        Encoding::Quicklist,
+        Encoding::Hashtable,
+        Encoding::Skiplist,
+        Encoding::Stream,
+    ];
+
+    /// The name that OBJECT ENCODING replies with.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Encoding::Int => "int",
+            Encoding::Embstr => "embstr",
+            Encoding::Raw => "raw",
+            Encoding::Listpack => "listpack",
+            Encoding::Intset => "intset",
+            Encoding::Quicklist => "quicklist",
+            Encoding::Hashtable => "hashtable",
+            Encoding::Skiplist => "skiplist",
+            Encoding::Stream => "stream",
+        }
+    }
+
+    /// The encoding whose discriminant this is.
+    pub(super) const fn from_bits(bits: u8) -> Encoding {
+        Encoding::ALL[bits as usize]
+    }
+}
+
+/// The longest string that is called `embstr`.
+pub const EMBSTR_LEN_MAX: usize = 44;
+
+/// The longest text that can be a 64-bit integer.
+const INT_LEN_MAX: usize = 20;
+
+/// A value in its entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ValueRef<'a> {
+    /// A string kept as an integer.
+    Int(i64),
+    /// A string.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> ValueRef<'a> {
+    /// The text of a string; an integer is spelled out.
+    pub fn bytes(self) -> Cow<'a, [u8]> {
+        match self {
+            ValueRef::Int(int) => Cow::Owned(itoa::Buffer::new().format(int).as_bytes().to_vec()),
+            ValueRef::Bytes(bytes) => Cow::Borrowed(bytes),
+        }
+    }
+
+    /// Lends the text of a string to `use_it`, without allocating.
+    #[inline]
+    pub fn with_bytes<R>(self, use_it: impl FnOnce(&[u8]) -> R) -> R {
+        match self {
+            ValueRef::Int(int) => use_it(itoa::Buffer::new().format(int).as_bytes()),
+            ValueRef::Bytes(bytes) => use_it(bytes),
+        }
+    }
+
+    /// The length of the text of a string.
+    #[inline]
+    pub fn string_len(self) -> usize {
+        match self {
+            ValueRef::Int(int) => itoa::Buffer::new().format(int).len(),
+            ValueRef::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// A value to be stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NewValue<'a> {
+    /// An integer.
+    Int(i64),
+    /// A string, `embstr` if it is short enough, else `raw`.
+    Bytes(&'a [u8]),
+    /// A string that is `raw` whatever its length, as those are that commands modified in place.
+    RawBytes(&'a [u8]),
+    /// As `Bytes`, but a long one is moved into place instead of copied.
+    Owned(Vec<u8>),
+}
+
+impl<'a> NewValue<'a> {
+    /// A string as clients send it: an integer if it reads exactly like one, bytes otherwise.
+    #[inline]
+    pub fn from_bytes_auto(bytes: &'a [u8]) -> NewValue<'a> {
+        match NewValue::as_int(bytes) {
+            Some(int) => NewValue::Int(int),
+            None => NewValue::Bytes(bytes),
+        }
+    }
+
+    /// As [`NewValue::from_bytes_auto`], for bytes that can be moved.
+    pub fn from_vec_auto(bytes: Vec<u8>) -> NewValue<'static> {
+        match NewValue::as_int(&bytes) {
+            Some(int) => NewValue::Int(int),
+            None => NewValue::Owned(bytes),
+        }
+    }
+
+    #[inline]
+    fn as_int(bytes: &[u8]) -> Option<i64> {
+        // Most values give themselves away by their length or their first byte.
+        let first = *bytes.first()?;
+        if bytes.len() > INT_LEN_MAX || !(first == b'-' || first.is_ascii_digit()) {
+            return None;
+        }
+        parse_i64(bytes)
+    }
+}
+
+impl<'a> From<ValueRef<'a>> for NewValue<'a> {
+    fn from(value: ValueRef<'a>) -> Self {
+        match value {
+            ValueRef::Int(int) => NewValue::Int(int),
+            ValueRef::Bytes(bytes) => NewValue::Bytes(bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn discriminants_and_names_round_trip() {
+        for (bits, t) in Type::ALL.into_iter().enumerate() {
+            assert_eq!(Type::from_bits(bits as u8), t);
+            assert_eq!(t as usize, bits);
+            assert_eq!(Type::from_name(t.name().to_uppercase().as_bytes()), Some(t));
+        }
+        for (bits, encoding) in Encoding::ALL.into_iter().enumerate() {
+            assert_eq!(Encoding::from_bits(bits as u8), encoding);
+            assert_eq!(encoding as usize, bits);
+        }
+        assert_eq!(Type::from_name(b"lists"), None);
+    }
+
+    #[test]
+    fn only_exact_integers_become_integers() {
+        let int = |text: &'static str| NewValue::from_bytes_auto(text.as_bytes());
+        assert_eq!(int("0"), NewValue::Int(0));
+        assert_eq!(int("-12"), NewValue::Int(-12));
+        assert_eq!(int("-9223372036854775808"), NewValue::Int(i64::MIN));
+        let texts = [
+            "",
+            " 1",
+            "1 ",
+            "+1",
+            "01",
+            "-0",
+            "-",
+            "1.0",
+            "x",
+            "9223372036854775808",
+        ];
+        for text in texts {
+            assert_eq!(int(text), NewValue::Bytes(text.as_bytes()), "{text:?}");
+        }
+        assert_eq!(NewValue::from_vec_auto(b"7".to_vec()), NewValue::Int(7));
+        let moved = NewValue::from_vec_auto(b"seven".to_vec());
+        assert_eq!(moved, NewValue::Owned(b"seven".to_vec()));
+    }
+
+    #[test]
+    fn values_know_their_text() {
+        assert_eq!(ValueRef::Int(-105).bytes().as_ref(), b"-105");
+        assert_eq!(ValueRef::Int(-105).string_len(), 4);
+        assert_eq!(ValueRef::Bytes(b"abc").with_bytes(<[u8]>::len), 3);
+        assert_eq!(NewValue::from(ValueRef::Int(5)), NewValue::Int(5));
+    }
+}
