@@ -260,7 +260,7 @@ impl Reply {
         }
     }
 
-    /// Text for people, with its format as three characters (`txt`, `mkd`); shorter ones are padded.
+    /// Text for people, with its format as three characters (`txt`, `mkd`); padded if shorter.
     pub fn verbatim(&mut self, format: &str, data: &[u8]) {
         match self.protocol {
             Protocol::Resp2 => self.bulk(data),

@@ -1,1 +1,18 @@
 //! Floor 0: the operating system behind safe functions: fork, signals, limits, process title.
+//!
+//! One of the two yards where `unsafe` may stand. Every wrapper takes and gives plain values,
+//! reports failure as `io::Error`, and knows nothing of what the server does with it.
+
+pub mod facts;
+pub mod limits;
+
+use std::io;
+
+/// The result of a system call that answers -1 on failure and says why in `errno`.
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
