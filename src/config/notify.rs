@@ -37,7 +37,18 @@ impl NotifyEvents {
     /// Keys that did not exist before; not part of `A`.
     pub const NEW: NotifyEvents = NotifyEvents(1 << 13);
     /// What `A` stands for.
-    const ALL: NotifyEvents = NotifyEvents(0b01_0111_1111_1100);
+    const ALL: NotifyEvents = NotifyEvents(
+        NotifyEvents::GENERIC.0
+            | NotifyEvents::STRING.0
+            | NotifyEvents::LIST.0
+            | NotifyEvents::SET.0
+            | NotifyEvents::HASH.0
+            | NotifyEvents::ZSET.0
+            | NotifyEvents::EXPIRED.0
+            | NotifyEvents::EVICTED.0
+            | NotifyEvents::STREAM.0
+            | NotifyEvents::MODULE.0,
+    );
 
     /// The letters in the order in which they are shown.
     const LETTERS: [(u8, NotifyEvents); 14] = [
@@ -61,6 +72,19 @@ impl NotifyEvents {
     pub const fn contains(self, events: NotifyEvents) -> bool {
         self.0 & events.0 == events.0
     }
+
+    /// The letters of these events, where `A` stands for those in `swallowed`.
+    fn letters(self, swallowed: NotifyEvents) -> Vec<u8> {
+        let all = self.contains(NotifyEvents::ALL);
+        let shown = |event| self.contains(event) && !(all && swallowed.contains(event));
+        let letters = NotifyEvents::LETTERS
+            .iter()
+            .filter(|(_, event)| shown(*event));
+        let all_letter = all.then_some(b'A').into_iter();
+        all_letter
+            .chain(letters.map(|(letter, _)| *letter))
+            .collect()
+    }
 }
 
 impl Value for NotifyEvents {
@@ -82,21 +106,12 @@ impl Value for NotifyEvents {
         Ok(())
     }
 
-    /// `A` swallows `n` as well as its own letters, as in the reference.
+    /// `A` swallows `n` as well as its own letters, as in the reference; a file keeps the `n`.
     fn show(&self, _: &Row) -> Vec<u8> {
-        let all = self.contains(NotifyEvents::ALL);
-        let swallowed = NotifyEvents(NotifyEvents::ALL.0 | NotifyEvents::NEW.0);
-        let shown = |event| self.contains(event) && !(all && swallowed.contains(event));
-        let letters = NotifyEvents::LETTERS
-            .iter()
-            .filter(|(_, event)| shown(*event));
-        let all_letter = all.then_some(b'A').into_iter();
-        all_letter
-            .chain(letters.map(|(letter, _)| *letter))
-            .collect()
+        self.letters(NotifyEvents(NotifyEvents::ALL.0 | NotifyEvents::NEW.0))
     }
 
-    fn saved(&self, row: &Row) -> Vec<Vec<u8>> {
-        vec![quoted(&self.show(row))]
+    fn saved(&self, _: &Row) -> Vec<Vec<u8>> {
+        vec![quoted(&self.letters(NotifyEvents::ALL))]
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::row::{Occasion, Reason, Row};
 use super::special::join;
-use super::value::{Value, bare_or_quoted, lenient_i64, only_word, quoted};
+use super::value::{Value, bare_or_quoted, lenient_i64, only_word, os_text, quoted};
 
 /// Most addresses that `bind` takes.
 const BIND_ADDRESSES_MAX: usize = 16;
@@ -152,14 +152,5 @@ impl Value for WorkingDir {
 
     fn saved(&self, row: &Row) -> Vec<Vec<u8>> {
         vec![quoted(&self.show(row))]
-    }
-}
-
-/// The operating system's own words for an error.
-pub(super) fn os_text(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
     }
 }

@@ -67,6 +67,15 @@ pub(super) fn lenient_i64(word: &[u8]) -> Option<i64> {
     Some(if negative { -number } else { number })
 }
 
+/// The operating system's own words for an error.
+pub(super) fn os_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
 impl Value for bool {
     fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
         let word = only_word(words)?;

@@ -1,0 +1,41 @@
+//! `CONFIG GET`: the settings that some patterns name.
+
+use super::row::{Row, Traits};
+use super::table::{Settings, TABLE};
+use crate::base::glob::glob_match;
+
+/// Names and values, each name once, in the order of the patterns and, within one, of the table.
+///
+/// A name in full stands for itself, in the letters it was asked with; only so is a hidden
+/// directive found. A pattern is held against names and aliases alike.
+pub fn get(settings: &Settings, patterns: &[&[u8]]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut add = |name: &[u8], row: &Row| {
+        if !found
+            .iter()
+            .any(|(other, _)| other.eq_ignore_ascii_case(name))
+        {
+            found.push((name.to_vec(), row.show(settings)));
+        }
+    };
+    for pattern in patterns {
+        if !pattern
+            .iter()
+            .any(|byte| matches!(byte, b'[' | b'*' | b'?'))
+        {
+            if let Some(row) = Row::find(pattern) {
+                add(pattern, row);
+            }
+            continue;
+        }
+        for row in TABLE.iter().filter(|row| !row.is(Traits::HIDDEN)) {
+            for name in row
+                .names()
+                .filter(|name| glob_match(pattern, name.as_bytes(), true))
+            {
+                add(name.as_bytes(), row);
+            }
+        }
+    }
+    found
+}
