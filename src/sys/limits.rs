@@ -54,16 +54,18 @@ pub fn raise_descriptors(wanted: u64) -> Raised {
             }
             Err(error) => refused = Some(error),
         }
-        // Beyond the hard limit everything is refused for the same reason.
-        try_next = match try_next.saturating_sub(STEP) {
-            next if next > hard && set_descriptors(hard + 1, hard + 1).is_err() => hard,
-            next => next,
-        };
+        try_next = (try_next - STEP.min(try_next)).min(descriptors_ceiling());
     }
     Raised {
         reached: soft,
         refused,
     }
+}
+
+/// What the kernel grants to nobody: the most descriptors of any process.
+fn descriptors_ceiling() -> u64 {
+    let text = std::fs::read_to_string("/proc/sys/fs/nr_open").unwrap_or_default();
+    text.trim().parse().unwrap_or(u64::MAX)
 }
 
 fn set_descriptors(soft: u64, hard: u64) -> io::Result<()> {

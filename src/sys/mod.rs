@@ -5,6 +5,8 @@
 
 pub mod facts;
 pub mod limits;
+pub mod process;
+pub mod signals;
 
 use std::io;
 

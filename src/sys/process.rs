@@ -1,0 +1,292 @@
+//! Child processes: making them, hearing of their end, sending them signals, and detaching.
+//!
+//! A snapshot is taken by a forked child that owns a copy of the memory as it was. The rules that
+//! make this safe live with the caller and are few: the parent has one thread that uses the data
+//! (helper threads must not hold locks that the child needs), and the child leaves by
+//! [`exit_now`], so that no destructor, buffer or exit handler of the parent runs twice.
+//! The allocator is fork-safe: jemalloc takes its locks around the fork by itself.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+
+/// On which side of a fork one woke up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForkResult {
+    /// The original process; the child has this id.
+    Parent {
+        /// The child's process id.
+        child: i32,
+    },
+    /// The new process.
+    Child,
+}
+
+/// Makes a copy of this process.
+///
+/// The child must only do what its parent's helper threads could not have left half done, and end
+/// by [`exit_now`].
+///
+/// # Errors
+///
+/// Those of `fork(2)`: no memory, or too many processes.
+pub fn fork() -> io::Result<ForkResult> {
+    // SAFETY: the memory of the child is a copy of consistent state, because the thread that owns
+    // all data is the one that forks. Locks of the allocator and of libc are handled by their own
+    // fork handlers; other threads of ours only sync, close and free, and share no lock with the
+    // code that the child runs.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(ForkResult::Child),
+        child => Ok(ForkResult::Parent { child }),
+    }
+}
+
+/// Ends the process at once: no destructors, no exit handlers, no flushing.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: ending the process needs no state to be sound.
+    unsafe { libc::_exit(code) }
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// Whether it ended by itself and reported success.
+    pub fn is_success(self) -> bool {
+        self == Exit::Code(0)
+    }
+
+    fn from_status(status: libc::c_int) -> Exit {
+        if libc::WIFSIGNALED(status) {
+            Exit::Signal(libc::WTERMSIG(status))
+        } else {
+            Exit::Code(libc::WEXITSTATUS(status))
+        }
+    }
+}
+
+/// Takes note of one child that has ended, without waiting; `None` when there is none (more).
+///
+/// # Errors
+///
+/// Those of `waitpid(2)`; having no children at all is not one.
+pub fn reap_any() -> io::Result<Option<(i32, Exit)>> {
+    reap(-1)
+}
+
+/// As [`reap_any`], for one child only.
+///
+/// # Errors
+///
+/// Those of `waitpid(2)`; a child that is not ours counts as one that has not ended.
+pub fn reap_child(child: i32) -> io::Result<Option<Exit>> {
+    Ok(reap(child)?.map(|(_, exit)| exit))
+}
+
+fn reap(which: i32) -> io::Result<Option<(i32, Exit)>> {
+    let mut status = 0;
+    // SAFETY: `status` is a valid place for the result.
+    match unsafe { libc::waitpid(which, &raw mut status, libc::WNOHANG) } {
+        0 => Ok(None),
+        -1 => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ECHILD) => Ok(None),
+            error => Err(error),
+        },
+        child => Ok(Some((child, Exit::from_status(status)))),
+    }
+}
+
+/// Waits until `child` has ended.
+///
+/// # Errors
+///
+/// Those of `waitpid(2)`, such as a child that is not ours.
+pub fn wait_for(child: i32) -> io::Result<Exit> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for the result.
+        if unsafe { libc::waitpid(child, &raw mut status, 0) } == child {
+            return Ok(Exit::from_status(status));
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Sends a signal to a process.
+///
+/// # Errors
+///
+/// Those of `kill(2)`: no such process, or not allowed.
+pub fn send_signal(process: i32, signal: i32) -> io::Result<()> {
+    assert!(process > 0, "other numbers mean whole groups of processes");
+    // SAFETY: the call takes plain numbers.
+    super::check(unsafe { libc::kill(process, signal) })
+}
+
+/// Detaches from the terminal: goes on in a child that leads a session of its own, with the
+/// standard streams at `/dev/null`, while the process that was started exits successfully.
+///
+/// Call it before there are threads, sockets or files that both processes would share.
+///
+/// # Errors
+///
+/// Those of `fork(2)` and of opening `/dev/null`.
+pub fn daemonize() -> io::Result<()> {
+    if let ForkResult::Parent { .. } = fork()? {
+        exit_now(0);
+    }
+    // SAFETY: the call takes nothing; it only fails for the leader of a process group, which a
+    // fresh child is not.
+    unsafe { libc::setsid() };
+    let null = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
+    for standard in 0..=2 {
+        // SAFETY: both are descriptors of this process; whoever uses a standard stream finds it
+        // open, as before.
+        super::check(unsafe { libc::dup2(null.as_raw_fd(), standard) }.min(0))?;
+    }
+    Ok(())
+}
+
+/// Writes this process's id and a line end to `path`.
+///
+/// # Errors
+///
+/// Those of writing a file.
+pub fn write_pid_file(path: &Path) -> io::Result<()> {
+    fs::write(path, format!("{}\n", std::process::id()))
+}
+
+/// Removes a pid file if it still names this process; another server may have taken the name.
+///
+/// # Errors
+///
+/// Those of removing a file.
+pub fn remove_pid_file(path: &Path) -> io::Result<()> {
+    let ours = std::process::id().to_string();
+    match fs::read_to_string(path) {
+        Ok(text) if text.trim() != ours => Ok(()),
+        _ => fs::remove_file(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs `child` in a fork; its return value is the exit code.
+    fn fork_and(child: impl FnOnce() -> i32) -> i32 {
+        match fork().unwrap() {
+            ForkResult::Child => exit_now(child()),
+            ForkResult::Parent { child } => child,
+        }
+    }
+
+    #[test]
+    fn a_child_reports_how_it_ended() {
+        let child = fork_and(|| 7);
+        let exit = wait_for(child).unwrap();
+        assert_eq!(exit, Exit::Code(7));
+        assert!(!exit.is_success());
+        assert!(wait_for(fork_and(|| 0)).unwrap().is_success());
+    }
+
+    #[test]
+    fn a_killed_child_names_the_signal() {
+        let child = fork_and(|| {
+            std::thread::sleep(std::time::Duration::from_secs(20));
+            0
+        });
+        assert_eq!(reap_child(child).unwrap(), None);
+        send_signal(child, libc::SIGKILL).unwrap();
+        assert_eq!(wait_for(child).unwrap(), Exit::Signal(libc::SIGKILL));
+    }
+
+    #[test]
+    fn reaping_does_not_wait_and_strangers_are_not_ours() {
+        assert_eq!(reap_child(std::process::id() as i32).unwrap(), None);
+        let child = fork_and(|| 3);
+        let exit = loop {
+            match reap_child(child).unwrap() {
+                Some(exit) => break exit,
+                None => std::thread::yield_now(),
+            }
+        };
+        assert_eq!(exit, Exit::Code(3));
+    }
+
+    #[test]
+    fn a_child_can_allocate_and_free_while_other_threads_do_the_same() {
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        drop(std::hint::black_box(vec![1u8; 3000]));
+                    }
+                });
+            }
+            for _ in 0..20 {
+                let child = fork_and(|| {
+                    let blocks: Vec<Vec<u8>> = (1..500).map(|n| vec![7; n * 10]).collect();
+                    i32::from(blocks.iter().map(Vec::len).sum::<usize>() != 1_247_500)
+                });
+                assert_eq!(wait_for(child).unwrap(), Exit::Code(0));
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn a_detached_process_leads_a_session_and_has_no_terminal() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let child = fork_and(move || {
+            if daemonize().is_err() {
+                return 1;
+            }
+            let leads = {
+                // SAFETY: the call takes a plain number and gives one.
+                let session = unsafe { libc::getsid(0) };
+                session == std::process::id() as i32
+            };
+            let stdin = fs::read_link("/proc/self/fd/0").unwrap_or_default();
+            let fine = leads && stdin == Path::new("/dev/null");
+            let _ = io::Write::write_all(&mut &writer, &[u8::from(fine)]);
+            0
+        });
+        assert_eq!(wait_for(child).unwrap(), Exit::Code(0));
+        let mut answer = Vec::new();
+        io::Read::read_to_end(&mut reader, &mut answer).unwrap();
+        assert_eq!(answer, [1]);
+    }
+
+    #[test]
+    fn a_pid_file_is_removed_only_by_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.pid");
+        write_pid_file(&path).unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            format!("{}\n", std::process::id())
+        );
+        fs::write(&path, "1\n").unwrap();
+        remove_pid_file(&path).unwrap();
+        assert!(path.exists());
+        write_pid_file(&path).unwrap();
+        remove_pid_file(&path).unwrap();
+        assert!(!path.exists());
+    }
+}
