@@ -1,5 +1,6 @@
 //! Floor 0: numbers, glob patterns, LZF, random numbers, time types. Knows nothing of ours.
 
+pub mod errno;
 pub mod glob;
 pub mod lzf;
 pub mod memsize;

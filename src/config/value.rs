@@ -6,6 +6,7 @@
 //! single directive in `special.rs`.
 
 use super::row::{Occasion, Reason, Row, Unit};
+pub(super) use crate::base::errno::os_text;
 use crate::base::{memsize, numbers, quoting};
 
 /// The type of a setting.
@@ -65,15 +66,6 @@ pub(super) fn lenient_i64(word: &[u8]) -> Option<i64> {
         number = number.saturating_mul(10).saturating_add(digit);
     }
     Some(if negative { -number } else { number })
-}
-
-/// The operating system's own words for an error.
-pub(super) fn os_text(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
 }
 
 impl Value for bool {

@@ -7,6 +7,7 @@ pub mod facts;
 pub mod limits;
 pub mod process;
 pub mod signals;
+pub mod writeback;
 
 use std::io;
 

@@ -486,6 +486,15 @@ impl<'i> Feed<'_, 'i> {
         self.at
     }
 
+    /// A fault that the caller found in the item it was given last.
+    pub fn fault(&self, kind: RdbErrorKind) -> RdbError {
+        RdbError {
+            kind,
+            offset: self.offset(),
+            stage: self.decoder.stage,
+        }
+    }
+
     fn hash(&mut self) {
         if self.decoder.options.verify_checksum {
             self.decoder

@@ -16,9 +16,12 @@
 //! shape of every value type, [`decoder`] puts them together and `load` fills a keyspace;
 //! [`file`] and [`check`] stand on top.
 
+pub mod check;
 pub mod decoder;
 pub mod encoder;
+pub mod file;
 pub mod format;
+pub mod load;
 
 mod checksum;
 mod cursor;
@@ -27,5 +30,7 @@ mod structure;
 
 #[cfg(test)]
 mod codec_tests;
+#[cfg(test)]
+mod fixture_tests;
 
 pub use error::{RdbError, RdbErrorKind, Stage};
