@@ -1,1 +1,22 @@
 //! Floor 5: the command table, dispatch, one file per family.
+//!
+//! A command is a row ([`row`]) with a handler under it. [`table`] makes rows findable,
+//! [`dispatch`] runs one command of one client, [`context`] says what a handler may touch and how
+//! it reports changes, [`host`] what it may ask of the server. Handlers compute first and reply
+//! second; they know nothing of sockets, children or the replica link's inside.
+
+pub mod context;
+pub mod dispatch;
+pub mod error;
+pub mod host;
+pub mod keyspec;
+pub mod latency;
+pub mod row;
+pub mod session;
+pub mod stats;
+pub mod table;
+
+use row::Row;
+
+/// The rows of every family.
+pub const FAMILIES: &[&[Row]] = &[];

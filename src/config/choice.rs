@@ -222,6 +222,16 @@ choices! {
     }
 }
 
+impl MaxmemoryPolicy {
+    /// Whether entries record how often they are used instead of when.
+    pub const fn is_lfu(self) -> bool {
+        matches!(
+            self,
+            MaxmemoryPolicy::VolatileLfu | MaxmemoryPolicy::AllkeysLfu
+        )
+    }
+}
+
 impl ProtectedAction {
     /// Whether a client may act, `is_local` if it is on this host.
     pub const fn allows(self, is_local: bool) -> bool {

@@ -2,3 +2,5 @@
 
 pub mod identity;
 pub mod log;
+pub mod stream;
+pub mod wire;

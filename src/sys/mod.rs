@@ -3,9 +3,11 @@
 //! One of the two yards where `unsafe` may stand. Every wrapper takes and gives plain values,
 //! reports failure as `io::Error`, and knows nothing of what the server does with it.
 
+pub mod clock;
 pub mod facts;
 pub mod limits;
 pub mod process;
+pub mod read;
 pub mod signals;
 pub mod writeback;
 

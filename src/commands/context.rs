@@ -1,0 +1,387 @@
+//! What a running command may touch, and how it reports what it did.
+//!
+//! [`Env`] wires the subsystems that commands work on; the server owns it and lends it out.
+//! [`Ctx`] adds the client, its reply and the [`Host`]. A command reports a change with
+//! [`Ctx::changed`]; by that alone its own words go to the backlog and to replicas. A command
+//! whose words would not give the same result elsewhere (a relative expiry, a random choice)
+//! says what to send instead with [`Ctx::propagate_instead`].
+//!
+//! **Execution unit.** What one command causes (the deletion of a key found expired, then the
+//! write itself) must reach replicas whole. It is collected in [`Unit`] and leaves in one go:
+//! alone as it is, several wrapped in `MULTI` and `EXEC`.
+
+use std::path::PathBuf;
+
+use super::error::CmdError;
+use super::host::Host;
+use super::session::{Kind, Session};
+use super::stats::Stats;
+use super::table::CommandTable;
+use crate::base::rng::Rng;
+use crate::base::time::Now;
+use crate::config::Settings;
+use crate::keyspace::access::{self, LfuTuning};
+use crate::keyspace::{Db, DetachedDb, Entry, Keyspace, Type};
+use crate::replication::stream::Stream;
+use crate::resp::args::{Args, encode_command};
+use crate::resp::writer::Reply;
+use crate::sys::clock::CycleClock;
+
+/// What a handler returns: done and replied, or why not.
+pub type CmdResult = Result<(), CmdError>;
+
+/// Whether a data set is being loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loading {
+    /// No.
+    No,
+    /// Yes, and nothing can be served.
+    Exclusive,
+    /// Yes, into a second keyspace, while the old one is served.
+    Aside,
+}
+
+/// Conditions under which some commands are refused. The server keeps them true; the dispatcher
+/// looks at them one by one only when [`Gates::all_open`] is false.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gates {
+    /// This server is a replica.
+    pub replica: bool,
+    /// It takes writes from its master only.
+    pub read_only: bool,
+    /// Its link is down and it must not serve stale data.
+    pub stale: bool,
+    /// Fewer good replicas than writes require.
+    pub replicas_missing: bool,
+    /// The last snapshot failed and writes must stop.
+    pub snapshots_fail: bool,
+    /// A load is running.
+    pub loading: Loading,
+}
+
+impl Gates {
+    /// Nothing is refused.
+    pub const OPEN: Gates = Gates {
+        replica: false,
+        read_only: false,
+        stale: false,
+        replicas_missing: false,
+        snapshots_fail: false,
+        loading: Loading::No,
+    };
+
+    /// Whether nothing is refused.
+    #[inline]
+    pub fn all_open(&self) -> bool {
+        *self == Gates::OPEN
+    }
+}
+
+/// Persistence as commands see it.
+#[derive(Clone, Debug)]
+pub struct Persistence {
+    /// Changes since the last successful save.
+    pub dirty: u64,
+    /// The value of `dirty` when the running snapshot child was forked.
+    pub dirty_before_fork: u64,
+    /// When the last save succeeded, in seconds since the epoch.
+    pub last_save_unix_s: i64,
+    /// When a snapshot was last tried, in seconds since the epoch.
+    pub last_try_unix_s: i64,
+    /// Whether the last background save succeeded.
+    pub last_bgsave_ok: bool,
+    /// How long the last background save took, in seconds; -1 before the first.
+    pub last_bgsave_duration_s: i64,
+    /// Copy-on-write bytes of the last background save.
+    pub last_cow_bytes: u64,
+    /// Saves since the start.
+    pub saves: u64,
+    /// Keys loaded at the last load.
+    pub last_load_keys_loaded: u64,
+    /// Keys found expired at the last load.
+    pub last_load_keys_expired: u64,
+}
+
+impl Persistence {
+    /// At the start, with nothing saved yet.
+    pub fn new(now: Now) -> Persistence {
+        Persistence {
+            dirty: 0,
+            dirty_before_fork: 0,
+            last_save_unix_s: now.unix_s(),
+            last_try_unix_s: 0,
+            last_bgsave_ok: true,
+            last_bgsave_duration_s: -1,
+            last_cow_bytes: 0,
+            saves: 0,
+            last_load_keys_loaded: 0,
+            last_load_keys_expired: 0,
+        }
+    }
+}
+
+/// What goes to replicas when the running unit ends.
+#[derive(Debug, Default)]
+pub struct Unit {
+    /// Encoded commands, one behind the other.
+    bytes: Vec<u8>,
+    /// The database and the end in `bytes` of each.
+    ops: Vec<(usize, usize)>,
+    /// Whether the running command's own words are left out.
+    instead: bool,
+}
+
+/// The subsystems that commands work on.
+pub struct Env {
+    /// The instant of this tick.
+    pub now: Now,
+    /// The only source of chance.
+    pub rng: Rng,
+    /// All databases.
+    pub keyspace: Keyspace,
+    /// All settings.
+    pub config: Settings,
+    /// The configuration file, absolute, if there is one.
+    pub config_file: Option<PathBuf>,
+    /// All counters.
+    pub stats: Stats,
+    /// The replication stream: identity, log, selected database.
+    pub stream: Stream,
+    /// What was saved and what not.
+    pub persistence: Persistence,
+    /// What is refused at present.
+    pub gates: Gates,
+    /// All commands.
+    pub table: &'static CommandTable,
+    /// Propagation of the running unit.
+    pub unit: Unit,
+    /// Use of keys is not recorded: a child shares the memory, and touching pages copies them.
+    pub hold_access_times: bool,
+    /// Measures run times; read for statistics only.
+    pub clock: CycleClock,
+    /// When the last command ended, by `clock`.
+    pub last_command_end_ns: u64,
+}
+
+impl Env {
+    /// Adds a command to the unit that is running.
+    pub fn propagate(&mut self, db: usize, words: &[&[u8]]) {
+        if !self.streams_writes() {
+            return;
+        }
+        encode_command(words, &mut self.unit.bytes);
+        self.unit.ops.push((db, self.unit.bytes.len()));
+    }
+
+    /// Whether writes made here go to anybody.
+    #[inline]
+    pub fn streams_writes(&self) -> bool {
+        !self.gates.replica && self.stream.log().is_some()
+    }
+
+    /// Ends an execution unit: what it collected goes to the backlog and thereby to every
+    /// replica.
+    pub fn end_unit(&mut self) {
+        self.unit.instead = false;
+        match self.unit.ops.as_slice() {
+            [] => return,
+            [(db, _)] => self.stream.feed(Some(*db as u32), &self.unit.bytes),
+            ops => {
+                self.stream
+                    .feed(Some(ops[0].0 as u32), b"*1\r\n$5\r\nMULTI\r\n");
+                let mut start = 0;
+                for (db, end) in ops {
+                    self.stream
+                        .feed(Some(*db as u32), &self.unit.bytes[start..*end]);
+                    start = *end;
+                }
+                let last_db = ops[ops.len() - 1].0;
+                self.stream
+                    .feed(Some(last_db as u32), b"*1\r\n$4\r\nEXEC\r\n");
+            }
+        }
+        self.unit.bytes.clear();
+        self.unit.ops.clear();
+    }
+
+    /// Ends the unit of a command that changed something: its own words go last, unless it said
+    /// otherwise.
+    pub(super) fn end_command_unit(&mut self, db: usize, args: &Args<'_>) {
+        if self.unit.instead || !self.streams_writes() {
+            return self.end_unit();
+        }
+        match args.raw() {
+            Some(raw) if self.unit.ops.is_empty() => self.stream.feed(Some(db as u32), raw),
+            _ => {
+                args.encode(&mut self.unit.bytes);
+                self.unit.ops.push((db, self.unit.bytes.len()));
+                self.end_unit();
+            }
+        }
+    }
+
+    /// Deletes a key whose time has come and tells replicas.
+    pub fn expire_key(&mut self, db: usize, key: &[u8]) {
+        self.keyspace.db_mut(db).remove(key);
+        self.stats.expired_keys += 1;
+        self.propagate_deletion(db, key, self.config.lazyfree_lazy_expire);
+    }
+
+    /// Tells replicas that a key was deleted by the server itself.
+    pub fn propagate_deletion(&mut self, db: usize, key: &[u8], lazily: bool) {
+        let verb: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
+        self.propagate(db, &[verb, key]);
+    }
+}
+
+/// A running command's view of everything.
+pub struct Ctx<'a> {
+    /// The subsystems.
+    pub env: &'a mut Env,
+    /// The client.
+    pub session: &'a mut Session,
+    /// Its reply.
+    pub reply: &'a mut Reply,
+    /// The server.
+    pub host: &'a mut dyn Host,
+}
+
+/// Why a key is looked up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// To read it: counts as hit or miss, and as use.
+    Read,
+    /// To look without a trace: no use recorded (`OBJECT`, `TTL`, …), but hit or miss counted.
+    Peek,
+    /// To record its use, even for a client that asked for `NO-TOUCH`.
+    Touch,
+    /// To write it.
+    Write,
+}
+
+impl Ctx<'_> {
+    /// The client's database.
+    #[inline]
+    pub fn db(&mut self) -> &mut Db {
+        self.env.keyspace.db_mut(self.session.db)
+    }
+
+    /// Milliseconds since the epoch at this tick.
+    #[inline]
+    pub fn now_ms(&self) -> i64 {
+        self.env.now.unix_ms()
+    }
+
+    /// Looks a key up in the client's database.
+    #[inline]
+    pub fn lookup(&mut self, key: &[u8], access: Access) -> Option<Entry<'_>> {
+        self.lookup_in(self.session.db, key, access)
+    }
+
+    /// Looks a key up; one whose time has come is as good as absent, and is deleted where this
+    /// server decides such things.
+    pub fn lookup_in(&mut self, db: usize, key: &[u8], access: Access) -> Option<Entry<'_>> {
+        let has_expiring = self.env.keyspace.db(db).expires_len() > 0;
+        if has_expiring && self.expire_if_due(db, key, access) {
+            if access != Access::Write {
+                self.env.stats.keyspace_misses += 1;
+            }
+            return None;
+        }
+        let touch = !self.env.hold_access_times
+            && match access {
+                Access::Peek => false,
+                Access::Touch => true,
+                Access::Read | Access::Write => !self.session.no_touch,
+            };
+        let entry = self.env.keyspace.db(db).get(key);
+        if access != Access::Write {
+            match entry {
+                Some(_) => self.env.stats.keyspace_hits += 1,
+                None => self.env.stats.keyspace_misses += 1,
+            }
+        }
+        if touch && let Some(entry) = entry {
+            touch_entry(entry, self.env.now, &mut self.env.rng, &self.env.config);
+        }
+        entry
+    }
+
+    /// Whether a key's time has come; deletes it then, where this server may.
+    fn expire_if_due(&mut self, db: usize, key: &[u8], access: Access) -> bool {
+        let now_ms = self.env.now.unix_ms();
+        let due = self
+            .env
+            .keyspace
+            .db(db)
+            .get(key)
+            .and_then(|e| e.expire_at_ms());
+        if due.is_none_or(|at| at >= now_ms) || self.env.gates.loading == Loading::Exclusive {
+            return false;
+        }
+        if self.session.kind == Kind::Master {
+            // Our master decides; until its DEL arrives the key is there for its commands.
+            return false;
+        }
+        if self.env.gates.replica && (self.env.gates.read_only || access != Access::Write) {
+            return true;
+        }
+        if self.session.kind != Kind::Internal {
+            self.env.expire_key(db, key);
+        }
+        true
+    }
+
+    /// Looks a string up; another type is an error.
+    pub fn lookup_string(
+        &mut self,
+        key: &[u8],
+        access: Access,
+    ) -> Result<Option<Entry<'_>>, CmdError> {
+        match self.lookup(key, access) {
+            Some(e) if e.type_() != Type::String => Err(CmdError::WrongType),
+            found => Ok(found),
+        }
+    }
+
+    /// Reports `n` changes to the data set: they count towards save points, and the command goes
+    /// to replicas.
+    #[inline]
+    pub fn changed(&mut self, n: u64) {
+        self.env.persistence.dirty += n;
+    }
+
+    /// Sends these words to replicas in place of the command's own. May be called several times.
+    pub fn propagate_instead(&mut self, words: &[&[u8]]) {
+        self.env.unit.instead = true;
+        self.env.propagate(self.session.db, words);
+    }
+
+    /// Sends nothing of the command itself to replicas.
+    pub fn propagate_nothing(&mut self) {
+        self.env.unit.instead = true;
+    }
+
+    /// Frees what a command removed: on the helper thread where `lazily` and it is worth it.
+    pub fn free(&mut self, garbage: DetachedDb, lazily: bool) {
+        self.host.free(garbage, lazily);
+    }
+}
+
+/// Records the use of a key, as the eviction policy wants it.
+#[inline]
+fn touch_entry(entry: Entry<'_>, now: Now, rng: &mut Rng, settings: &Settings) {
+    let now_ms = now.unix_ms();
+    if settings.maxmemory_policy.is_lfu() {
+        let tuning = LfuTuning {
+            log_factor: settings.lfu_log_factor,
+            decay_minutes: settings.lfu_decay_time,
+        };
+        entry.set_access(access::lfu_touch(entry.access(), tuning, now_ms, rng));
+    } else {
+        let clock = access::lru_clock(now_ms);
+        if entry.access() != clock {
+            entry.set_access(clock);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! From words to a running handler and back to replicas.
+//!
+//! [`process`] finds the row, asks the gates in the reference's order, runs the handler and does
+//! the bookkeeping around it: statistics, error counts, propagation. It knows no command by name;
+//! whatever differs between commands is a flag on their row.
+
+use super::context::{CmdResult, Ctx, Env, Gates, Loading};
+use super::error::CmdError;
+use super::row::Flags;
+use super::session::{Closing, Kind, ReplyMode, Session};
+use super::table::Command;
+use crate::resp::args::Args;
+
+/// Runs one command of a client, from lookup to propagation. Exactly one reply is written, unless
+/// the client wants none or the connection is to be closed.
+pub fn process(ctx: &mut Ctx<'_>, args: &mut Args<'_>) {
+    let table = ctx.env.table;
+    let Some(command) = table.find(args) else {
+        if is_http(&args[0]) {
+            return refuse_http(ctx);
+        }
+        let error = table.unknown(args);
+        return reject(ctx, None, &error);
+    };
+    process_found(ctx, command, args);
+}
+
+/// Runs one command that was looked up before, when its keys were prefetched.
+#[inline]
+pub fn process_found(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
+    ctx.session.last_command = command.full_name;
+    if !command.accepts(args.len()) {
+        return reject(ctx, Some(command), &command.arity_error());
+    }
+    if let Err(error) = admit(ctx.env, ctx.session, command) {
+        return reject(ctx, Some(command), &error);
+    }
+    call(ctx, command, args);
+}
+
+/// Whether the gates let a command pass. The order is the reference's: a client sees the first
+/// reason only.
+#[inline]
+fn admit(env: &Env, session: &Session, command: &Command) -> CmdResult {
+    let flags = command.flags;
+    if flags.has(Flags::PROTECTED) {
+        admit_protected(env, session, command)?;
+    }
+    if !session.authenticated && !flags.has(Flags::NO_AUTH) && session.kind == Kind::Normal {
+        return Err(CmdError::NoAuth);
+    }
+    if env.gates.all_open() && session.kind != Kind::Replica {
+        return Ok(());
+    }
+    admit_past_gates(&env.gates, session, flags)
+}
+
+/// The gates proper, for when at least one of them is closed.
+#[cold]
+fn admit_past_gates(gates: &Gates, session: &Session, flags: Flags) -> CmdResult {
+    let obeyed = session.must_be_obeyed();
+    let writes = flags.has(Flags::WRITE);
+    let denied_on_disk_error = flags.has(Flags::WRITE.and(Flags::DENIED_ON_DISK_ERROR));
+    if gates.snapshots_fail && !gates.replica && denied_on_disk_error && !obeyed {
+        return Err(CmdError::SnapshotsFail);
+    }
+    if gates.replicas_missing && writes && !obeyed {
+        return Err(CmdError::NoReplicas);
+    }
+    if gates.replica && gates.read_only && writes && !obeyed {
+        return Err(CmdError::ReadOnly);
+    }
+    if gates.stale && !flags.has(Flags::STALE) {
+        return Err(CmdError::MasterDown);
+    }
+    let refused_while_loading = match gates.loading {
+        Loading::No => false,
+        Loading::Exclusive => !flags.has(Flags::LOADING),
+        Loading::Aside => flags.has(Flags::NO_ASYNC_LOADING),
+    };
+    if refused_while_loading && session.kind != Kind::Internal {
+        return Err(CmdError::Loading);
+    }
+    let touches_keys = flags.has(Flags::WRITE.and(Flags::READONLY).and(Flags::MAY_REPLICATE));
+    if session.kind == Kind::Replica && touches_keys {
+        return Err(CmdError::Fixed(
+            "ERR Replica can't interact with the keyspace",
+        ));
+    }
+    Ok(())
+}
+
+#[cold]
+fn admit_protected(env: &Env, session: &Session, command: &Command) -> CmdResult {
+    let (setting, name, directive) = if command.full_name.starts_with("module") {
+        (
+            env.config.enable_module_command,
+            "MODULE",
+            "enable-module-command",
+        )
+    } else {
+        (
+            env.config.enable_debug_command,
+            "DEBUG",
+            "enable-debug-command",
+        )
+    };
+    let allowed = setting.allows(session.is_local);
+    if allowed {
+        return Ok(());
+    }
+    Err(CmdError::err(format!(
+        "{name} command not allowed. If the {directive} option is set to \"local\", you can run it \
+         from a local connection, otherwise you need to set this option in the configuration file, \
+         and then restart the server."
+    )))
+}
+
+/// Runs the handler of an admitted command and does what follows from it.
+#[inline]
+pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
+    let reply_start = ctx.reply.len();
+    let dirty_before = ctx.env.persistence.dirty;
+    let errors_before = ctx.env.stats.error_replies;
+    // A command that changes the database selects it for the next one, not for itself.
+    let db = ctx.session.db;
+    if ctx.env.streams_writes() {
+        args.pin();
+    }
+
+    if let Err(error) = (command.row.handler)(ctx, args) {
+        let text = error.text();
+        ctx.reply.error(&text);
+        ctx.env.stats.count_error(&text);
+    }
+
+    if ctx.env.persistence.dirty != dirty_before {
+        ctx.env.end_command_unit(db, args);
+    } else {
+        ctx.env.end_unit();
+    }
+
+    let stats = &mut ctx.env.stats;
+    let end = ctx.env.clock.ns();
+    let spent = end.saturating_sub(ctx.env.last_command_end_ns);
+    ctx.env.last_command_end_ns = end;
+    stats.commands_processed += 1;
+    ctx.session.commands_run += 1;
+    let figures = &mut stats.commands[command.id];
+    figures.calls += 1;
+    figures.nanoseconds += spent;
+    figures.latency.get_or_insert_default().record(spent);
+    if stats.error_replies != errors_before {
+        stats.commands[command.id].failed += 1;
+    }
+    if ctx.session.reply_mode != ReplyMode::On {
+        withhold_reply(ctx, reply_start);
+    }
+}
+
+/// Refuses a command before it runs.
+#[cold]
+fn reject(ctx: &mut Ctx<'_>, command: Option<&Command>, error: &CmdError) {
+    let reply_start = ctx.reply.len();
+    let text = error.text();
+    ctx.reply.error(&text);
+    ctx.env.stats.count_error(&text);
+    if let Some(command) = command {
+        ctx.env.stats.commands[command.id].rejected += 1;
+    }
+    ctx.env.last_command_end_ns = ctx.env.clock.ns();
+    if ctx.session.reply_mode != ReplyMode::On {
+        withhold_reply(ctx, reply_start);
+    }
+}
+
+/// Applies `CLIENT REPLY`.
+#[cold]
+fn withhold_reply(ctx: &mut Ctx<'_>, reply_start: usize) {
+    match ctx.session.reply_mode {
+        ReplyMode::On => {}
+        ReplyMode::Off => ctx.reply.truncate(reply_start),
+        ReplyMode::SkipThis => {
+            ctx.reply.truncate(reply_start);
+            ctx.session.reply_mode = ReplyMode::SkipNext;
+        }
+        ReplyMode::SkipNext => {
+            ctx.reply.truncate(reply_start);
+            ctx.session.reply_mode = ReplyMode::On;
+        }
+    }
+}
+
+/// A browser or a forged request from a web page speaks to us: its first line begins so.
+fn is_http(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"host:") || word.eq_ignore_ascii_case(b"post")
+}
+
+#[cold]
+fn refuse_http(ctx: &mut Ctx<'_>) {
+    let text = format!(
+        "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: \
+         commands to Redis. This is likely due to an attacker attempting to use Cross Protocol \
+         Scripting to compromise your Redis instance. Connection from {} aborted.",
+        ctx.session.addr
+    );
+    ctx.host.log(log::Level::Error, &text);
+    ctx.session.closing = Closing::Now;
+}
+
+/// The handler of a container called without a subcommand; its arity refuses that before.
+pub fn container(_: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    Err(CmdError::Syntax)
+}

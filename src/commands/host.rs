@@ -1,0 +1,256 @@
+//! What commands ask of the server.
+//!
+//! A handler knows no socket, no child process and no timer. Where a command is about those, it
+//! asks through this trait, which the server implements; the server carries the wish out and
+//! answers with a value, and the handler words the reply. Tests stand in with a host of their own.
+
+use super::context::Env;
+use super::error::CmdError;
+use super::session::{Kind, Session};
+use crate::config::{Apply, MasterAddress, Reason, Settings};
+use crate::keyspace::DetachedDb;
+use crate::resp::args::Args;
+use crate::resp::writer::Reply;
+
+/// How `SHUTDOWN` is meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ShutdownOptions {
+    /// `SAVE` or `NOSAVE`; none leaves it to the save points.
+    pub save: Option<bool>,
+    /// Do not wait for replicas that lag.
+    pub now: bool,
+    /// Go on where the final save fails.
+    pub force: bool,
+}
+
+/// Which clients `CLIENT LIST` and `CLIENT KILL` mean; every given condition must hold.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClientFilter {
+    /// These ids.
+    pub ids: Option<Vec<u64>>,
+    /// The peer's `ip:port`.
+    pub addr: Option<Vec<u8>>,
+    /// Our `ip:port`.
+    pub local_addr: Option<Vec<u8>>,
+    /// This kind of client.
+    pub class: Option<ClientClass>,
+    /// This user.
+    pub user: Option<Vec<u8>>,
+    /// Not the client that asks.
+    pub skip_me: bool,
+}
+
+/// The classes that `TYPE` names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientClass {
+    /// `normal`.
+    Normal,
+    /// `replica` or `slave`.
+    Replica,
+    /// `pubsub`.
+    Pubsub,
+    /// `master`.
+    Master,
+}
+
+impl ClientClass {
+    /// Whether a session belongs to it.
+    pub fn matches(self, session: &Session) -> bool {
+        match self {
+            ClientClass::Normal => session.kind == Kind::Normal,
+            ClientClass::Replica => session.kind == Kind::Replica,
+            ClientClass::Master => session.kind == Kind::Master,
+            ClientClass::Pubsub => false,
+        }
+    }
+}
+
+/// What `CLIENT PAUSE` holds back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PauseMode {
+    /// Every command.
+    All,
+    /// Commands that write or may replicate.
+    Write,
+}
+
+/// What `DEBUG` asks of the server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DebugRequest {
+    /// Stop the loop for so many microseconds.
+    Sleep(u64),
+    /// Save (unless told not to) and load the data set again.
+    Reload {
+        /// Write the file first.
+        save: bool,
+        /// Empty the keyspace before loading.
+        flush: bool,
+    },
+    /// Crash by a bad memory access.
+    Segfault,
+    /// Crash by a panic.
+    Panic,
+    /// Leave at once, with status 1.
+    Exit,
+    /// Start again from the executable, after so many milliseconds.
+    Restart {
+        /// Save and close first.
+        graceful: bool,
+        /// How long to wait.
+        delay_ms: u64,
+    },
+}
+
+/// What the server knows that `INFO` shows.
+#[derive(Clone, Debug, Default)]
+pub struct ServerFacts {
+    /// The path of the executable.
+    pub executable: String,
+    /// The absolute path of the configuration file; empty for none.
+    pub config_file: String,
+    /// A random id of this run.
+    pub run_id: String,
+    /// The port listened on.
+    pub tcp_port: u16,
+    /// When the process started, in milliseconds of the monotonic clock.
+    pub started_mono_ms: u64,
+    /// `standalone` or `sentinel`.
+    pub mode: &'static str,
+    /// How the process is supervised: `no`, `systemd`, `upstart`.
+    pub supervised: &'static str,
+    /// Clients that are not replicas.
+    pub connected_clients: usize,
+    /// The largest input buffer seen lately.
+    pub max_input_buffer: usize,
+    /// The largest output buffer seen lately.
+    pub max_output_buffer: usize,
+    /// Clients waiting in a blocking command.
+    pub blocked_clients: usize,
+    /// Memory of ordinary clients, in bytes.
+    pub clients_memory: usize,
+    /// Memory of replica connections, in bytes, the shared log excluded.
+    pub replicas_memory: usize,
+    /// What is going on with snapshots.
+    pub snapshot: SnapshotFacts,
+    /// What is being loaded, if anything.
+    pub loading: Option<LoadingFacts>,
+    /// Commands a second of late.
+    pub ops_per_second: u64,
+    /// Bytes read a second of late.
+    pub input_bytes_per_second: f64,
+    /// Bytes written a second of late.
+    pub output_bytes_per_second: f64,
+    /// Bytes a second read from the master of late.
+    pub input_repl_bytes_per_second: f64,
+    /// Bytes a second written to replicas of late.
+    pub output_repl_bytes_per_second: f64,
+    /// Event loop turns a second of late.
+    pub loop_cycles_per_second: u64,
+    /// Microseconds a turn of late.
+    pub loop_duration_us: u64,
+    /// Databases waiting to be freed by the helper thread.
+    pub lazy_free_pending: usize,
+    /// Objects freed by the helper thread.
+    pub lazy_freed: u64,
+    /// Memory right after the start, in bytes.
+    pub startup_memory: usize,
+    /// The size of the input buffers, in bytes.
+    pub client_query_buffers: usize,
+}
+
+/// The snapshot child, as `INFO persistence` shows it.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotFacts {
+    /// A child is writing one now.
+    pub in_progress: bool,
+    /// When the running one began, in milliseconds of the monotonic clock.
+    pub started_mono_ms: u64,
+    /// Copy-on-write bytes of the running child.
+    pub current_cow: u64,
+    /// The most copy-on-write bytes of the running child.
+    pub current_cow_peak: u64,
+    /// How long ago the child reported that, in milliseconds.
+    pub current_cow_age_ms: u64,
+    /// Keys written by the running child.
+    pub current_keys: u64,
+    /// Keys that the running child will write.
+    pub current_keys_total: u64,
+}
+
+/// A running load, as `INFO persistence` shows it.
+#[derive(Clone, Debug, Default)]
+pub struct LoadingFacts {
+    /// When it began, in seconds since the epoch.
+    pub started_unix_s: i64,
+    /// Bytes in all; 0 when unknown.
+    pub total_bytes: u64,
+    /// Bytes read.
+    pub loaded_bytes: u64,
+    /// When it began, in milliseconds of the monotonic clock.
+    pub started_mono_ms: u64,
+    /// Old data is served meanwhile.
+    pub asynchronous: bool,
+}
+
+/// The server, as commands see it.
+pub trait Host {
+    /// What `INFO` needs.
+    fn facts(&self, env: &Env) -> ServerFacts;
+    /// `SAVE`: writes the snapshot in this process.
+    fn save(&mut self, env: &mut Env) -> Result<(), CmdError>;
+    /// `BGSAVE`: the reply line on success.
+    fn bgsave(&mut self, env: &mut Env, schedule: bool) -> Result<&'static str, CmdError>;
+    /// `SHUTDOWN`: returns only when it was refused or has to wait; `Ok` closes the client.
+    fn shutdown(&mut self, env: &mut Env, options: ShutdownOptions) -> Result<(), CmdError>;
+    /// `SHUTDOWN ABORT`.
+    fn abort_shutdown(&mut self) -> Result<(), CmdError>;
+    /// Makes a directive just set take effect; `settings` are those that shall hold afterwards.
+    fn apply_config(
+        &mut self,
+        env: &mut Env,
+        hook: Apply,
+        settings: &Settings,
+    ) -> Result<(), Reason>;
+    /// The lines of `CLIENT LIST` for the clients that match.
+    fn describe_clients(&self, env: &Env, current: &Session, filter: &ClientFilter) -> Vec<u8>;
+    /// `CLIENT KILL`: how many were closed. The current client is marked, not closed.
+    fn kill_clients(
+        &mut self,
+        env: &mut Env,
+        current: &mut Session,
+        filter: &ClientFilter,
+    ) -> usize;
+    /// `CLIENT PAUSE` until this time of the monotonic clock in milliseconds.
+    fn pause(&mut self, mode: PauseMode, until_mono_ms: u64);
+    /// `CLIENT UNPAUSE`.
+    fn unpause(&mut self);
+    /// `REPLICAOF`: the reply line on success.
+    fn replicaof(
+        &mut self,
+        env: &mut Env,
+        current: &Session,
+        target: Option<MasterAddress>,
+    ) -> Result<&'static str, CmdError>;
+    /// `PSYNC` and `SYNC`: the connection becomes a replica's.
+    fn psync(
+        &mut self,
+        env: &mut Env,
+        session: &mut Session,
+        reply: &mut Reply,
+        args: &Args<'_>,
+    ) -> Result<(), CmdError>;
+    /// `REPLCONF`.
+    fn replconf(
+        &mut self,
+        env: &mut Env,
+        session: &mut Session,
+        reply: &mut Reply,
+        args: &Args<'_>,
+    ) -> Result<(), CmdError>;
+    /// `DEBUG`.
+    fn debug(&mut self, env: &mut Env, request: DebugRequest) -> Result<(), CmdError>;
+    /// Takes a detached data set to be freed, on the helper thread when `lazily`.
+    fn free(&mut self, garbage: DetachedDb, lazily: bool);
+    /// Writes a line to the log, at a level from debug to warning.
+    fn log(&self, level: log::Level, text: &str);
+}

@@ -1,0 +1,137 @@
+//! What a command may know and change of the client that sent it.
+//!
+//! A session is the client without its socket and buffers: those belong to the server, which
+//! lends the session out while a command runs. Every field here shows in `CLIENT LIST` or decides
+//! what a command does.
+
+use crate::resp::writer::Protocol;
+
+/// What kind of peer is at the other end; it decides the output buffer limit class and who may
+/// write on a replica.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// An ordinary client.
+    Normal,
+    /// A replica of ours, from its `PSYNC` or `SYNC` on.
+    Replica,
+    /// Our master: its commands are obeyed and not answered.
+    Master,
+    /// Nobody: commands replayed by the server itself.
+    Internal,
+}
+
+/// Which replies a client wants (`CLIENT REPLY`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReplyMode {
+    /// All.
+    On,
+    /// None.
+    Off,
+    /// Not that of the command being run, which set this mode.
+    SkipThis,
+    /// Not that of the next command.
+    SkipNext,
+}
+
+/// How a client is to be closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Closing {
+    /// It is not.
+    No,
+    /// Once its replies are written; nothing more is read.
+    AfterReplies,
+    /// As soon as the running command ends.
+    Now,
+}
+
+/// A client as commands see it.
+#[derive(Debug)]
+pub struct Session {
+    /// A number never used twice in the life of the process.
+    pub id: u64,
+    /// The selected database.
+    pub db: usize,
+    /// Which protocol its replies use.
+    pub protocol: Protocol,
+    /// What it is.
+    pub kind: Kind,
+    /// Whether it passed authentication, or none was needed when it connected.
+    pub authenticated: bool,
+    /// `CLIENT SETNAME`.
+    pub name: Vec<u8>,
+    /// `CLIENT SETINFO LIB-NAME`.
+    pub lib_name: Vec<u8>,
+    /// `CLIENT SETINFO LIB-VER`.
+    pub lib_version: Vec<u8>,
+    /// `ip:port` of the peer, or the path of a Unix socket followed by `:0`.
+    pub addr: String,
+    /// `ip:port` of our end.
+    pub local_addr: String,
+    /// Came through a Unix socket.
+    pub unix_socket: bool,
+    /// Came over the loopback interface or a Unix socket.
+    pub is_local: bool,
+    /// The socket's descriptor, for `CLIENT LIST`.
+    pub fd: i32,
+    /// When it connected, in milliseconds of the monotonic clock.
+    pub created_ms: u64,
+    /// When it last sent a command, in milliseconds of the monotonic clock.
+    pub last_interaction_ms: u64,
+    /// The full name of its last command, for `CLIENT LIST`.
+    pub last_command: &'static str,
+    /// What is done with replies.
+    pub reply_mode: ReplyMode,
+    /// Whether it is to be closed.
+    pub closing: Closing,
+    /// `CLIENT NO-EVICT`.
+    pub no_evict: bool,
+    /// `CLIENT NO-TOUCH`: its reads do not count as use of a key.
+    pub no_touch: bool,
+    /// Commands run.
+    pub commands_run: u64,
+}
+
+impl Session {
+    /// A session for a peer of a kind, with nothing set.
+    pub fn new(id: u64, kind: Kind) -> Session {
+        Session {
+            id,
+            db: 0,
+            protocol: Protocol::Resp2,
+            kind,
+            authenticated: true,
+            name: Vec::new(),
+            lib_name: Vec::new(),
+            lib_version: Vec::new(),
+            addr: String::new(),
+            local_addr: String::new(),
+            unix_socket: false,
+            is_local: true,
+            fd: -1,
+            created_ms: 0,
+            last_interaction_ms: 0,
+            last_command: "NULL",
+            reply_mode: ReplyMode::On,
+            closing: Closing::No,
+            no_evict: false,
+            no_touch: false,
+            commands_run: 0,
+        }
+    }
+
+    /// Whether its commands run whatever the gates say: our master's, and replayed ones.
+    pub fn must_be_obeyed(&self) -> bool {
+        matches!(self.kind, Kind::Master | Kind::Internal)
+    }
+
+    /// Back to the state of a fresh connection (`RESET`).
+    pub fn reset(&mut self, authenticated: bool) {
+        self.db = 0;
+        self.protocol = Protocol::Resp2;
+        self.authenticated = authenticated;
+        self.name.clear();
+        self.reply_mode = ReplyMode::On;
+        self.no_evict = false;
+        self.no_touch = false;
+    }
+}

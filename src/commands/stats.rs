@@ -1,0 +1,123 @@
+//! What the server counts: commands, errors, keyspace hits, traffic.
+//!
+//! Plain numbers that `INFO` shows and `CONFIG RESETSTAT` clears. A command's figures live at its
+//! index in the command table.
+
+use std::collections::BTreeMap;
+
+use super::latency::Histogram;
+
+/// How often a command ran and how long that took.
+#[derive(Clone, Debug, Default)]
+pub struct CommandStats {
+    /// Completed calls.
+    pub calls: u64,
+    /// Time in handlers, in nanoseconds.
+    pub nanoseconds: u64,
+    /// Calls refused before the handler ran.
+    pub rejected: u64,
+    /// Calls whose handler replied with an error.
+    pub failed: u64,
+    /// The distribution of run times; made at the first call.
+    pub latency: Option<Box<Histogram>>,
+}
+
+/// More distinct error codes than this mean somebody makes them up; nothing more is counted then.
+pub const ERROR_CODES_MAX: usize = 128;
+
+/// Counters of the whole server.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// By command index.
+    pub commands: Vec<CommandStats>,
+    /// Error replies by code word.
+    pub errors: BTreeMap<Vec<u8>, u64>,
+    /// All error replies.
+    pub error_replies: u64,
+    /// Commands run.
+    pub commands_processed: u64,
+    /// Connections accepted.
+    pub connections_received: u64,
+    /// Connections refused for `maxclients`.
+    pub connections_rejected: u64,
+    /// Bytes read from clients.
+    pub net_input_bytes: u64,
+    /// Bytes written to clients.
+    pub net_output_bytes: u64,
+    /// Bytes read from our master.
+    pub net_repl_input_bytes: u64,
+    /// Bytes written to replicas.
+    pub net_repl_output_bytes: u64,
+    /// Reads that found their key.
+    pub keyspace_hits: u64,
+    /// Reads that did not.
+    pub keyspace_misses: u64,
+    /// Keys that reached their time.
+    pub expired_keys: u64,
+    /// Keys evicted.
+    pub evicted_keys: u64,
+    /// Estimated share of expired keys not yet deleted, in percent.
+    pub expired_stale_percent: f64,
+    /// Expire cycles that ran out of time.
+    pub expire_cycle_time_limit_reached: u64,
+    /// Time spent in expire cycles, in microseconds.
+    pub expire_cycle_cpu_us: u64,
+    /// Full resyncs served.
+    pub sync_full: u64,
+    /// Partial resyncs accepted.
+    pub sync_partial_ok: u64,
+    /// Partial resyncs refused.
+    pub sync_partial_err: u64,
+    /// Forks made.
+    pub total_forks: u64,
+    /// How long the last fork took, in microseconds.
+    pub latest_fork_us: u64,
+    /// Read events handled.
+    pub total_reads: u64,
+    /// Write calls made.
+    pub total_writes: u64,
+    /// Clients dropped for their query buffer.
+    pub query_buffer_limit_disconnections: u64,
+    /// Clients dropped for their output buffer.
+    pub output_buffer_limit_disconnections: u64,
+    /// The most memory ever seen allocated.
+    pub peak_memory: u64,
+    /// Turns of the event loop.
+    pub loop_cycles: u64,
+    /// Time in the event loop, in microseconds, sleep excluded.
+    pub loop_duration_us: u64,
+    /// Time in the event loop spent on commands, in microseconds.
+    pub loop_duration_cmd_us: u64,
+    /// Unexpected error replies sent to our master or got from it.
+    pub unexpected_error_replies: u64,
+    /// Failed authentications.
+    pub acl_access_denied_auth: u64,
+}
+
+impl Stats {
+    /// Counters for a table of so many commands.
+    pub fn new(commands: usize) -> Stats {
+        Stats {
+            commands: vec![CommandStats::default(); commands],
+            ..Stats::default()
+        }
+    }
+
+    /// Counts an error reply under its code word.
+    pub fn count_error(&mut self, text: &[u8]) {
+        self.error_replies += 1;
+        let code = text.split(|b| *b == b' ').next().unwrap_or_default();
+        if let Some(n) = self.errors.get_mut(code) {
+            *n += 1;
+        } else if self.errors.len() < ERROR_CODES_MAX {
+            self.errors.insert(code.to_vec(), 1);
+        }
+    }
+
+    /// `CONFIG RESETSTAT`: everything to zero, but for what describes the present.
+    pub fn reset(&mut self) {
+        let peak = self.peak_memory;
+        *self = Stats::new(self.commands.len());
+        self.peak_memory = peak;
+    }
+}

@@ -1,0 +1,273 @@
+//! The command table: rows made findable, with the index under which each is counted.
+//!
+//! Built once at the top from the families' rows and handed down as a `&'static` value, so that
+//! clients, the replica link, scripts and AOF loading run commands through the same thing. Names
+//! are matched without regard to case. A lookup hashes the length and the first eight letters,
+//! which tells all the names apart but a few, and compares once.
+
+use std::borrow::Cow;
+
+use super::error::CmdError;
+use super::row::{BeginSearch, FindKeys, Flags, KeyFlags, KeySpec, Row};
+use crate::resp::args::Args;
+
+/// A command as the dispatcher finds it.
+pub struct Command {
+    /// What it is.
+    pub row: &'static Row,
+    /// Where its counters are.
+    pub id: usize,
+    /// The name that `COMMAND` and statistics show: `get`, `client|list`.
+    pub full_name: &'static str,
+    /// The row's flags with those that follow from its key specifications.
+    pub flags: Flags,
+    /// First key, last key and step, as clients of old read them.
+    pub legacy_range: (i32, i32, i32),
+    /// Its subcommands.
+    pub subcommands: Vec<Command>,
+}
+
+/// All commands by name.
+pub struct CommandTable {
+    commands: Vec<Command>,
+    /// Open addressing, a power of two; 0 is free, n stands for `commands[n - 1]` under `names`.
+    slots: Vec<u16>,
+    names: Vec<Box<str>>,
+    counted: usize,
+}
+
+/// Names longer than this are no command's.
+const NAME_MAX: usize = 64;
+
+fn hash(name: &[u8]) -> usize {
+    let mut word = [0u8; 8];
+    let n = name.len().min(8);
+    word[..n].copy_from_slice(&name[..n]);
+    // Setting bit 5 folds upper onto lower case; what it does to other bytes is only a collision.
+    let folded = u64::from_le_bytes(word) | 0x2020_2020_2020_2020;
+    let mixed = (folded ^ (name.len() as u64) << 58).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 40) as usize
+}
+
+impl CommandTable {
+    /// A table of the rows of several families. `renames` are pairs of an old and a new name; an
+    /// empty new name takes the command away.
+    ///
+    /// # Errors
+    ///
+    /// The text says which renaming names no command or takes a name that is in use.
+    pub fn build(
+        families: &[&'static [Row]],
+        renames: &[(String, String)],
+    ) -> Result<CommandTable, String> {
+        let mut counted = 0;
+        let commands: Vec<Command> = families
+            .iter()
+            .flat_map(|rows| rows.iter())
+            .map(|row| Command::build(row, None, &mut counted))
+            .collect();
+        let mut names: Vec<Box<str>> = commands.iter().map(|c| c.row.name.into()).collect();
+        for (old, new) in renames {
+            let at = names
+                .iter()
+                .position(|n| n.eq_ignore_ascii_case(old))
+                .ok_or_else(|| "No such command in rename-command".to_owned())?;
+            if !new.is_empty() && names.iter().any(|n| n.eq_ignore_ascii_case(new)) {
+                return Err("Target command name already exists".to_owned());
+            }
+            names[at] = new.as_str().into();
+        }
+        let size = (commands.len() * 4).next_power_of_two();
+        let mut table = CommandTable {
+            commands,
+            slots: vec![0; size],
+            names,
+            counted,
+        };
+        for i in 0..table.names.len() {
+            if !table.names[i].is_empty() {
+                let mut at = hash(table.names[i].as_bytes()) & (size - 1);
+                while table.slots[at] != 0 {
+                    at = (at + 1) & (size - 1);
+                }
+                table.slots[at] = i as u16 + 1;
+            }
+        }
+        Ok(table)
+    }
+
+    /// How many commands and subcommands have counters.
+    pub fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// The commands that have a name, in table order.
+    pub fn iter(&self) -> impl Iterator<Item = &Command> {
+        self.commands
+            .iter()
+            .zip(&self.names)
+            .filter(|(_, n)| !n.is_empty())
+            .map(|(c, _)| c)
+    }
+
+    /// Every command and subcommand, a container before its members.
+    pub fn iter_all(&self) -> impl Iterator<Item = &Command> {
+        self.commands
+            .iter()
+            .flat_map(|c| std::iter::once(c).chain(c.subcommands.iter()))
+    }
+
+    /// The command of this name, without regard to subcommands.
+    pub fn by_name(&self, name: &[u8]) -> Option<&Command> {
+        let mask = self.slots.len() - 1;
+        let mut at = hash(name) & mask;
+        loop {
+            let i = usize::from(self.slots[at]).checked_sub(1)?;
+            if self.names[i].as_bytes().eq_ignore_ascii_case(name) {
+                return Some(&self.commands[i]);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// The command that `container|member` or `name` stands for.
+    pub fn by_full_name(&self, name: &[u8]) -> Option<&Command> {
+        match name.iter().position(|b| *b == b'|') {
+            None => self.by_name(name),
+            Some(bar) => self.by_name(&name[..bar])?.subcommand(&name[bar + 1..]),
+        }
+    }
+
+    /// The command that these arguments call.
+    #[inline]
+    pub fn find(&self, args: &Args<'_>) -> Option<&Command> {
+        let command = self.by_name(&args[0])?;
+        if command.subcommands.is_empty() || args.len() == 1 {
+            return Some(command);
+        }
+        command.subcommand(&args[1])
+    }
+
+    /// What to say when [`find`](Self::find) found nothing.
+    pub fn unknown(&self, args: &Args<'_>) -> CmdError {
+        let clip = |word: &[u8], max: usize| -> Vec<u8> {
+            let end = word.iter().position(|b| *b == 0).unwrap_or(word.len());
+            word[..end.min(max)].to_vec()
+        };
+        let mut text = Vec::new();
+        if args.len() > 1 && self.by_name(&args[0]).is_some() {
+            text.extend_from_slice(b"unknown subcommand '");
+            text.extend(clip(&args[1], NAME_MAX * 2));
+            text.extend_from_slice(b"'. Try ");
+            text.extend(args[0].to_ascii_uppercase());
+            text.extend_from_slice(b" HELP.");
+        } else {
+            let mut shown: Vec<u8> = Vec::new();
+            for word in args.iter().skip(1) {
+                if shown.len() >= NAME_MAX * 2 {
+                    break;
+                }
+                let room = NAME_MAX * 2 - shown.len();
+                shown.push(b'\'');
+                shown.extend(clip(word, room));
+                shown.extend_from_slice(b"' ");
+            }
+            text.extend_from_slice(b"unknown command '");
+            text.extend(clip(&args[0], NAME_MAX * 2));
+            text.extend_from_slice(b"', with args beginning with: ");
+            text.extend(shown);
+        }
+        CmdError::err(text)
+    }
+}
+
+impl Command {
+    fn build(row: &'static Row, parent: Option<&'static str>, counted: &mut usize) -> Command {
+        let id = *counted;
+        *counted += 1;
+        let full_name: &'static str = match parent {
+            None => row.name,
+            Some(parent) => Box::leak(format!("{parent}|{}", row.name).into_boxed_str()),
+        };
+        let subcommands = row
+            .subcommands
+            .iter()
+            .map(|sub| Command::build(sub, Some(row.name), counted))
+            .collect();
+        let (legacy_range, movable) = legacy_range(row);
+        let flags = if movable {
+            row.flags.and(Flags::MOVABLE_KEYS)
+        } else {
+            row.flags
+        };
+        Command {
+            row,
+            id,
+            full_name,
+            flags,
+            legacy_range,
+            subcommands,
+        }
+    }
+
+    /// The member of this name.
+    pub fn subcommand(&self, name: &[u8]) -> Option<&Command> {
+        self.subcommands
+            .iter()
+            .find(|c| c.row.name.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether so many words fit its arity.
+    #[inline]
+    pub fn accepts(&self, words: usize) -> bool {
+        let arity = self.row.arity;
+        if arity >= 0 {
+            words == arity as usize
+        } else {
+            words >= arity.unsigned_abs() as usize
+        }
+    }
+
+    /// The refusal of a wrong number of arguments.
+    pub fn arity_error(&self) -> CmdError {
+        CmdError::Arity(Cow::Borrowed(self.full_name))
+    }
+}
+
+/// Folds key specifications into first key, last key and step, as clients of old read them; the
+/// second value tells whether that misses keys, so that they must ask with `COMMAND GETKEYS`.
+fn legacy_range(row: &Row) -> ((i32, i32, i32), bool) {
+    let plain = |spec: &KeySpec| match (spec.begin, spec.find) {
+        (BeginSearch::Index(pos), FindKeys::Range { last, step, .. }) => Some((pos, last, step)),
+        _ => None,
+    };
+    let absolute = |pos: i32, last: i32| if last >= 0 { pos + last } else { last };
+    let incomplete = row
+        .keys
+        .iter()
+        .any(|spec| spec.flags.has(KeyFlags::INCOMPLETE));
+    match row.keys {
+        [] => return ((0, 0, 0), false),
+        [only] => {
+            if let Some((pos, last, step)) = plain(only) {
+                return ((pos, absolute(pos, last), step), incomplete);
+            }
+        }
+        _ => {}
+    }
+    let mut range: Option<(i32, i32)> = None;
+    let mut movable = incomplete;
+    for spec in row.keys {
+        match (plain(spec), range) {
+            (Some((pos, last, 1)), None) => range = Some((pos, absolute(pos, last))),
+            (Some((pos, last, 1)), Some((first, end))) if end == pos - 1 => {
+                range = Some((first, absolute(pos, last)));
+            }
+            _ => movable = true,
+        }
+    }
+    match range {
+        Some((first, last)) => ((first, last, 1), movable),
+        None => ((0, 0, 0), true),
+    }
+}

@@ -1,0 +1,212 @@
+//! The replication stream as this server has it: identity, log and selected database together.
+//!
+//! [`Identity`] says how many bytes the stream has, [`ReplLog`] holds the last of them; the two
+//! must move in step, and this value is the only place where either does. The log exists once
+//! somebody may want to continue: from the first replica on, or from the moment we follow a
+//! master. Without it nothing is counted, since nobody could ask for the bytes; that is why a log
+//! that begins anew begins a new history, unless the history was learned from elsewhere.
+//!
+//! Invariant: while there is a log, its next offset is one more than the identity's offset.
+
+use super::identity::{Decision, Identity, ReplId};
+use super::log::ReplLog;
+use crate::base::numbers;
+use crate::base::rng::Rng;
+
+/// Identity, log and selected database of the replication stream.
+#[derive(Debug)]
+pub struct Stream {
+    identity: Identity,
+    log: Option<ReplLog>,
+    /// The database that the next command of the stream refers to; `None` before the first
+    /// `SELECT` that a new reader would see.
+    db: Option<u32>,
+}
+
+impl Stream {
+    /// The stream of a server that has just started.
+    pub fn new(rng: &mut Rng) -> Stream {
+        Stream {
+            identity: Identity::new(rng),
+            log: None,
+            db: None,
+        }
+    }
+
+    /// Who we are in the replication tree.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The log, if one is kept.
+    pub fn log(&self) -> Option<&ReplLog> {
+        self.log.as_ref()
+    }
+
+    /// The log, to move cursors in.
+    pub fn log_mut(&mut self) -> Option<&mut ReplLog> {
+        self.log.as_mut()
+    }
+
+    /// The database that the stream has selected.
+    pub fn db(&self) -> Option<u32> {
+        self.db
+    }
+
+    /// Sets the selected database: the stream of a master was run up to here, or restored.
+    pub fn set_db(&mut self, db: Option<u32>) {
+        self.db = db;
+    }
+
+    /// Makes the next command begin with a `SELECT`, for a reader that begins there.
+    pub fn forget_db(&mut self) {
+        self.db = None;
+    }
+
+    /// Adds a command of our own, as it goes over the wire, preceded by a `SELECT` when `db` is
+    /// another database than the last. Commands that concern no database pass `None`.
+    pub fn feed(&mut self, db: Option<u32>, command: &[u8]) {
+        if self.log.is_none() {
+            return;
+        }
+        if let Some(db) = db
+            && self.db != Some(db)
+        {
+            let mut digits = Vec::new();
+            numbers::format_u64(u64::from(db), &mut digits);
+            self.append(&super::wire::command(&[b"SELECT", &digits]));
+            self.db = Some(db);
+        }
+        self.append(command);
+    }
+
+    /// Adds bytes of the stream as they are.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.identity.advance(bytes.len() as u64);
+        if let Some(log) = &mut self.log {
+            log.append(bytes);
+            assert_eq!(
+                log.next(),
+                self.identity.offset() + 1,
+                "log and offset move in step"
+            );
+        }
+    }
+
+    /// Begins a log where the stream is, unless there is one.
+    pub fn keep_log(&mut self, window_bytes: u64) {
+        let next = self.identity.offset() + 1;
+        self.log
+            .get_or_insert_with(|| ReplLog::new(next, window_bytes));
+    }
+
+    /// Lets the log go. No replica may be attached to it.
+    pub fn drop_log(&mut self) {
+        let readers = self.log.take().map_or(0, |log| log.cursor_count());
+        assert_eq!(readers, 0, "the log was dropped under its readers");
+    }
+
+    /// Begins a history of our own that continues none.
+    pub fn begin_history(&mut self, rng: &mut Rng) {
+        self.identity.begin_history(rng);
+    }
+
+    /// Begins a history of our own that continues the one so far.
+    pub fn shift(&mut self, rng: &mut Rng) {
+        self.identity.shift(rng);
+        self.forget_db();
+    }
+
+    /// Goes on under the name that our master has now.
+    pub fn continue_as(&mut self, id: ReplId) {
+        self.identity.continue_as(id);
+    }
+
+    /// Takes over a history at `offset`; the log of another one must be gone.
+    pub fn adopt(&mut self, id: ReplId, offset: u64, db: Option<u32>) {
+        assert!(self.log.is_none(), "a log belongs to one history");
+        self.identity.adopt(id, offset);
+        self.db = db;
+    }
+
+    /// Takes over what a snapshot on disk says of the history that a master wrote.
+    pub fn restore_as_master(&mut self, id: ReplId, offset: u64) {
+        assert!(self.log.is_none(), "restored before anybody could attach");
+        self.identity.restore_as_master(id, offset);
+    }
+
+    /// Whether a replica may continue from `offset` of history `id`.
+    pub fn can_continue(&self, id: &[u8], offset: i64) -> Decision {
+        let held = self.log.as_ref().map(|log| (log.first(), log.next()));
+        self.identity.can_continue(id, offset, held)
+    }
+
+    /// Asserts what must hold between any two calls.
+    pub fn check_invariants(&self) {
+        if let Some(log) = &self.log {
+            log.check_invariants();
+            assert_eq!(
+                log.next(),
+                self.identity.offset() + 1,
+                "log and offset move in step"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(stream: &Stream) -> String {
+        let log = stream.log().expect("a log");
+        String::from_utf8(log.last_bytes(usize::MAX)).expect("ASCII in this test")
+    }
+
+    #[test]
+    fn nothing_is_counted_before_a_log_is_kept() {
+        let mut stream = Stream::new(&mut Rng::from_seed(1));
+        stream.feed(Some(0), b"PING\r\n");
+        assert_eq!(stream.identity().offset(), 0);
+        stream.keep_log(1 << 20);
+        stream.feed(None, b"PING\r\n");
+        assert_eq!(stream.identity().offset(), 6);
+        stream.check_invariants();
+    }
+
+    #[test]
+    fn select_is_sent_when_the_database_changes_and_after_it_was_forgotten() {
+        let mut stream = Stream::new(&mut Rng::from_seed(1));
+        stream.keep_log(1 << 20);
+        stream.feed(Some(0), b"a\r\n");
+        stream.feed(Some(0), b"b\r\n");
+        stream.feed(None, b"c\r\n");
+        stream.feed(Some(12), b"d\r\n");
+        stream.forget_db();
+        stream.feed(Some(12), b"e\r\n");
+        let select_0 = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
+        let select_12 = "*2\r\n$6\r\nSELECT\r\n$2\r\n12\r\n";
+        let want = format!("{select_0}a\r\nb\r\nc\r\n{select_12}d\r\n{select_12}e\r\n");
+        assert_eq!(text(&stream), want);
+        assert_eq!(stream.identity().offset(), want.len() as u64);
+    }
+
+    #[test]
+    fn a_log_begins_where_the_history_is() {
+        let mut stream = Stream::new(&mut Rng::from_seed(1));
+        stream.adopt(ReplId::NONE, 1000, Some(3));
+        stream.keep_log(1 << 20);
+        let log = stream.log().expect("a log");
+        assert_eq!((log.first(), log.next()), (1001, 1001));
+        assert_eq!(stream.db(), Some(3));
+    }
+
+    #[test]
+    #[should_panic(expected = "under its readers")]
+    fn the_log_is_not_dropped_while_somebody_reads_it() {
+        let mut stream = Stream::new(&mut Rng::from_seed(1));
+        stream.keep_log(1 << 20);
+        let _cursor = stream.log_mut().expect("a log").attach(1);
+        stream.drop_log();
+    }
+}

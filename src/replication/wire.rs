@@ -1,0 +1,125 @@
+//! The few bytes that replication itself puts on the wire, and the one way it reads lines.
+//!
+//! During the handshake the two servers exchange lines; what a peer sends is untrusted, so a line
+//! has a limit, and its text is made harmless before it gets into a log.
+
+use crate::base::numbers;
+
+/// The longest line that a peer may send during the handshake, without its end.
+pub const LINE_BYTES_MAX: usize = 1024;
+
+/// A command as an array of bulk strings.
+pub fn command(args: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(16 + args.iter().map(|arg| arg.len() + 16).sum::<usize>());
+    bytes.push(b'*');
+    numbers::format_u64(args.len() as u64, &mut bytes);
+    bytes.extend_from_slice(b"\r\n");
+    for arg in args {
+        bytes.push(b'$');
+        numbers::format_u64(arg.len() as u64, &mut bytes);
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(arg);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
+}
+
+/// `REPLCONF ACK offset`, by which a replica says how far it is.
+pub fn ack(offset: u64) -> Vec<u8> {
+    command(&[b"REPLCONF", b"ACK", offset.to_string().as_bytes()])
+}
+
+/// The peer sent more than [`LINE_BYTES_MAX`] bytes without ending the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineTooLong;
+
+/// Collects bytes until a line is complete, however the network cut them.
+#[derive(Debug, Default)]
+pub struct LineReader {
+    partial: Vec<u8>,
+}
+
+impl LineReader {
+    /// Takes bytes from the front of `input` up to the end of the line, if it is there. The line
+    /// comes without its end (`\r\n` or `\n`).
+    pub fn read(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, LineTooLong> {
+        let end = memchr::memchr(b'\n', input);
+        let (now, later) = input.split_at(end.map_or(input.len(), |end| end + 1));
+        if self.partial.len() + now.len() > LINE_BYTES_MAX + 2 {
+            return Err(LineTooLong);
+        }
+        self.partial.extend_from_slice(now);
+        *input = later;
+        if end.is_none() {
+            return Ok(None);
+        }
+        let mut line = std::mem::take(&mut self.partial);
+        line.pop();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        Ok(Some(line))
+    }
+}
+
+/// A peer's text, fit for a log line: what is not printable is replaced.
+pub fn printable(text: &[u8]) -> String {
+    String::from_utf8_lossy(text)
+        .chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_arrays_of_bulk_strings() {
+        assert_eq!(command(&[b"PING"]), b"*1\r\n$4\r\nPING\r\n");
+        assert_eq!(
+            ack(1234),
+            b"*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$4\r\n1234\r\n"
+        );
+    }
+
+    #[test]
+    fn a_line_is_the_same_however_it_was_cut() {
+        let text = b"+FULLRESYNC abc 12\r\n\n-ERR no\r\nrest";
+        let whole: Vec<Vec<u8>> = vec![b"+FULLRESYNC abc 12".to_vec(), vec![], b"-ERR no".to_vec()];
+        for step in 1..text.len() {
+            let mut reader = LineReader::default();
+            let mut lines = Vec::new();
+            for chunk in text.chunks(step) {
+                let mut input = chunk;
+                while let Some(line) = reader.read(&mut input).expect("short lines") {
+                    lines.push(line);
+                }
+            }
+            assert_eq!(lines, whole, "cut every {step} bytes");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_line_is_left_alone() {
+        let mut input: &[u8] = b"+OK\r\n*1\r\n";
+        assert_eq!(
+            LineReader::default().read(&mut input),
+            Ok(Some(b"+OK".to_vec()))
+        );
+        assert_eq!(input, b"*1\r\n");
+    }
+
+    #[test]
+    fn an_endless_line_is_refused() {
+        let mut reader = LineReader::default();
+        let noise = [b'x'; 100];
+        let refused = (0..12).any(|_| reader.read(&mut &noise[..]) == Err(LineTooLong));
+        assert!(refused);
+    }
+
+    #[test]
+    fn a_peer_cannot_write_control_characters_into_our_log() {
+        assert_eq!(printable(b"-ERR \x1b[31m\xff"), "-ERR ?[31m\u{fffd}");
+    }
+}
