@@ -1,6 +1,485 @@
-//! Floor 4: the replication machines, free of sockets, files and clocks.
+//! Floor 4: replication, free of sockets, files, processes and clocks.
+//!
+//! A server is the master of its replicas and perhaps the replica of a master; both sides are
+//! plain values that events go into and actions come out of. [`Replication`] holds them:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `identity.rs` | who we are: the name of our history, and the offset in it |
+//! | `log.rs` | the one copy of the last bytes of the stream, with a cursor per reader |
+//! | `stream.rs` | the two above in step, and the selected database |
+//! | `link/` | the replica's side: handshake, snapshot, stream |
+//! | `source/` | the master's side: our replicas, and which snapshot serves whom |
+//! | `role.rs` | the ways to get a master, another one, or none |
+//! | `greeting.rs` | `REPLCONF` |
+//! | `action.rs` | what the machines ask for, and the facts they get with each event |
+//! | `settings.rs`, `info.rs` | what comes from the configuration, what goes to `INFO` and `ROLE` |
+//! | `wire.rs` | lines and commands as bytes |
+//!
+//! # The contract
+//!
+//! Every event takes the facts of the instant, [`Env`], and a vector. The driver carries out the
+//! [`Action`]s pushed to it **in order and before anything else happens**: before the next command
+//! runs, before the next event. Actions that ask for an answer name it; an answer that the driver
+//! knows at once is given at once, after the actions pushed so far.
+//!
+//! **The master's connection.** There is at most one. After [`Action::CloseMaster`] (harmless
+//! when there is none) no event of the old connection may reach the machine. Each chunk of bytes
+//! that arrives is given to [`on_master_bytes`](Replication::on_master_bytes) once; it answers how
+//! many bytes from the front it took. The others are stream: the driver appends them to a buffer
+//! of its own, and while [`is_link_up`](Replication::is_link_up), runs whole commands from there
+//! and reports their very bytes with [`on_applied`](Replication::on_applied). A transaction is
+//! reported as a whole, after its `EXEC`: half of one must never count as applied, since after a
+//! lost link the rest of it would come without its beginning. [`Action::StartStream`] says when
+//! the buffer may be run, [`Action::CloseMaster`] drops it.
+//!
+//! **Our replicas.** They are clients. `PSYNC` and `SYNC` go to [`on_sync`](Replication::on_sync),
+//! `REPLCONF` to [`on_replconf`](Replication::on_replconf), and the end of any client's connection
+//! to [`on_client_closed`](Replication::on_client_closed). Before it sleeps, the driver asks
+//! [`readers`](Replication::readers), writes what [`chunks`](Replication::chunks) shows behind
+//! whatever [`Action::SendReplica`] left unsent, and reports with
+//! [`on_sent`](Replication::on_sent).
+//!
+//! **Snapshots** that we make for replicas: after [`Action::StartSnapshot`] the driver forks and
+//! says so at once. To disk: when the child has ended, [`on_snapshot_finished`]; each
+//! [`Action::SendFile`] then opens the file ([`on_file_opened`]) and sends it ([`on_file_sent`]).
+//! Through sockets: the driver copies what the child writes to all
+//! [`snapshot_receivers`](Replication::snapshot_receivers), at the pace of the slowest, reports
+//! who stalls ([`on_transfer`]), and calls [`on_snapshot_finished`] when all is delivered.
+//!
+//! **Time.** [`tick`](Replication::tick) several times a second, also while loading.
+//!
+//! # A full sync, event by event
+//!
+//! `B` follows `A`; `A` has `repl-diskless-sync no`. Log actions are left out.
+//!
+//! ```text
+//! B  replicaof("A", 6379)               -> Connect A
+//! B  on_connected                       -> SendMaster PING
+//! B  on_master_bytes "+PONG"            -> SendMaster REPLCONF listening-port, REPLCONF capa
+//! A  on_replconf, twice                 -> (+OK from the command)
+//! B  on_master_bytes "+OK" "+OK"        -> SendMaster PSYNC <id> <offset+1>
+//! A  on_sync                            -> StartSnapshot Disk
+//! A  on_snapshot_started                -> SendReplica "+FULLRESYNC <id> 700"
+//! A  feed SET ...                          goes to the log; B has a cursor at 701
+//! A  on_snapshot_finished(true)         -> SendFile
+//! A  on_file_opened(1000)               -> SendReplica "$1000", then the driver sends the file
+//! A  on_file_sent                          B is online: readers() names it, chunks() shows SET
+//! B  on_master_bytes "+FULLRESYNC.."       remembers <id> and 700
+//! B  on_master_bytes "$1000" + 400 bytes-> BeginSnapshot Disk, SnapshotData(7..407)
+//! B  on_master_bytes 600 bytes + SET    -> SnapshotData(0..600), EndSnapshot; took 600, the
+//!                                          driver keeps SET
+//! B  on_snapshot_stored                 -> CloseReplica.., FlushData, LoadSnapshot
+//! B  on_load_finished(db)               -> StartStream; B is <id>:700
+//! B  on_applied SET                        B is <id>:700 + its length, and has it in its own log
+//! B  tick, a second later               -> SendMaster REPLCONF ACK
+//! ```
+//!
+//! [`on_snapshot_finished`]: Replication::on_snapshot_finished
+//! [`on_file_opened`]: Replication::on_file_opened
+//! [`on_file_sent`]: Replication::on_file_sent
+//! [`on_transfer`]: Replication::on_transfer
 
+pub mod action;
+mod context;
+pub mod greeting;
 pub mod identity;
+pub mod info;
+pub mod link;
 pub mod log;
+mod role;
+pub mod settings;
+pub mod source;
 pub mod stream;
-pub mod wire;
+mod wire;
+
+pub use action::{Action, Child, ClientId, Contents, Env, LoadTarget, SnapshotTarget};
+pub use greeting::ReplconfReply;
+pub use identity::{Identity, ReplId};
+pub use info::{MasterInfo, ReplicaInfo, ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo};
+pub use link::{Closed, ConnectFailure};
+pub use role::Replicaof;
+pub use settings::{DisklessLoad, Settings};
+pub use source::{SyncReply, SyncRequest, SyncStats};
+
+use self::log::ReplLog;
+use crate::base::rng::Rng;
+use crate::base::time::Now;
+use context::Context;
+use link::Link;
+use role::Role;
+use source::Source;
+use stream::Stream;
+
+/// A server's part in replication; see the module's head.
+#[derive(Debug)]
+pub struct Replication {
+    role: Role,
+    stream: Stream,
+    source: Source,
+    settings: Settings,
+    rng: Rng,
+    /// When the work of a second is due again.
+    next_second_ms: u64,
+}
+
+/// The parts of a [`Replication`] as an event needs them.
+struct Parts<'a> {
+    role: &'a mut Role,
+    source: &'a mut Source,
+    cx: Context<'a>,
+}
+
+impl Replication {
+    /// A server that starts as a master, with a history of its own.
+    pub fn new(settings: Settings, mut rng: Rng, now: Now) -> Replication {
+        Replication {
+            role: Role::Master,
+            stream: Stream::new(&mut rng),
+            source: Source::new(now.mono_ms()),
+            settings,
+            rng,
+            next_second_ms: now.mono_ms(),
+        }
+    }
+
+    fn parts<'a>(&'a mut self, env: Env, out: &'a mut Vec<Action>) -> Parts<'a> {
+        Parts {
+            role: &mut self.role,
+            source: &mut self.source,
+            cx: Context {
+                env,
+                settings: &self.settings,
+                rng: &mut self.rng,
+                stream: &mut self.stream,
+                out,
+            },
+        }
+    }
+
+    /// The link to our master, with what it works with. Nothing, if we have no master: events of
+    /// a connection that was closed meanwhile concern nobody.
+    fn link<'a>(
+        &'a mut self,
+        env: Env,
+        out: &'a mut Vec<Action>,
+    ) -> Option<(&'a mut Link, &'a mut Source, Context<'a>)> {
+        let Parts { role, source, cx } = self.parts(env, out);
+        match role {
+            Role::Master => None,
+            Role::Replica(link) => Some((link, source, cx)),
+        }
+    }
+
+    // ---- Settings ----
+
+    /// The directives that are in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Puts directives in force.
+    pub fn configure(&mut self, settings: Settings) {
+        self.settings = settings;
+        if let Some(log) = self.stream.log_mut() {
+            log.set_window(self.settings.backlog_bytes);
+        }
+    }
+
+    // ---- Events of the link to our master ----
+
+    /// The connection to our master is open.
+    pub fn on_connected(&mut self, env: Env, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(env, out) {
+            link.on_connected(&mut cx);
+        }
+    }
+
+    /// No connection to our master came about.
+    pub fn on_connect_failed(&mut self, failure: ConnectFailure, env: Env, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(env, out) {
+            link.on_connect_failed(&mut cx, failure);
+        }
+    }
+
+    /// Bytes came from our master. Returns how many of them, from the front, were taken; the
+    /// others are stream, see the module's head.
+    #[must_use = "what was not taken is stream"]
+    pub fn on_master_bytes(&mut self, bytes: &[u8], env: Env, out: &mut Vec<Action>) -> usize {
+        match self.link(env, out) {
+            Some((link, source, mut cx)) => link.on_bytes(&mut cx, source, bytes),
+            None => bytes.len(),
+        }
+    }
+
+    /// The connection to our master is gone.
+    pub fn on_master_closed(&mut self, closed: Closed, env: Env, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(env, out) {
+            link.on_closed(&mut cx, closed);
+        }
+    }
+
+    /// The snapshot was made durable and put in place.
+    pub fn on_snapshot_stored(&mut self, env: Env, out: &mut Vec<Action>) {
+        if let Some((link, source, mut cx)) = self.link(env, out) {
+            link.on_snapshot_stored(&mut cx, source);
+        }
+    }
+
+    /// The snapshot could not be written or put in place; `reason` goes to the log.
+    pub fn on_snapshot_failed(&mut self, reason: &str, env: Env, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(env, out) {
+            link.on_snapshot_failed(&mut cx, reason);
+        }
+    }
+
+    /// The snapshot is loaded; `db` is its `repl-stream-db`.
+    pub fn on_load_finished(&mut self, db: Option<u32>, env: Env, out: &mut Vec<Action>) {
+        if let Some((link, source, mut cx)) = self.link(env, out) {
+            link.on_load_finished(&mut cx, source, db);
+        }
+    }
+
+    /// The snapshot could not be loaded; the driver has logged why.
+    pub fn on_load_failed(&mut self, env: Env, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(env, out) {
+            link.on_load_failed(&mut cx);
+        }
+    }
+
+    /// These bytes of the stream were run, and `db` is selected now.
+    pub fn on_applied(&mut self, bytes: &[u8], db: u32) {
+        let Role::Replica(link) = &mut self.role else {
+            panic!("a master runs no stream");
+        };
+        link.on_applied(&mut self.stream, bytes, db);
+    }
+
+    /// Our master asked how far we are: `REPLCONF GETACK` was met in the stream. What was run
+    /// before it must have been reported.
+    pub fn on_getack(&mut self, env: Env, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(env, out) {
+            link.send_ack(&mut cx);
+        }
+    }
+
+    // ---- Requests of clients ----
+
+    /// `REPLCONF`, `args` without the command's name.
+    pub fn on_replconf(
+        &mut self,
+        client: ClientId,
+        args: &[&[u8]],
+        env: Env,
+        out: &mut Vec<Action>,
+    ) -> ReplconfReply {
+        let Parts { source, mut cx, .. } = self.parts(env, out);
+        source.on_replconf(&mut cx, client, args)
+    }
+
+    /// `SYNC` or `PSYNC`. `peer_ip` is the address the client connects from, if it has one;
+    /// `pending_output` tells whether replies to it have not been sent yet.
+    pub fn on_sync(
+        &mut self,
+        client: ClientId,
+        peer_ip: Option<&str>,
+        request: SyncRequest,
+        pending_output: bool,
+        env: Env,
+        out: &mut Vec<Action>,
+    ) -> SyncReply {
+        if self.source.contains(client) {
+            return SyncReply::Ignored;
+        }
+        if self.is_replica() && !self.is_link_up() {
+            let text = "NOMASTERLINK Can't SYNC while not connected with my master";
+            return SyncReply::Refused(text.into());
+        }
+        if pending_output {
+            let text = "ERR SYNC and PSYNC are invalid with pending output";
+            return SyncReply::Refused(text.into());
+        }
+        let Parts { source, mut cx, .. } = self.parts(env, out);
+        source.on_sync(&mut cx, client, peer_ip, request)
+    }
+
+    /// The connection of a client is gone. Every client may be named here.
+    pub fn on_client_closed(&mut self, client: ClientId, env: Env, out: &mut Vec<Action>) {
+        let Parts { source, mut cx, .. } = self.parts(env, out);
+        source.on_client_closed(&mut cx, client);
+    }
+
+    // ---- Snapshots for replicas ----
+
+    /// The child that [`Action::StartSnapshot`] asked for was forked.
+    pub fn on_snapshot_started(&mut self, env: Env, out: &mut Vec<Action>) {
+        let Parts { source, mut cx, .. } = self.parts(env, out);
+        source.on_snapshot_started(&mut cx);
+    }
+
+    /// The child that [`Action::StartSnapshot`] asked for could not be forked.
+    pub fn on_snapshot_not_started(&mut self, env: Env, out: &mut Vec<Action>) {
+        let Parts { source, mut cx, .. } = self.parts(env, out);
+        source.on_snapshot_not_started(&mut cx);
+    }
+
+    /// The child that made a snapshot for replicas has ended, and through sockets everything it
+    /// wrote was delivered; or it failed.
+    pub fn on_snapshot_finished(&mut self, succeeded: bool, env: Env, out: &mut Vec<Action>) {
+        let Parts { source, mut cx, .. } = self.parts(env, out);
+        source.on_snapshot_finished(&mut cx, succeeded);
+    }
+
+    /// Whether a snapshot for replicas is being made.
+    pub fn is_snapshot_running(&self) -> bool {
+        self.source.is_snapshot_running()
+    }
+
+    /// The replicas that a snapshot through sockets goes to.
+    pub fn snapshot_receivers(&self) -> impl Iterator<Item = ClientId> {
+        self.source.snapshot_receivers()
+    }
+
+    /// A replica took (`progressed`), or has no room for, bytes of a snapshot through sockets.
+    pub fn on_transfer(&mut self, client: ClientId, progressed: bool, now: Now) {
+        self.source.on_transfer(client, progressed, now.mono_ms());
+    }
+
+    /// The snapshot file, `size` bytes long, was opened for a replica.
+    pub fn on_file_opened(&mut self, client: ClientId, size: u64, env: Env, out: &mut Vec<Action>) {
+        let Parts { source, mut cx, .. } = self.parts(env, out);
+        source.on_file_opened(&mut cx, client, size);
+    }
+
+    /// A replica was sent the whole snapshot file.
+    pub fn on_file_sent(&mut self, client: ClientId, env: Env, out: &mut Vec<Action>) {
+        let Parts { source, mut cx, .. } = self.parts(env, out);
+        source.on_file_sent(&mut cx, client);
+    }
+
+    /// The snapshot file could not be opened.
+    pub fn on_file_failed(
+        &mut self,
+        client: ClientId,
+        reason: &str,
+        env: Env,
+        out: &mut Vec<Action>,
+    ) {
+        let Parts { source, mut cx, .. } = self.parts(env, out);
+        source.on_file_failed(&mut cx, client, reason);
+    }
+
+    // ---- The stream to our replicas ----
+
+    /// Adds a command, as it goes over the wire, to the stream; `db` is the database it concerns,
+    /// if any. A replica passes on its master's stream and nothing else, so there it does nothing.
+    pub fn feed(&mut self, db: Option<u32>, command: &[u8]) {
+        if let Role::Master = self.role {
+            self.stream.feed(db, command);
+        }
+    }
+
+    /// Whether [`feed`](Self::feed) would do anything: a command need not be encoded otherwise.
+    pub fn wants_feed(&self) -> bool {
+        matches!(self.role, Role::Master) && self.stream.log().is_some()
+    }
+
+    /// Replicas that have something to read.
+    pub fn readers(&self) -> impl Iterator<Item = ClientId> {
+        self.source.readers(&self.stream)
+    }
+
+    /// What a replica has to read next, in order, in pieces.
+    pub fn chunks(&self, client: ClientId) -> impl Iterator<Item = &[u8]> {
+        self.source.chunks(&self.stream, client)
+    }
+
+    /// A replica was sent `bytes` bytes of what [`chunks`](Self::chunks) showed.
+    pub fn on_sent(&mut self, client: ClientId, bytes: usize) {
+        self.source.on_sent(&mut self.stream, client, bytes);
+    }
+
+    /// Memory of the log that lies before a replica, which its output buffer limit applies to. A
+    /// limit below `repl-backlog-size` is raised to that, since the backlog holds so much anyway.
+    pub fn replica_memory_bytes(&self, client: ClientId) -> usize {
+        self.source.memory_bytes(&self.stream, client)
+    }
+
+    /// Memory of the log, each byte counted once.
+    pub fn log_memory_bytes(&self) -> usize {
+        self.stream.log().map_or(0, ReplLog::memory_bytes)
+    }
+
+    /// The last bytes of the stream, for the log when it turns out to be wrong.
+    pub fn last_stream_bytes(&self, max: usize) -> Vec<u8> {
+        self.stream
+            .log()
+            .map_or_else(Vec::new, |log| log.last_bytes(max))
+    }
+
+    /// Asks all replicas, once before the driver sleeps, how far they are.
+    pub fn request_acks(&mut self) {
+        self.source.request_acks();
+    }
+
+    /// To be called before [`readers`](Self::readers), each time before the driver sleeps.
+    pub fn before_sleep(&mut self) {
+        if let Role::Master = self.role {
+            self.source.before_sleep(&mut self.stream);
+        }
+    }
+
+    // ---- Time ----
+
+    /// Time passes. Does the work of a second when one has passed.
+    pub fn tick(&mut self, env: Env, out: &mut Vec<Action>) {
+        if let Some(log) = self.stream.log_mut() {
+            log.trim();
+        }
+        let now_ms = env.now.mono_ms();
+        if now_ms < self.next_second_ms {
+            return;
+        }
+        self.next_second_ms = (self.next_second_ms + 1000).max(now_ms + 1);
+        let Parts {
+            role,
+            source,
+            mut cx,
+        } = self.parts(env, out);
+        let is_master = match role {
+            Role::Master => true,
+            Role::Replica(link) => {
+                link.on_second(&mut cx);
+                false
+            }
+        };
+        source.on_second(&mut cx, is_master);
+    }
+
+    // ---- Facts ----
+
+    /// Our place in the replication tree.
+    pub fn identity(&self) -> &Identity {
+        self.stream.identity()
+    }
+
+    /// Our replicas: counts, acknowledgements, statistics.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Our replicas, to reset statistics.
+    pub fn source_mut(&mut self) -> &mut Source {
+        &mut self.source
+    }
+
+    /// Asserts what must hold between any two events. Costly; for tests and simulations.
+    pub fn check_invariants(&self) {
+        self.stream.check_invariants();
+        self.source.check_invariants(&self.stream);
+        assert!(
+            !self.is_link_up() || self.stream.log().is_some(),
+            "a replica keeps a log"
+        );
+    }
+}

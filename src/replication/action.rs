@@ -1,0 +1,160 @@
+//! What the replication machines ask for, and what they are told with every event.
+//!
+//! The machines own no socket, file, process or clock. Each event comes with an [`Env`], the facts
+//! of this instant, and a vector that [`Action`]s are pushed to. The server carries them out in
+//! order, before anything else happens; [`super`] describes the contract of each exchange.
+
+use crate::base::time::Now;
+use std::ops::Range;
+
+/// The server's number of a client connection.
+pub type ClientId = u64;
+
+/// The facts of the instant at which an event happens.
+#[derive(Clone, Copy, Debug)]
+pub struct Env {
+    /// The time.
+    pub now: Now,
+    /// What the server's child process, if there is one, does.
+    pub child: Child,
+    /// Whether no database holds a key.
+    pub dataset_empty: bool,
+}
+
+/// The one background process a server may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Child {
+    /// There is none; one may be started.
+    None,
+    /// It saves the data set, for us or because somebody asked for `BGSAVE`.
+    Save,
+    /// It does something else.
+    Other,
+}
+
+/// Where a snapshot that arrives goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadTarget {
+    /// To a temporary file, which then replaces ours and is loaded.
+    Disk,
+    /// Straight into the data set, which was emptied before.
+    Memory,
+    /// Into a second data set that takes the place of ours when it is complete.
+    Swap {
+        /// Whether ours, an older state of the same history, goes on serving reads meanwhile.
+        serve_reads: bool,
+    },
+}
+
+/// Where a snapshot that we make goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotTarget {
+    /// To our snapshot file, which is then sent to each replica.
+    Disk,
+    /// Through a pipe to the sockets of all replicas that wait, between `$EOF:<mark>\r\n` and the
+    /// mark.
+    Sockets {
+        /// What ends the snapshot.
+        mark: [u8; 40],
+    },
+}
+
+/// What of the data set a snapshot holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contents {
+    /// Everything.
+    #[default]
+    All,
+    /// The function libraries only.
+    FunctionsOnly,
+    /// Nothing at all.
+    Nothing,
+}
+
+/// A request of the machines to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Connect to our master without blocking; answer with `on_connected` or `on_connect_failed`.
+    Connect {
+        /// Name or address.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// Send bytes to our master.
+    SendMaster(Vec<u8>),
+    /// Close the connection to our master, or stop making one, and drop the stream bytes that
+    /// were not run yet along with the session that runs them.
+    CloseMaster,
+    /// A snapshot begins to arrive; `size` in bytes if it is known.
+    BeginSnapshot {
+        /// Bytes, unless an end mark will tell.
+        size: Option<u64>,
+        /// Where it goes.
+        target: LoadTarget,
+    },
+    /// This range of the bytes just given to `on_master_bytes` belongs to the snapshot.
+    SnapshotData(Range<usize>),
+    /// These bytes belong to the snapshot; they came earlier and looked like its end mark.
+    SnapshotHeld(Vec<u8>),
+    /// The snapshot is complete. [`LoadTarget::Disk`]: make the file durable, put it in place, and
+    /// answer with `on_snapshot_stored` or `on_snapshot_failed`. Else finish the load and answer
+    /// with `on_load_finished` or `on_load_failed`.
+    EndSnapshot,
+    /// Throw away the snapshot that is arriving or being loaded.
+    AbortSnapshot,
+    /// Stop children and AOF work that concern the old data set, then empty it.
+    FlushData,
+    /// Load the stored snapshot file; answer with `on_load_finished` or `on_load_failed`.
+    LoadSnapshot,
+    /// Put the data set loaded aside in the place of ours.
+    SwapData,
+    /// The link is up: begin a session that runs the stream, with `db` selected.
+    StartStream {
+        /// The database that the first command refers to.
+        db: u32,
+    },
+
+    /// Send bytes to a replica, ahead of what it has to read from the log.
+    SendReplica {
+        /// Which.
+        client: ClientId,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Close the connection of a replica; it is forgotten already.
+    CloseReplica {
+        /// Which.
+        client: ClientId,
+    },
+    /// Send bytes to what was a replica until now, and close it when they are out.
+    RefuseReplica {
+        /// Which.
+        client: ClientId,
+        /// An error reply.
+        bytes: Vec<u8>,
+    },
+    /// Fork a child that writes a snapshot; answer with `on_snapshot_started` or
+    /// `on_snapshot_not_started` at once, and with `on_snapshot_finished` when it is done.
+    StartSnapshot {
+        /// Where it goes.
+        target: SnapshotTarget,
+        /// What is in it.
+        contents: Contents,
+    },
+    /// Kill the child that writes a snapshot for replicas: nobody waits for it any more. There
+    /// will be no `on_snapshot_finished`.
+    StopSnapshot,
+    /// Open the snapshot file for this replica and answer with `on_file_opened` or
+    /// `on_file_failed`; send its bytes and report with `on_file_sent`.
+    SendFile {
+        /// Which.
+        client: ClientId,
+    },
+
+    /// We are a master now and were a replica, or the other way round.
+    RoleChanged,
+    /// Write a line to the server's log. Redis's levels are, from the loudest: warning is
+    /// `Warn`, notice is `Info`, verbose is `Debug`, debug is `Trace`.
+    Log(::log::Level, String),
+}

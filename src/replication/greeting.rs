@@ -1,0 +1,265 @@
+//! `REPLCONF`: what a client says about itself before it asks for the stream, and while it reads.
+//!
+//! A replica introduces itself over several commands on an ordinary connection; only `PSYNC` makes
+//! it a replica. What it said is kept per client as a [`Greeting`].
+
+use super::action::Contents;
+use crate::base::numbers::parse_i64;
+
+/// The longest address that `REPLCONF ip-address` may give.
+const ADDRESS_BYTES_MAX: usize = 255;
+
+/// What a client said about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Greeting {
+    /// The port it can be reached at; 0 if it did not say.
+    pub listening_port: i64,
+    /// The address it can be reached at, if not the one it connects from.
+    pub ip_address: Option<String>,
+    /// What it understands.
+    pub capabilities: Capabilities,
+    /// It wants a snapshot, and not the stream after it.
+    pub snapshot_only: bool,
+    /// What it wants the snapshot to hold.
+    pub contents: Contents,
+}
+
+/// What a replica understands beyond the oldest protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Snapshots of unknown length that end with a mark.
+    pub eof: bool,
+    /// `+CONTINUE` with a new replication id.
+    pub psync2: bool,
+}
+
+impl Capabilities {
+    /// What both understand.
+    pub fn common(self, other: Capabilities) -> Capabilities {
+        Capabilities {
+            eof: self.eof && other.eof,
+            psync2: self.psync2 && other.psync2,
+        }
+    }
+
+    /// Whether everything that `other` understands is understood here too.
+    pub fn covers(self, other: Capabilities) -> bool {
+        self.common(other) == other
+    }
+}
+
+/// How a `REPLCONF` command ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplconfReply {
+    /// `+OK`.
+    Ok,
+    /// No reply at all, as to acknowledgements.
+    Silent,
+    /// `REPLCONF GETACK` from our master: no reply but an acknowledgement, see `on_getack`.
+    GetAck,
+    /// An error, without the leading `-`.
+    Error(String),
+}
+
+/// A replica's report of how far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// Bytes of the stream it has run.
+    pub offset: i64,
+    /// Bytes of the stream that are safe in its append-only file.
+    pub fsynced: Option<i64>,
+}
+
+/// What the options of one command amount to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Replconf {
+    /// They were taken into the greeting; or one was not, and those before it were.
+    Greeting(ReplconfReply),
+    /// An acknowledgement, well-formed or not (`None`).
+    Ack(Option<Ack>),
+}
+
+impl Greeting {
+    /// Takes the options and values of one `REPLCONF` command, `args` without its name.
+    pub(super) fn replconf(&mut self, args: &[&[u8]]) -> Replconf {
+        if !args.len().is_multiple_of(2) {
+            return Replconf::Greeting(ReplconfReply::Error("ERR syntax error".into()));
+        }
+        for (at, pair) in args.chunks_exact(2).enumerate() {
+            let (option, value) = (pair[0].to_ascii_lowercase(), pair[1]);
+            let taken = match option.as_slice() {
+                b"listening-port" => self.set_port(value),
+                b"ip-address" => self.set_address(value),
+                b"capa" => self.add_capability(value),
+                b"ack" => return Replconf::Ack(parse_ack(&args[at * 2 + 1..])),
+                b"getack" => return Replconf::Greeting(ReplconfReply::GetAck),
+                b"rdb-only" => self.set_snapshot_only(value),
+                b"rdb-filter-only" => self.set_contents(value),
+                _ => Err(format!(
+                    "ERR Unrecognized REPLCONF option: {}",
+                    super::wire::printable(pair[0])
+                )),
+            };
+            if let Err(text) = taken {
+                return Replconf::Greeting(ReplconfReply::Error(text));
+            }
+        }
+        Replconf::Greeting(ReplconfReply::Ok)
+    }
+
+    fn set_port(&mut self, value: &[u8]) -> Result<(), String> {
+        self.listening_port = parse_i64(value).ok_or(NOT_AN_INTEGER)?;
+        Ok(())
+    }
+
+    fn set_address(&mut self, value: &[u8]) -> Result<(), String> {
+        if value.len() > ADDRESS_BYTES_MAX {
+            return Err(format!(
+                "ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
+                value.len()
+            ));
+        }
+        self.ip_address = Some(super::wire::printable(value));
+        Ok(())
+    }
+
+    fn add_capability(&mut self, value: &[u8]) -> Result<(), String> {
+        match value.to_ascii_lowercase().as_slice() {
+            b"eof" => self.capabilities.eof = true,
+            b"psync2" => self.capabilities.psync2 = true,
+            // Newer replicas may know more than we do.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn set_snapshot_only(&mut self, value: &[u8]) -> Result<(), String> {
+        self.snapshot_only = match parse_i64(value).ok_or(NOT_AN_INTEGER)? {
+            0 => false,
+            1 => true,
+            _ => return Err("ERR value is out of range, value must between 0 and 1".into()),
+        };
+        Ok(())
+    }
+
+    fn set_contents(&mut self, value: &[u8]) -> Result<(), String> {
+        let Some(filters) = crate::base::quoting::split_args(value) else {
+            return Err("ERR Missing rdb-filter-only values".into());
+        };
+        self.contents = Contents::Nothing;
+        for filter in filters {
+            if !filter.eq_ignore_ascii_case(b"functions") {
+                return Err(format!(
+                    "ERR Unsupported rdb-filter-only option: {}",
+                    super::wire::printable(&filter)
+                ));
+            }
+            self.contents = Contents::FunctionsOnly;
+        }
+        Ok(())
+    }
+}
+
+const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
+
+/// Parses what follows the word `ack`: an offset, and perhaps `fack` and another.
+fn parse_ack(values: &[&[u8]]) -> Option<Ack> {
+    let offset = parse_i64(values[0])?;
+    let fsynced = match values.get(1) {
+        Some(word) if word.eq_ignore_ascii_case(b"fack") => Some(parse_i64(values[2])?),
+        _ => None,
+    };
+    Some(Ack { offset, fsynced })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(line: &str) -> Vec<&[u8]> {
+        line.split(' ').map(str::as_bytes).collect()
+    }
+
+    fn say(greeting: &mut Greeting, line: &str) -> Replconf {
+        greeting.replconf(&args(line))
+    }
+
+    const OK: Replconf = Replconf::Greeting(ReplconfReply::Ok);
+
+    #[test]
+    fn a_replica_introduces_itself() {
+        let mut greeting = Greeting::default();
+        assert_eq!(say(&mut greeting, "listening-port 6380"), OK);
+        assert_eq!(say(&mut greeting, "ip-address 10.0.0.7"), OK);
+        assert_eq!(say(&mut greeting, "CAPA eof capa PSYNC2 capa newer"), OK);
+        assert_eq!(greeting.listening_port, 6380);
+        assert_eq!(greeting.ip_address.as_deref(), Some("10.0.0.7"));
+        assert!(greeting.capabilities.eof && greeting.capabilities.psync2);
+    }
+
+    #[test]
+    fn errors_are_those_of_the_reference() {
+        let long = format!("ip-address {}", "x".repeat(256));
+        for (line, text) in [
+            ("capa", "ERR syntax error"),
+            (
+                "listening-port x",
+                "ERR value is not an integer or out of range",
+            ),
+            (
+                long.as_str(),
+                "ERR REPLCONF ip-address provided by replica instance is too long: 256 bytes",
+            ),
+            (
+                "rdb-only 2",
+                "ERR value is out of range, value must between 0 and 1",
+            ),
+            ("Foo bar", "ERR Unrecognized REPLCONF option: Foo"),
+            (
+                "rdb-filter-only keys",
+                "ERR Unsupported rdb-filter-only option: keys",
+            ),
+            ("rdb-filter-only \"", "ERR Missing rdb-filter-only values"),
+        ] {
+            let got = say(&mut Greeting::default(), line);
+            assert_eq!(
+                got,
+                Replconf::Greeting(ReplconfReply::Error(text.into())),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn acknowledgements_may_carry_two_offsets() {
+        let mut greeting = Greeting::default();
+        let ack = |offset, fsynced| Replconf::Ack(Some(Ack { offset, fsynced }));
+        assert_eq!(say(&mut greeting, "ACK 100"), ack(100, None));
+        assert_eq!(say(&mut greeting, "ack 100 fack 90"), ack(100, Some(90)));
+        assert_eq!(say(&mut greeting, "ack x"), Replconf::Ack(None));
+        assert_eq!(say(&mut greeting, "ack 1 fack x"), Replconf::Ack(None));
+    }
+
+    #[test]
+    fn a_filter_names_what_the_snapshot_holds() {
+        let mut greeting = Greeting::default();
+        assert_eq!(greeting.replconf(&[b"rdb-filter-only", b""]), OK);
+        assert_eq!(greeting.contents, Contents::Nothing);
+        assert_eq!(greeting.replconf(&[b"rdb-filter-only", b"functions"]), OK);
+        assert_eq!(greeting.contents, Contents::FunctionsOnly);
+    }
+
+    #[test]
+    fn capabilities_are_compared_as_sets() {
+        let both = Capabilities {
+            eof: true,
+            psync2: true,
+        };
+        let eof = Capabilities {
+            eof: true,
+            psync2: false,
+        };
+        assert!(both.covers(eof) && !eof.covers(both));
+        assert_eq!(both.common(eof), eof);
+    }
+}

@@ -1,0 +1,201 @@
+//! Replication as `INFO` and `ROLE` show it: facts in the order in which they appear there.
+//!
+//! The commands turn them into text. What is not replication's own (`slave_priority`,
+//! `slave_read_only`, `replica_announced`) they add from the configuration. Here too is what a
+//! snapshot says about the place of its data.
+
+use super::Replication;
+use super::identity::ReplId;
+use super::log::ReplLog;
+use super::role::Role;
+use crate::base::time::Now;
+
+/// The facts of `INFO replication`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicationInfo {
+    /// Our master and the link to it; `None` if we are a master.
+    pub master: Option<MasterInfo>,
+    /// Length of the list below, and replicas without an address (`connected_slaves`).
+    pub connected_replicas: usize,
+    /// `min_slaves_good_slaves`, if the rule is configured.
+    pub good_replicas: Option<usize>,
+    /// `slave0`, `slave1`, …
+    pub replicas: Vec<ReplicaInfo>,
+    /// `master_failover_state`.
+    pub failover_state: &'static str,
+    /// `master_replid`.
+    pub id: ReplId,
+    /// `master_replid2`.
+    pub id2: ReplId,
+    /// `master_repl_offset`.
+    pub offset: u64,
+    /// `second_repl_offset`; -1 if there is none.
+    pub second_offset: i64,
+    /// `repl_backlog_active`.
+    pub backlog_active: bool,
+    /// `repl_backlog_size`.
+    pub backlog_size: u64,
+    /// `repl_backlog_first_byte_offset`; 0 without a backlog.
+    pub backlog_first_byte_offset: u64,
+    /// `repl_backlog_histlen`.
+    pub backlog_histlen: u64,
+}
+
+/// Our master and the link to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MasterInfo {
+    /// `master_host`.
+    pub host: String,
+    /// `master_port`.
+    pub port: u16,
+    /// `master_link_status` is `up`, else `down`.
+    pub link_up: bool,
+    /// `master_last_io_seconds_ago`; -1 while the link is down.
+    pub last_io_s: i64,
+    /// `master_sync_in_progress`, and what it shows then.
+    pub sync: Option<SyncInfo>,
+    /// `slave_read_repl_offset`: bytes received.
+    pub read_offset: u64,
+    /// `slave_repl_offset`: bytes run.
+    pub applied_offset: u64,
+    /// `master_link_down_since_seconds`, shown while the link is down; -1 if it never was up.
+    pub down_since_s: Option<i64>,
+}
+
+/// A snapshot that is arriving or being loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncInfo {
+    /// `master_sync_total_bytes`; 0 if an end mark will tell, -1 before it is announced.
+    pub total_bytes: i64,
+    /// `master_sync_read_bytes`; `master_sync_left_bytes` is the difference, and
+    /// `master_sync_perc` the ratio, 0 while the total is not known.
+    pub read_bytes: u64,
+    /// `master_sync_last_io_seconds_ago`.
+    pub last_io_s: u64,
+}
+
+/// A replica of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaInfo {
+    /// Its address.
+    pub ip: String,
+    /// The port that it listens at, as it said.
+    pub port: i64,
+    /// `wait_bgsave`, `send_bulk` or `online`.
+    pub state: &'static str,
+    /// What it acknowledged.
+    pub offset: u64,
+    /// Seconds since it was heard of, while it is online.
+    pub lag_s: u64,
+}
+
+/// The facts of `ROLE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoleInfo {
+    /// `master`, the offset, and the replicas that are online.
+    Master {
+        /// Bytes of the stream.
+        offset: u64,
+        /// Address, port and acknowledged offset of each.
+        replicas: Vec<ReplicaInfo>,
+    },
+    /// `slave`, the master, and the link to it.
+    Replica {
+        /// The master's name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// `connect`, `connecting`, `handshake`, `sync` or `connected`.
+        state: &'static str,
+        /// Bytes run; -1 while the link is down.
+        offset: i64,
+    },
+}
+
+/// What a snapshot file says about the place of its data in the replication tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SavedIdentity {
+    /// `repl-id`.
+    pub id: ReplId,
+    /// `repl-offset`.
+    pub offset: u64,
+    /// `repl-stream-db`.
+    pub stream_db: u32,
+}
+
+impl Replication {
+    /// Whether `min-replicas-to-write` is met; a replica has no such rule.
+    pub fn has_enough_replicas(&self, now: Now) -> bool {
+        let needed = self.settings.min_replicas_to_write;
+        self.is_replica()
+            || needed == 0
+            || self.settings.min_replicas_max_lag_s == 0
+            || self.source.count_good(&self.settings, now.mono_ms()) >= needed
+    }
+
+    /// The facts of `INFO replication`.
+    pub fn info(&self, now: Now) -> ReplicationInfo {
+        let now_ms = now.mono_ms();
+        let identity = self.stream.identity();
+        let previous = identity.previous();
+        let log = self.stream.log();
+        let has_rule =
+            self.settings.min_replicas_to_write > 0 && self.settings.min_replicas_max_lag_s > 0;
+        ReplicationInfo {
+            master: match &self.role {
+                Role::Master => None,
+                Role::Replica(link) => Some(link.info(now_ms, identity.offset())),
+            },
+            connected_replicas: self.source.count(),
+            good_replicas: has_rule.then(|| self.source.count_good(&self.settings, now_ms)),
+            replicas: self.source.infos(now_ms),
+            failover_state: "no-failover",
+            id: identity.id(),
+            id2: previous.map_or(ReplId::NONE, |previous| previous.id),
+            offset: identity.offset(),
+            second_offset: previous.map_or(-1, |previous| previous.second_offset as i64),
+            backlog_active: log.is_some(),
+            backlog_size: self.settings.backlog_bytes,
+            backlog_first_byte_offset: log.map_or(0, ReplLog::first),
+            backlog_histlen: log.map_or(0, ReplLog::history_bytes),
+        }
+    }
+
+    /// The facts of `ROLE`.
+    pub fn role(&self, now: Now) -> RoleInfo {
+        match &self.role {
+            Role::Master => {
+                let mut replicas = self.source.infos(now.mono_ms());
+                replicas.retain(|replica| replica.state == "online");
+                RoleInfo::Master {
+                    offset: self.stream.identity().offset(),
+                    replicas,
+                }
+            }
+            Role::Replica(link) => RoleInfo::Replica {
+                host: link.host().to_owned(),
+                port: link.port(),
+                state: link.stage_name(),
+                offset: if link.is_up() {
+                    self.stream.identity().offset() as i64
+                } else {
+                    -1
+                },
+            },
+        }
+    }
+
+    /// What a snapshot of our data set is to say about its place, if it has one.
+    pub fn saved_identity(&self) -> Option<SavedIdentity> {
+        let has_place = match &self.role {
+            Role::Master => self.stream.log().is_some(),
+            Role::Replica(link) => link.is_up() || link.matches_identity(),
+        };
+        has_place.then(|| SavedIdentity {
+            id: self.stream.identity().id(),
+            offset: self.stream.identity().offset(),
+            // Without one selected, the next command brings its own SELECT.
+            stream_db: self.stream.db().unwrap_or(0),
+        })
+    }
+}

@@ -1,0 +1,260 @@
+//! From the open connection to the master's word how we go on.
+//!
+//! `PING` first and alone, since it tells whether anybody sensible is there; then, in one go,
+//! `AUTH` if configured, `REPLCONF listening-port`, `REPLCONF ip-address` if announced, and
+//! `REPLCONF capa`; when all are answered, `PSYNC`. The replies come in the order of the questions,
+//! so what is still awaited is a queue.
+//!
+//! A master may not know `REPLCONF` (then it serves us all the same) or `PSYNC` (then there is
+//! `SYNC`); it may be loading or have lost its own master (then we come back). Everything else
+//! ends the attempt.
+
+use super::transfer::Transfer;
+use super::{Closed, Link, Origin, Resume, Stage};
+use crate::base::numbers::parse_u64;
+use crate::replication::action::Action;
+use crate::replication::context::Context;
+use crate::replication::identity::ReplId;
+use crate::replication::source::Source;
+use crate::replication::wire::{self, LineReader};
+use std::collections::VecDeque;
+
+/// A question that the master has not answered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    Ping,
+    Auth,
+    Port,
+    Address,
+    Capabilities,
+    Psync,
+}
+
+/// The exchange of lines before the snapshot or the stream.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    /// In the order in which the answers will come; never empty.
+    awaited: VecDeque<Awaited>,
+    line: LineReader,
+    /// When the master was heard of last.
+    pub heard_ms: u64,
+}
+
+/// What the handshake comes to.
+enum Outcome {
+    /// More lines will come.
+    Waiting,
+    /// The attempt is over.
+    Failed,
+    /// A snapshot follows, which brings us there.
+    Snapshot(Origin),
+    /// The stream follows; the master's history goes by this name, if it said so.
+    Continue(Option<ReplId>),
+}
+
+impl Handshake {
+    /// Sends the first question.
+    pub fn begin(cx: &mut Context) -> Handshake {
+        cx.send_master(&[b"PING"]);
+        Handshake {
+            awaited: VecDeque::from([Awaited::Ping]),
+            line: LineReader::default(),
+            heard_ms: cx.now_ms(),
+        }
+    }
+
+    /// Logs what the end of the connection means at this point.
+    pub fn explain_loss(&self, cx: &mut Context, closed: &Closed) {
+        let why = match closed {
+            Closed::Lost(why) => why.as_str(),
+            Closed::ProtocolError => "protocol error",
+        };
+        cx.warning(format!("Failed to read response from the server: {why}"));
+        if self.awaited.front() == Some(&Awaited::Psync) {
+            cx.warning("Master did not reply to PSYNC, will try later");
+        } else {
+            cx.warning("Master did not respond to command during SYNC handshake");
+        }
+    }
+
+    fn on_line(&mut self, cx: &mut Context, resume: Resume, line: &[u8]) -> Outcome {
+        let question = *self.awaited.front().expect("an answer is awaited");
+        // While the master prepares its answer to PSYNC it sends newlines to be heard of.
+        if question == Awaited::Psync && line.is_empty() {
+            return Outcome::Waiting;
+        }
+        self.awaited.pop_front();
+        let text = wire::printable(line);
+        let refused = line.starts_with(b"-");
+        match question {
+            Awaited::Ping => return self.on_pong(cx, line),
+            Awaited::Auth if refused => {
+                cx.warning(format!("Unable to AUTH to MASTER: {text}"));
+                return Outcome::Failed;
+            }
+            Awaited::Port if refused => ignore(cx, "listening-port", &text),
+            Awaited::Address if refused => ignore(cx, "ip-address", &text),
+            Awaited::Capabilities if refused => ignore(cx, "capa", &text),
+            Awaited::Psync => return on_psync_reply(cx, resume, line),
+            _ => {}
+        }
+        if self.awaited.is_empty() {
+            ask_for_stream(cx, resume);
+            self.awaited.push_back(Awaited::Psync);
+        }
+        Outcome::Waiting
+    }
+
+    /// A master that wants a password first is alive as well, in the words of any version.
+    fn on_pong(&mut self, cx: &mut Context, line: &[u8]) -> Outcome {
+        const ALIVE: [&[u8]; 4] = [
+            b"+",
+            b"-NOAUTH",
+            b"-NOPERM",
+            b"-ERR operation not permitted",
+        ];
+        if !ALIVE.iter().any(|start| line.starts_with(start)) {
+            let text = wire::printable(line);
+            cx.warning(format!("Error reply to PING from master: '{text}'"));
+            return Outcome::Failed;
+        }
+        cx.notice("Master replied to PING, replication can continue...");
+        self.introduce(cx);
+        Outcome::Waiting
+    }
+
+    fn introduce(&mut self, cx: &mut Context) {
+        let settings = cx.settings;
+        if let Some(password) = &settings.master_auth {
+            match &settings.master_user {
+                Some(user) => cx.send_master(&[b"AUTH", user, password]),
+                None => cx.send_master(&[b"AUTH", password]),
+            }
+            self.awaited.push_back(Awaited::Auth);
+        }
+        let port = settings.announce_port.unwrap_or(settings.port).to_string();
+        cx.send_master(&[b"REPLCONF", b"listening-port", port.as_bytes()]);
+        self.awaited.push_back(Awaited::Port);
+        if let Some(ip) = &settings.announce_ip {
+            cx.send_master(&[b"REPLCONF", b"ip-address", ip.as_bytes()]);
+            self.awaited.push_back(Awaited::Address);
+        }
+        cx.send_master(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
+        self.awaited.push_back(Awaited::Capabilities);
+    }
+}
+
+impl Link {
+    /// Reads lines from the front of `rest` until the handshake is over.
+    pub(super) fn on_handshake_bytes(
+        &mut self,
+        cx: &mut Context,
+        source: &mut Source,
+        rest: &mut &[u8],
+    ) {
+        let Stage::Handshake(handshake) = &mut self.stage else {
+            unreachable!("called in the handshake only");
+        };
+        let line = match handshake.line.read(rest) {
+            Ok(Some(line)) => line,
+            Ok(None) => return,
+            Err(wire::LineTooLong) => {
+                cx.warning("Failed to read response from the server: the line is too long");
+                return self.abandon(cx);
+            }
+        };
+        handshake.heard_ms = cx.now_ms();
+        match handshake.on_line(cx, self.resume, &line) {
+            Outcome::Waiting => {}
+            Outcome::Failed => self.abandon(cx),
+            Outcome::Snapshot(origin) => {
+                self.stage = Stage::Receiving(Transfer::new(origin, cx.now_ms()));
+            }
+            Outcome::Continue(id) => self.on_continue(cx, source, id),
+        }
+    }
+
+    /// The master goes on from where we are.
+    fn on_continue(&mut self, cx: &mut Context, source: &mut Source, id: Option<ReplId>) {
+        cx.notice("Successful partial resynchronization with master.");
+        if let Some(id) = id
+            && id != cx.stream.identity().id()
+        {
+            cx.notice(format!("Master replication ID changed to {id}"));
+            cx.stream.continue_as(id);
+            // They must learn the name; the bytes they have are right.
+            source.close_all(cx);
+        }
+        // A server that was restarted has no log yet.
+        cx.stream.keep_log(cx.settings.backlog_bytes);
+        self.begin_streaming(cx, true, 0);
+        cx.notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
+    }
+}
+
+fn ignore(cx: &mut Context, option: &str, text: &str) {
+    cx.notice(format!(
+        "(Non critical) Master does not understand REPLCONF {option}: {text}"
+    ));
+}
+
+/// Sends `PSYNC` with the first byte that we miss, or asks for everything.
+fn ask_for_stream(cx: &mut Context, resume: Resume) {
+    match resume {
+        Resume::Possible => {
+            let (id, offset) = (cx.stream.identity().id(), cx.stream.identity().offset() + 1);
+            cx.notice(format!(
+                "Trying a partial resynchronization (request {id}:{offset})."
+            ));
+            cx.send_master(&[b"PSYNC", id.as_bytes(), offset.to_string().as_bytes()]);
+        }
+        Resume::Impossible => {
+            cx.notice("Partial resynchronization not possible (no cached master)");
+            cx.send_master(&[b"PSYNC", b"?", b"-1"]);
+        }
+    }
+}
+
+fn on_psync_reply(cx: &mut Context, resume: Resume, line: &[u8]) -> Outcome {
+    let text = wire::printable(line);
+    if line.starts_with(b"+FULLRESYNC") {
+        return Outcome::Snapshot(parse_full_resync(cx, line));
+    }
+    if line.starts_with(b"+CONTINUE") && resume == Resume::Possible {
+        return Outcome::Continue(line.get(10..).and_then(ReplId::parse));
+    }
+    if line.starts_with(b"-NOMASTERLINK") || line.starts_with(b"-LOADING") {
+        cx.notice(format!(
+            "Master is currently unable to PSYNC but should be in the future: {text}"
+        ));
+        return Outcome::Failed;
+    }
+    if line.starts_with(b"-ERR") {
+        cx.notice(format!(
+            "Master does not support PSYNC or is in error state (reply: {text})"
+        ));
+    } else {
+        cx.warning(format!("Unexpected reply to PSYNC from master: {text}"));
+    }
+    cx.notice("Retrying with SYNC...");
+    cx.push(Action::SendMaster(b"SYNC\r\n".to_vec()));
+    Outcome::Snapshot(Origin::Unknown)
+}
+
+/// Parses `+FULLRESYNC id offset`. A master that gets it wrong still sends a snapshot, but we
+/// cannot continue from there later.
+fn parse_full_resync(cx: &mut Context, line: &[u8]) -> Origin {
+    let mut words = line.split(|&byte| byte == b' ').skip(1);
+    let id = words.next().and_then(ReplId::parse);
+    let offset = words.next().and_then(parse_u64);
+    match (id, offset) {
+        (Some(id), Some(offset)) => {
+            cx.notice(format!("Full resync from master: {id}:{offset}"));
+            Origin::Known { id, offset }
+        }
+        _ => {
+            cx.warning("Master replied with wrong +FULLRESYNC syntax.");
+            Origin::Unknown
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! The replica's side: the link to our master.
+//!
+//! ```text
+//!            on_second                on_connected            replies
+//!   Idle ----------------> Connecting ------------> Handshake --------.
+//!    ^                         |                        |             |
+//!    |  connect failed, timeout|     closed, nonsense   |   +CONTINUE | +FULLRESYNC, or SYNC
+//!    |<------------------------'<-----------------------'       |     |
+//!    |                                                          |     v
+//!    |  closed, timeout, not storable, not loadable             |  Receiving
+//!    |<---------------------------------------------------------|-----| complete
+//!    |                                                          |     v
+//!    |  not loadable                                            |  Loading
+//!    |<---------------------------------------------------------|-----| loaded
+//!    |                                                          v     v
+//!    '<---- closed, timeout ----------------------------------- Streaming
+//! ```
+//!
+//! Every way back to `Idle` is followed by another attempt, for ever: with the next second, or at
+//! once after a loss of what we had, if the last attempt was not begun within this second. No
+//! failure of the peer is ours; it is logged with its reason.
+//!
+//! Whether we may ask to continue is one bit, [`Resume`]: our data is what the identity says. It
+//! holds from the moment a snapshot is loaded, through lost links, changes of master and failed
+//! attempts, until the old data is thrown away for a new snapshot. A master that becomes a replica
+//! may ask as well, since its data is what its own identity says.
+
+mod endmark;
+mod handshake;
+mod transfer;
+
+use super::action::Action;
+use super::context::Context;
+use super::info::{MasterInfo, SyncInfo};
+use super::source::Source;
+use super::stream::Stream;
+use super::wire;
+use handshake::Handshake;
+use transfer::{Load, Transfer};
+
+/// The least time between the beginning of an attempt and a retry at once.
+const ATTEMPT_GAP_MS: u64 = 1000;
+
+/// Why no connection to our master came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectFailure {
+    /// It could not even be begun: the name does not resolve, no socket is to be had.
+    NotBegun(String),
+    /// The system tried and failed: refused, unreachable.
+    Socket(String),
+}
+
+/// How the connection to our master ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// It broke, or the master closed it.
+    Lost(String),
+    /// The stream made no sense, and we closed it. What we have cannot be continued.
+    ProtocolError,
+}
+
+/// Whether our data is what our identity says, so that we may ask to continue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Resume {
+    Possible,
+    Impossible,
+}
+
+/// Where a snapshot brings us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// To this offset of this history.
+    Known {
+        id: super::identity::ReplId,
+        offset: u64,
+    },
+    /// To wherever the master is, which did not say: it only knows `SYNC`.
+    Unknown,
+}
+
+/// What runs while the link is up.
+#[derive(Debug)]
+struct Session {
+    /// Bytes received but not run yet.
+    unapplied: u64,
+    /// When the master was heard of last.
+    heard_ms: u64,
+    /// Whether the master counts its stream as we do, and so wants acknowledgements.
+    counts: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Idle,
+    Connecting { since_ms: u64 },
+    Handshake(Handshake),
+    Receiving(Transfer),
+    Loading(Load),
+    Streaming(Session),
+}
+
+/// The link to our master; see the module's head.
+#[derive(Debug)]
+pub struct Link {
+    host: String,
+    port: u16,
+    stage: Stage,
+    resume: Resume,
+    /// When the last attempt was begun.
+    attempt_ms: Option<u64>,
+    /// Since when the link has been down, if it was up before.
+    down_since_ms: Option<u64>,
+}
+
+impl Link {
+    /// The link of a server that starts as a replica and has no data yet. It begins to connect
+    /// with the next second.
+    pub(super) fn at_start(host: String, port: u16) -> Link {
+        Link {
+            host,
+            port,
+            stage: Stage::Idle,
+            resume: Resume::Impossible,
+            attempt_ms: None,
+            down_since_ms: None,
+        }
+    }
+
+    /// The link of a master that becomes a replica: its data is its own, and its new master may
+    /// know its history.
+    pub(super) fn of_former_master(cx: &mut Context, host: String, port: u16) -> Link {
+        let mut link = Link::at_start(host, port);
+        link.on_restored(cx);
+        link
+    }
+
+    /// Our data is what our identity says: it was loaded from a snapshot that knew, or written by
+    /// ourselves.
+    pub(super) fn on_restored(&mut self, cx: &mut Context) {
+        cx.notice(
+            "Before turning into a replica, using my own master parameters to synthesize a cached \
+             master: I may be able to synchronize with the new master with just a partial \
+             transfer.",
+        );
+        self.resume = Resume::Possible;
+    }
+
+    /// Whether this is our master already.
+    pub(super) fn leads_to(&self, host: &str, port: u16) -> bool {
+        self.host.eq_ignore_ascii_case(host) && self.port == port
+    }
+
+    /// The name or address of our master.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port of our master.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the stream runs.
+    pub fn is_up(&self) -> bool {
+        matches!(self.stage, Stage::Streaming(_))
+    }
+
+    /// Whether a snapshot is on its way into the data set.
+    pub fn is_syncing(&self) -> bool {
+        matches!(self.stage, Stage::Receiving(_) | Stage::Loading(_))
+    }
+
+    /// Whether our data is what our identity says.
+    pub fn matches_identity(&self) -> bool {
+        self.resume == Resume::Possible
+    }
+
+    // ---- Attempts ----
+
+    /// Follows another master from here on.
+    pub(super) fn retarget(&mut self, cx: &mut Context, host: String, port: u16) {
+        self.leave(cx);
+        (self.host, self.port) = (host, port);
+        self.connect_anew(cx);
+    }
+
+    /// Begins an attempt that no failure has just preceded.
+    pub(super) fn connect_anew(&mut self, cx: &mut Context) {
+        cx.notice(format!("Connecting to MASTER {}:{}", self.host, self.port));
+        self.connect(cx);
+    }
+
+    /// Ends whatever goes on, because we will follow this master no longer.
+    pub(super) fn leave(&mut self, cx: &mut Context) {
+        match self.stage {
+            Stage::Idle => {}
+            Stage::Streaming(_) => {
+                cx.push(Action::CloseMaster);
+                self.note_loss(cx);
+            }
+            _ => self.abandon(cx),
+        }
+    }
+
+    fn connect(&mut self, cx: &mut Context) {
+        assert!(
+            matches!(self.stage, Stage::Idle),
+            "one connection at a time"
+        );
+        let now_ms = cx.now_ms();
+        self.attempt_ms = Some(now_ms);
+        self.stage = Stage::Connecting { since_ms: now_ms };
+        cx.push(Action::Connect {
+            host: self.host.clone(),
+            port: self.port,
+        });
+        cx.notice("MASTER <-> REPLICA sync started");
+    }
+
+    fn is_rested(&self, now_ms: u64) -> bool {
+        self.attempt_ms
+            .is_none_or(|at| now_ms.saturating_sub(at) >= ATTEMPT_GAP_MS)
+    }
+
+    /// Gives up the attempt; the next one begins with the next second.
+    fn abandon(&mut self, cx: &mut Context) {
+        if let Stage::Receiving(transfer) = &self.stage
+            && transfer.has_begun()
+        {
+            cx.push(Action::AbortSnapshot);
+        }
+        if let Stage::Loading(_) = &self.stage {
+            cx.push(Action::AbortSnapshot);
+        }
+        self.stage = Stage::Idle;
+        cx.push(Action::CloseMaster);
+    }
+
+    /// Gives up the attempt and begins another as soon as that is decent.
+    fn abandon_and_retry(&mut self, cx: &mut Context) {
+        self.abandon(cx);
+        if self.is_rested(cx.now_ms()) {
+            cx.notice(format!(
+                "Reconnecting to MASTER {}:{} after failure",
+                self.host, self.port
+            ));
+            self.connect(cx);
+        }
+    }
+
+    // ---- Events of the connection ----
+
+    pub(super) fn on_connected(&mut self, cx: &mut Context) {
+        if !matches!(self.stage, Stage::Connecting { .. }) {
+            return;
+        }
+        cx.notice("Non blocking connect for SYNC fired the event.");
+        self.stage = Stage::Handshake(Handshake::begin(cx));
+    }
+
+    pub(super) fn on_connect_failed(&mut self, cx: &mut Context, failure: ConnectFailure) {
+        if !matches!(self.stage, Stage::Connecting { .. }) {
+            return;
+        }
+        match failure {
+            ConnectFailure::NotBegun(why) => {
+                cx.warning(format!("Unable to connect to MASTER: {why}"));
+            }
+            ConnectFailure::Socket(why) => {
+                cx.warning(format!("Error condition on socket for SYNC: {why}"));
+            }
+        }
+        self.stage = Stage::Idle;
+    }
+
+    /// New bytes from the master. Returns how many from the front are not of the stream; see
+    /// [`super`] for what to do with the others.
+    pub(super) fn on_bytes(
+        &mut self,
+        cx: &mut Context,
+        source: &mut Source,
+        bytes: &[u8],
+    ) -> usize {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.stage {
+                Stage::Idle | Stage::Connecting { .. } => return bytes.len(),
+                Stage::Handshake(_) => self.on_handshake_bytes(cx, source, &mut rest),
+                Stage::Receiving(_) => self.on_transfer_bytes(cx, source, bytes, &mut rest),
+                Stage::Loading(ref mut load) => {
+                    load.on_stream_bytes(rest.len());
+                    break;
+                }
+                Stage::Streaming(ref mut session) => {
+                    session.unapplied += rest.len() as u64;
+                    session.heard_ms = cx.now_ms();
+                    break;
+                }
+            }
+        }
+        bytes.len() - rest.len()
+    }
+
+    pub(super) fn on_closed(&mut self, cx: &mut Context, closed: Closed) {
+        match &mut self.stage {
+            Stage::Idle | Stage::Connecting { .. } => {}
+            Stage::Handshake(handshake) => {
+                handshake.explain_loss(cx, &closed);
+                self.abandon(cx);
+            }
+            Stage::Receiving(transfer) => {
+                transfer.explain_loss(cx, &closed);
+                self.abandon_and_retry(cx);
+            }
+            // The snapshot is here, so loading it goes on; the loss is dealt with afterwards.
+            Stage::Loading(load) => load.on_link_lost(),
+            Stage::Streaming(_) => {
+                if closed == Closed::ProtocolError {
+                    self.resume = Resume::Impossible;
+                }
+                self.on_stream_lost(cx);
+            }
+        }
+    }
+
+    /// The link was up and is not any more; the connection is gone already.
+    fn on_stream_lost(&mut self, cx: &mut Context) {
+        self.note_loss(cx);
+        if self.is_rested(cx.now_ms()) {
+            cx.notice(format!(
+                "Reconnecting to MASTER {}:{}",
+                self.host, self.port
+            ));
+            self.connect(cx);
+        }
+    }
+
+    fn note_loss(&mut self, cx: &mut Context) {
+        cx.notice("Connection with master lost.");
+        if self.resume == Resume::Possible {
+            cx.notice("Caching the disconnected master state.");
+        }
+        self.down_since_ms = Some(cx.now_ms());
+        self.stage = Stage::Idle;
+    }
+
+    // ---- The stream ----
+
+    /// The link is up.
+    fn begin_streaming(&mut self, cx: &mut Context, counts: bool, unapplied: u64) {
+        self.stage = Stage::Streaming(Session {
+            unapplied,
+            heard_ms: cx.now_ms(),
+            counts,
+        });
+        self.resume = if counts {
+            Resume::Possible
+        } else {
+            Resume::Impossible
+        };
+        self.down_since_ms = None;
+        cx.push(Action::StartStream {
+            db: cx.stream.db().unwrap_or(0),
+        });
+    }
+
+    /// `bytes` of the stream were run, which has `db` selected now.
+    pub(super) fn on_applied(&mut self, stream: &mut Stream, bytes: &[u8], db: u32) {
+        let Stage::Streaming(session) = &mut self.stage else {
+            panic!("stream bytes were run while the link was down");
+        };
+        let left = session.unapplied.checked_sub(bytes.len() as u64);
+        session.unapplied = left.expect("only what was received can be run");
+        stream.append(bytes);
+        stream.set_db(Some(db));
+    }
+
+    /// Tells the master how far we are.
+    pub(super) fn send_ack(&mut self, cx: &mut Context) {
+        if let Stage::Streaming(Session { counts: true, .. }) = self.stage {
+            cx.push(Action::SendMaster(wire::ack(cx.stream.identity().offset())));
+        }
+    }
+
+    // ---- Once a second ----
+
+    pub(super) fn on_second(&mut self, cx: &mut Context) {
+        match &mut self.stage {
+            Stage::Idle => self.connect_anew(cx),
+            Stage::Connecting { since_ms: heard_ms }
+            | Stage::Handshake(Handshake { heard_ms, .. }) => {
+                if cx.timed_out(*heard_ms) {
+                    cx.warning("Timeout connecting to the MASTER...");
+                    self.abandon_and_retry(cx);
+                }
+            }
+            Stage::Receiving(transfer) => {
+                if cx.timed_out(transfer.heard_ms()) {
+                    cx.warning(
+                        "Timeout receiving bulk data from MASTER... If the problem persists try \
+                         to set the 'repl-timeout' parameter in redis.conf to a larger value.",
+                    );
+                    self.abandon_and_retry(cx);
+                } else if transfer.is_loading() {
+                    cx.push(Action::SendMaster(b"\n".to_vec()));
+                }
+            }
+            Stage::Loading(load) => {
+                if !load.is_link_lost() {
+                    cx.push(Action::SendMaster(b"\n".to_vec()));
+                }
+            }
+            Stage::Streaming(session) => {
+                if cx.timed_out(session.heard_ms) {
+                    cx.warning("MASTER timeout: no data nor PING received...");
+                    cx.push(Action::CloseMaster);
+                    self.on_stream_lost(cx);
+                } else {
+                    self.send_ack(cx);
+                }
+            }
+        }
+    }
+
+    // ---- Facts ----
+
+    /// The stage as `ROLE` names it.
+    pub fn stage_name(&self) -> &'static str {
+        match self.stage {
+            Stage::Idle => "connect",
+            Stage::Connecting { .. } => "connecting",
+            Stage::Handshake(_) => "handshake",
+            Stage::Receiving(_) | Stage::Loading(_) => "sync",
+            Stage::Streaming(_) => "connected",
+        }
+    }
+
+    /// The facts of `INFO`; `applied` is the stream's offset.
+    pub(super) fn info(&self, now_ms: u64, applied: u64) -> MasterInfo {
+        let seconds_since = |then_ms: u64| now_ms.saturating_sub(then_ms) / 1000;
+        let (last_io_s, unapplied) = match &self.stage {
+            Stage::Streaming(session) => {
+                (seconds_since(session.heard_ms) as i64, session.unapplied)
+            }
+            _ => (-1, 0),
+        };
+        let sync = match &self.stage {
+            Stage::Receiving(transfer) => Some(SyncInfo {
+                total_bytes: transfer.announced_bytes(),
+                read_bytes: transfer.read_bytes(),
+                last_io_s: seconds_since(transfer.heard_ms()),
+            }),
+            Stage::Loading(load) => Some(load.info(now_ms)),
+            _ => None,
+        };
+        // While our data has no place in the history, the offsets say so.
+        let shown = if self.is_up() || self.matches_identity() {
+            applied
+        } else {
+            1
+        };
+        MasterInfo {
+            host: self.host.clone(),
+            port: self.port,
+            link_up: self.is_up(),
+            last_io_s,
+            sync,
+            read_offset: shown + unapplied,
+            applied_offset: shown,
+            down_since_s: (!self.is_up()).then(|| {
+                self.down_since_ms
+                    .map_or(-1, |since| seconds_since(since) as i64)
+            }),
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! A snapshot on its way from the master into our data set.
+//!
+//! First a line: `$<bytes>`, or `$EOF:<40 bytes>` from a master that does not know the length and
+//! will send those bytes again at the end; before it any number of empty lines, by which the
+//! master says that it is still at work. Then the snapshot.
+//!
+//! Where it goes decides when the old data is lost:
+//!
+//! - to disk: when the file is complete and in place. Until then a failure costs nothing, and we
+//!   may still ask another master to continue;
+//! - to memory: at once, since there was nothing to lose;
+//! - beside the old data: when the new data is complete.
+//!
+//! At that moment, `part_with_old_data`, our replicas must go too: what they have can not
+//! be continued with what comes.
+
+use super::endmark::EndMark;
+use super::{Closed, Link, Origin, Resume, Stage};
+use crate::base::numbers::parse_u64;
+use crate::replication::action::{Action, LoadTarget};
+use crate::replication::context::Context;
+use crate::replication::identity::ReplId;
+use crate::replication::info::SyncInfo;
+use crate::replication::settings::DisklessLoad;
+use crate::replication::source::Source;
+use crate::replication::wire::{self, LineReader};
+
+/// A snapshot that is being received.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    origin: Origin,
+    body: Body,
+    read_bytes: u64,
+    heard_ms: u64,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// The line that announces it has not come.
+    Announced(LineReader),
+    /// So many bytes, going there.
+    Sized { total: u64, target: LoadTarget },
+    /// Bytes up to a mark, going there.
+    Marked { end: EndMark, target: LoadTarget },
+}
+
+/// A snapshot that was received and is being stored or loaded.
+#[derive(Debug)]
+pub(super) struct Load {
+    origin: Origin,
+    target: LoadTarget,
+    /// Whether the master waits for our acknowledgement before it goes on.
+    marked: bool,
+    /// Bytes of the stream that came meanwhile.
+    unapplied: u64,
+    link_lost: bool,
+    read_bytes: u64,
+    announced_bytes: i64,
+    heard_ms: u64,
+}
+
+impl Transfer {
+    pub fn new(origin: Origin, now_ms: u64) -> Transfer {
+        Transfer {
+            origin,
+            body: Body::Announced(LineReader::default()),
+            read_bytes: 0,
+            heard_ms: now_ms,
+        }
+    }
+
+    pub fn heard_ms(&self) -> u64 {
+        self.heard_ms
+    }
+
+    pub fn read_bytes(&self) -> u64 {
+        self.read_bytes
+    }
+
+    /// The size as `INFO` shows it: -1 before it is announced, 0 if a mark will tell.
+    pub fn announced_bytes(&self) -> i64 {
+        match self.body {
+            Body::Announced(_) => -1,
+            Body::Sized { total, .. } => total as i64,
+            Body::Marked { .. } => 0,
+        }
+    }
+
+    /// Whether the server was told that a snapshot comes.
+    pub fn has_begun(&self) -> bool {
+        self.target().is_some()
+    }
+
+    fn target(&self) -> Option<LoadTarget> {
+        match self.body {
+            Body::Announced(_) => None,
+            Body::Sized { target, .. } | Body::Marked { target, .. } => Some(target),
+        }
+    }
+
+    /// Whether it is loaded while it comes.
+    pub fn is_loading(&self) -> bool {
+        self.target()
+            .is_some_and(|target| target != LoadTarget::Disk)
+    }
+
+    /// Logs what the end of the connection means at this point.
+    pub fn explain_loss(&self, cx: &mut Context, closed: &Closed) {
+        let why = match closed {
+            Closed::Lost(why) => why.as_str(),
+            Closed::ProtocolError => "protocol error",
+        };
+        cx.warning(match self.target() {
+            None => format!("I/O error reading bulk count from MASTER: {why}"),
+            Some(LoadTarget::Disk) => format!("I/O error trying to sync with MASTER: {why}"),
+            Some(_) => FAILED_FROM_SOCKET.to_owned(),
+        });
+    }
+
+    /// Takes the part of the snapshot that `rest`, the end of `bytes`, begins with. Returns
+    /// whether it is complete.
+    fn take(&mut self, cx: &mut Context, bytes: &[u8], rest: &mut &[u8]) -> bool {
+        let from = bytes.len() - rest.len();
+        let (data, taken, complete) = match &mut self.body {
+            Body::Announced(_) => unreachable!("nothing comes unannounced"),
+            Body::Sized { total, .. } => {
+                let left = *total - self.read_bytes;
+                let count = usize::try_from(left).map_or(rest.len(), |left| left.min(rest.len()));
+                (0..count, count, count as u64 == left)
+            }
+            Body::Marked { end, .. } => {
+                let found = end.scan(rest);
+                if found.held > 0 {
+                    let held = end.mark()[..found.held].to_vec();
+                    cx.push(Action::SnapshotHeld(held));
+                }
+                (
+                    found.data,
+                    found.end.unwrap_or(rest.len()),
+                    found.end.is_some(),
+                )
+            }
+        };
+        if !data.is_empty() {
+            cx.push(Action::SnapshotData(from + data.start..from + data.end));
+        }
+        self.read_bytes += taken as u64;
+        self.heard_ms = cx.now_ms();
+        *rest = &rest[taken..];
+        complete
+    }
+}
+
+impl Load {
+    fn new(transfer: &Transfer) -> Load {
+        Load {
+            origin: transfer.origin,
+            target: transfer
+                .target()
+                .expect("a complete snapshot was announced"),
+            marked: matches!(transfer.body, Body::Marked { .. }),
+            unapplied: 0,
+            link_lost: false,
+            read_bytes: transfer.read_bytes,
+            announced_bytes: transfer.announced_bytes(),
+            heard_ms: transfer.heard_ms,
+        }
+    }
+
+    pub fn on_stream_bytes(&mut self, count: usize) {
+        self.unapplied += count as u64;
+    }
+
+    pub fn on_link_lost(&mut self) {
+        self.link_lost = true;
+    }
+
+    pub fn is_link_lost(&self) -> bool {
+        self.link_lost
+    }
+
+    pub fn info(&self, now_ms: u64) -> SyncInfo {
+        SyncInfo {
+            total_bytes: self.announced_bytes,
+            read_bytes: self.read_bytes,
+            last_io_s: now_ms.saturating_sub(self.heard_ms) / 1000,
+        }
+    }
+}
+
+const FAILED_FROM_SOCKET: &str = "Failed trying to load the MASTER synchronization DB from \
+                                  socket, check server logs.";
+const FAILED_FROM_DISK: &str = "Failed trying to load the MASTER synchronization DB from disk, \
+                                check server logs.";
+
+impl Link {
+    /// Takes what belongs to the snapshot, or to the line before it, from the front of `rest`.
+    pub(super) fn on_transfer_bytes(
+        &mut self,
+        cx: &mut Context,
+        source: &mut Source,
+        bytes: &[u8],
+        rest: &mut &[u8],
+    ) {
+        let Stage::Receiving(transfer) = &mut self.stage else {
+            unreachable!("called while receiving only");
+        };
+        if let Body::Announced(reader) = &mut transfer.body {
+            match reader.read(rest) {
+                Ok(None) => return,
+                Ok(Some(line)) => {
+                    transfer.heard_ms = cx.now_ms();
+                    return self.on_announcement(cx, source, &line);
+                }
+                Err(wire::LineTooLong) => {
+                    explain_nonsense(cx, "a line without an end");
+                    return self.abandon_and_retry(cx);
+                }
+            }
+        }
+        if transfer.take(cx, bytes, rest) {
+            self.on_complete(cx);
+        }
+    }
+
+    /// The line before the snapshot.
+    fn on_announcement(&mut self, cx: &mut Context, source: &mut Source, line: &[u8]) {
+        let Stage::Receiving(transfer) = &mut self.stage else {
+            unreachable!("called while receiving only");
+        };
+        let text = wire::printable(line);
+        match line.first() {
+            None => return,
+            Some(b'-') => {
+                cx.warning(format!(
+                    "MASTER aborted replication with an error: {}",
+                    &text[1..]
+                ));
+                return self.abandon_and_retry(cx);
+            }
+            _ => {}
+        }
+        let target = load_target(cx, transfer.origin);
+        let to = if target == LoadTarget::Disk {
+            "to disk"
+        } else {
+            "to parser"
+        };
+        if let Some(mark) = line
+            .strip_prefix(b"$EOF:")
+            .and_then(|mark| mark.first_chunk())
+        {
+            cx.notice(format!(
+                "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF {to}"
+            ));
+            transfer.body = Body::Marked {
+                end: EndMark::new(*mark),
+                target,
+            };
+            self.on_body_begins(cx, source, None, target);
+        } else if let Some(total) = line.strip_prefix(b"$").and_then(parse_u64) {
+            cx.notice(format!(
+                "MASTER <-> REPLICA sync: receiving {total} bytes from master {to}"
+            ));
+            transfer.body = Body::Sized { total, target };
+            self.on_body_begins(cx, source, Some(total), target);
+            if total == 0 {
+                self.on_complete(cx);
+            }
+        } else {
+            explain_nonsense(cx, &text);
+            self.abandon_and_retry(cx);
+        }
+    }
+
+    fn on_body_begins(
+        &mut self,
+        cx: &mut Context,
+        source: &mut Source,
+        size: Option<u64>,
+        target: LoadTarget,
+    ) {
+        if target == LoadTarget::Memory {
+            self.part_with_old_data(cx, source);
+            flush_and_load(cx);
+        } else if target != LoadTarget::Disk {
+            cx.notice("MASTER <-> REPLICA sync: Loading DB in memory");
+        }
+        cx.push(Action::BeginSnapshot { size, target });
+    }
+
+    /// The last byte of the snapshot is here.
+    fn on_complete(&mut self, cx: &mut Context) {
+        let Stage::Receiving(transfer) = &self.stage else {
+            unreachable!("called while receiving only");
+        };
+        self.stage = Stage::Loading(Load::new(transfer));
+        cx.push(Action::EndSnapshot);
+    }
+
+    /// From here on our data is neither what our identity says nor what our replicas have.
+    fn part_with_old_data(&mut self, cx: &mut Context, source: &mut Source) {
+        if self.resume == Resume::Possible {
+            cx.notice("Discarding previously cached master state.");
+            self.resume = Resume::Impossible;
+        }
+        source.close_all(cx);
+        cx.stream.drop_log();
+    }
+
+    /// The file is in place of ours: load it.
+    pub(in crate::replication) fn on_snapshot_stored(
+        &mut self,
+        cx: &mut Context,
+        source: &mut Source,
+    ) {
+        assert!(
+            matches!(self.stage, Stage::Loading(_)),
+            "a snapshot was complete"
+        );
+        self.part_with_old_data(cx, source);
+        flush_and_load(cx);
+        cx.push(Action::LoadSnapshot);
+    }
+
+    /// The snapshot could not be written or put in place.
+    pub(in crate::replication) fn on_snapshot_failed(&mut self, cx: &mut Context, reason: &str) {
+        if self.is_syncing() {
+            cx.warning(reason);
+            self.abandon_and_retry(cx);
+        }
+    }
+
+    /// The new data is complete; `db` is what the stream has selected there.
+    pub(in crate::replication) fn on_load_finished(
+        &mut self,
+        cx: &mut Context,
+        source: &mut Source,
+        db: Option<u32>,
+    ) {
+        let Stage::Loading(load) = std::mem::replace(&mut self.stage, Stage::Idle) else {
+            panic!("no snapshot was being loaded");
+        };
+        if matches!(load.target, LoadTarget::Swap { .. }) {
+            self.part_with_old_data(cx, source);
+            cx.notice("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
+            cx.push(Action::SwapData);
+            cx.notice("MASTER <-> REPLICA sync: Discarding old DB in background");
+        }
+        let (id, offset) = match load.origin {
+            Origin::Known { id, offset } => (id, offset),
+            // The history has no name that we know, so our replicas get one from us.
+            Origin::Unknown => (ReplId::random(cx.rng), 0),
+        };
+        cx.stream.adopt(id, offset, db);
+        cx.stream.keep_log(cx.settings.backlog_bytes);
+        let counts = load.origin != Origin::Unknown;
+        cx.notice("MASTER <-> REPLICA sync: Finished with success");
+        self.begin_streaming(cx, counts, load.unapplied);
+        if load.link_lost {
+            cx.push(Action::CloseMaster);
+            self.on_stream_lost(cx);
+        } else if load.marked {
+            self.send_ack(cx);
+        }
+    }
+
+    /// The new data could not be loaded.
+    pub(in crate::replication) fn on_load_failed(&mut self, cx: &mut Context) {
+        let target = match &self.stage {
+            Stage::Loading(load) => load.target,
+            Stage::Receiving(transfer) => transfer.target().unwrap_or(LoadTarget::Disk),
+            _ => return,
+        };
+        let text = if target == LoadTarget::Disk {
+            FAILED_FROM_DISK
+        } else {
+            FAILED_FROM_SOCKET
+        };
+        cx.warning(text);
+        self.abandon_and_retry(cx);
+    }
+}
+
+fn load_target(cx: &Context, origin: Origin) -> LoadTarget {
+    match cx.settings.diskless_load {
+        DisklessLoad::OnEmptyDb if cx.env.dataset_empty => LoadTarget::Memory,
+        DisklessLoad::Disabled | DisklessLoad::OnEmptyDb => LoadTarget::Disk,
+        DisklessLoad::SwapDb => {
+            let ours = cx.stream.identity().id();
+            let serve_reads = matches!(origin, Origin::Known { id, .. } if id == ours);
+            LoadTarget::Swap { serve_reads }
+        }
+    }
+}
+
+fn flush_and_load(cx: &mut Context) {
+    cx.notice("MASTER <-> REPLICA sync: Flushing old data");
+    cx.push(Action::FlushData);
+    cx.notice("MASTER <-> REPLICA sync: Loading DB in memory");
+}
+
+fn explain_nonsense(cx: &mut Context, received: &str) {
+    cx.warning(format!(
+        "Bad protocol from MASTER, the first byte is not '$' (we received '{received}'), are you \
+         sure the host and port are right?"
+    ));
+}

@@ -1,0 +1,146 @@
+//! Whether we have a master, and the ways to get one, another one, or none.
+//!
+//! No change of role throws data away. A master that gets a master offers its own history there,
+//! in case the two have one in common; its replicas stay until it turns out that they cannot be
+//! served any more. A replica that becomes a master goes on where it is under a new name, and its
+//! replicas are sent away only to come back at once and learn it.
+
+use super::link::Link;
+use super::{Action, Env, Parts, Replication, SavedIdentity};
+
+/// What `REPLICAOF host port` comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replicaof {
+    /// We follow that master from now on.
+    Following,
+    /// We did already: `+OK Already connected to specified master`.
+    AlreadyFollowing,
+}
+
+/// Whether we have a master.
+#[derive(Debug)]
+pub(super) enum Role {
+    Master,
+    Replica(Link),
+}
+
+impl Replication {
+    /// The configuration names a master. To be called at start only, before [`restore`]; the
+    /// first attempt to connect is made by the first tick.
+    ///
+    /// [`restore`]: Replication::restore
+    pub fn start_as_replica_of(&mut self, host: &str, port: u16) {
+        self.role = Role::Replica(Link::at_start(host.to_owned(), port));
+    }
+
+    /// The data set was loaded at start from a snapshot that says where in which history it is.
+    pub fn restore(&mut self, saved: SavedIdentity, env: Env, out: &mut Vec<Action>) {
+        let Parts {
+            role,
+            source,
+            mut cx,
+        } = self.parts(env, out);
+        match role {
+            Role::Replica(link) => {
+                cx.stream
+                    .adopt(saved.id, saved.offset, Some(saved.stream_db));
+                link.on_restored(&mut cx);
+            }
+            Role::Master => {
+                cx.stream.restore_as_master(saved.id, saved.offset);
+                cx.stream.keep_log(cx.settings.backlog_bytes);
+                source.restart_idle_time(cx.now_ms());
+            }
+        }
+    }
+
+    /// `REPLICAOF host port`; `requested_by` describes the client for the log.
+    pub fn replicaof(
+        &mut self,
+        host: &str,
+        port: u16,
+        requested_by: &str,
+        env: Env,
+        out: &mut Vec<Action>,
+    ) -> Replicaof {
+        let Parts { role, mut cx, .. } = self.parts(env, out);
+        match role {
+            Role::Replica(link) if link.leads_to(host, port) => {
+                cx.notice(
+                    "REPLICAOF would result into synchronization with the master we are already \
+                     connected with. No operation performed.",
+                );
+                return Replicaof::AlreadyFollowing;
+            }
+            Role::Replica(link) => link.retarget(&mut cx, host.to_owned(), port),
+            Role::Master => {
+                let mut link = Link::of_former_master(&mut cx, host.to_owned(), port);
+                cx.push(Action::RoleChanged);
+                link.connect_anew(&mut cx);
+                *role = Role::Replica(link);
+            }
+        }
+        cx.notice(format!(
+            "REPLICAOF {host}:{port} enabled (user request from '{requested_by}')"
+        ));
+        Replicaof::Following
+    }
+
+    /// `REPLICAOF NO ONE`; `requested_by` describes the client for the log.
+    pub fn replicaof_no_one(&mut self, requested_by: &str, env: Env, out: &mut Vec<Action>) {
+        let Parts {
+            role,
+            source,
+            mut cx,
+        } = self.parts(env, out);
+        let Role::Replica(link) = role else { return };
+        link.leave(&mut cx);
+        if link.matches_identity() {
+            cx.notice("Discarding previously cached master state.");
+        }
+        *role = Role::Master;
+        cx.stream.shift(cx.rng);
+        let identity = cx.stream.identity();
+        let previous = identity
+            .previous()
+            .expect("the history before the promotion");
+        let text = format!(
+            "Setting secondary replication ID to {}, valid up to offset: {}. \
+             New replication ID is {}",
+            previous.id,
+            previous.second_offset,
+            identity.id()
+        );
+        cx.notice(text);
+        // They come back at once and continue under the new name.
+        source.close_all(&mut cx);
+        source.restart_idle_time(cx.now_ms());
+        cx.push(Action::RoleChanged);
+        cx.notice(format!(
+            "MASTER MODE enabled (user request from '{requested_by}')"
+        ));
+    }
+
+    /// Whether we have a master.
+    pub fn is_replica(&self) -> bool {
+        matches!(self.role, Role::Replica(_))
+    }
+
+    /// The name and port of our master.
+    pub fn master_address(&self) -> Option<(&str, u16)> {
+        match &self.role {
+            Role::Master => None,
+            Role::Replica(link) => Some((link.host(), link.port())),
+        }
+    }
+
+    /// Whether we have a master and its stream runs.
+    pub fn is_link_up(&self) -> bool {
+        matches!(&self.role, Role::Replica(link) if link.is_up())
+    }
+
+    /// Whether a snapshot of our master is arriving or being loaded.
+    pub fn is_syncing(&self) -> bool {
+        matches!(&self.role, Role::Replica(link) if link.is_syncing())
+    }
+}

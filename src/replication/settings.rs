@@ -1,0 +1,77 @@
+//! The directives that replication reads, as resolved values.
+//!
+//! The configuration's apply hooks fill this struct; the machines read a value at the moment they
+//! need it, so a change takes effect with the next step that depends on it.
+
+/// What to do with a snapshot that arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DisklessLoad {
+    /// Store it in a file, then load that.
+    #[default]
+    Disabled,
+    /// Load it from the socket if there is no data to lose.
+    OnEmptyDb,
+    /// Load it from the socket beside the old data.
+    SwapDb,
+}
+
+/// Resolved directives; the names are those of `redis.conf` unless said otherwise.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `masteruser`.
+    pub master_user: Option<Vec<u8>>,
+    /// `masterauth`.
+    pub master_auth: Option<Vec<u8>>,
+    /// `port`, which the master shows as ours.
+    pub port: u16,
+    /// `replica-announce-port`, instead of `port`.
+    pub announce_port: Option<u16>,
+    /// `replica-announce-ip`.
+    pub announce_ip: Option<String>,
+    /// `repl-timeout`, seconds.
+    pub timeout_s: u64,
+    /// `repl-diskless-load`.
+    pub diskless_load: DisklessLoad,
+    /// `repl-backlog-size`, bytes.
+    pub backlog_bytes: u64,
+    /// `repl-backlog-ttl`, seconds; 0 keeps the backlog for ever.
+    pub backlog_ttl_s: u64,
+    /// `repl-ping-replica-period`, seconds; at least 1.
+    pub ping_period_s: u64,
+    /// `repl-diskless-sync`.
+    pub diskless_sync: bool,
+    /// `repl-diskless-sync-delay`, seconds.
+    pub diskless_sync_delay_s: u64,
+    /// `repl-diskless-sync-max-replicas`; 0 means no such rule.
+    pub diskless_sync_max_replicas: usize,
+    /// `min-replicas-to-write`; 0 means no such rule.
+    pub min_replicas_to_write: usize,
+    /// `min-replicas-max-lag`, seconds; 0 means no such rule.
+    pub min_replicas_max_lag_s: u64,
+    /// Whether any `save` point is configured: then a snapshot for replicas is worth finishing
+    /// even when none waits for it any more.
+    pub has_save_points: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            master_user: None,
+            master_auth: None,
+            port: 6379,
+            announce_port: None,
+            announce_ip: None,
+            timeout_s: 60,
+            diskless_load: DisklessLoad::Disabled,
+            backlog_bytes: 1 << 20,
+            backlog_ttl_s: 3600,
+            ping_period_s: 10,
+            diskless_sync: true,
+            diskless_sync_delay_s: 5,
+            diskless_sync_max_replicas: 0,
+            min_replicas_to_write: 0,
+            min_replicas_max_lag_s: 10,
+            has_save_points: true,
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! The master's side: our replicas, and which snapshot serves whom.
+//!
+//! A replica that cannot continue needs a snapshot, and everything written since that snapshot was
+//! begun. Snapshots are dear (a fork, the whole data set written once), so they are shared: all
+//! replicas that wait when one begins get it, and while one is being written to disk, a replica
+//! that arrives may join it, since the log still holds what was written since its beginning: it
+//! gets a cursor at the same place. A snapshot sent through sockets cannot be joined, since its
+//! first bytes are gone; there we wait a little before we begin, for others to come.
+//!
+//! Every server has a source: a replica serves replicas of its own the bytes that it gets from its
+//! master, and its offsets are the master's.
+//!
+//! What this machine does not know: sockets (the server writes what [`Source::chunks`] shows and
+//! reports with [`Source::on_sent`]), files (it is told when one was opened and sent), processes
+//! (it asks for a snapshot and is told how it ended).
+
+mod reading;
+mod replica;
+mod snapshots;
+
+use super::action::{Action, ClientId, Contents};
+use super::context::Context;
+use super::greeting::{Greeting, Replconf, ReplconfReply};
+use super::identity::{Decision, ReplId};
+use super::info::ReplicaInfo;
+use super::log::ReplLog;
+use super::stream::Stream;
+use super::wire;
+use crate::base::numbers::parse_i64;
+use replica::{Replica, State};
+use snapshots::Job;
+use std::collections::HashMap;
+
+/// A request for the stream.
+#[derive(Clone, Copy, Debug)]
+pub enum SyncRequest<'a> {
+    /// `SYNC`: a snapshot and the stream, without any more words.
+    Sync,
+    /// `PSYNC id offset`.
+    Psync {
+        /// The history that the replica is of, or `?`.
+        id: &'a [u8],
+        /// The first byte that it misses.
+        offset: &'a [u8],
+    },
+}
+
+/// What a client that asks for the stream is told by the command itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyncReply {
+    /// It is a replica already; the request is ignored.
+    Ignored,
+    /// It is a replica from now on; what it is told comes as actions.
+    Accepted,
+    /// An error, without the leading `-`.
+    Refused(String),
+}
+
+/// How often replicas could continue, and how often not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SyncStats {
+    /// `sync_full`.
+    pub full: u64,
+    /// `sync_partial_ok`.
+    pub partial_ok: u64,
+    /// `sync_partial_err`.
+    pub partial_err: u64,
+}
+
+/// Our replicas; see the module's head.
+#[derive(Debug)]
+pub struct Source {
+    /// In the order in which they came.
+    replicas: Vec<Replica>,
+    /// What clients said that may become replicas.
+    greetings: HashMap<ClientId, Greeting>,
+    job: Option<Job>,
+    /// Since when there has been no replica, if there is none.
+    empty_since_ms: u64,
+    /// Seconds counted, for the ping period.
+    cron_rounds: u64,
+    /// Somebody waits for acknowledgements: ask all replicas for one before sleeping.
+    acks_wanted: bool,
+    stats: SyncStats,
+}
+
+impl Source {
+    /// No replica yet.
+    pub(super) fn new(now_ms: u64) -> Source {
+        Source {
+            replicas: Vec::new(),
+            greetings: HashMap::new(),
+            job: None,
+            empty_since_ms: now_ms,
+            cron_rounds: 0,
+            acks_wanted: false,
+            stats: SyncStats::default(),
+        }
+    }
+
+    /// Number of replicas in any state.
+    pub fn count(&self) -> usize {
+        self.replicas.len()
+    }
+
+    /// Whether the client is a replica.
+    pub fn contains(&self, client: ClientId) -> bool {
+        self.index_of(client).is_some()
+    }
+
+    /// All replicas, in the order in which they came.
+    pub fn clients(&self) -> impl Iterator<Item = ClientId> {
+        self.replicas.iter().map(|replica| replica.client)
+    }
+
+    /// How often replicas could continue, and how often not.
+    pub fn stats(&self) -> SyncStats {
+        self.stats
+    }
+
+    /// Forgets the counts, for `CONFIG RESETSTAT`.
+    pub fn reset_stats(&mut self) {
+        self.stats = SyncStats::default();
+    }
+
+    fn index_of(&self, client: ClientId) -> Option<usize> {
+        self.replicas
+            .iter()
+            .position(|replica| replica.client == client)
+    }
+
+    // ---- Requests of clients ----
+
+    pub(super) fn on_replconf(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        args: &[&[u8]],
+    ) -> ReplconfReply {
+        let at = self.index_of(client);
+        let greeting = match at {
+            Some(at) => &mut self.replicas[at].greeting,
+            None => self.greetings.entry(client).or_default(),
+        };
+        match (greeting.replconf(args), at) {
+            (Replconf::Greeting(reply), _) => reply,
+            (Replconf::Ack(Some(ack)), Some(at)) => {
+                self.replicas[at].on_ack(ack, cx.now_ms());
+                ReplconfReply::Silent
+            }
+            (Replconf::Ack(_), _) => ReplconfReply::Silent,
+        }
+    }
+
+    /// A client asks for the stream. That our own link, if we have a master, is up, and that the
+    /// client is no replica yet, was checked before.
+    pub(super) fn on_sync(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        peer_ip: Option<&str>,
+        request: SyncRequest,
+    ) -> SyncReply {
+        assert!(
+            !self.contains(client),
+            "client {client} is a replica already"
+        );
+        let greeting = self.greetings.get(&client).cloned().unwrap_or_default();
+        if greeting.contents != Contents::All && !greeting.capabilities.eof {
+            return SyncReply::Refused("ERR Filtered replica requires EOF capability".into());
+        }
+        let mut replica = Replica {
+            client,
+            peer_ip: peer_ip.map(str::to_owned),
+            greeting,
+            old_protocol: matches!(request, SyncRequest::Sync),
+            state: State::WaitSnapshot {
+                since_ms: cx.now_ms(),
+            },
+            ack_offset: 0,
+            fsynced_offset: 0,
+            ack_at_ms: cx.now_ms(),
+        };
+        let name = replica.name();
+        cx.notice(format!("Replica {name} asks for synchronization"));
+        if let SyncRequest::Psync { id, offset } = request {
+            let Some(offset) = parse_i64(offset) else {
+                cx.warning(format!(
+                    "Replica {name} asks for synchronization but with a wrong offset"
+                ));
+                return SyncReply::Refused("ERR value is not an integer or out of range".into());
+            };
+            let decision = cx.stream.can_continue(id, offset);
+            if decision == Decision::Continue {
+                self.continue_from(cx, &mut replica, offset);
+                self.admit(replica);
+                return SyncReply::Accepted;
+            }
+            explain_refusal(cx, &name, decision, id, offset);
+            if id.first() != Some(&b'?') {
+                self.stats.partial_err += 1;
+            }
+        }
+        self.stats.full += 1;
+        self.admit(replica);
+        self.begin_history_if_first(cx);
+        self.arrange_snapshot(cx);
+        SyncReply::Accepted
+    }
+
+    fn admit(&mut self, replica: Replica) {
+        self.greetings.remove(&replica.client);
+        self.replicas.push(replica);
+    }
+
+    fn continue_from(&mut self, cx: &mut Context, replica: &mut Replica, offset: i64) {
+        let offset = u64::try_from(offset).expect("an offset that the log holds");
+        let log = log_of(cx.stream);
+        replica.state = State::Online {
+            cursor: log.attach(offset),
+            held: false,
+        };
+        let missing = log.next() - offset;
+        let reply = if replica.greeting.capabilities.psync2 {
+            format!("+CONTINUE {}\r\n", cx.stream.identity().id())
+        } else {
+            "+CONTINUE\r\n".to_owned()
+        };
+        cx.push(Action::SendReplica {
+            client: replica.client,
+            bytes: reply.into_bytes(),
+        });
+        cx.notice(format!(
+            "Partial resynchronization request from {} accepted. \
+             Sending {missing} bytes of backlog starting from offset {offset}.",
+            replica.name()
+        ));
+        self.stats.partial_ok += 1;
+    }
+
+    /// Without a log nothing was counted, so the first replica that comes begins a new history.
+    fn begin_history_if_first(&mut self, cx: &mut Context) {
+        if cx.stream.log().is_some() {
+            return;
+        }
+        cx.stream.begin_history(cx.rng);
+        cx.stream.keep_log(cx.settings.backlog_bytes);
+        let (id, none) = (cx.stream.identity().id(), ReplId::NONE);
+        cx.notice(format!(
+            "Replication backlog created, my new replication IDs are '{id}' and '{none}'"
+        ));
+    }
+
+    // ---- Departures ----
+
+    /// The client's connection is gone; it may never have been a replica.
+    pub(super) fn on_client_closed(&mut self, cx: &mut Context, client: ClientId) {
+        self.greetings.remove(&client);
+        if let Some(at) = self.index_of(client) {
+            self.remove(cx, at);
+        }
+    }
+
+    /// Drops every replica: what they were sent cannot be continued, or they must learn our new
+    /// name.
+    pub(super) fn close_all(&mut self, cx: &mut Context) {
+        while !self.replicas.is_empty() {
+            self.close(cx, 0);
+        }
+    }
+
+    fn close(&mut self, cx: &mut Context, at: usize) {
+        let client = self.remove(cx, at);
+        cx.push(Action::CloseReplica { client });
+    }
+
+    fn remove(&mut self, cx: &mut Context, at: usize) -> ClientId {
+        let replica = self.replicas.remove(at);
+        let client = replica.client;
+        cx.notice(format!("Connection with replica {} lost.", replica.name()));
+        let was_in_snapshot = replica.is_in_snapshot();
+        if let Some(cursor) = replica.into_cursor() {
+            log_of(cx.stream).detach(cursor);
+        }
+        if self.replicas.is_empty() {
+            self.empty_since_ms = cx.now_ms();
+        }
+        if was_in_snapshot {
+            self.stop_snapshot_if_useless(cx);
+        }
+        client
+    }
+
+    // ---- Once a second ----
+
+    pub(super) fn on_second(&mut self, cx: &mut Context, is_master: bool) {
+        let period = cx.settings.ping_period_s.max(1);
+        if is_master && !self.replicas.is_empty() && self.cron_rounds.is_multiple_of(period) {
+            cx.stream.feed(None, &wire::command(&[b"PING"]));
+        }
+        self.cron_rounds += 1;
+        self.greet_waiting(cx);
+        self.drop_silent(cx);
+        if is_master {
+            self.drop_idle_log(cx);
+        }
+        self.start_snapshot_if_due(cx);
+    }
+
+    /// A lone newline tells a replica that waits for its snapshot that we are alive.
+    fn greet_waiting(&mut self, cx: &mut Context) {
+        let to_sockets = self.job.is_some_and(|job| job.to_sockets);
+        for replica in &self.replicas {
+            if replica.is_waiting() || (replica.is_in_snapshot() && !to_sockets) {
+                cx.push(Action::SendReplica {
+                    client: replica.client,
+                    bytes: b"\n".to_vec(),
+                });
+            }
+        }
+    }
+
+    fn drop_silent(&mut self, cx: &mut Context) {
+        let mut at = 0;
+        while let Some(replica) = self.replicas.get(at) {
+            let doing = match replica.state {
+                State::Online { .. } if !replica.old_protocol => {
+                    cx.timed_out(replica.ack_at_ms).then_some("streaming sync")
+                }
+                State::InSnapshot {
+                    stalled_since_ms: Some(since),
+                    ..
+                } => cx.timed_out(since).then_some("full sync"),
+                _ => None,
+            };
+            let Some(doing) = doing else {
+                at += 1;
+                continue;
+            };
+            let name = replica.name();
+            cx.warning(format!("Disconnecting timedout replica ({doing}): {name}"));
+            self.close(cx, at);
+        }
+    }
+
+    /// A master that has had no replica for long gives the log's memory back. From then on it
+    /// counts nothing, so nobody may continue from before: the history ends.
+    fn drop_idle_log(&mut self, cx: &mut Context) {
+        let ttl_s = cx.settings.backlog_ttl_s;
+        let idle_ms = cx.now_ms().saturating_sub(self.empty_since_ms);
+        if !self.replicas.is_empty() || ttl_s == 0 || cx.stream.log().is_none() {
+            return;
+        }
+        if idle_ms > ttl_s * 1000 {
+            cx.stream.begin_history(cx.rng);
+            cx.stream.drop_log();
+            cx.notice(format!(
+                "Replication backlog freed after {ttl_s} seconds without connected replicas."
+            ));
+        }
+    }
+
+    /// Counts the time without replicas from now on.
+    pub(super) fn restart_idle_time(&mut self, now_ms: u64) {
+        self.empty_since_ms = now_ms;
+    }
+
+    // ---- Facts ----
+
+    /// Our replicas as `INFO` and `ROLE` show them. One that has no address is left out.
+    pub fn infos(&self, now_ms: u64) -> Vec<ReplicaInfo> {
+        let info = |replica: &Replica| {
+            Some(ReplicaInfo {
+                ip: replica.ip()?.to_owned(),
+                port: replica.greeting.listening_port,
+                state: replica.state_name(),
+                offset: replica.ack_offset,
+                lag_s: if replica.is_online() {
+                    replica.lag_s(now_ms)
+                } else {
+                    0
+                },
+            })
+        };
+        self.replicas.iter().filter_map(info).collect()
+    }
+
+    /// Asserts what must hold between any two events.
+    pub fn check_invariants(&self, stream: &Stream) {
+        let cursors = self
+            .replicas
+            .iter()
+            .filter(|replica| replica.cursor().is_some())
+            .count();
+        let attached = stream.log().map_or(0, ReplLog::cursor_count);
+        assert_eq!(cursors, attached, "every cursor has an owner");
+        assert!(
+            self.replicas.is_empty() || stream.log().is_some(),
+            "replicas need a log"
+        );
+        for (at, replica) in self.replicas.iter().enumerate() {
+            assert_eq!(
+                self.index_of(replica.client),
+                Some(at),
+                "a client is a replica once"
+            );
+            assert!(
+                self.job.is_some() || !replica.is_in_snapshot(),
+                "in no snapshot"
+            );
+        }
+    }
+}
+
+fn log_of(stream: &mut Stream) -> &mut ReplLog {
+    stream
+        .log_mut()
+        .expect("a log is kept while there are replicas")
+}
+
+/// Logs why a replica cannot continue.
+fn explain_refusal(cx: &mut Context, name: &str, decision: Decision, id: &[u8], offset: i64) {
+    let identity = cx.stream.identity();
+    let previous = identity.previous();
+    match decision {
+        Decision::Continue => unreachable!("nothing was refused"),
+        Decision::SnapshotWanted => cx.notice(format!("Full resync requested by replica {name}")),
+        Decision::UnknownHistory => {
+            let asked = wire::printable(id);
+            let (ours, before) = (identity.id(), previous.map_or(ReplId::NONE, |p| p.id));
+            cx.notice(format!(
+                "Partial resynchronization not accepted: Replication ID mismatch \
+                 (Replica asked for '{asked}', my replication IDs are '{ours}' and '{before}')"
+            ));
+        }
+        Decision::Diverged => {
+            let limit = previous.map_or(-1, |p| p.second_offset as i64);
+            cx.notice(format!(
+                "Partial resynchronization not accepted: Requested offset for second ID was \
+                 {offset}, but I can reply up to {limit}"
+            ));
+        }
+        Decision::NotHeld => {
+            let beyond = offset > identity.offset() as i64;
+            cx.notice(format!(
+                "Unable to partial resync with replica {name} for lack of backlog \
+                 (Replica request was: {offset})."
+            ));
+            if beyond {
+                cx.warning(format!(
+                    "Warning: replica {name} tried to PSYNC with an offset that is greater than \
+                     the master replication offset."
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What online replicas read from the log, and what they say they have run.
+
+use super::replica::{Replica, State};
+use super::{Source, log_of};
+use crate::replication::action::ClientId;
+use crate::replication::settings::Settings;
+use crate::replication::stream::Stream;
+use crate::replication::wire;
+
+impl Source {
+    /// Replicas that have something to read from the log.
+    pub fn readers<'a>(&'a self, stream: &'a Stream) -> impl Iterator<Item = ClientId> + 'a {
+        self.replicas
+            .iter()
+            .filter(|replica| self.pending(replica, stream) > 0)
+            .map(|replica| replica.client)
+    }
+
+    fn pending(&self, replica: &Replica, stream: &Stream) -> u64 {
+        match (&replica.state, stream.log()) {
+            (
+                State::Online {
+                    cursor,
+                    held: false,
+                },
+                Some(log),
+            ) => log.pending_bytes(cursor),
+            _ => 0,
+        }
+    }
+
+    /// What a replica has to read next, in order, in pieces.
+    pub(in crate::replication) fn chunks<'a>(
+        &'a self,
+        stream: &'a Stream,
+        client: ClientId,
+    ) -> impl Iterator<Item = &'a [u8]> + 'a {
+        let online = self
+            .index_of(client)
+            .and_then(|at| match &self.replicas[at].state {
+                State::Online {
+                    cursor,
+                    held: false,
+                } => Some(cursor),
+                _ => None,
+            });
+        let log = stream.log();
+        online
+            .into_iter()
+            .flat_map(move |cursor| log.into_iter().flat_map(|l| l.chunks(cursor)))
+    }
+
+    /// A replica was sent `bytes` bytes of what [`chunks`](Self::chunks) showed.
+    pub(in crate::replication) fn on_sent(
+        &mut self,
+        stream: &mut Stream,
+        client: ClientId,
+        bytes: usize,
+    ) {
+        let at = self.index_of(client).expect("only a replica reads the log");
+        let cursor = self.replicas[at]
+            .cursor()
+            .expect("only an online replica reads the log");
+        log_of(stream).advance(cursor, bytes);
+    }
+
+    /// Memory of the log that lies before a replica.
+    pub(in crate::replication) fn memory_bytes(&self, stream: &Stream, client: ClientId) -> usize {
+        let cursor = self
+            .index_of(client)
+            .and_then(|at| self.replicas[at].cursor());
+        match (stream.log(), cursor) {
+            (Some(log), Some(cursor)) => log.cursor_memory_bytes(cursor),
+            _ => 0,
+        }
+    }
+
+    // ---- Acknowledgements ----
+
+    /// Replicas that have run the stream up to `offset`.
+    pub fn count_acked(&self, offset: u64) -> usize {
+        self.count_online(|replica| replica.ack_offset >= offset)
+    }
+
+    /// Replicas whose append-only file holds the stream up to `offset`.
+    pub fn count_fsynced(&self, offset: u64) -> usize {
+        self.count_online(|replica| replica.fsynced_offset >= offset)
+    }
+
+    fn count_online(&self, accept: impl Fn(&Replica) -> bool) -> usize {
+        self.replicas
+            .iter()
+            .filter(|replica| replica.is_online() && accept(replica))
+            .count()
+    }
+
+    /// Replicas that were heard of recently enough for `min-replicas-to-write`.
+    pub fn count_good(&self, settings: &Settings, now_ms: u64) -> usize {
+        self.replicas
+            .iter()
+            .filter(|replica| replica.is_good(settings, now_ms))
+            .count()
+    }
+
+    /// Asks all replicas, once before the server sleeps, how far they are.
+    pub fn request_acks(&mut self) {
+        self.acks_wanted = true;
+    }
+
+    /// Feeds the question that [`request_acks`](Self::request_acks) asked for.
+    pub(in crate::replication) fn before_sleep(&mut self, stream: &mut Stream) {
+        if std::mem::take(&mut self.acks_wanted) {
+            stream.feed(None, &wire::command(&[b"REPLCONF", b"GETACK", b"*"]));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! One replica of ours, from its `PSYNC` on.
+//!
+//! ```text
+//!                  PSYNC, not continuable                PSYNC, continuable
+//!                          v                                     |
+//!                   WaitSnapshot                                 |
+//!                          | snapshot begun (or joined)          |
+//!                          v                                     |
+//!                     InSnapshot ---- sockets: done ---.         |
+//!                          | disk: done                |         |
+//!                          v                           v         v
+//!                      SendFile ------ sent ------->  Online  <--'
+//! ```
+//!
+//! From `InSnapshot` on a replica has a cursor, placed where the snapshot was begun: what is
+//! written meanwhile stays in the log for it. It reads from there once it is online and not held.
+
+use crate::replication::action::ClientId;
+use crate::replication::greeting::{Ack, Greeting};
+use crate::replication::log::Cursor;
+use crate::replication::settings::Settings;
+
+/// How far a replica has come.
+#[derive(Debug)]
+pub(super) enum State {
+    /// It waits for a snapshot to begin.
+    WaitSnapshot { since_ms: u64 },
+    /// A snapshot that it will get is being made.
+    InSnapshot {
+        /// The offset at which the snapshot was begun.
+        start: u64,
+        /// Where it will read on; `None` if it wants the snapshot only.
+        cursor: Option<Cursor>,
+        /// Since when it has taken nothing of a snapshot sent through sockets, if it stalls.
+        stalled_since_ms: Option<u64>,
+        /// It acknowledged, so it has loaded a snapshot that we did not yet see to be complete.
+        loaded: bool,
+    },
+    /// The snapshot file is being sent to it.
+    SendFile { cursor: Option<Cursor> },
+    /// It reads the stream.
+    Online {
+        cursor: Cursor,
+        /// After a snapshot through sockets nothing is sent until the replica acknowledges, so
+        /// that it finds the end mark at the end of what it reads.
+        held: bool,
+    },
+}
+
+/// A replica of ours.
+#[derive(Debug)]
+pub(super) struct Replica {
+    pub client: ClientId,
+    /// The address it connects from; none over a Unix socket.
+    pub peer_ip: Option<String>,
+    pub greeting: Greeting,
+    /// It used `SYNC`, so it knows neither `+FULLRESYNC` nor acknowledgements.
+    pub old_protocol: bool,
+    pub state: State,
+    pub ack_offset: u64,
+    pub fsynced_offset: u64,
+    pub ack_at_ms: u64,
+}
+
+impl Replica {
+    /// Its address: the one it announced, or else the one it connects from.
+    pub fn ip(&self) -> Option<&str> {
+        self.greeting
+            .ip_address
+            .as_deref()
+            .or(self.peer_ip.as_deref())
+    }
+
+    /// What it is called in the log.
+    pub fn name(&self) -> String {
+        name(self.client, self.ip(), self.greeting.listening_port)
+    }
+
+    /// Its cursor, if it has one.
+    pub fn cursor(&self) -> Option<&Cursor> {
+        match &self.state {
+            State::WaitSnapshot { .. } => None,
+            State::InSnapshot { cursor, .. } | State::SendFile { cursor } => cursor.as_ref(),
+            State::Online { cursor, .. } => Some(cursor),
+        }
+    }
+
+    /// Its cursor, given up.
+    pub fn into_cursor(self) -> Option<Cursor> {
+        match self.state {
+            State::WaitSnapshot { .. } => None,
+            State::InSnapshot { cursor, .. } | State::SendFile { cursor } => cursor,
+            State::Online { cursor, .. } => Some(cursor),
+        }
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, State::WaitSnapshot { .. })
+    }
+
+    pub fn is_in_snapshot(&self) -> bool {
+        matches!(self.state, State::InSnapshot { .. })
+    }
+
+    pub fn is_online(&self) -> bool {
+        matches!(self.state, State::Online { .. })
+    }
+
+    /// Seconds since it was last heard of.
+    pub fn lag_s(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.ack_at_ms) / 1000
+    }
+
+    /// Whether it counts for `min-replicas-to-write`.
+    pub fn is_good(&self, settings: &Settings, now_ms: u64) -> bool {
+        self.is_online() && self.lag_s(now_ms) <= settings.min_replicas_max_lag_s
+    }
+
+    /// Takes an acknowledgement; offsets never go back.
+    pub fn on_ack(&mut self, ack: Ack, now_ms: u64) {
+        let at_least_zero = |offset: i64| u64::try_from(offset).unwrap_or(0);
+        self.ack_offset = self.ack_offset.max(at_least_zero(ack.offset));
+        let fsynced = ack.fsynced.map_or(0, at_least_zero);
+        self.fsynced_offset = self.fsynced_offset.max(fsynced);
+        self.ack_at_ms = now_ms;
+        match &mut self.state {
+            State::InSnapshot { loaded, .. } => *loaded = true,
+            State::Online { held, .. } => *held = false,
+            State::WaitSnapshot { .. } | State::SendFile { .. } => {}
+        }
+    }
+
+    /// What `INFO` calls its state.
+    pub fn state_name(&self) -> &'static str {
+        match self.state {
+            State::WaitSnapshot { .. } | State::InSnapshot { .. } => "wait_bgsave",
+            State::SendFile { .. } => "send_bulk",
+            State::Online { .. } => "online",
+        }
+    }
+}
+
+/// What a client is called in the log that is, or wants to be, a replica.
+pub(super) fn name(client: ClientId, ip: Option<&str>, port: i64) -> String {
+    match ip {
+        None => format!("client id #{client}"),
+        Some(ip) if port == 0 => format!("{ip}:<unknown-replica-port>"),
+        Some(ip) if ip.contains(':') => format!("[{ip}]:{port}"),
+        Some(ip) => format!("{ip}:{port}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_are_named_by_address_and_port() {
+        assert_eq!(name(7, Some("10.0.0.1"), 6380), "10.0.0.1:6380");
+        assert_eq!(name(7, Some("::1"), 6380), "[::1]:6380");
+        assert_eq!(
+            name(7, Some("10.0.0.1"), 0),
+            "10.0.0.1:<unknown-replica-port>"
+        );
+        assert_eq!(name(7, None, 6380), "client id #7");
+    }
+}

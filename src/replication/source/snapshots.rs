@@ -1,0 +1,358 @@
+//! Which snapshot serves whom: joining, waiting, starting, handing out.
+
+use super::replica::{Replica, State};
+use super::{Source, log_of};
+use crate::replication::action::{Action, Child, ClientId, Contents, SnapshotTarget};
+use crate::replication::context::Context;
+use crate::replication::greeting::Capabilities;
+use crate::replication::settings::Settings;
+
+/// A snapshot that is being made for replicas.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job {
+    pub to_sockets: bool,
+    contents: Contents,
+}
+
+/// What the replicas that wait for a snapshot have in common.
+struct Waiting {
+    contents: Contents,
+    count: usize,
+    longest_ms: u64,
+}
+
+impl Source {
+    /// Finds a snapshot for the replica that came last: one that is being made, one to be made
+    /// now, or one later.
+    pub(super) fn arrange_snapshot(&mut self, cx: &mut Context) {
+        let newcomer = self.replicas.last().expect("a replica has just come");
+        let capabilities = newcomer.greeting.capabilities;
+        let contents = newcomer.greeting.contents;
+        match (self.job, cx.env.child) {
+            (
+                Some(Job {
+                    to_sockets: true, ..
+                }),
+                _,
+            ) => {
+                cx.notice("Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC");
+            }
+            (Some(_), _) | (None, Child::Save) => self.join_snapshot(cx),
+            (None, _) if self.is_worth_waiting(cx.settings, capabilities) => {
+                cx.notice("Delay next BGSAVE for diskless SYNC");
+            }
+            (None, Child::None) => self.start_snapshot(cx, contents),
+            (None, Child::Other) => cx.notice(
+                "No BGSAVE in progress, but another BG operation is active. \
+                 BGSAVE for replication delayed",
+            ),
+        }
+    }
+
+    fn is_worth_waiting(&self, settings: &Settings, capabilities: Capabilities) -> bool {
+        settings.diskless_sync && capabilities.eof && settings.diskless_sync_delay_s > 0
+    }
+
+    /// Attaches the replica that came last to the snapshot that is being written to disk, if that
+    /// is one for replicas and fits.
+    fn join_snapshot(&mut self, cx: &mut Context) {
+        let (newcomer, others) = self
+            .replicas
+            .split_last_mut()
+            .expect("a replica has just come");
+        let snapshot_only = newcomer.greeting.snapshot_only;
+        let fitting = others.iter().find_map(|other| match &other.state {
+            State::InSnapshot { start, cursor, .. } if cursor.is_some() || snapshot_only => {
+                let theirs = &other.greeting;
+                let mine = &newcomer.greeting;
+                (mine.capabilities.covers(theirs.capabilities) && mine.contents == theirs.contents)
+                    .then_some(*start)
+            }
+            _ => None,
+        });
+        match fitting {
+            Some(start) => {
+                begin_full_sync(cx, newcomer, start);
+                cx.notice("Waiting for end of BGSAVE for SYNC");
+            }
+            None => cx.notice(
+                "Can't attach the replica to the current BGSAVE. Waiting for next BGSAVE for SYNC",
+            ),
+        }
+    }
+
+    /// Asks for a snapshot for all replicas that wait for one with these contents.
+    fn start_snapshot(&mut self, cx: &mut Context, contents: Contents) {
+        assert!(self.job.is_none(), "one snapshot at a time");
+        let all = Capabilities {
+            eof: true,
+            psync2: true,
+        };
+        let common = self
+            .replicas
+            .iter()
+            .filter(|replica| replica.is_waiting() && replica.greeting.contents == contents)
+            .fold(all, |common, replica| {
+                common.common(replica.greeting.capabilities)
+            });
+        let wants_sockets = cx.settings.diskless_sync || contents != Contents::All;
+        let to_sockets = wants_sockets && common.eof;
+        let target = if to_sockets {
+            SnapshotTarget::Sockets {
+                mark: cx.rng.hex_id(),
+            }
+        } else {
+            SnapshotTarget::Disk
+        };
+        cx.notice(format!(
+            "Starting BGSAVE for SYNC with target: {}",
+            if to_sockets {
+                "replicas sockets"
+            } else {
+                "disk"
+            }
+        ));
+        self.job = Some(Job {
+            to_sockets,
+            contents,
+        });
+        cx.push(Action::StartSnapshot { target, contents });
+    }
+
+    pub(in crate::replication) fn on_snapshot_started(&mut self, cx: &mut Context) {
+        let job = self.job.expect("a snapshot was asked for");
+        let start = cx.stream.identity().offset();
+        for replica in &mut self.replicas {
+            if replica.is_waiting() && replica.greeting.contents == job.contents {
+                begin_full_sync(cx, replica, start);
+            }
+        }
+    }
+
+    pub(in crate::replication) fn on_snapshot_not_started(&mut self, cx: &mut Context) {
+        assert!(self.job.take().is_some(), "a snapshot was asked for");
+        cx.warning("BGSAVE for replication failed");
+        while let Some(at) = self.replicas.iter().position(Replica::is_waiting) {
+            let client = self.remove(cx, at);
+            let bytes = b"-ERR BGSAVE failed, replication can't continue\r\n".to_vec();
+            cx.push(Action::RefuseReplica { client, bytes });
+        }
+    }
+
+    /// The snapshot for replicas is complete (and through sockets, fully sent), or has failed.
+    pub(in crate::replication) fn on_snapshot_finished(
+        &mut self,
+        cx: &mut Context,
+        succeeded: bool,
+    ) {
+        let job = self
+            .job
+            .take()
+            .expect("a snapshot for replicas was being made");
+        let clients: Vec<ClientId> = self
+            .replicas
+            .iter()
+            .filter(|replica| replica.is_in_snapshot())
+            .map(|replica| replica.client)
+            .collect();
+        for client in clients {
+            let at = self.index_of(client).expect("still a replica");
+            if !succeeded {
+                cx.warning("SYNC failed. BGSAVE child returned an error");
+                self.close(cx, at);
+            } else if job.to_sockets {
+                cx.notice(format!(
+                    "Streamed RDB transfer with replica {} succeeded (socket). \
+                     Waiting for REPLCONF ACK from replica to enable streaming",
+                    self.replicas[at].name()
+                ));
+                self.put_online(cx, at);
+            } else {
+                let replica = &mut self.replicas[at];
+                replace_state(replica, |state| match state {
+                    State::InSnapshot { cursor, .. } => State::SendFile { cursor },
+                    other => other,
+                });
+                cx.push(Action::SendFile { client });
+            }
+        }
+        self.start_snapshot_if_due(cx);
+    }
+
+    /// Whether a snapshot for replicas is being made.
+    pub fn is_snapshot_running(&self) -> bool {
+        self.job.is_some()
+    }
+
+    /// The replicas that a snapshot through sockets goes to.
+    pub fn snapshot_receivers(&self) -> impl Iterator<Item = ClientId> {
+        let to_sockets = self.job.is_some_and(|job| job.to_sockets);
+        self.replicas
+            .iter()
+            .filter(move |replica| to_sockets && replica.is_in_snapshot())
+            .map(|replica| replica.client)
+    }
+
+    /// A replica took (`progressed`) or refused to take bytes of a snapshot through sockets.
+    pub(in crate::replication) fn on_transfer(
+        &mut self,
+        client: ClientId,
+        progressed: bool,
+        now_ms: u64,
+    ) {
+        let Some(at) = self.index_of(client) else {
+            return;
+        };
+        if let State::InSnapshot {
+            stalled_since_ms, ..
+        } = &mut self.replicas[at].state
+        {
+            *stalled_since_ms = match (progressed, *stalled_since_ms) {
+                (true, _) => None,
+                (false, since) => since.or(Some(now_ms)),
+            };
+        }
+    }
+
+    pub(in crate::replication) fn on_file_opened(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        size: u64,
+    ) {
+        if self.contains(client) {
+            let bytes = format!("${size}\r\n").into_bytes();
+            cx.push(Action::SendReplica { client, bytes });
+        }
+    }
+
+    pub(in crate::replication) fn on_file_sent(&mut self, cx: &mut Context, client: ClientId) {
+        if let Some(at) = self.index_of(client) {
+            self.put_online(cx, at);
+        }
+    }
+
+    pub(in crate::replication) fn on_file_failed(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        reason: &str,
+    ) {
+        if let Some(at) = self.index_of(client) {
+            cx.warning(format!(
+                "SYNC failed. Can't open/stat DB after BGSAVE: {reason}"
+            ));
+            self.close(cx, at);
+        }
+    }
+
+    /// A replica has the whole snapshot.
+    fn put_online(&mut self, cx: &mut Context, at: usize) {
+        let name = self.replicas[at].name();
+        if self.replicas[at].greeting.snapshot_only {
+            cx.notice(format!(
+                "RDB transfer completed, rdb only replica ({name}) should be disconnected asap"
+            ));
+            return self.close(cx, at);
+        }
+        let replica = &mut self.replicas[at];
+        replace_state(replica, |state| match state {
+            State::InSnapshot {
+                cursor: Some(cursor),
+                loaded,
+                ..
+            } => State::Online {
+                cursor,
+                held: !loaded,
+            },
+            State::SendFile {
+                cursor: Some(cursor),
+            } => State::Online {
+                cursor,
+                held: false,
+            },
+            other => unreachable!("nothing was sent to a replica in {other:?}"),
+        });
+        replica.ack_at_ms = cx.now_ms();
+        cx.notice(format!("Synchronization with replica {name} succeeded"));
+    }
+
+    pub(super) fn start_snapshot_if_due(&mut self, cx: &mut Context) {
+        if self.job.is_some() || cx.env.child != Child::None {
+            return;
+        }
+        let Some(waiting) = self.waiting(cx.now_ms()) else {
+            return;
+        };
+        let settings = cx.settings;
+        let enough = settings.diskless_sync_max_replicas;
+        if !settings.diskless_sync
+            || (enough > 0 && waiting.count >= enough)
+            || waiting.longest_ms >= settings.diskless_sync_delay_s * 1000
+        {
+            self.start_snapshot(cx, waiting.contents);
+        }
+    }
+
+    /// The replicas that wait for a snapshot with the contents that the first of them wants.
+    fn waiting(&self, now_ms: u64) -> Option<Waiting> {
+        let mut found: Option<Waiting> = None;
+        for replica in &self.replicas {
+            let State::WaitSnapshot { since_ms } = replica.state else {
+                continue;
+            };
+            let waiting = found.get_or_insert(Waiting {
+                contents: replica.greeting.contents,
+                count: 0,
+                longest_ms: 0,
+            });
+            if replica.greeting.contents == waiting.contents {
+                waiting.count += 1;
+                waiting.longest_ms = waiting.longest_ms.max(now_ms.saturating_sub(since_ms));
+            }
+        }
+        found
+    }
+
+    /// Stops the snapshot for replicas if the last that waited for it has gone.
+    pub(super) fn stop_snapshot_if_useless(&mut self, cx: &mut Context) {
+        let Some(job) = self.job else { return };
+        if self.replicas.iter().any(Replica::is_in_snapshot) {
+            return;
+        }
+        if job.to_sockets {
+            cx.warning("Diskless rdb transfer, last replica dropped, killing fork child.");
+        } else if cx.settings.has_save_points {
+            return;
+        }
+        self.job = None;
+        cx.push(Action::StopSnapshot);
+    }
+}
+
+/// Places the replica at the beginning of the snapshot and tells it so.
+fn begin_full_sync(cx: &mut Context, replica: &mut Replica, start: u64) {
+    let wants_stream = !replica.greeting.snapshot_only;
+    let cursor = wants_stream.then(|| log_of(cx.stream).attach(start + 1));
+    replica.state = State::InSnapshot {
+        start,
+        cursor,
+        stalled_since_ms: None,
+        loaded: false,
+    };
+    // The snapshot does not end with a database selected.
+    cx.stream.forget_db();
+    if !replica.old_protocol {
+        let reply = format!("+FULLRESYNC {} {start}\r\n", cx.stream.identity().id());
+        cx.push(Action::SendReplica {
+            client: replica.client,
+            bytes: reply.into_bytes(),
+        });
+    }
+}
+
+/// Moves a replica to another state, which may take over what the old one holds.
+fn replace_state(replica: &mut Replica, next: impl FnOnce(State) -> State) {
+    let old = std::mem::replace(&mut replica.state, State::WaitSnapshot { since_ms: 0 });
+    replica.state = next(old);
+}
