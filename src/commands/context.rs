@@ -22,7 +22,7 @@ use crate::base::time::Now;
 use crate::config::Settings;
 use crate::keyspace::access::{self, LfuTuning};
 use crate::keyspace::{Db, DetachedDb, Entry, Keyspace, Type};
-use crate::replication::stream::Stream;
+use crate::replication::Replication;
 use crate::resp::args::{Args, encode_command};
 use crate::resp::writer::Reply;
 use crate::sys::clock::CycleClock;
@@ -145,8 +145,8 @@ pub struct Env {
     pub config_file: Option<PathBuf>,
     /// All counters.
     pub stats: Stats,
-    /// The replication stream: identity, log, selected database.
-    pub stream: Stream,
+    /// Role, identity, stream, replicas.
+    pub replication: Replication,
     /// What was saved and what not.
     pub persistence: Persistence,
     /// What is refused at present.
@@ -176,7 +176,7 @@ impl Env {
     /// Whether writes made here go to anybody.
     #[inline]
     pub fn streams_writes(&self) -> bool {
-        !self.gates.replica && self.stream.log().is_some()
+        self.replication.wants_feed()
     }
 
     /// Ends an execution unit: what it collected goes to the backlog and thereby to every
@@ -185,7 +185,7 @@ impl Env {
         self.unit.instead = false;
         match self.unit.ops.as_slice() {
             [] => return,
-            [(db, _)] => self.stream.feed(Some(*db as u32), &self.unit.bytes),
+            [(db, _)] => self.replication.feed(Some(*db as u32), &self.unit.bytes),
             ops => {
                 self.stream
                     .feed(Some(ops[0].0 as u32), b"*1\r\n$5\r\nMULTI\r\n");
@@ -211,7 +211,7 @@ impl Env {
             return self.end_unit();
         }
         match args.raw() {
-            Some(raw) if self.unit.ops.is_empty() => self.stream.feed(Some(db as u32), raw),
+            Some(raw) if self.unit.ops.is_empty() => self.replication.feed(Some(db as u32), raw),
             _ => {
                 args.encode(&mut self.unit.bytes);
                 self.unit.ops.push((db, self.unit.bytes.len()));
