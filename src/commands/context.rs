@@ -187,16 +187,16 @@ impl Env {
             [] => return,
             [(db, _)] => self.replication.feed(Some(*db as u32), &self.unit.bytes),
             ops => {
-                self.stream
+                self.replication
                     .feed(Some(ops[0].0 as u32), b"*1\r\n$5\r\nMULTI\r\n");
                 let mut start = 0;
                 for (db, end) in ops {
-                    self.stream
+                    self.replication
                         .feed(Some(*db as u32), &self.unit.bytes[start..*end]);
                     start = *end;
                 }
                 let last_db = ops[ops.len() - 1].0;
-                self.stream
+                self.replication
                     .feed(Some(last_db as u32), b"*1\r\n$4\r\nEXEC\r\n");
             }
         }
