@@ -91,80 +91,84 @@ fn hz_is_pulled_into_its_limits() {
     assert_eq!(settings("hz 100000").hz, 500);
 }
 
+/// Lines that stop the start, with the reason given.
+const BAD_LINES: &[(&str, &str)] = &[
+    ("foo bar", "Bad directive or wrong number of arguments"),
+    ("include", "Bad directive or wrong number of arguments"),
+    ("port", "wrong number of arguments"),
+    ("port 1 2", "wrong number of arguments"),
+    (
+        "port 65536",
+        "argument must be between 0 and 65535 inclusive",
+    ),
+    ("port -1", "argument must be between 0 and 65535 inclusive"),
+    ("port x", "argument couldn't be parsed into an integer"),
+    ("port \"1", "Unbalanced quotes in configuration line"),
+    ("bind \"'a\"", "Unbalanced quotes in configuration line"),
+    ("daemonize maybe", "argument must be 'yes' or 'no'"),
+    ("maxmemory 1tb", "argument must be a memory value"),
+    (
+        "maxmemory-clients 101%",
+        "percentage argument must be less or equal to 100",
+    ),
+    (
+        "maxmemory-clients -1",
+        "argument must be a memory or percent value",
+    ),
+    (
+        "unixsocketperm 999",
+        "argument couldn't be parsed as an octal number",
+    ),
+    (
+        "unixsocketperm 1000",
+        "argument must be between 0 and 777 inclusive",
+    ),
+    (
+        "loglevel loud",
+        "argument(s) must be one of the following: debug, verbose, notice, warning, nothing",
+    ),
+    (
+        "shutdown-on-sigterm save nosave",
+        "shutdown options SAVE and NOSAVE can't be used simultaneously",
+    ),
+    ("save 10", "Invalid save parameters"),
+    ("save 0 1", "Invalid save parameters"),
+    ("replicaof a 70000", "Invalid master port"),
+    ("replicaof a", "wrong number of arguments"),
+    ("dir /no/such/place", "No such file or directory"),
+    (
+        "dbfilename a/b",
+        "dbfilename can't be a path, just a filename",
+    ),
+    (
+        "client-output-buffer-limit other 0 0 0",
+        "Invalid client class specified in buffer limit configuration.",
+    ),
+    (
+        "client-output-buffer-limit normal 0 0",
+        "Wrong number of arguments in buffer limit configuration.",
+    ),
+    (
+        "oom-score-adj-values 1 2 3000",
+        "Invalid oom-score-adj-values, elements must be between -2000 and 2000.",
+    ),
+    ("cluster-enabled yes", "cluster mode is not supported"),
+    ("tls-port 6380", "TLS is not supported, tls-port must be 0"),
+    ("loadmodule x.so", "Modules are not supported"),
+    ("search.timeout 5", "Modules are not supported"),
+    (
+        "sentinel monitor a b 1 2",
+        "sentinel directive while not in sentinel mode",
+    ),
+];
+
 #[test]
 fn a_bad_line_is_named_with_its_number_and_the_reason() {
-    let bounds = "argument must be between 0 and 65535 inclusive";
-    let cases = [
-        ("foo bar", "Bad directive or wrong number of arguments"),
-        ("include", "Bad directive or wrong number of arguments"),
-        ("port", "wrong number of arguments"),
-        ("port 1 2", "wrong number of arguments"),
-        ("port 65536", bounds),
-        ("port -1", bounds),
-        ("port x", "argument couldn't be parsed into an integer"),
-        ("port \"1", "Unbalanced quotes in configuration line"),
-        ("bind \"'a\"", "Unbalanced quotes in configuration line"),
-        ("daemonize maybe", "argument must be 'yes' or 'no'"),
-        ("maxmemory 1tb", "argument must be a memory value"),
-        (
-            "maxmemory-clients 101%",
-            "percentage argument must be less or equal to 100",
-        ),
-        (
-            "maxmemory-clients -1",
-            "argument must be a memory or percent value",
-        ),
-        (
-            "unixsocketperm 999",
-            "argument couldn't be parsed as an octal number",
-        ),
-        (
-            "unixsocketperm 1000",
-            "argument must be between 0 and 777 inclusive",
-        ),
-        (
-            "loglevel loud",
-            "argument(s) must be one of the following: debug, verbose, notice, warning, nothing",
-        ),
-        (
-            "shutdown-on-sigterm save nosave",
-            "shutdown options SAVE and NOSAVE can't be used simultaneously",
-        ),
-        ("save 10", "Invalid save parameters"),
-        ("save 0 1", "Invalid save parameters"),
-        ("replicaof a 70000", "Invalid master port"),
-        ("replicaof a", "wrong number of arguments"),
-        ("dir /no/such/place", "No such file or directory"),
-        (
-            "dbfilename a/b",
-            "dbfilename can't be a path, just a filename",
-        ),
-        (
-            "client-output-buffer-limit other 0 0 0",
-            "Invalid client class specified in buffer limit configuration.",
-        ),
-        (
-            "client-output-buffer-limit normal 0 0",
-            "Wrong number of arguments in buffer limit configuration.",
-        ),
-        (
-            "oom-score-adj-values 1 2 3000",
-            "Invalid oom-score-adj-values, elements must be between -2000 and 2000.",
-        ),
-        ("cluster-enabled yes", "cluster mode is not supported"),
-        ("tls-port 6380", "TLS is not supported, tls-port must be 0"),
-        ("loadmodule x.so", "Modules are not supported"),
-        ("search.timeout 5", "Modules are not supported"),
-        (
-            "sentinel monitor a b 1 2",
-            "sentinel directive while not in sentinel mode",
-        ),
-    ];
-    for (line, reason) in cases {
+    for (line, reason) in BAD_LINES {
         let text = format!("# first\n\n{line}\nport 1\n");
         assert_eq!(
             complaint(load_text(&text)),
-            (3, reason.to_owned()),
+            (3, reason.to_string()),
             "{line}"
         );
     }

@@ -40,6 +40,8 @@ pub use value::Value;
 #[cfg(test)]
 mod load_tests;
 #[cfg(test)]
+mod rewrite_tests;
+#[cfg(test)]
 mod set_tests;
 #[cfg(test)]
 mod table_tests;

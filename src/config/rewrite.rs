@@ -34,11 +34,12 @@ pub fn rewrite(old: &[u8], settings: &Settings) -> Vec<u8> {
     let defaults = Settings::default();
     for row in TABLE {
         let usual = row.value(&defaults).saved(row);
-        for (number, words) in row.value(settings).saved(row).iter().enumerate() {
-            let is_usual = usual.get(number) == Some(words) && !row.is(Traits::ALWAYS_SAVED);
-            draft.put(row, words, is_usual);
-        }
-        draft.drop_rest(row);
+        let usual = if row.is(Traits::ALWAYS_SAVED) {
+            &[][..]
+        } else {
+            &usual
+        };
+        draft.put(row, &row.value(settings).saved(row), usual);
     }
     draft.text()
 }
@@ -61,6 +62,7 @@ impl Draft {
         if old.is_empty() {
             return draft;
         }
+        let old = old.strip_suffix(b"\n").unwrap_or(old);
         for line in old.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
             draft.signed |= line == SIGNATURE;
             let number = draft.lines.len();
@@ -84,24 +86,34 @@ impl Draft {
         draft
     }
 
-    /// Writes one line of a directive, over an old one where there is one.
-    fn put(&mut self, row: &Row, words: &[u8], is_usual: bool) {
-        let line = [row.name.as_bytes(), b" ", words].concat();
-        if let Some(old) = self.unused.get_mut(row.name).and_then(VecDeque::pop_front) {
-            self.lines[old] = line;
-        } else if !is_usual {
-            if !self.signed {
-                self.lines.push(SIGNATURE.to_vec());
-                self.signed = true;
+    /// Writes the lines of a directive. Those that say the default only fill old lines which the
+    /// others leave over.
+    fn put(&mut self, row: &Row, saved: &[Vec<u8>], usual: &[Vec<u8>]) {
+        let mut unused = self.unused.remove(row.name).unwrap_or_default();
+        let is_usual = |number: usize| usual.get(number) == Some(&saved[number]);
+        let mut needed = (0..saved.len()).filter(|number| !is_usual(*number)).count();
+        for (number, words) in saved.iter().enumerate() {
+            if is_usual(number) && unused.len() <= needed {
+                continue;
             }
-            self.lines.push(line);
+            needed -= usize::from(!is_usual(number));
+            let line = [row.name.as_bytes(), b" ", words].concat();
+            match unused.pop_front() {
+                Some(old) => self.lines[old] = line,
+                None => self.append(line),
+            }
+        }
+        for number in unused {
+            self.lines[number].clear();
         }
     }
 
-    fn drop_rest(&mut self, row: &Row) {
-        for number in self.unused.remove(row.name).into_iter().flatten() {
-            self.lines[number].clear();
+    fn append(&mut self, line: Vec<u8>) {
+        if !self.signed {
+            self.lines.push(SIGNATURE.to_vec());
+            self.signed = true;
         }
+        self.lines.push(line);
     }
 
     /// All lines, never two empty ones in a row.

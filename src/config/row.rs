@@ -7,6 +7,7 @@
 //! exists in exactly one place, and file, argv and `CONFIG` need no list of their own.
 
 use std::borrow::Cow;
+use std::fmt::{self, Debug, Formatter};
 
 use super::table::{Settings, TABLE};
 use super::value::Value;
@@ -111,6 +112,12 @@ pub struct Row {
     check: Option<Check>,
     get: fn(&Settings) -> &dyn Value,
     get_mut: fn(&mut Settings) -> &mut dyn Value,
+}
+
+impl Debug for Row {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 /// Builders, for the table alone.

@@ -45,7 +45,7 @@ fn another_value(name: &str) -> &'static str {
 }
 
 /// The same for any row, following its type where no words of its own are needed.
-fn another_word(row: &Row, settings: &Settings) -> Vec<u8> {
+pub(super) fn another_word(row: &Row, settings: &Settings) -> Vec<u8> {
     let own = another_value(row.name);
     match row.show(settings).as_slice() {
         _ if !own.is_empty() => own.into(),
@@ -88,7 +88,7 @@ fn read_saved(row: &Row, settings: &Settings) -> Settings {
 }
 
 /// Directives of which only one value is accepted.
-const FIXED: &[&str] = &[
+pub(super) const FIXED: &[&str] = &[
     "activedefrag",
     "cluster-enabled",
     "tls-port",
