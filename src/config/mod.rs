@@ -1,4 +1,25 @@
 //! Floor 3: one table of directives that file, argv and `CONFIG` all read.
+//!
+//! ```text
+//!  argv ─ sources ─┐
+//!  file ───────────┼─ load ──┐                      ┌─ get ─── CONFIG GET
+//!  stdin ──────────┘         ├─ table ── Settings ──┤
+//!  CONFIG SET ───────── set ─┘  rows      fields    └─ rewrite ── file
+//! ```
+//!
+//! A directive is one row of `table.rs`: it makes a typed field of [`Settings`] and a [`Row`] that
+//! knows the rest. All five ways in and out go through the rows, so none of them has a list of
+//! directives of its own, and a new directive is a new row. How a type of setting is read and
+//! written is beside that type: `value.rs` (flags, numbers, text), `choice.rs` (one of a few names),
+//! `places.rs`, `notify.rs`, `special.rs` (types of one directive).
+//!
+//! This floor does not know what a directive is for. Where a change needs work beyond the new value,
+//! the row names a hook ([`Apply`]) and the server does that work: [`plan`] prepares a change,
+//! [`Change::carry_out`] runs the hooks and undoes them when one refuses.
+//!
+//! Errors are those of Redis 7.2.4, byte for byte. Two things differ on purpose: an amount of
+//! memory that overflows is refused instead of wrapped, and what Tanist does not have (cluster
+//! mode, TLS, modules) is refused with that reason instead of being silently without effect.
 
 mod checks;
 mod choice;
@@ -37,6 +58,8 @@ pub use special::{
 pub use table::{Settings, TABLE};
 pub use value::Value;
 
+#[cfg(test)]
+mod example_tests;
 #[cfg(test)]
 mod load_tests;
 #[cfg(test)]
