@@ -19,3 +19,7 @@ pub mod replication;
 pub mod commands;
 
 pub mod server;
+
+/// jemalloc, for its size classes, its figures, and because it forks safely.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod facts;
 pub mod limits;
+pub mod memory;
 pub mod process;
 pub mod read;
 pub mod signals;
