@@ -3,13 +3,19 @@
 //! One of the two yards where `unsafe` may stand. Every wrapper takes and gives plain values,
 //! reports failure as `io::Error`, and knows nothing of what the server does with it.
 
+pub mod affinity;
 pub mod clock;
+pub mod entropy;
 pub mod facts;
+pub mod files;
 pub mod limits;
 pub mod memory;
 pub mod process;
 pub mod read;
 pub mod signals;
+pub mod supervise;
+pub mod title;
+pub mod usage;
 pub mod writeback;
 
 use std::io;
