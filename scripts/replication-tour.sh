@@ -1,0 +1,229 @@
+#!/usr/bin/env bash
+# The replication tutorial, walked through with the real redis-cli on three servers.
+#
+#   scripts/replication-tour.sh                          our release build
+#   SERVER=/usr/bin/redis-server scripts/replication-tour.sh
+#   PORTS="7001 7002 7003" scripts/replication-tour.sh   other ports than 6379 6380 6381
+#
+# Every step is checked; the first that fails ends the tour with the servers' logs. All files
+# live in a temporary folder and go with it.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+server=${SERVER:-$here/target/release/redis-server}
+read -r -a ports <<<"${PORTS:-6379 6380 6381}"
+patience=30
+first=${ports[0]} second=${ports[1]} third=${ports[2]}
+place=$(mktemp -d)
+
+command -v redis-cli >/dev/null || { echo "redis-cli is missing (apt-get install redis-tools)"; exit 1; }
+[[ -x $server ]] || { echo "$server is missing (make build)"; exit 1; }
+
+cli() { redis-cli -p "$@"; }
+
+cleanup() {
+    local status=$?
+    for port in "${ports[@]}"; do
+        [[ -f $place/$port.pid ]] && kill -KILL "$(<"$place/$port.pid")" 2>/dev/null || true
+    done
+    rm -rf "$place"
+    exit "$status"
+}
+trap cleanup EXIT INT TERM
+
+fail() {
+    echo
+    echo "FAILED: $*"
+    for port in "${ports[@]}"; do
+        echo "--- the end of $port.log ---"
+        tail -n 25 "$place/$port.log" 2>/dev/null || true
+    done
+    exit 1
+}
+
+step() { printf '\n== %s\n' "$*"; }
+
+# Runs a command as the reader would type it and shows it with its reply.
+type_in() {
+    local port=$1
+    shift
+    echo "127.0.0.1:$port> $*"
+    cli "$port" --no-raw "$@" 2>&1 | tr -d '\r'
+}
+
+# One field of INFO replication.
+field() { cli "$1" INFO replication 2>/dev/null | tr -d '\r' | sed -n "s/^$2://p"; }
+
+expect() {
+    local what=$1 got=$2 wanted=$3
+    [[ $got == "$wanted" ]] || fail "$what: expected \"$wanted\", got \"$got\""
+}
+
+# Waits until a command prints what is wanted.
+await() {
+    local what=$1 wanted=$2
+    shift 2
+    local end=$((SECONDS + patience)) got=
+    while ((SECONDS <= end)); do
+        got=$("$@" 2>/dev/null || true)
+        # shellcheck disable=SC2053  # the wanted side may be a pattern
+        [[ $got == $wanted ]] && return
+        sleep 0.1
+    done
+    fail "$what: still \"$got\" after $patience s, expected \"$wanted\""
+}
+
+await_link() { await "the link of $1" "$2" field "$1" master_link_status; }
+
+write_config() {
+    local port=$1
+    cat >"$place/$port.conf" <<CONFIG
+port $port
+daemonize yes
+pidfile $place/$port.pid
+logfile $place/$port.log
+dir $place
+dbfilename $port.rdb
+save 3600 1
+CONFIG
+}
+
+start() {
+    local port=$1
+    echo "\$ redis-server $port.conf"
+    "$server" "$place/$port.conf" || fail "the server on $port did not start"
+    await "the server on $port" PONG cli "$port" PING
+    [[ -s $place/$port.pid ]] || fail "the server on $port wrote no pid file"
+    [[ -s $place/$port.log ]] || fail "the server on $port wrote no log"
+}
+
+# Shows INFO replication without the fields that say nothing here.
+show() {
+    echo "127.0.0.1:$1> INFO replication"
+    cli "$1" INFO replication | tr -d '\r' | grep -v '^master_failover_state\|^replica_announced'
+}
+
+shut_down() {
+    local port=$1 pid
+    pid=$(<"$place/$port.pid")
+    echo "127.0.0.1:$port> SHUTDOWN"
+    cli "$port" SHUTDOWN 2>/dev/null || true
+    local end=$((SECONDS + patience))
+    while kill -0 "$pid" 2>/dev/null; do
+        ((SECONDS <= end)) || fail "the server on $port does not end"
+        sleep 0.05
+    done
+    [[ -s $place/$port.rdb ]] || fail "the server on $port saved nothing"
+}
+
+full_syncs() { cli "$1" INFO stats | tr -d '\r' | sed -n 's/^sync_full://p'; }
+partial_syncs() { cli "$1" INFO stats | tr -d '\r' | sed -n 's/^sync_partial_ok://p'; }
+
+step "Three servers from three config files"
+for port in "${ports[@]}"; do
+    if redis-cli -p "$port" PING >/dev/null 2>&1; then
+        fail "something listens on $port already; choose others: PORTS=\"a b c\""
+    fi
+    write_config "$port"
+done
+echo "\$ cat $first.conf"
+cat "$place/$first.conf"
+for port in "${ports[@]}"; do start "$port"; done
+
+step "Everyone starts as a master"
+for port in "${ports[@]}"; do expect "role of $port" "$(field "$port" role)" master; done
+type_in "$first" SET greeting hello
+show "$first"
+
+step "Two become replicas of the first"
+type_in "$second" SLAVEOF 127.0.0.1 "$first"
+type_in "$third" SLAVEOF 127.0.0.1 "$first"
+await_link "$second" up
+await_link "$third" up
+await "replicas seen by $first" 2 field "$first" connected_slaves
+await "first replica online" "*state=online*" field "$first" slave0
+await "second replica online" "*state=online*" field "$first" slave1
+for port in "${ports[@]}"; do show "$port"; done
+for port in "$second" "$third"; do
+    expect "role of $port" "$(field "$port" role)" slave
+    expect "history of $port" "$(field "$port" master_replid)" "$(field "$first" master_replid)"
+    expect "copy at $port" "$(cli "$port" GET greeting)" hello
+done
+
+step "A write at the master is read at the replicas"
+type_in "$first" SET color blue
+for port in "$second" "$third"; do
+    await "the write at $port" blue cli "$port" GET color
+    type_in "$port" GET color
+done
+
+step "A replica refuses writes"
+refusal=$(type_in "$second" SET color red)
+echo "$refusal"
+expect "the refusal" "${refusal##*$'\n'}" \
+    "(error) READONLY You can't write against a read only replica."
+
+step "The master shuts down: roles stay, reads go on"
+shut_down "$first"
+await_link "$second" down
+await_link "$third" down
+show "$second"
+expect "role of $second" "$(field "$second" role)" slave
+[[ $(field "$second" master_link_down_since_seconds) =~ ^[0-9]+$ ]] ||
+    fail "$second does not say since when its link is down"
+type_in "$second" GET color
+expect "a read at $second" "$(cli "$second" GET color)" blue
+
+step "It starts again and is found by itself, without a full copy"
+start "$first"
+await_link "$second" up
+await_link "$third" up
+expect "full syncs since the restart" "$(full_syncs "$first")" 0
+expect "partial syncs since the restart" "$(partial_syncs "$first")" 2
+type_in "$first" INCR visits
+await "the write at $third" 1 cli "$third" GET visits
+show "$first"
+
+step "A chain of three: the third follows the second"
+type_in "$third" SLAVEOF 127.0.0.1 "$second"
+await_link "$third" up
+await "replicas seen by $second" 1 field "$second" connected_slaves
+await "replicas seen by $first" 1 field "$first" connected_slaves
+type_in "$first" SET down-the-chain yes
+await "the write at $third" yes cli "$third" GET down-the-chain
+show "$second"
+
+step "SLAVEOF NO ONE in the middle: its replica continues without a full copy"
+full_before=$(full_syncs "$second")
+old_id=$(field "$second" master_replid)
+type_in "$second" SLAVEOF NO ONE
+expect "role of $second" "$(field "$second" role)" master
+expect "the history it came from" "$(field "$second" master_replid2)" "$old_id"
+type_in "$second" SET promoted yes
+await_link "$third" up
+await "the write at $third" yes cli "$third" GET promoted
+expect "full syncs given by $second" "$(full_syncs "$second")" "$full_before"
+expect "what $first has of it" "$(cli "$first" EXISTS promoted)" 0
+show "$second"
+
+step "A role given at run time ends with the process"
+shut_down "$third"
+start "$third"
+expect "role of $third" "$(field "$third" role)" master
+type_in "$third" GET promoted
+expect "its data" "$(cli "$third" GET promoted)" yes
+type_in "$third" SET local yes
+
+step "CONFIG REWRITE keeps it"
+type_in "$third" SLAVEOF 127.0.0.1 "$second"
+await_link "$third" up
+expect "its local write" "$(cli "$third" EXISTS local)" 0
+type_in "$third" CONFIG REWRITE
+shut_down "$third"
+start "$third"
+await_link "$third" up
+expect "role of $third" "$(field "$third" role)" slave
+show "$third"
+
+echo
+echo "The tour is over: every step did what the tutorial says."
