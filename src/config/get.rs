@@ -1,4 +1,4 @@
-//! `CONFIG GET`: the settings that some patterns name.
+//! Showing settings: to clients that name some by patterns, and in a crash report.
 
 use super::row::{Row, Traits};
 use super::table::{Settings, TABLE};
@@ -38,4 +38,15 @@ pub fn get(settings: &Settings, patterns: &[&[u8]]) -> Vec<(Vec<u8>, Vec<u8>)> {
         }
     }
     found
+}
+
+/// The settings that help to understand a crash, a line each, without secrets.
+pub fn crash_report_lines(settings: &Settings) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for row in TABLE.iter().filter(|row| row.is(Traits::DEBUG)) {
+        for words in row.value(settings).saved(row) {
+            lines.extend_from_slice(&[row.name.as_bytes(), b" ", &words, b"\n"].concat());
+        }
+    }
+    lines
 }

@@ -136,6 +136,7 @@ const BAD_LINES: &[(&str, &str)] = &[
     ("replicaof a 70000", "Invalid master port"),
     ("replicaof a", "wrong number of arguments"),
     ("dir /no/such/place", "No such file or directory"),
+    ("dir \"\"", "No such file or directory"),
     (
         "dbfilename a/b",
         "dbfilename can't be a path, just a filename",

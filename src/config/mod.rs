@@ -10,12 +10,12 @@
 //! A directive is one row of `table.rs`: it makes a typed field of [`Settings`] and a [`Row`] that
 //! knows the rest. All five ways in and out go through the rows, so none of them has a list of
 //! directives of its own, and a new directive is a new row. How a type of setting is read and
-//! written is beside that type: `value.rs` (flags, numbers, text), `choice.rs` (one of a few names),
-//! `places.rs`, `notify.rs`, `special.rs` (types of one directive).
+//! written is beside that type: `value.rs` (flags, numbers, text), `choice.rs` (one of a few
+//! names), `places.rs`, `notify.rs`, `special.rs` (types of one directive).
 //!
-//! This floor does not know what a directive is for. Where a change needs work beyond the new value,
-//! the row names a hook ([`Apply`]) and the server does that work: [`plan`] prepares a change,
-//! [`Change::carry_out`] runs the hooks and undoes them when one refuses.
+//! This floor does not know what a directive is for. Where a change needs work beyond the new
+//! value, the row names a hook ([`Apply`]) and the server does that work: [`plan`] prepares a
+//! change, [`Change::carry_out`] runs the hooks and undoes them when one refuses.
 //!
 //! Errors are those of Redis 7.2.4, byte for byte. Two things differ on purpose: an amount of
 //! memory that overflows is refused instead of wrapped, and what Tanist does not have (cluster
@@ -43,7 +43,7 @@ pub use choice::{
     Supervised, SyslogFacility, TlsAuthClients,
 };
 pub use error::{ConfigError, Place};
-pub use get::get;
+pub use get::{crash_report_lines, get};
 pub use load::{Config, RenamedCommand, UserLine};
 pub use notify::NotifyEvents;
 pub use places::{BindAddress, BindAddresses, MasterAddress, WorkingDir};

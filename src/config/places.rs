@@ -141,7 +141,11 @@ impl WorkingDir {
 impl Value for WorkingDir {
     /// Relative to the directory so far. Resolving `.` in it fails just where entering it would.
     fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
-        let path = self.join(only_word(words)?);
+        let word = only_word(words)?;
+        if word.is_empty() {
+            return Err("No such file or directory".into());
+        }
+        let path = self.join(word);
         self.0 = fs::canonicalize(path.join(".")).map_err(|error| os_text(&error))?;
         Ok(())
     }

@@ -233,3 +233,17 @@ fn values_are_shown_as_the_reference_shows_them() {
     };
     assert_eq!(shown(&perm, &["unixsocketperm"])[0].1, "700");
 }
+
+#[test]
+fn a_crash_report_names_what_matters_and_no_secrets() {
+    let settings = Settings {
+        requirepass: Some(b"secret".to_vec()),
+        ..Settings::default()
+    };
+    let lines = String::from_utf8(crash_report_lines(&settings)).expect("tests speak ASCII");
+    assert!(
+        lines.contains("io-threads 1\nio-threads-do-reads no\n"),
+        "{lines}"
+    );
+    assert!(!lines.contains("requirepass"), "{lines}");
+}

@@ -314,7 +314,7 @@ directives! {
     repl_disable_tcp_nodelay: bool = false, "repl-disable-tcp-nodelay";
     /// Bytes of the stream kept for replicas that come back.
     repl_backlog_size: u64 = 1 << 20, "repl-backlog-size"
-        .memory(1, LONG_MAX).apply(Apply::ReplBacklogSize);
+        .memory(1, LONG_MAX).clamp(16 << 10, LONG_MAX).apply(Apply::ReplBacklogSize);
     /// Seconds without a replica after which they are let go; 0 never.
     repl_backlog_ttl: u64 = 3600, "repl-backlog-ttl".range(0, LONG_MAX);
     /// Rank of this replica when a new master is chosen, lowest first; 0 never.

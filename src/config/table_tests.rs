@@ -106,6 +106,12 @@ fn no_name_and_no_alias_stands_twice() {
 }
 
 #[test]
+fn no_secret_is_shown_in_a_crash_report() {
+    let leaks = |row: &&Row| row.is(Traits::SENSITIVE) && row.is(Traits::DEBUG);
+    assert_eq!(TABLE.iter().find(leaks).map(|row| row.name), None);
+}
+
+#[test]
 fn a_field_is_named_as_its_directive() {
     for (row, field) in TABLE.iter().zip(FIELDS) {
         assert_eq!(row.name.replace('-', "_"), *field);
