@@ -365,6 +365,8 @@ pub struct Arg {
     pub kind: ArgKind,
     /// The index of its [`KeySpec`], for keys; -1 for none.
     pub key_spec: i32,
+    /// What stands for its value in a synopsis, where that is not its name; empty for none.
+    pub display: &'static str,
     /// The token before (or instead of) the value; empty for none.
     pub token: &'static str,
     /// The version that brought it, where later than the command's; empty for none.
@@ -388,6 +390,7 @@ impl Arg {
             name,
             kind,
             key_spec: -1,
+            display: "",
             token: "",
             since: "",
             deprecated_since: "",
@@ -442,9 +445,22 @@ impl Arg {
         Arg { token, ..self }
     }
 
+    /// With a text that stands for its value in a synopsis.
+    pub const fn display(self, display: &'static str) -> Arg {
+        Arg { display, ..self }
+    }
+
     /// With the version that brought it.
     pub const fn since(self, since: &'static str) -> Arg {
         Arg { since, ..self }
+    }
+
+    /// With the version that deprecated it.
+    pub const fn deprecated_since(self, deprecated_since: &'static str) -> Arg {
+        Arg {
+            deprecated_since,
+            ..self
+        }
     }
 
     /// Optional.
