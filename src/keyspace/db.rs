@@ -302,6 +302,14 @@ impl Db {
         self.expiring.hold(hold);
     }
 
+    /// Slots of the tables, in use or not.
+    pub fn slots(&self) -> Overhead {
+        Overhead {
+            keys: self.keys.slots(),
+            expiring: self.expiring.slots(),
+        }
+    }
+
     /// Bytes for the tables.
     pub fn overhead(&self) -> Overhead {
         Overhead {

@@ -121,6 +121,11 @@ impl Replication {
         ));
     }
 
+    /// Begins a history that continues none, so that every replica needs a snapshot.
+    pub fn begin_history(&mut self) {
+        self.stream.begin_history(&mut self.rng);
+    }
+
     /// Whether we have a master.
     pub fn is_replica(&self) -> bool {
         matches!(self.role, Role::Replica(_))
