@@ -11,6 +11,7 @@ use crate::config::{Apply, MasterAddress, Reason, Settings};
 use crate::keyspace::DetachedDb;
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
+use crate::sys::memory::MemoryStats;
 
 /// How `SHUTDOWN` is meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -74,6 +75,17 @@ pub enum PauseMode {
     Write,
 }
 
+/// When the largest use of a client's reply buffer is forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PeakReset {
+    /// Never.
+    Never,
+    /// After the usual time.
+    Default,
+    /// After so many milliseconds.
+    AfterMs(u64),
+}
+
 /// What `DEBUG` asks of the server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum DebugRequest {
@@ -85,7 +97,17 @@ pub enum DebugRequest {
         save: bool,
         /// Empty the keyspace before loading.
         flush: bool,
+        /// Let loaded keys replace those that are there; else such a key is an error.
+        merge: bool,
     },
+    /// Let keys expire by themselves, or only when they are looked up.
+    ActiveExpire(bool),
+    /// Hold back periodic work, or let it go on.
+    PauseCron(bool),
+    /// After which time a client's reply buffer forgets how large it had to be.
+    ReplyBufferPeakReset(PeakReset),
+    /// Fit the reply buffers of clients to their use, or leave them.
+    ReplyBufferResizing(bool),
     /// Crash by a bad memory access.
     Segfault,
     /// Crash by a panic.
@@ -110,6 +132,8 @@ pub struct ServerFacts {
     pub config_file: String,
     /// A random id of this run.
     pub run_id: String,
+    /// Each way of listening as `INFO` shows it: `name=tcp,bind=*,port=6379`.
+    pub listeners: Vec<String>,
     /// The port listened on.
     pub tcp_port: u16,
     /// When the process started, in milliseconds of the monotonic clock.
@@ -152,6 +176,8 @@ pub struct ServerFacts {
     pub lazy_free_pending: usize,
     /// Objects freed by the helper thread.
     pub lazy_freed: u64,
+    /// What the allocator says at this moment.
+    pub memory: MemoryStats,
     /// Memory right after the start, in bytes.
     pub startup_memory: usize,
     /// The size of the input buffers, in bytes.
@@ -195,7 +221,7 @@ pub struct LoadingFacts {
 /// The server, as commands see it.
 pub trait Host {
     /// What `INFO` needs.
-    fn facts(&self, env: &Env) -> ServerFacts;
+    fn facts(&mut self, env: &Env) -> ServerFacts;
     /// `SAVE`: writes the snapshot in this process.
     fn save(&mut self, env: &mut Env) -> Result<(), CmdError>;
     /// `BGSAVE`: the reply line on success.
@@ -204,6 +230,8 @@ pub trait Host {
     fn shutdown(&mut self, env: &mut Env, options: ShutdownOptions) -> Result<(), CmdError>;
     /// `SHUTDOWN ABORT`.
     fn abort_shutdown(&mut self) -> Result<(), CmdError>;
+    /// `CONFIG RESETSTAT`: what was measured "of late" begins anew.
+    fn reset_rates(&mut self);
     /// Makes a directive just set take effect; `settings` are those that shall hold afterwards.
     fn apply_config(
         &mut self,
@@ -220,7 +248,8 @@ pub trait Host {
         current: &mut Session,
         filter: &ClientFilter,
     ) -> usize;
-    /// `CLIENT PAUSE` until this time of the monotonic clock in milliseconds.
+    /// `CLIENT PAUSE` until this time of the monotonic clock in milliseconds. Of several pauses the
+    /// latest end holds, and the stricter mode.
     fn pause(&mut self, mode: PauseMode, until_mono_ms: u64);
     /// `CLIENT UNPAUSE`.
     fn unpause(&mut self);

@@ -1,0 +1,293 @@
+//! The connection itself: greeting, authentication, liveness, and `CLIENT` (in [`client`]).
+//!
+//! All of it changes the session, or asks the host about other connections; no key is touched.
+//! There is one user, `default`, whose password is `requirepass`; without one, any password is
+//! right.
+
+mod client;
+mod filter;
+
+use super::context::{CmdResult, Ctx};
+use super::error::CmdError;
+use super::row::{Acl, Arg, Deprecation, Flags, Group, Row};
+use super::session::{Closing, Kind};
+use super::wording;
+use crate::base::numbers::parse_i64;
+use crate::resp::args::Args;
+use crate::resp::writer::Protocol;
+
+/// The version of Redis whose behaviour this server shows.
+pub const REDIS_VERSION: &str = "7.2.4";
+
+/// The only user.
+const DEFAULT_USER: &[u8] = b"default";
+
+/// Before authentication, and whatever the state of the data set.
+const ALWAYS: Flags = Flags::NOSCRIPT
+    .and(Flags::LOADING)
+    .and(Flags::STALE)
+    .and(Flags::FAST)
+    .and(Flags::NO_AUTH)
+    .and(Flags::ALLOW_BUSY);
+
+const CONNECTION: Row = Row {
+    acl: Acl::CONNECTION,
+    group: Group::Connection,
+    complexity: "O(1)",
+    ..Row::BASE
+};
+
+/// The rows of this family.
+pub static ROWS: &[Row] = &[
+    Row {
+        name: "ping",
+        arity: -1,
+        flags: Flags::FAST
+            .and(Flags::SENTINEL)
+            .and(Flags::IN_SUBSCRIBED_STATE),
+        summary: "Asks the server for a sign of life.",
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+        args: &[Arg::string("message").optional()],
+        handler: ping,
+        ..CONNECTION
+    },
+    Row {
+        name: "echo",
+        arity: 2,
+        flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
+        summary: "Sends a string back.",
+        args: &[Arg::string("message")],
+        handler: echo,
+        ..CONNECTION
+    },
+    Row {
+        name: "quit",
+        arity: -1,
+        flags: ALWAYS.and(Flags::IN_SUBSCRIBED_STATE),
+        summary: "Ends the connection.",
+        deprecated: Some(Deprecation {
+            since: "7.2.0",
+            replaced_by: "just closing the connection",
+        }),
+        handler: quit,
+        ..CONNECTION
+    },
+    Row {
+        name: "reset",
+        arity: 1,
+        flags: ALWAYS.and(Flags::IN_SUBSCRIBED_STATE),
+        since: "6.2.0",
+        summary: "Puts the connection back into its first state.",
+        handler: reset,
+        ..CONNECTION
+    },
+    Row {
+        name: "hello",
+        arity: -1,
+        flags: ALWAYS.and(Flags::SENTINEL),
+        since: "6.0.0",
+        summary: "Greets the server: chooses the protocol, authenticates, names the connection.",
+        history: &[(
+            "6.2.0",
+            "Without arguments it leaves the protocol alone and only describes the connection.",
+        )],
+        args: &[Arg::block(
+            "arguments",
+            &[
+                Arg::integer("protover"),
+                Arg::block("auth", &[Arg::string("username"), Arg::string("password")])
+                    .token("AUTH")
+                    .optional(),
+                Arg::string("clientname").token("SETNAME").optional(),
+            ],
+        )
+        .optional()],
+        handler: hello,
+        ..CONNECTION
+    },
+    Row {
+        name: "auth",
+        arity: -2,
+        flags: ALWAYS.and(Flags::SENTINEL),
+        complexity: "O(N), N being the number of the user's passwords",
+        summary: "Proves who is at the other end of the connection.",
+        history: &[("6.0.0", "Takes a user name in front of the password.")],
+        args: &[
+            Arg::string("username").since("6.0.0").optional(),
+            Arg::string("password"),
+        ],
+        handler: auth,
+        ..CONNECTION
+    },
+    client::CLIENT,
+];
+
+fn ping(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    match args.len() {
+        1 => ctx.reply.simple("PONG"),
+        2 => ctx.reply.bulk(&args[1]),
+        _ => return Err(CmdError::Arity("ping".into())),
+    }
+    Ok(())
+}
+
+fn echo(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    ctx.reply.bulk(&args[1]);
+    Ok(())
+}
+
+fn quit(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    ctx.reply.ok();
+    ctx.session.closing = Closing::AfterReplies;
+    Ok(())
+}
+
+fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    if ctx.session.kind != Kind::Normal {
+        return Err(CmdError::err("can only reset normal client connections"));
+    }
+    let open_to_all = ctx.env.config.requirepass.is_none();
+    ctx.session.reset(open_to_all);
+    ctx.reply.protocol = ctx.session.protocol;
+    ctx.reply.simple("RESET");
+    Ok(())
+}
+
+fn auth(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let (user, password): (&[u8], &[u8]) = match args.len() {
+        2 if ctx.env.config.requirepass.is_none() => {
+            return Err(CmdError::Fixed(
+                "ERR AUTH <password> called without any password configured for the default \
+                 user. Are you sure your configuration is correct?",
+            ));
+        }
+        2 => (DEFAULT_USER, &args[1]),
+        3 => (&args[1], &args[2]),
+        _ => return Err(CmdError::Syntax),
+    };
+    authenticate(ctx, user, password)?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// Marks the session authenticated if user and password are right.
+fn authenticate(ctx: &mut Ctx<'_>, user: &[u8], password: &[u8]) -> CmdResult {
+    let right = user == DEFAULT_USER
+        && match &ctx.env.config.requirepass {
+            None => true,
+            Some(wanted) => same_secret(wanted, password),
+        };
+    if !right {
+        ctx.env.stats.acl_access_denied_auth += 1;
+        return Err(CmdError::WrongPass);
+    }
+    ctx.session.authenticated = true;
+    Ok(())
+}
+
+/// Compares without telling by its duration where the first difference is.
+fn same_secret(wanted: &[u8], given: &[u8]) -> bool {
+    let mut difference = u8::from(wanted.len() != given.len());
+    for (i, byte) in given.iter().enumerate() {
+        difference |= byte ^ wanted.get(i).copied().unwrap_or_default();
+    }
+    std::hint::black_box(difference) == 0
+}
+
+/// What `HELLO` was asked to do.
+#[derive(Default)]
+struct Greeting<'a> {
+    protocol: Option<Protocol>,
+    credentials: Option<(&'a [u8], &'a [u8])>,
+    name: Option<&'a [u8]>,
+}
+
+impl<'a> Greeting<'a> {
+    fn parse(args: &'a Args<'_>) -> Result<Greeting<'a>, CmdError> {
+        let mut greeting = Greeting::default();
+        if let Some(version) = args.get(1) {
+            greeting.protocol = match parse_i64(version) {
+                Some(2) => Some(Protocol::Resp2),
+                Some(3) => Some(Protocol::Resp3),
+                Some(_) => return Err(CmdError::Fixed("NOPROTO unsupported protocol version")),
+                None => {
+                    return Err(CmdError::err(
+                        "Protocol version is not an integer or out of range",
+                    ));
+                }
+            };
+        }
+        let mut at = 2;
+        while at < args.len() {
+            let option = &args[at];
+            let left = args.len() - 1 - at;
+            if option.eq_ignore_ascii_case(b"auth") && left >= 2 {
+                greeting.credentials = Some((&args[at + 1], &args[at + 2]));
+                at += 3;
+            } else if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
+                client::check_name(&args[at + 1])?;
+                greeting.name = Some(&args[at + 1]);
+                at += 2;
+            } else {
+                return Err(wording::quoting(
+                    "Syntax error in HELLO option '",
+                    option,
+                    "'",
+                ));
+            }
+        }
+        Ok(greeting)
+    }
+}
+
+fn hello(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let greeting = Greeting::parse(args)?;
+    if let Some((user, password)) = greeting.credentials {
+        authenticate(ctx, user, password)?;
+    }
+    if !ctx.session.authenticated {
+        return Err(CmdError::Fixed(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             select the RESP protocol version at the same time",
+        ));
+    }
+    if let Some(name) = greeting.name {
+        ctx.session.name = name.to_vec();
+    }
+    if let Some(protocol) = greeting.protocol {
+        ctx.session.protocol = protocol;
+        ctx.reply.protocol = protocol;
+    }
+    describe_connection(ctx);
+    Ok(())
+}
+
+/// The map that answers `HELLO`.
+fn describe_connection(ctx: &mut Ctx<'_>) {
+    let version = match ctx.session.protocol {
+        Protocol::Resp2 => 2,
+        Protocol::Resp3 => 3,
+    };
+    let role = if ctx.env.gates.replica {
+        "replica"
+    } else {
+        "master"
+    };
+    let reply = &mut *ctx.reply;
+    reply.map(7);
+    reply.bulk("server");
+    reply.bulk("redis");
+    reply.bulk("version");
+    reply.bulk(REDIS_VERSION);
+    reply.bulk("proto");
+    reply.int(version);
+    reply.bulk("id");
+    reply.int(ctx.session.id as i64);
+    reply.bulk("mode");
+    reply.bulk("standalone");
+    reply.bulk("role");
+    reply.bulk(role);
+    reply.bulk("modules");
+    reply.array(0);
+}

@@ -1,0 +1,452 @@
+//! `DEBUG`: what tests need and nobody else should use.
+//!
+//! The subcommands are no rows of the command table, since the reference shows none of them; they
+//! have a table of their own here, which `HELP` reads as well.
+
+pub mod digest;
+mod protocol;
+
+use std::io;
+
+use super::context::{CmdResult, Ctx};
+use super::error::CmdError;
+use super::host::{DebugRequest, PeakReset};
+use super::row::{Flags, Group, Row};
+use super::wording;
+use crate::base::numbers::{parse_f64, parse_i64};
+use crate::keyspace::{Entry, NewValue, ValueRef, access};
+use crate::persist::rdb::encoder::{Encoder, EncoderOptions};
+use crate::persist::rdb::format::Version;
+use crate::resp::args::Args;
+
+/// The rows of this family.
+pub static ROWS: &[Row] = &[Row {
+    name: "debug",
+    arity: -2,
+    flags: Flags::ADMIN
+        .and(Flags::NOSCRIPT)
+        .and(Flags::LOADING)
+        .and(Flags::STALE)
+        .and(Flags::PROTECTED),
+    group: Group::Server,
+    complexity: "That of the subcommand",
+    summary: "Holds the commands for tests of the server.",
+    syscmd: true,
+    handler: debug,
+    ..Row::BASE
+}];
+
+/// A subcommand.
+struct Tool {
+    name: &'static str,
+    /// The words it takes behind its name, at least and at most.
+    words: (usize, usize),
+    /// What `HELP` says: the arguments, then a line of explanation.
+    help: (&'static str, &'static str),
+    run: super::row::Handler,
+}
+
+const ANY: usize = usize::MAX;
+
+const TOOLS: &[Tool] = &[
+    Tool {
+        name: "change-repl-id",
+        words: (0, 0),
+        help: (
+            "",
+            "Begin a new replication history, so that replicas need a full sync.",
+        ),
+        run: change_replication_id,
+    },
+    Tool {
+        name: "crash-and-recover",
+        words: (0, ANY),
+        help: (
+            " [<milliseconds>]",
+            "Crash, and start again after a delay (default 0).",
+        ),
+        run: crash_and_recover,
+    },
+    Tool {
+        name: "digest",
+        words: (0, 0),
+        help: ("", "Show a fingerprint of all databases."),
+        run: digest_all,
+    },
+    Tool {
+        name: "digest-value",
+        words: (0, ANY),
+        help: (
+            " <key> [<key> ...]",
+            "Show a fingerprint of each key's value.",
+        ),
+        run: digest_values,
+    },
+    Tool {
+        name: "error",
+        words: (1, 1),
+        help: (" <string>", "Reply with an error of this text."),
+        run: error,
+    },
+    Tool {
+        name: "htstats",
+        words: (1, ANY),
+        help: (" <dbid> [full]", "Describe the hash tables of a database."),
+        run: table_stats,
+    },
+    Tool {
+        name: "log",
+        words: (1, 1),
+        help: (" <message>", "Write a line to the log."),
+        run: log_line,
+    },
+    Tool {
+        name: "object",
+        words: (1, 1),
+        help: (" <key>", "Describe how a value is stored."),
+        run: object,
+    },
+    Tool {
+        name: "panic",
+        words: (0, ANY),
+        help: ("", "Crash by a panic."),
+        run: |ctx, _| ctx.host.debug(ctx.env, DebugRequest::Panic),
+    },
+    Tool {
+        name: "pause-cron",
+        words: (1, 1),
+        help: (" <0|1>", "Stop periodic work, or go on with it."),
+        run: |ctx, args| switch(ctx, args, 2, DebugRequest::PauseCron),
+    },
+    Tool {
+        name: "populate",
+        words: (1, 3),
+        help: (
+            " <count> [<prefix>] [<size>]",
+            "Add string keys <prefix>:<number> (default key:<number>); replicas are not told.",
+        ),
+        run: populate,
+    },
+    Tool {
+        name: "protocol",
+        words: (1, 1),
+        help: (
+            " <type>",
+            "Reply with a sample of a type of reply; a wrong name lists them.",
+        ),
+        run: protocol::sample,
+    },
+    Tool {
+        name: "reload",
+        words: (0, ANY),
+        help: (
+            " [MERGE] [NOFLUSH] [NOSAVE]",
+            "Save and load again; keep old keys, do not empty first, do not save first.",
+        ),
+        run: reload,
+    },
+    Tool {
+        name: "replicate",
+        words: (1, ANY),
+        help: (
+            " <word> [<word> ...]",
+            "Send replicas a command that is not run here.",
+        ),
+        run: replicate,
+    },
+    Tool {
+        name: "replybuffer",
+        words: (2, 2),
+        help: (
+            " (PEAK-RESET-TIME (NEVER|RESET|<milliseconds>)|RESIZING <0|1>)",
+            "Say when a client's reply buffer forgets how large it had to be, and whether it fits.",
+        ),
+        run: reply_buffer,
+    },
+    Tool {
+        name: "restart",
+        words: (0, ANY),
+        help: (
+            " [<milliseconds>]",
+            "Save all, and start again after a delay (default 0).",
+        ),
+        run: restart,
+    },
+    Tool {
+        name: "segfault",
+        words: (0, ANY),
+        help: ("", "Crash by a bad memory access."),
+        run: |ctx, _| ctx.host.debug(ctx.env, DebugRequest::Segfault),
+    },
+    Tool {
+        name: "set-active-expire",
+        words: (1, 1),
+        help: (
+            " <0|1>",
+            "Let keys expire only when they are looked up, or also by themselves.",
+        ),
+        run: |ctx, args| switch(ctx, args, 2, DebugRequest::ActiveExpire),
+    },
+    Tool {
+        name: "sleep",
+        words: (1, 1),
+        help: (
+            " <seconds>",
+            "Stop the server for a while; fractions are allowed.",
+        ),
+        run: sleep,
+    },
+];
+
+fn debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let name = &args[1];
+    if name.eq_ignore_ascii_case(b"help") && args.len() == 2 {
+        return help(ctx, args);
+    }
+    let words = args.len() - 2;
+    let tool = TOOLS.iter().find(|tool| {
+        name.eq_ignore_ascii_case(tool.name.as_bytes())
+            && (tool.words.0..=tool.words.1).contains(&words)
+    });
+    match tool {
+        Some(tool) => (tool.run)(ctx, args),
+        None => Err(wording::bad_subcommand(args)),
+    }
+}
+
+fn help(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let lines: Vec<String> = TOOLS
+        .iter()
+        .flat_map(|tool| {
+            let (arguments, explanation) = tool.help;
+            [
+                format!("{}{arguments}", tool.name.to_ascii_uppercase()),
+                format!("    {explanation}"),
+            ]
+        })
+        .collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    wording::help(ctx, args, &lines)
+}
+
+/// Whether a word switches on: it does so as any number but zero.
+fn is_on(word: &[u8]) -> bool {
+    parse_i64(word).is_some_and(|number| number != 0)
+}
+
+/// Asks the server for something that the word at `index` switches on or off.
+fn switch(
+    ctx: &mut Ctx<'_>,
+    args: &Args<'_>,
+    index: usize,
+    request: fn(bool) -> DebugRequest,
+) -> CmdResult {
+    ctx.host.debug(ctx.env, request(is_on(&args[index])))?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn change_replication_id(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    log::info!("Changing replication IDs after receiving DEBUG change-repl-id");
+    ctx.env.replication.begin_history();
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn digest_all(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    let digest = digest::data_set(&ctx.env.keyspace);
+    ctx.reply.simple(digest.to_string());
+    Ok(())
+}
+
+fn digest_values(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    ctx.reply.array(args.len() - 2);
+    for key in args.iter_from(2) {
+        let mut one = digest::Digest::default();
+        // A key whose time has come is still there for this command.
+        if let Some(entry) = ctx.env.keyspace.db(ctx.session.db).get(key) {
+            digest::value(entry, &mut one);
+        }
+        ctx.reply.simple(one.to_string());
+    }
+    Ok(())
+}
+
+fn error(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    // Not an error of ours: it is replied, but not counted.
+    ctx.reply.error(&args[2]);
+    Ok(())
+}
+
+fn table_stats(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let number = parse_i64(&args[2]).ok_or(CmdError::NotInteger)?;
+    let number = usize::try_from(number)
+        .ok()
+        .filter(|n| *n < ctx.env.keyspace.n_dbs());
+    let number = number.ok_or_else(|| CmdError::err("Out of range database"))?;
+    let db = ctx.env.keyspace.db(number);
+    let slots = db.slots();
+    let table = |slots: usize, elements: usize| match elements {
+        0 => "Hash table 0 stats (main hash table):\n\
+              No stats available for empty dictionaries\n"
+            .to_owned(),
+        _ => format!(
+            "Hash table 0 stats (main hash table):\n table size: {slots}\n \
+             number of elements: {elements}\n"
+        ),
+    };
+    let text = format!(
+        "[Dictionary HT]\n{}[Expires HT]\n{}",
+        table(slots.keys, db.len()),
+        table(slots.expiring, db.expires_len()),
+    );
+    ctx.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+fn log_line(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    log::warn!("DEBUG LOG: {}", String::from_utf8_lossy(&args[2]));
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn object(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let entry = ctx
+        .env
+        .keyspace
+        .db(ctx.session.db)
+        .get(&args[2])
+        .ok_or(CmdError::NoSuchKey)?;
+    let lru = entry.access();
+    let text = format!(
+        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{lru} lru_seconds_idle:{}",
+        entry.key().as_ptr(),
+        entry.encoding().name(),
+        serialized_length(entry, ctx.env.config.rdbcompression),
+        access::lru_idle_ms(lru, ctx.env.now.unix_ms()) / 1000,
+    );
+    ctx.reply.simple(text);
+    Ok(())
+}
+
+/// How many bytes a value takes in a snapshot, without its key.
+fn serialized_length(entry: Entry<'_>, compression: bool) -> u64 {
+    let options = EncoderOptions {
+        version: Version::V11,
+        compression,
+        checksum: false,
+    };
+    let length = || {
+        let mut encoder = Encoder::new(io::sink(), options)?;
+        let start = encoder.written();
+        match entry.value() {
+            ValueRef::Int(int) => encoder.int(int)?,
+            ValueRef::Bytes(text) => encoder.string(text)?,
+        }
+        Ok::<u64, io::Error>(encoder.written() - start)
+    };
+    length().expect("a sink takes everything")
+}
+
+fn populate(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let positive = |word: &[u8]| match parse_i64(word) {
+        Some(number) => usize::try_from(number)
+            .map_err(|_| CmdError::err("value is out of range, must be positive")),
+        None => Err(CmdError::err("value is out of range, must be positive")),
+    };
+    let count = positive(&args[2])?;
+    let prefix = args.get(3).unwrap_or(b"key");
+    let size = args.get(4).map(positive).transpose()?.unwrap_or(0);
+    ctx.db().reserve(count, 0);
+    for number in 0..count {
+        let key = [prefix, format!(":{number}").as_bytes()].concat();
+        if ctx.db().contains(&key) {
+            continue;
+        }
+        let mut value = format!("value:{number}").into_bytes();
+        if size > 0 {
+            value.resize(size, 0);
+        }
+        ctx.db().set(&key, NewValue::Owned(value), None);
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn reload(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let (mut save, mut flush, mut merge) = (true, true, false);
+    for option in args.iter_from(2) {
+        match option.to_ascii_lowercase().as_slice() {
+            b"merge" => merge = true,
+            b"noflush" => flush = false,
+            b"nosave" => save = false,
+            _ => {
+                return Err(CmdError::err(
+                    "DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+                ));
+            }
+        }
+    }
+    ctx.host
+        .debug(ctx.env, DebugRequest::Reload { save, flush, merge })?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn replicate(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let words: Vec<&[u8]> = args.iter_from(2).collect();
+    ctx.env.propagate(ctx.session.db, &words);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn reply_buffer(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let (what, value) = (&args[2], &args[3]);
+    if what.eq_ignore_ascii_case(b"resizing") {
+        return switch(ctx, args, 3, DebugRequest::ReplyBufferResizing);
+    }
+    if !what.eq_ignore_ascii_case(b"peak-reset-time") {
+        return Err(wording::bad_subcommand(args));
+    }
+    let time = match value.to_ascii_lowercase().as_slice() {
+        b"never" => PeakReset::Never,
+        b"reset" => PeakReset::Default,
+        _ => match parse_i64(value).ok_or(CmdError::NotInteger)? {
+            ms @ 0.. => PeakReset::AfterMs(ms as u64),
+            _ => PeakReset::Never,
+        },
+    };
+    ctx.host
+        .debug(ctx.env, DebugRequest::ReplyBufferPeakReset(time))?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn restart(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    start_again(ctx, args, true)
+}
+
+fn crash_and_recover(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    start_again(ctx, args, false)
+}
+
+fn start_again(ctx: &mut Ctx<'_>, args: &Args<'_>, graceful: bool) -> CmdResult {
+    let delay_ms = match args.get(2) {
+        None => 0,
+        Some(word) => parse_i64(word).ok_or(CmdError::NotInteger)?.max(0) as u64,
+    };
+    ctx.host
+        .debug(ctx.env, DebugRequest::Restart { graceful, delay_ms })?;
+    // Coming back means that nothing was restarted.
+    Err(CmdError::err(
+        "failed to restart the server. Check server logs.",
+    ))
+}
+
+fn sleep(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let seconds = parse_f64(&args[2]).unwrap_or(0.0).max(0.0);
+    ctx.host
+        .debug(ctx.env, DebugRequest::Sleep((seconds * 1e6) as u64))?;
+    ctx.reply.ok();
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! `INFO`: the server's figures, section by section.
+//!
+//! Names and order of the fields are those that monitoring tools and sentinels parse. A field of
+//! something that this server does not have carries the value that the reference shows when it has
+//! none of it. Sections are rows of a table; each writes its lines from one [`View`], gathered
+//! once.
+
+mod counters;
+mod memory;
+mod replication;
+mod report;
+mod server;
+
+use super::context::{CmdResult, Ctx, Env};
+use super::host::{Host, ServerFacts};
+use super::row::{Acl, Arg, Flags, Group, Row};
+use crate::replication::info::ReplicationInfo;
+use crate::resp::args::Args;
+use report::Report;
+
+/// The rows of this family.
+pub static ROWS: &[Row] = &[Row {
+    name: "info",
+    arity: -1,
+    flags: Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL),
+    acl: Acl::DANGEROUS,
+    group: Group::Server,
+    complexity: "O(1)",
+    summary: "Shows figures about the server, in sections.",
+    history: &[("7.0.0", "Takes several sections.")],
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_shards",
+        "response_policy:special",
+    ],
+    args: &[Arg::string("section").optional().multiple()],
+    handler: info,
+    ..Row::BASE
+}];
+
+/// What sections read.
+struct View<'a> {
+    env: &'a Env,
+    facts: ServerFacts,
+    replication: ReplicationInfo,
+}
+
+struct Section {
+    /// The names that ask for it.
+    names: &'static [&'static str],
+    /// Its heading.
+    title: &'static str,
+    /// Shown when nothing particular is asked for.
+    by_default: bool,
+    write: fn(&View<'_>, &mut Report),
+}
+
+const fn section(
+    name: &'static [&'static str],
+    title: &'static str,
+    by_default: bool,
+    write: fn(&View<'_>, &mut Report),
+) -> Section {
+    Section {
+        names: name,
+        title,
+        by_default,
+        write,
+    }
+}
+
+/// All sections in the order in which they are shown.
+const SECTIONS: &[Section] = &[
+    section(&["server"], "Server", true, server::server),
+    section(&["clients"], "Clients", true, server::clients),
+    section(&["memory"], "Memory", true, memory::memory),
+    section(&["persistence"], "Persistence", true, server::persistence),
+    section(&["stats"], "Stats", true, counters::stats),
+    section(
+        &["replication"],
+        "Replication",
+        true,
+        replication::replication,
+    ),
+    section(&["cpu"], "CPU", true, server::cpu),
+    section(&["modules", "module_list"], "Modules", true, |_, _| {}),
+    section(
+        &["commandstats"],
+        "Commandstats",
+        false,
+        counters::command_stats,
+    ),
+    section(&["errorstats"], "Errorstats", true, counters::error_stats),
+    section(
+        &["latencystats"],
+        "Latencystats",
+        false,
+        counters::latency_stats,
+    ),
+    section(&["cluster"], "Cluster", true, |_, report| {
+        report.line("cluster_enabled", 0)
+    }),
+    section(&["keyspace"], "Keyspace", true, server::keyspace),
+];
+
+/// Whether the words that follow `INFO` ask for a section.
+fn is_wanted(section: &Section, words: &Args<'_>) -> bool {
+    if words.len() == 1 {
+        return section.by_default;
+    }
+    words.iter_from(1).any(|word| {
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        is("all")
+            || is("everything")
+            || (is("default") && section.by_default)
+            || section.names.iter().any(|name| is(name))
+    })
+}
+
+fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let text = render(ctx.env, ctx.host, |section| is_wanted(section, args));
+    ctx.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+/// All sections, for a crash report.
+pub fn everything(env: &Env, host: &mut dyn Host) -> String {
+    render(env, host, |_| true)
+}
+
+fn render(env: &Env, host: &mut dyn Host, is_wanted: impl Fn(&Section) -> bool) -> String {
+    let view = View {
+        env,
+        facts: host.facts(env),
+        replication: env.replication.info(env.now),
+    };
+    let mut report = Report::default();
+    for section in SECTIONS.iter().filter(|section| is_wanted(section)) {
+        report.title(section.title);
+        (section.write)(&view, &mut report);
+    }
+    report.into_text()
+}

@@ -1,0 +1,93 @@
+//! `INFO replication`: the role, the link to the master, the replicas, the place in the stream.
+//!
+//! Sentinels and clients steer by these lines, so each is the reference's, and so is the order.
+
+use super::View;
+use super::report::{Report, hundredths};
+use crate::replication::info::{MasterInfo, ReplicationInfo, SyncInfo};
+
+pub fn replication(view: &View<'_>, out: &mut Report) {
+    let info = &view.replication;
+    out.line(
+        "role",
+        if info.master.is_some() {
+            "slave"
+        } else {
+            "master"
+        },
+    );
+    if let Some(master) = &info.master {
+        link(view, master, out);
+    }
+    out.line("connected_slaves", info.connected_replicas);
+    if let Some(good) = info.good_replicas {
+        out.line("min_slaves_good_slaves", good);
+    }
+    for (number, replica) in info.replicas.iter().enumerate() {
+        out.line(
+            format_args!("slave{number}"),
+            format_args!(
+                "ip={},port={},state={},offset={},lag={}",
+                replica.ip, replica.port, replica.state, replica.offset, replica.lag_s
+            ),
+        );
+    }
+    place(info, out);
+}
+
+fn link(view: &View<'_>, master: &MasterInfo, out: &mut Report) {
+    out.lines(&[
+        ("master_host", &master.host),
+        ("master_port", &master.port),
+        (
+            "master_link_status",
+            &if master.link_up { "up" } else { "down" },
+        ),
+        ("master_last_io_seconds_ago", &master.last_io_s),
+        ("master_sync_in_progress", &u8::from(master.sync.is_some())),
+        ("slave_read_repl_offset", &master.read_offset),
+        ("slave_repl_offset", &master.applied_offset),
+    ]);
+    if let Some(sync) = &master.sync {
+        sync_progress(sync, out);
+    }
+    if let Some(seconds) = master.down_since_s {
+        out.line("master_link_down_since_seconds", seconds);
+    }
+    let settings = &view.env.config;
+    out.line("slave_priority", settings.replica_priority);
+    out.flag("slave_read_only", settings.replica_read_only);
+    out.flag("replica_announced", settings.replica_announced);
+}
+
+fn sync_progress(sync: &SyncInfo, out: &mut Report) {
+    let read = sync.read_bytes as i64;
+    let percent = match sync.total_bytes {
+        1.. => read as f64 / sync.total_bytes as f64 * 100.0,
+        _ => 0.0,
+    };
+    out.lines(&[
+        ("master_sync_total_bytes", &sync.total_bytes),
+        ("master_sync_read_bytes", &read),
+        ("master_sync_left_bytes", &(sync.total_bytes - read)),
+        ("master_sync_perc", &hundredths(percent)),
+        ("master_sync_last_io_seconds_ago", &sync.last_io_s),
+    ]);
+}
+
+fn place(info: &ReplicationInfo, out: &mut Report) {
+    out.lines(&[
+        ("master_failover_state", &info.failover_state),
+        ("master_replid", &info.id),
+        ("master_replid2", &info.id2),
+        ("master_repl_offset", &info.offset),
+        ("second_repl_offset", &info.second_offset),
+        ("repl_backlog_active", &u8::from(info.backlog_active)),
+        ("repl_backlog_size", &info.backlog_size),
+        (
+            "repl_backlog_first_byte_offset",
+            &info.backlog_first_byte_offset,
+        ),
+        ("repl_backlog_histlen", &info.backlog_histlen),
+    ]);
+}

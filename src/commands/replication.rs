@@ -1,0 +1,171 @@
+//! Who follows whom: roles given by hand, and the words that replicas and masters exchange.
+//!
+//! Handlers parse; what happens to links, snapshots and the data set is the server's doing.
+
+use super::context::{CmdResult, Ctx};
+use super::error::CmdError;
+use super::row::{Acl, Arg, Deprecation, Flags, Group, Row};
+use super::session::Kind;
+use crate::base::numbers::parse_i64;
+use crate::config::MasterAddress;
+use crate::replication::info::{ReplicaInfo, RoleInfo};
+use crate::resp::args::Args;
+
+const SERVER: Row = Row {
+    group: Group::Server,
+    complexity: "O(1)",
+    ..Row::BASE
+};
+
+const REPLICAOF_ROW: Row = Row {
+    name: "replicaof",
+    arity: 3,
+    flags: Flags::ADMIN
+        .and(Flags::NOSCRIPT)
+        .and(Flags::STALE)
+        .and(Flags::NO_ASYNC_LOADING),
+    since: "5.0.0",
+    summary: "Makes the server a replica of another, or a master.",
+    args: &[Arg::one_of(
+        "args",
+        &[
+            Arg::block("host-port", &[Arg::string("host"), Arg::integer("port")]),
+            Arg::block("no-one", &[Arg::pure("no", "NO"), Arg::pure("one", "ONE")]),
+        ],
+    )],
+    handler: replicaof,
+    ..SERVER
+};
+
+const SYNC_FLAGS: Flags = Flags::ADMIN
+    .and(Flags::NOSCRIPT)
+    .and(Flags::NO_ASYNC_LOADING)
+    .and(Flags::NO_MULTI);
+
+/// The rows of this family.
+pub static ROWS: &[Row] = &[
+    REPLICAOF_ROW,
+    Row {
+        name: "slaveof",
+        since: "1.0.0",
+        deprecated: Some(Deprecation {
+            since: "5.0.0",
+            replaced_by: "`REPLICAOF`",
+        }),
+        ..REPLICAOF_ROW
+    },
+    Row {
+        name: "role",
+        arity: 1,
+        flags: Flags::NOSCRIPT
+            .and(Flags::LOADING)
+            .and(Flags::STALE)
+            .and(Flags::FAST)
+            .and(Flags::SENTINEL),
+        acl: Acl::ADMIN.and(Acl::DANGEROUS),
+        since: "2.8.12",
+        summary: "Tells whether the server is a master or a replica, and how far it is.",
+        handler: role,
+        ..SERVER
+    },
+    Row {
+        name: "psync",
+        arity: -3,
+        flags: SYNC_FLAGS,
+        since: "2.8.0",
+        complexity: "",
+        summary: "Makes the connection a replica's, which continues where it was if possible.",
+        args: &[Arg::string("replicationid"), Arg::integer("offset")],
+        handler: psync,
+        ..SERVER
+    },
+    Row {
+        name: "sync",
+        arity: 1,
+        flags: SYNC_FLAGS,
+        complexity: "",
+        summary: "Makes the connection a replica's, which gets a snapshot first.",
+        handler: psync,
+        ..SERVER
+    },
+    Row {
+        name: "replconf",
+        arity: -1,
+        flags: Flags::ADMIN
+            .and(Flags::NOSCRIPT)
+            .and(Flags::LOADING)
+            .and(Flags::STALE)
+            .and(Flags::ALLOW_BUSY),
+        since: "3.0.0",
+        summary: "Carries what replicas and masters tell each other besides data.",
+        syscmd: true,
+        handler: replconf,
+        ..SERVER
+    },
+];
+
+fn replicaof(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let (host, port) = (&args[1], &args[2]);
+    let target = if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
+        None
+    } else {
+        if ctx.session.kind == Kind::Replica {
+            return Err(CmdError::err(
+                "Command is not valid when client is a replica.",
+            ));
+        }
+        let port = parse_i64(port).and_then(|port| u16::try_from(port).ok());
+        let port = port.ok_or_else(|| CmdError::err("Invalid master port"))?;
+        Some(MasterAddress {
+            host: String::from_utf8_lossy(host).into_owned(),
+            port,
+        })
+    };
+    let line = ctx.host.replicaof(ctx.env, ctx.session, target)?;
+    ctx.reply.simple(line);
+    Ok(())
+}
+
+fn role(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    let role = ctx.env.replication.role(ctx.env.now);
+    let reply = &mut *ctx.reply;
+    match role {
+        RoleInfo::Master { offset, replicas } => {
+            reply.array(3);
+            reply.bulk("master");
+            reply.int(offset as i64);
+            reply.array(replicas.len());
+            for ReplicaInfo {
+                ip, port, offset, ..
+            } in replicas
+            {
+                reply.array(3);
+                reply.bulk(ip);
+                reply.bulk_int(port);
+                reply.bulk_int(offset as i64);
+            }
+        }
+        RoleInfo::Replica {
+            host,
+            port,
+            state,
+            offset,
+        } => {
+            reply.array(5);
+            reply.bulk("slave");
+            reply.bulk(host);
+            reply.int(port.into());
+            reply.bulk(state);
+            reply.int(offset);
+        }
+    }
+    Ok(())
+}
+
+fn psync(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    ctx.host.psync(ctx.env, ctx.session, ctx.reply, args)
+}
+
+fn replconf(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    ctx.host.replconf(ctx.env, ctx.session, ctx.reply, args)
+}

@@ -1,0 +1,179 @@
+//! The server as a whole: its clock, its snapshots, its end.
+
+use super::connection::REDIS_VERSION;
+use super::context::{CmdResult, Ctx};
+use super::error::CmdError;
+use super::host::ShutdownOptions;
+use super::row::{Acl, Arg, Flags, Group, Row};
+use crate::base::numbers::parse_i64;
+use crate::resp::args::Args;
+
+const SERVER: Row = Row {
+    group: Group::Server,
+    complexity: "O(1)",
+    ..Row::BASE
+};
+
+/// The rows of this family.
+pub static ROWS: &[Row] = &[
+    Row {
+        name: "time",
+        arity: 1,
+        flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
+        since: "2.6.0",
+        summary: "Tells the server's time.",
+        tips: &["nondeterministic_output"],
+        handler: time,
+        ..SERVER
+    },
+    Row {
+        name: "save",
+        arity: 1,
+        flags: Flags::ADMIN
+            .and(Flags::NOSCRIPT)
+            .and(Flags::NO_ASYNC_LOADING)
+            .and(Flags::NO_MULTI),
+        complexity: "O(N), N being the number of keys in all databases",
+        summary: "Writes the snapshot file; serves nobody meanwhile.",
+        handler: save,
+        ..SERVER
+    },
+    Row {
+        name: "bgsave",
+        arity: -1,
+        flags: Flags::ADMIN
+            .and(Flags::NOSCRIPT)
+            .and(Flags::NO_ASYNC_LOADING),
+        summary: "Writes the snapshot file in a child process.",
+        history: &[("3.2.2", "Takes `SCHEDULE`.")],
+        args: &[Arg::pure("schedule", "SCHEDULE").since("3.2.2").optional()],
+        handler: bgsave,
+        ..SERVER
+    },
+    Row {
+        name: "lastsave",
+        arity: 1,
+        flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
+        acl: Acl::ADMIN.and(Acl::DANGEROUS),
+        summary: "Tells when the data set was last saved, in seconds since 1970.",
+        tips: &["nondeterministic_output"],
+        handler: last_save,
+        ..SERVER
+    },
+    Row {
+        name: "shutdown",
+        arity: -1,
+        flags: Flags::ADMIN
+            .and(Flags::NOSCRIPT)
+            .and(Flags::LOADING)
+            .and(Flags::STALE)
+            .and(Flags::NO_MULTI)
+            .and(Flags::SENTINEL)
+            .and(Flags::ALLOW_BUSY),
+        complexity: "O(N) with a save, N being the number of keys in all databases, else O(1)",
+        summary: "Saves the data set where that is configured, and ends the server.",
+        history: &[("7.0.0", "Takes `NOW`, `FORCE` and `ABORT`.")],
+        args: &[
+            Arg::one_of(
+                "save-selector",
+                &[Arg::pure("nosave", "NOSAVE"), Arg::pure("save", "SAVE")],
+            )
+            .optional(),
+            Arg::pure("now", "NOW").since("7.0.0").optional(),
+            Arg::pure("force", "FORCE").since("7.0.0").optional(),
+            Arg::pure("abort", "ABORT").since("7.0.0").optional(),
+        ],
+        handler: shutdown,
+        ..SERVER
+    },
+    Row {
+        name: "lolwut",
+        arity: -1,
+        flags: Flags::READONLY.and(Flags::FAST),
+        since: "5.0.0",
+        complexity: "",
+        summary: "Shows the version, where other servers would show art.",
+        args: &[Arg::integer("version").token("VERSION").optional()],
+        handler: lolwut,
+        ..SERVER
+    },
+];
+
+fn time(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    let now = ctx.env.now;
+    ctx.reply.array(2);
+    ctx.reply.bulk_int(now.unix_s());
+    ctx.reply.bulk_int(now.unix_us - now.unix_s() * 1_000_000);
+    Ok(())
+}
+
+fn save(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    ctx.host.save(ctx.env)?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn bgsave(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let schedule = match args.get(1) {
+        None => false,
+        Some(word) if args.len() == 2 && word.eq_ignore_ascii_case(b"schedule") => true,
+        Some(_) => return Err(CmdError::Syntax),
+    };
+    let line = ctx.host.bgsave(ctx.env, schedule)?;
+    ctx.reply.simple(line);
+    Ok(())
+}
+
+fn last_save(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    ctx.reply.int(ctx.env.persistence.last_save_unix_s);
+    Ok(())
+}
+
+/// What the words of `SHUTDOWN` ask for.
+#[derive(Debug, PartialEq, Eq)]
+enum Shutdown {
+    Begin(ShutdownOptions),
+    Abort,
+}
+
+impl Shutdown {
+    fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Shutdown, CmdError> {
+        let mut options = ShutdownOptions::default();
+        let mut abort = false;
+        for word in words {
+            match word.to_ascii_lowercase().as_slice() {
+                b"nosave" if options.save != Some(true) => options.save = Some(false),
+                b"save" if options.save != Some(false) => options.save = Some(true),
+                b"now" => options.now = true,
+                b"force" => options.force = true,
+                b"abort" => abort = true,
+                _ => return Err(CmdError::Syntax),
+            }
+        }
+        match abort {
+            false => Ok(Shutdown::Begin(options)),
+            true if options == ShutdownOptions::default() => Ok(Shutdown::Abort),
+            true => Err(CmdError::Syntax),
+        }
+    }
+}
+
+fn shutdown(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    match Shutdown::parse(args.iter().skip(1))? {
+        Shutdown::Begin(options) => ctx.host.shutdown(ctx.env, options),
+        Shutdown::Abort => {
+            ctx.host.abort_shutdown()?;
+            ctx.reply.ok();
+            Ok(())
+        }
+    }
+}
+
+fn lolwut(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    if args.len() >= 3 && args[1].eq_ignore_ascii_case(b"version") {
+        parse_i64(&args[2]).ok_or(CmdError::NotInteger)?;
+    }
+    let text = format!("Redis ver. {REDIS_VERSION}\n");
+    ctx.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
