@@ -93,6 +93,9 @@ pub mod source;
 pub mod stream;
 mod wire;
 
+#[cfg(test)]
+mod rig;
+
 pub use action::{Action, Child, ClientId, Contents, Env, LoadTarget, SnapshotTarget};
 pub use greeting::ReplconfReply;
 pub use identity::{Identity, ReplId};

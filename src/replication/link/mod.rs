@@ -474,3 +474,6 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -455,3 +455,6 @@ fn explain_refusal(cx: &mut Context, name: &str, decision: Decision, id: &[u8], 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

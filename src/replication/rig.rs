@@ -1,0 +1,204 @@
+//! A bench for unit tests: one server's replication, a clock, and the actions it asked for.
+
+use super::*;
+
+/// One server under test. Every event goes through a method here; what the machine asks for piles
+/// up until a test takes it.
+pub(super) struct Rig {
+    pub repl: Replication,
+    pub env: Env,
+    pub out: Vec<Action>,
+}
+
+impl Rig {
+    pub fn new(settings: Settings) -> Rig {
+        let now = Now::at_unix_ms(1_700_000_000_000);
+        let mut rig = Rig {
+            repl: Replication::new(settings, Rng::from_seed(7), now),
+            env: Env {
+                now,
+                child: Child::None,
+                dataset_empty: false,
+            },
+            out: Vec::new(),
+        };
+        // The first tick begins the first second.
+        rig.repl.tick(rig.env, &mut rig.out);
+        rig
+    }
+
+    /// A server that has asked to connect to a master at `m:6379`.
+    pub fn connecting(settings: Settings) -> Rig {
+        let mut rig = Rig::new(settings);
+        rig.repl.replicaof("m", 6379, "test", rig.env, &mut rig.out);
+        rig
+    }
+
+    /// A server whose link is up, at `offset` of history `id`, after a snapshot of ten bytes.
+    pub fn streaming(id: &str, offset: u64) -> Rig {
+        let mut rig = Rig::connecting(Settings::default());
+        rig.greet();
+        rig.bytes(format!("+FULLRESYNC {id} {offset}\r\n$10\r\n0123456789").as_bytes());
+        rig.repl.on_snapshot_stored(rig.env, &mut rig.out);
+        rig.repl.on_load_finished(Some(0), rig.env, &mut rig.out);
+        assert!(rig.repl.is_link_up());
+        rig.out.clear();
+        rig
+    }
+
+    /// The handshake up to the question of all questions.
+    pub fn greet(&mut self) {
+        self.repl.on_connected(self.env, &mut self.out);
+        self.bytes(b"+PONG\r\n");
+        self.bytes(b"+OK\r\n+OK\r\n");
+    }
+
+    pub fn bytes(&mut self, bytes: &[u8]) -> usize {
+        let taken = self.repl.on_master_bytes(bytes, self.env, &mut self.out);
+        self.repl.check_invariants();
+        taken
+    }
+
+    pub fn closed(&mut self) {
+        let closed = Closed::Lost("Connection reset by peer".into());
+        self.repl.on_master_closed(closed, self.env, &mut self.out);
+        self.repl.check_invariants();
+    }
+
+    /// Runs bytes that came over the stream, all at once.
+    pub fn stream(&mut self, bytes: &[u8]) {
+        assert_eq!(self.bytes(bytes), 0, "stream is left to the driver");
+        self.repl.on_applied(bytes, 0);
+    }
+
+    pub fn replconf(&mut self, client: ClientId, line: &str) -> ReplconfReply {
+        let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        self.repl
+            .on_replconf(client, &args, self.env, &mut self.out)
+    }
+
+    /// A modern replica introduces itself and sends `PSYNC id offset`.
+    pub fn psync(&mut self, client: ClientId, id: &str, offset: &str) -> SyncReply {
+        self.replconf(client, &format!("listening-port {}", 7000 + client));
+        self.replconf(client, "capa eof capa psync2");
+        self.sync(client, id, offset)
+    }
+
+    /// `PSYNC id offset` without an introduction.
+    pub fn sync(&mut self, client: ClientId, id: &str, offset: &str) -> SyncReply {
+        let request = SyncRequest::Psync {
+            id: id.as_bytes(),
+            offset: offset.as_bytes(),
+        };
+        let ip = Some("10.0.0.9");
+        let reply = self
+            .repl
+            .on_sync(client, ip, request, false, self.env, &mut self.out);
+        self.repl.check_invariants();
+        reply
+    }
+
+    /// The driver forked as asked.
+    pub fn forked(&mut self) {
+        self.env.child = Child::Save;
+        self.repl.on_snapshot_started(self.env, &mut self.out);
+        self.repl.check_invariants();
+    }
+
+    /// The child has ended.
+    pub fn reaped(&mut self, succeeded: bool) {
+        self.env.child = Child::None;
+        self.repl
+            .on_snapshot_finished(succeeded, self.env, &mut self.out);
+        self.repl.check_invariants();
+    }
+
+    /// A replica `client` that is online after a snapshot through a file.
+    pub fn online(&mut self, client: ClientId) {
+        self.psync(client, "?", "-1");
+        self.forked();
+        self.reaped(true);
+        self.repl
+            .on_file_opened(client, 10, self.env, &mut self.out);
+        self.repl.on_file_sent(client, self.env, &mut self.out);
+        self.out.clear();
+    }
+
+    /// Lets time pass, ticking ten times a second.
+    pub fn pass_ms(&mut self, ms: u64) {
+        for _ in 0..ms / 100 {
+            self.env.now = self.env.now.plus_ms(100);
+            self.repl.tick(self.env, &mut self.out);
+            self.repl.check_invariants();
+        }
+    }
+
+    /// What was sent to our master since the last call, one behind the other.
+    pub fn sent(&mut self) -> String {
+        let mut text = Vec::new();
+        for action in &self.out {
+            if let Action::SendMaster(bytes) = action {
+                text.extend_from_slice(bytes);
+            }
+        }
+        self.out
+            .retain(|action| !matches!(action, Action::SendMaster(_)));
+        String::from_utf8(text).expect("ASCII")
+    }
+
+    /// What was sent to a replica since the last call, apart from the stream.
+    pub fn told(&mut self, client: ClientId) -> String {
+        let mut text = Vec::new();
+        for action in &self.out {
+            match action {
+                Action::SendReplica { client: to, bytes } if *to == client => {
+                    text.extend_from_slice(bytes);
+                }
+                _ => {}
+            }
+        }
+        let to_client = |action: &Action| matches!(action, Action::SendReplica { client: to, .. } if *to == client);
+        self.out.retain(|action| !to_client(action));
+        String::from_utf8(text).expect("ASCII")
+    }
+
+    /// Reads everything from the log that a replica has before it.
+    pub fn read(&mut self, client: ClientId) -> String {
+        let bytes: Vec<u8> = self.repl.chunks(client).flatten().copied().collect();
+        self.repl.on_sent(client, bytes.len());
+        String::from_utf8(bytes).expect("ASCII")
+    }
+
+    /// Whether a log line with this text was written, since the actions were last cleared.
+    pub fn logged(&self, text: &str) -> bool {
+        self.out
+            .iter()
+            .any(|action| matches!(action, Action::Log(_, line) if line.contains(text)))
+    }
+
+    /// All actions but log lines, since the last call.
+    pub fn actions(&mut self) -> Vec<Action> {
+        let mut actions = std::mem::take(&mut self.out);
+        actions.retain(|action| !matches!(action, Action::Log(..)));
+        actions
+    }
+
+    #[track_caller]
+    pub fn expect_logged(&self, text: &str) {
+        assert!(self.logged(text), "not logged: {text}\n{:#?}", self.out);
+    }
+
+    #[track_caller]
+    pub fn expect(&self, action: Action) {
+        assert!(
+            self.out.contains(&action),
+            "not asked for: {action:?}\n{:#?}",
+            self.out
+        );
+    }
+}
+
+/// Forty times the same letter.
+pub(super) fn id(letter: char) -> String {
+    letter.to_string().repeat(40)
+}
