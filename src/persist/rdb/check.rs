@@ -20,8 +20,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::decoder::{ChecksumVerdict, Decoder, DecoderOptions, Item, KeyItem, Purpose};
+use super::decoder::{Decoder, DecoderOptions, Purpose};
 use super::error::{RdbError, Stage};
+use super::item::{ChecksumVerdict, Item, KeyItem};
 
 /// A file is read in pieces of at least this size.
 const READ_BYTES: usize = 1024 * 1024;

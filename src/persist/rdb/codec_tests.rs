@@ -1,10 +1,11 @@
+//! The encoder and the decoder against each other, and the decoder against hostile bytes.
+
 use proptest::prelude::*;
 
-use super::decoder::{
-    ChecksumVerdict, Decoder, DecoderOptions, Item, KeyAttributes, KeyItem, Purpose, Value,
-};
+use super::decoder::{Decoder, DecoderOptions, Purpose};
 use super::encoder::{Encoder, EncoderOptions, KeyMarks, Usage};
 use super::format::{ValueType, Version};
+use super::item::{ChecksumVerdict, Item, KeyAttributes, KeyItem, Value};
 use super::{RdbError, RdbErrorKind, Stage};
 
 const LOAD: DecoderOptions = DecoderOptions {

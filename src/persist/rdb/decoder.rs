@@ -27,6 +27,7 @@ use super::format::{
     HEADER_BYTES, SIGNATURE, VERSION_MAX, VERSION_WITH_CHECKSUM, ValueType, module_opcode,
     module_type_name, opcode,
 };
+use super::item::{ChecksumVerdict, Item, KeyAttributes, KeyItem, Value};
 use super::structure::{Token, Walk};
 
 /// What to do about values that are no strings.
@@ -45,84 +46,6 @@ pub struct DecoderOptions {
     pub purpose: Purpose,
     /// Whether a wrong checksum is an error (`rdbchecksum`).
     pub verify_checksum: bool,
-}
-
-/// One thing that a snapshot says.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Item<'a> {
-    /// A field that tells of the file.
-    Aux {
-        /// Its name.
-        name: &'a [u8],
-        /// Its value.
-        value: &'a [u8],
-    },
-    /// The keys that follow belong to this database.
-    SelectDb(u64),
-    /// How large the database is going to be. A hint: it may lie.
-    ResizeDb {
-        /// Keys in all.
-        keys: u64,
-        /// Keys with an expiry.
-        expires: u64,
-    },
-    /// The code of a function library.
-    Function(&'a [u8]),
-    /// Data of a module that belongs to no key; only met when checking.
-    ModuleAux {
-        /// The module type's name.
-        module: String,
-    },
-    /// A key.
-    Key(KeyItem<'a>),
-    /// The end. Bytes after it belong to somebody else.
-    End(ChecksumVerdict),
-}
-
-/// A key, its value, and what is known of it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct KeyItem<'a> {
-    /// The key.
-    pub key: &'a [u8],
-    /// The value.
-    pub value: Value<'a>,
-    /// Expiry and use.
-    pub attributes: KeyAttributes,
-}
-
-/// A value.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Value<'a> {
-    /// A string that was written as an integer.
-    Int(i64),
-    /// Any other string.
-    Bytes(&'a [u8]),
-    /// A value of another type that was checked, not loaded.
-    Walked(ValueType),
-}
-
-/// What the opcodes before a key say of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct KeyAttributes {
-    /// When it expires, in milliseconds since the epoch.
-    pub expire_at_ms: Option<i64>,
-    /// How long it had not been used, in seconds.
-    pub idle_s: Option<u64>,
-    /// Its logarithmic access counter.
-    pub frequency: Option<u8>,
-}
-
-/// What became of the checksum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChecksumVerdict {
-    /// Versions before 5 have none.
-    Absent,
-    /// The writer was told to leave it out.
-    Disabled,
-    /// We were told not to look.
-    NotVerified,
-    /// It is right.
-    Correct,
 }
 
 enum State {

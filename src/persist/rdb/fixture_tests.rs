@@ -1,12 +1,15 @@
+//! The loader, the file helpers and the checker with files that Redis wrote (`tests/fixtures`).
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::RdbErrorKind;
 use super::check;
-use super::decoder::{ChecksumVerdict, DecoderOptions, Item, Purpose, Value};
+use super::decoder::{DecoderOptions, Purpose};
 use super::file::{self, FileLoader, LoadError, Progress, SaveError};
 use super::format::ValueType;
+use super::item::{ChecksumVerdict, Item, Value};
 use super::load::{Loader, Sink};
 
 const LOAD: DecoderOptions = DecoderOptions {

@@ -4,8 +4,9 @@
 //! decoder could not use yet: the beginning of the record in which a piece ended. It keeps bytes
 //! that arrived, never room for bytes that were announced.
 
-use super::decoder::{Decoder, DecoderOptions, Item};
+use super::decoder::{Decoder, DecoderOptions};
 use super::error::{RdbError, RdbErrorKind};
+use super::item::Item;
 
 /// What becomes of the items.
 pub trait Sink {

@@ -1,9 +1,9 @@
 //! RDB: the snapshot format, as a file and as the first thing that a replica receives.
 //!
 //! ```text
-//! REDIS0011  (AUX name value)*  (FUNCTION2 code)*
-//!            (SELECTDB n  RESIZEDB keys expires  ([EXPIRETIME_MS t] [IDLE s | FREQ f] type key value)*)*
-//! EOF crc64
+//! stream   = REDIS0011 (AUX name value)* (FUNCTION2 code)* database* EOF crc64
+//! database = SELECTDB n RESIZEDB keys expires key*
+//! key      = [EXPIRETIME_MS t] [IDLE s | FREQ f] type name value
 //! ```
 //!
 //! One decoder serves the start from a file, the snapshot that comes over a socket, and the file
@@ -11,17 +11,20 @@
 //! of I/O of their own: the encoder writes to any `Write`, and the decoder is pushed slices of any
 //! length and hands out items that borrow from them.
 //!
-//! In reading order: [`format`] names the bytes, [`encoder`] writes them and `save` walks the
+//! In reading order: [`format`] names the bytes; [`encoder`] writes them and [`save`] walks the
 //! keyspace with it; `cursor` reads the small parts (lengths, strings), `structure` knows the
-//! shape of every value type, [`decoder`] puts them together and `load` fills a keyspace;
-//! [`file`] and [`check`] stand on top.
+//! shape of every value type, [`decoder`] puts them together, [`load`] feeds it with what comes in
+//! pieces, and [`fill`] makes keys of what comes out; [`file`] and [`check`] stand on top.
 
 pub mod check;
 pub mod decoder;
 pub mod encoder;
 pub mod file;
+pub mod fill;
 pub mod format;
+pub mod item;
 pub mod load;
+pub mod save;
 
 mod checksum;
 mod cursor;
@@ -32,5 +35,7 @@ mod structure;
 mod codec_tests;
 #[cfg(test)]
 mod fixture_tests;
+#[cfg(test)]
+mod keyspace_tests;
 
 pub use error::{RdbError, RdbErrorKind, Stage};
