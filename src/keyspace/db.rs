@@ -10,6 +10,9 @@
 //! Invariants: every pointer in `keys` owns a live entry; `expiring` holds exactly the pointers of
 //! those entries in `keys` that have an expiry.
 
+#[cfg(test)]
+mod tests;
+
 use super::entry::{Entry, EntryMut, EntryPtr, OwnedEntry};
 use super::hash::KeyHasher;
 use super::table::{self, Found, Table};

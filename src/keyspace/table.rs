@@ -11,21 +11,21 @@
 //!  hash:  [ prefix | position …                    ]
 //!             |         \__ bucket = position × buckets >> 24
 //!  directory  v
-//!  [ 000 ] ─┬─> segment, depth 2: 320 buckets
+//!  [ 000 ] ─┬─> segment, depth 2: 192 buckets
 //!  [ 001 ] ─┘
-//!  [ 010 ] ───> segment, depth 3: 256 buckets ───> [ tags | 7 × (16 hash bits + pointer) ]
-//!  [ 011 ] ───> segment, depth 3: 256 buckets                          one cache line
+//!  [ 010 ] ───> segment, depth 3: 128 buckets ───> [ tags | 7 × (16 hash bits + pointer) ]
+//!  [ 011 ] ───> segment, depth 3: 128 buckets                          one cache line
 //!  …
 //! ```
 //!
 //! * A **bucket** is one cache line of seven elements, so a lookup costs one miss for the bucket
 //!   and one for the element, and both can be prefetched. See `bucket`.
 //! * A **segment** grows in steps of an eighth to a quarter, through exactly those sizes that the
-//!   allocator has classes for, up to 512 buckets; its elements need not be touched for that,
+//!   allocator has classes for, up to 224 buckets; its elements need not be touched for that,
 //!   because 24 bits of each hash are kept in the bucket. Then it splits in two. Nothing is ever
 //!   larger than one segment's work, and a table is between 70 and 87 % full at every size, where
 //!   doubling would swing between 44 and 87. See `segment`.
-//! * The **directory** maps hash prefixes to segments. It is small: 16 bytes for some 2,000
+//! * The **directory** maps hash prefixes to segments. It is small: 20 bytes for some 900
 //!   elements.
 //!
 //! Elements lie in the order of their hashes, bucket by bucket, whatever the sizes of the
@@ -198,6 +198,13 @@ impl<H: Handle> Table<H> {
     /// An element chosen at random, nearly evenly.
     pub fn random(&self, rng: &mut Rng) -> Option<H> {
         self.raw.random(rng).map(Self::handle)
+    }
+
+    /// Panics unless everything is where it belongs. Looks at all of the table.
+    #[cfg(test)]
+    fn check_invariants(&self, hash_of: impl Fn(H) -> u64) {
+        let hash_of = |pointer| hash_of(Self::handle(pointer));
+        self.raw.check_invariants(&hash_of);
     }
 
     /// All elements, in no useful order.

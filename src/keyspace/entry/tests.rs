@@ -1,3 +1,5 @@
+//! Every form of entry through every change it can undergo.
+
 use super::*;
 
 const EMBEDDED: usize = EMBEDDED_LEN_MAX;

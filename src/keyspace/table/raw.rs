@@ -22,11 +22,11 @@ const CURSOR_BITS: u32 = 48;
 /// The directory doubles only if that leaves at least this many elements to each of its places.
 /// Hashes that behave never come near the bound; it keeps a flood of colliding ones from blowing
 /// up the directory, at the price of a segment that grows beyond [`BUCKETS_MAX`].
-const ELEMENTS_PER_PLACE_MIN: usize = 128;
+const ELEMENTS_PER_PLACE_MIN: usize = BUCKETS_MAX as usize / 2;
 
-/// Two neighbouring segments merge when together they hold no more than this: well below half of
+/// Two neighbouring segments merge when together they hold no more than this: below half of
 /// where they would split again.
-const MERGED_LEN_MAX: usize = 1280;
+const MERGED_LEN_MAX: usize = BUCKETS_MAX as usize * 3;
 
 /// What `reserve` will make room for at most, since the number may come from a damaged file. More
 /// elements than that grow the table as usual.
@@ -464,6 +464,37 @@ impl RawTable {
             bucket: 0,
             slot: 0,
         }
+    }
+}
+
+#[cfg(test)]
+impl RawTable {
+    /// See [`super::Table::check_invariants`].
+    pub(super) fn check_invariants(&self, hash_of: HashOf<'_>) {
+        let (mut len, mut n_buckets, mut deepest, mut place) = (0, 0, 0, 0);
+        while place < self.directory.len() {
+            let segment = &self.directory[place];
+            let run = self.run(place);
+            assert!(run.start == place && segment.depth() <= self.global_depth);
+            deepest += usize::from(segment.depth() == self.global_depth);
+            n_buckets += segment.n_buckets() as usize;
+            let elements: Vec<_> = segment.elements().collect();
+            assert_eq!(elements.len(), self.lens[place] as usize);
+            len += elements.len();
+            for (mark, pointer) in elements {
+                let hash = hash_of(pointer);
+                assert!(run.contains(&self.place_of(hash)));
+                assert_eq!(mark, segment.mark(hash));
+                assert!(segment.find(mark, |other| other == pointer).is_some());
+            }
+            place = run.end;
+        }
+        assert_eq!((self.len, self.n_buckets), (len, n_buckets));
+        assert_eq!(
+            self.directory.is_empty() as usize,
+            (self.deepest == 0) as usize
+        );
+        assert_eq!(self.deepest, deepest);
     }
 }
 

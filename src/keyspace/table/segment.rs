@@ -17,13 +17,15 @@ use std::ptr::NonNull;
 use super::bucket::{Bucket, Mark, SLOTS};
 use crate::keyspace::prefetch::prefetch;
 
-/// The most position bits that marks may have lost to the prefix. The 16 that are left are still
-/// far more than it takes to tell 512 buckets apart, and leave seven bits and more to tell the
-/// elements of one bucket apart.
-pub(super) const LAG_MAX: u32 = 8;
+/// The most position bits that marks may have lost to the prefix. The 20 that are left still tell
+/// buckets apart with ease, and the elements of one bucket mostly. Only one split in five has to
+/// touch its elements.
+pub(super) const LAG_MAX: u32 = 4;
 
-/// Buckets a segment grows to before it is split instead: 32 KiB, so that no step is long.
-pub(super) const BUCKETS_MAX: u32 = 512;
+/// Buckets a segment grows to before it is split instead: 14 KiB, the largest size that jemalloc
+/// packs without padding, and small enough that no step is long. Unit tests go deep with few
+/// elements instead.
+pub(super) const BUCKETS_MAX: u32 = if cfg!(test) { 16 } else { 224 };
 
 /// The buckets of one interval of the hash space. A plain copyable record: the directory holds
 /// several copies of it, and the table that owns the directory frees the array.
