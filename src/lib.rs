@@ -22,4 +22,4 @@ pub mod server;
 
 /// jemalloc, for its size classes, its figures, and because it forks safely.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: sys::allocator::Allocator = sys::allocator::Allocator;

@@ -4,6 +4,7 @@
 //! reports failure as `io::Error`, and knows nothing of what the server does with it.
 
 pub mod affinity;
+pub mod allocator;
 pub mod clock;
 pub mod entropy;
 pub mod facts;
