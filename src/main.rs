@@ -1,2 +1,17 @@
-//! The `redis-server` binary.
-fn main() {}
+//! The `redis-server` binary, which is also `redis-sentinel`, `redis-check-rdb` and
+//! `redis-check-aof`: it looks at the name it is called by.
+
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tanist::server::startup::{self, Program};
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().map(OsStringExt::into_vec);
+    let name = words.next().unwrap_or_default();
+    let args: Vec<Vec<u8>> = words.collect();
+    let name = String::from_utf8_lossy(&name).into_owned();
+    let program = Program::from_name(Path::new(&name));
+    ExitCode::from(startup::run(program, &args))
+}

@@ -112,6 +112,7 @@ fn set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         .carry_out(|hook, settings| ctx.host.apply_config(ctx.env, hook, settings))
         .map_err(refusal)?;
     ctx.env.config = settings;
+    ctx.host.config_changed(ctx.env);
     ctx.reply.ok();
     Ok(())
 }

@@ -239,6 +239,8 @@ pub trait Host {
         hook: Apply,
         settings: &Settings,
     ) -> Result<(), Reason>;
+    /// The settings have changed, and every hook was carried out.
+    fn config_changed(&mut self, env: &mut Env);
     /// The lines of `CLIENT LIST` for the clients that match.
     fn describe_clients(&self, env: &Env, current: &Session, filter: &ClientFilter) -> Vec<u8>;
     /// `CLIENT KILL`: how many were closed. The current client is marked, not closed.

@@ -223,6 +223,14 @@ choices! {
 }
 
 impl MaxmemoryPolicy {
+    /// Whether keys give way in the order of their last use.
+    pub const fn is_lru(self) -> bool {
+        matches!(
+            self,
+            MaxmemoryPolicy::VolatileLru | MaxmemoryPolicy::AllkeysLru
+        )
+    }
+
     /// Whether entries record how often they are used instead of when.
     pub const fn is_lfu(self) -> bool {
         matches!(

@@ -1,1 +1,277 @@
 //! Floor 6: the reactor, connections, timers, children and the wiring of everything.
+//!
+//! [`Server`] is two halves: the [`Env`] that commands work on, and the [`Hub`] with everything
+//! that has a descriptor or a deadline. [`Server::run`] is the loop; [`Server::tick`] is one turn
+//! of it, and shows every entry to the program on one screen:
+//!
+//! ```text
+//! poll → what woke us (accept, read + parse + execute, children, link) → connections to be
+//! continued → load a slice → timers → before sleep: expire · feed replicas · write replies · sweep
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `hub.rs` | the list of what can wake the server; connections as a set |
+//! | `conn.rs`, `io.rs` | one connection; reading, running, writing |
+//! | `listener.rs` | sockets that clients connect to |
+//! | `link.rs`, `incoming.rs` | our connection to our master, and the snapshot it sends |
+//! | `replicas.rs`, `transfer.rs` | the driver of the replication machines; what replicas are sent |
+//! | `snapshot.rs`, `children.rs` | saving, and the child that saves |
+//! | `loading.rs` | loading, a slice at a time |
+//! | `host.rs`, `apply.rs`, `debug.rs` | what commands and directives ask of the server |
+//! | `cron.rs`, `rates.rs` | periodic work |
+//! | `startup.rs`, `shutdown.rs`, `logger.rs`, `crash.rs` | the ends of the process's life |
+//! | `helper.rs` | the thread for what may drag |
+
+mod apply;
+mod children;
+mod conn;
+mod crash;
+mod cron;
+mod debug;
+mod helper;
+mod host;
+mod hub;
+mod incoming;
+mod io;
+mod link;
+mod listener;
+mod loading;
+mod logger;
+mod rates;
+mod replicas;
+mod shutdown;
+mod snapshot;
+pub mod startup;
+mod transfer;
+
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest};
+
+use crate::commands::context::Env;
+use crate::keyspace::expiry::{ExpiryCycle, Pace};
+use crate::sys;
+use crate::sys::signals::{Signal, Signals};
+use cron::Cron;
+use hub::{Hub, Wake};
+use shutdown::Shutdown;
+
+/// Our own version, for people.
+pub const TANIST_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Events taken from the poll at once.
+const EVENTS_MAX: usize = 1024;
+/// Connections accepted from one listener in one tick.
+const ACCEPTS_PER_TICK_MAX: usize = 1000;
+
+/// The path that a directive's bytes are.
+pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+/// The whole server; see the module's head.
+pub struct Server {
+    env: Env,
+    hub: Hub,
+    cron: Cron,
+    cycle: ExpiryCycle,
+    signals: Signals,
+}
+
+impl Server {
+    /// Serves until told to leave. Returns the process's exit status.
+    pub fn run(&mut self) -> i32 {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while self.hub.shutdown != Shutdown::Done {
+            if let Err(e) = self.tick(&mut events) {
+                log::warn!("{e}");
+                return 1;
+            }
+        }
+        self.hub.leave(&self.env);
+        0
+    }
+
+    /// One turn of the loop.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot go on; the text says why.
+    fn tick(&mut self, events: &mut Events) -> Result<(), String> {
+        let sleep = self.time_to_sleep();
+        if let Err(e) = self.hub.poll.poll(events, Some(sleep))
+            && e.kind() != ErrorKind::Interrupted
+        {
+            return Err(format!("Polling failed: {e}"));
+        }
+        self.env.now = sys::clock::now();
+        let started_us = self.env.now.mono_us;
+        self.continue_connections();
+        for event in events.iter() {
+            let (readable, writable) = (
+                event.is_readable() || event.is_read_closed() || event.is_error(),
+                event.is_writable(),
+            );
+            self.on_wake(Wake::from_token(event.token()), readable, writable);
+        }
+        let Server { env, hub, .. } = self;
+        hub.step_load(env)?;
+        self.run_cron();
+        self.before_sleep();
+        self.env.stats.loop_cycles += 1;
+        let spent_us = (sys::clock::monotonic_ns() / 1000).saturating_sub(started_us);
+        self.env.stats.loop_duration_us += spent_us;
+        Ok(())
+    }
+
+    /// Handles one of the things that can wake the server.
+    fn on_wake(&mut self, wake: Wake, readable: bool, writable: bool) {
+        let Server { env, hub, .. } = self;
+        match wake {
+            Wake::Conn(key) => {
+                if writable {
+                    self.on_writable(key);
+                }
+                if readable {
+                    self.on_readable(key);
+                }
+            }
+            Wake::Listener(index) => self.accept(index),
+            Wake::Master => self.on_master_event(readable, writable),
+            Wake::Resolver => hub.on_resolved(env),
+            Wake::ChildReport => {
+                if let Some(child) = &mut hub.children.snapshot {
+                    child.read_reports(env.now);
+                }
+            }
+            Wake::ChildData => hub.forward_snapshot(env),
+            Wake::Signal => self.take_signals(),
+        }
+    }
+
+    /// Goes on with connections that had more to say than one turn takes.
+    fn continue_connections(&mut self) {
+        for key in std::mem::take(&mut self.hub.to_continue) {
+            self.on_readable(key);
+        }
+        if std::mem::take(&mut self.hub.master_waits) {
+            self.on_master_event(true, false);
+        }
+        if std::mem::take(&mut self.hub.transfer_waits) {
+            self.hub.forward_snapshot(&mut self.env);
+        }
+        let now_ms = self.env.now.mono_ms();
+        if self
+            .hub
+            .pause
+            .is_some_and(|pause| pause.until_mono_ms <= now_ms)
+        {
+            self.hub.pause = None;
+        }
+        if self.hub.has_held && self.hub.pause.is_none() {
+            self.hub.has_held = false;
+            let held =
+                |(key, conn): (usize, &conn::Conn)| (!conn.input.held.is_empty()).then_some(key);
+            let keys: Vec<usize> = self.hub.conns.iter().filter_map(held).collect();
+            for key in keys {
+                self.run_held(key);
+            }
+        }
+    }
+
+    /// A socket takes bytes again.
+    fn on_writable(&mut self, key: usize) {
+        let Some(conn) = self.hub.conns.get(key) else {
+            return;
+        };
+        if !conn.wants_writable {
+            return;
+        }
+        let receives_snapshot = conn.replica.is_some() && conn.file.is_none();
+        self.write_to(key);
+        if receives_snapshot && self.hub.children.snapshot.is_some() {
+            self.hub.forward_snapshot(&mut self.env);
+        }
+    }
+
+    fn accept(&mut self, index: usize) {
+        for _ in 0..ACCEPTS_PER_TICK_MAX {
+            let Some(listener) = self.hub.listeners.get(index) else {
+                return;
+            };
+            match listener.accept() {
+                Ok(accepted) => self.admit(accepted),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => {
+                    log::warn!("Accepting client connection: {e}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes a connection in, unless there are too many or it comes from where it must not.
+    fn admit(&mut self, accepted: listener::Accepted) {
+        let Server { env, hub, .. } = self;
+        let refusal = if hub.conns.len() >= env.config.maxclients as usize {
+            env.stats.connections_rejected += 1;
+            Some(listener::TOO_MANY_CLIENTS)
+        } else if env.config.protected_mode
+            && env.config.requirepass.is_none()
+            && !accepted.is_local
+        {
+            env.stats.connections_rejected += 1;
+            Some(listener::PROTECTED_MODE)
+        } else {
+            None
+        };
+        match refusal {
+            Some(text) => accepted.refuse(text),
+            None => {
+                env.stats.connections_received += 1;
+                accepted.tune(env.config.tcp_keepalive);
+                hub.add_client(accepted, env);
+            }
+        }
+    }
+
+    fn take_signals(&mut self) {
+        while let Some(received) = self.signals.next() {
+            let Server { env, hub, .. } = self;
+            match received.signal {
+                Signal::Child => hub.reap_children(env),
+                Signal::User1 => {}
+                signal @ (Signal::Terminate | Signal::Interrupt) => {
+                    hub.shutdown_by_signal(env, signal);
+                }
+            }
+        }
+    }
+
+    /// The end of a tick: what it changed goes out.
+    fn before_sleep(&mut self) {
+        if self.env.keyspace.expires_len() > 0 && !self.hub.cron_paused {
+            self.expire_keys(Pace::Fast);
+        }
+        self.feed_replicas();
+        self.write_replies();
+        let Server { env, hub, .. } = self;
+        for client in hub.sweep() {
+            hub.drive(env, |r, e, out| r.on_client_closed(client, e, out));
+        }
+    }
+
+    /// Starts to receive signals through the poll.
+    fn watch_signals(&self) -> std::io::Result<()> {
+        let fd = self.signals.as_raw_fd();
+        let registry = self.hub.poll.registry();
+        registry.register(&mut SourceFd(&fd), Wake::Signal.token(), Interest::READABLE)
+    }
+}

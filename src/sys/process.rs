@@ -49,6 +49,31 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Closes every descriptor above standard error but these.
+pub fn close_descriptors_except(kept: &[i32]) {
+    let mut kept: Vec<u32> = kept
+        .iter()
+        .filter_map(|fd| u32::try_from(*fd).ok())
+        .collect();
+    kept.sort_unstable();
+    let mut from = 3;
+    for fd in kept.into_iter().chain([u32::MAX]) {
+        if from < fd {
+            // SAFETY: closing descriptors touches no memory; whoever owns one in this process has
+            // been told to ask for this only where nobody uses them any more.
+            unsafe { libc::syscall(libc::SYS_close_range, from, fd - 1, 0) };
+        }
+        from = fd.saturating_add(1);
+    }
+}
+
+/// Crashes the process as a stray pointer would.
+pub fn crash_by_bad_access() -> ! {
+    // SAFETY: none is claimed: this is the crash that was asked for. The address is never mapped.
+    unsafe { std::ptr::with_exposed_provenance_mut::<u8>(8).write_volatile(0) };
+    std::process::abort()
+}
+
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {

@@ -1,0 +1,200 @@
+//! One connection: a socket, what came in and was not run yet, what is to go out.
+//!
+//! Most connections are idle most of the time, so an idle one owns no buffer. Input is read into
+//! a buffer that all share, and only the tail of an incomplete command is kept here; output is
+//! collected in a buffer from a pool, which goes back when all of it is written.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+
+use mio::{Interest, Registry, Token};
+
+use super::listener::Stream;
+use super::replicas::FileSend;
+use crate::commands::session::Session;
+use crate::replication::ClientId;
+use crate::resp::args::OwnedArgs;
+use crate::resp::parser::Parser;
+
+/// Buffers larger than this are not kept for reuse.
+const POOLED_BYTES_MAX: usize = 64 * 1024;
+/// Idle buffers kept.
+const POOLED_MAX: usize = 256;
+
+/// A pool of output buffers.
+#[derive(Default)]
+pub struct BufferPool {
+    free: Vec<Vec<u8>>,
+}
+
+impl BufferPool {
+    /// An empty buffer.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.free.pop().unwrap_or_default()
+    }
+
+    /// Gives a buffer back.
+    pub fn give(&mut self, mut buf: Vec<u8>) {
+        if buf.capacity() > 0 && buf.capacity() <= POOLED_BYTES_MAX && self.free.len() < POOLED_MAX
+        {
+            buf.clear();
+            self.free.push(buf);
+        }
+    }
+}
+
+/// Bytes that wait to be written to a socket.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// The bytes; empty and without memory when nothing waits.
+    pub buf: Vec<u8>,
+    /// How many of them are written.
+    sent: usize,
+}
+
+/// How far a write came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wrote {
+    /// Everything.
+    All,
+    /// The socket is full.
+    Blocked,
+}
+
+impl Output {
+    /// Bytes not written yet.
+    pub fn pending(&self) -> usize {
+        self.buf.len() - self.sent
+    }
+
+    /// Memory held.
+    pub fn memory(&self) -> usize {
+        self.buf.capacity()
+    }
+
+    /// Writes until everything is out or the socket is full; adds to `written`.
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken.
+    pub fn flush(
+        &mut self,
+        stream: &mut Stream,
+        pool: &mut BufferPool,
+        written: &mut u64,
+    ) -> io::Result<Wrote> {
+        while self.sent < self.buf.len() {
+            match stream.write(&self.buf[self.sent..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.sent += n;
+                    *written += n as u64;
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Wrote::Blocked),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        self.sent = 0;
+        pool.give(std::mem::take(&mut self.buf));
+        Ok(Wrote::All)
+    }
+}
+
+/// What arrived and was not run yet.
+#[derive(Default)]
+pub struct Input {
+    /// Where the parser stands in an incomplete command.
+    pub parser: Parser,
+    /// The bytes from the beginning of that command on, or of commands that must wait.
+    pub pending: Vec<u8>,
+    /// Parsed commands that must wait (`CLIENT PAUSE`).
+    pub held: VecDeque<OwnedArgs>,
+}
+
+/// A connected client or replica.
+pub struct Conn {
+    /// The socket.
+    pub stream: Stream,
+    /// The client; lent out while a command of it runs.
+    pub session: Option<Box<Session>>,
+    /// What came in.
+    pub input: Input,
+    /// What goes out.
+    pub output: Output,
+    /// Its record in the set of replicas, once it is one.
+    pub replica: Option<ClientId>,
+    /// The snapshot file that it is being sent.
+    pub file: Option<FileSend>,
+    /// Whether we wait for the socket to take more.
+    pub wants_writable: bool,
+    /// Whether it stands in the queue of connections to write to this tick.
+    pub queued: bool,
+    /// Since when its output has been over the soft limit, in monotonic milliseconds.
+    pub over_soft_limit_since_ms: Option<u64>,
+    /// Bytes read in its life.
+    pub bytes_in: u64,
+    /// Bytes written in its life.
+    pub bytes_out: u64,
+}
+
+impl Conn {
+    /// A fresh connection.
+    pub fn new(stream: Stream, session: Box<Session>) -> Conn {
+        Conn {
+            stream,
+            session: Some(session),
+            input: Input::default(),
+            output: Output::default(),
+            replica: None,
+            file: None,
+            wants_writable: false,
+            queued: false,
+            over_soft_limit_since_ms: None,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    /// The session; it must not be lent out.
+    pub fn session(&self) -> &Session {
+        self.session
+            .as_deref()
+            .expect("the session is lent out only while a command runs")
+    }
+
+    /// The session, to change it; it must not be lent out.
+    pub fn session_mut(&mut self) -> &mut Session {
+        self.session
+            .as_deref_mut()
+            .expect("the session is lent out only while a command runs")
+    }
+
+    /// Starts or stops to wait for the socket to take more.
+    pub fn set_writable_interest(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        wanted: bool,
+    ) -> io::Result<()> {
+        if self.wants_writable == wanted {
+            return Ok(());
+        }
+        self.wants_writable = wanted;
+        let interest = if wanted {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        registry.reregister(&mut self.stream, token, interest)
+    }
+
+    /// Memory held for it, replies included.
+    pub fn memory(&self) -> usize {
+        size_of::<Conn>()
+            + size_of::<Session>()
+            + self.input.pending.capacity()
+            + self.input.parser.held_bytes()
+            + self.output.memory()
+    }
+}

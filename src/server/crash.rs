@@ -1,0 +1,40 @@
+//! The report of a crash: what an engineer needs, in the log, before the process aborts.
+//!
+//! A panic is a bug of ours. Its hook writes the message and the backtrace while the stack still
+//! stands; the loop, which catches it, adds what the server was doing; then the process aborts, so
+//! that a core is left and nobody goes on with data that may be half changed.
+
+use std::backtrace::Backtrace;
+use std::panic::{self, AssertUnwindSafe};
+
+use super::{Server, TANIST_VERSION};
+use crate::commands::connection::REDIS_VERSION;
+
+/// Makes panics report themselves in the log.
+pub fn install_hook() {
+    panic::set_hook(Box::new(|info| {
+        log::error!("=== TANIST BUG REPORT START: Cut & paste starting from here ===");
+        log::error!("Tanist {TANIST_VERSION} (Redis {REDIS_VERSION}) crashed: {info}");
+        for line in Backtrace::force_capture().to_string().lines() {
+            log::error!("{line}");
+        }
+    }));
+}
+
+/// Runs the server; a panic ends in a report and an abort.
+pub fn run_guarded(server: &mut Server) -> i32 {
+    match panic::catch_unwind(AssertUnwindSafe(|| server.run())) {
+        Ok(status) => status,
+        Err(_) => {
+            let running = server.hub.running_command;
+            log::error!("Last command begun: {running}");
+            log::error!(
+                "Clients: {}, keys: {}",
+                server.hub.conns.len(),
+                server.env.keyspace.len()
+            );
+            log::error!("=== TANIST BUG REPORT END ===");
+            std::process::abort()
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Periodic work: every tick a little, and a round of everything `hz` times a second.
+
+use std::time::Duration;
+
+use super::Server;
+use super::hub::Hub;
+use crate::commands::context::{Env, Loading};
+use crate::commands::session::{Closing, Kind};
+use crate::keyspace::OwnedEntry;
+use crate::keyspace::access;
+use crate::keyspace::expiry::{CycleClock, ExpiryCycle, Pace};
+use crate::sys;
+
+/// Connections looked at in one round, at least.
+const CONNS_PER_ROUND_MIN: usize = 5;
+
+/// Where periodic work stands.
+#[derive(Debug, Default)]
+pub struct Cron {
+    /// When the next round is due, in monotonic microseconds.
+    next_us: u64,
+    /// The connection to be looked at next.
+    next_conn: usize,
+    /// The last second whose work is done.
+    last_second: u64,
+}
+
+impl Server {
+    /// How long the loop may sleep.
+    pub(super) fn time_to_sleep(&self) -> Duration {
+        let hub = &self.hub;
+        let loads = hub
+            .loader
+            .as_ref()
+            .is_some_and(super::loading::Loader::is_self_driven);
+        let busy = !hub.to_continue.is_empty() || hub.master_waits || hub.transfer_waits || loads;
+        if busy {
+            return Duration::ZERO;
+        }
+        let now_us = sys::clock::monotonic_ns() / 1000;
+        Duration::from_micros(self.cron.next_us.saturating_sub(now_us))
+    }
+
+    /// Does a round of periodic work when it is due.
+    pub(super) fn run_cron(&mut self) {
+        let now_us = self.env.now.mono_us;
+        if now_us < self.cron.next_us {
+            return;
+        }
+        let hz = u64::from(self.env.config.hz);
+        self.cron.next_us = now_us + 1_000_000 / hz;
+        self.env.keyspace.set_new_access(self.new_access());
+        self.hub.rates.sample(&self.env.stats, now_us);
+        self.note_memory();
+        let Server { env, hub, .. } = self;
+        hub.finish_snapshot(env);
+        hub.continue_shutdown(env);
+        if !hub.cron_paused {
+            self.expire_keys(Pace::Slow { hz: hz as u32 });
+            self.look_at_connections(hz as usize);
+        }
+        let Server { env, hub, .. } = self;
+        hub.save_when_due(env);
+        hub.drive(env, |r, e, out| r.tick(e, out));
+        hub.refresh_gates(env);
+        self.each_second();
+    }
+
+    fn new_access(&self) -> u32 {
+        let now_ms = self.env.now.unix_ms();
+        if self.env.config.maxmemory_policy.is_lfu() {
+            access::lfu_new(now_ms)
+        } else {
+            access::lru_clock(now_ms)
+        }
+    }
+
+    fn note_memory(&mut self) {
+        let stats = self.hub.meter.refresh();
+        let used = stats.allocated as u64;
+        self.env.stats.peak_memory = self.env.stats.peak_memory.max(used);
+        self.hub.memory = stats;
+    }
+
+    fn each_second(&mut self) {
+        let second = self.env.now.mono_ms() / 1000;
+        if second == self.cron.last_second {
+            return;
+        }
+        self.cron.last_second = second;
+        self.hub.max_input_buffer = 0;
+        self.hub.max_output_buffer = 0;
+        if second.is_multiple_of(5) {
+            self.log_summary();
+        }
+    }
+
+    fn log_summary(&self) {
+        for (number, db) in self.env.keyspace.iter().enumerate() {
+            if !db.is_empty() {
+                let (keys, volatile) = (db.len(), db.expires_len());
+                log::debug!("DB {number}: {keys} keys ({volatile} volatile).");
+            }
+        }
+        let replicas = self.env.replication.source().count();
+        log::trace!(
+            "{} clients connected ({replicas} replicas), {} bytes in use",
+            self.hub.conns.len() - replicas,
+            self.hub.memory.allocated
+        );
+    }
+
+    /// Deletes keys whose time has come, for a bounded time. A replica leaves that to its master.
+    pub(super) fn expire_keys(&mut self, pace: Pace) {
+        let Server {
+            env, hub, cycle, ..
+        } = self;
+        let idle = env.gates.replica
+            || env.gates.loading != Loading::No
+            || hub.pause.is_some()
+            || !hub.active_expire
+            || env.keyspace.expires_len() == 0;
+        if idle {
+            return;
+        }
+        run_expire_cycle(env, cycle, pace);
+    }
+
+    /// Looks at some connections: idle ones are dropped, soft limits enforced, buffers trimmed.
+    fn look_at_connections(&mut self, hz: usize) {
+        let slots = self.hub.conns.capacity();
+        if slots == 0 {
+            return;
+        }
+        let count = (slots / hz).max(CONNS_PER_ROUND_MIN).min(slots);
+        for _ in 0..count {
+            self.cron.next_conn = (self.cron.next_conn + 1) % slots;
+            self.hub
+                .look_at_connection(self.cron.next_conn, &mut self.env);
+        }
+    }
+}
+
+fn run_expire_cycle(env: &mut Env, cycle: &mut ExpiryCycle, pace: Pace) {
+    let started_ns = sys::clock::monotonic_ns();
+    let mut expired: Vec<(usize, OwnedEntry)> = Vec::new();
+    let clock = CycleClock {
+        now_unix_ms: env.now.unix_ms(),
+        mono_us: env.now.mono_us,
+        elapsed_us: &mut || (sys::clock::monotonic_ns() - started_ns) / 1000,
+    };
+    let effort = env.config.active_expire_effort as u8;
+    let report = cycle.run(&mut env.keyspace, pace, effort, clock, &mut |db, entry| {
+        expired.push((db, entry));
+    });
+    let lazily = env.config.lazyfree_lazy_expire;
+    for (db, entry) in expired {
+        env.stats.expired_keys += 1;
+        env.propagate_deletion(db, entry.entry().key(), lazily);
+        env.end_unit();
+    }
+    env.stats.expired_stale_percent = cycle.stale_share() * 100.0;
+    env.stats.expire_cycle_time_limit_reached += u64::from(report.out_of_time);
+    env.stats.expire_cycle_cpu_us += (sys::clock::monotonic_ns() - started_ns) / 1000;
+}
+
+impl Hub {
+    fn look_at_connection(&mut self, key: usize, env: &mut Env) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        if conn.session().closing != Closing::No {
+            return;
+        }
+        let idle_ms = env
+            .now
+            .mono_ms()
+            .saturating_sub(conn.session().last_interaction_ms);
+        let limit_ms = u64::from(env.config.timeout) * 1000;
+        if limit_ms > 0 && conn.session().kind == Kind::Normal && idle_ms > limit_ms {
+            log::debug!("Closing idle client");
+            return self.close_now(key);
+        }
+        if conn.input.pending.capacity() > conn.input.pending.len() * 2 {
+            conn.input.pending.shrink_to_fit();
+        }
+        let pending = match conn.replica {
+            Some(client) => self.replica_pending(client, env),
+            None => conn.output.pending(),
+        };
+        if pending > 0 {
+            self.enforce_output_limit(key, pending, env);
+        }
+    }
+
+    /// Frees a detached data set.
+    pub fn free_db(&mut self, garbage: crate::keyspace::DetachedDb, lazily: bool) {
+        if lazily && !garbage.is_empty() {
+            self.helper
+                .submit(super::helper::Job::Free(Box::new(garbage)));
+        }
+    }
+}

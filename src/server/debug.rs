@@ -1,0 +1,91 @@
+//! What `DEBUG` asks of the server.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::time::Duration;
+
+use super::hub::Hub;
+use super::snapshot;
+use crate::commands::context::Env;
+use crate::commands::error::CmdError;
+use crate::commands::host::DebugRequest;
+use crate::config::rewrite_file;
+use crate::sys;
+
+impl Hub {
+    /// Carries out what `DEBUG` asks for.
+    pub fn carry_out_debug(
+        &mut self,
+        env: &mut Env,
+        request: DebugRequest,
+    ) -> Result<(), CmdError> {
+        match request {
+            DebugRequest::Sleep(us) => std::thread::sleep(Duration::from_micros(us)),
+            DebugRequest::ActiveExpire(on) => self.active_expire = on,
+            DebugRequest::PauseCron(on) => self.cron_paused = on,
+            DebugRequest::ReplyBufferPeakReset(_) | DebugRequest::ReplyBufferResizing(_) => {}
+            DebugRequest::Reload {
+                save,
+                flush,
+                merge: _,
+            } => {
+                if save && self.save_now(env).is_err() {
+                    return Err(CmdError::Fixed(
+                        "ERR Error trying to save the DB, check server logs.",
+                    ));
+                }
+                if flush {
+                    for db in env.keyspace.clear() {
+                        self.free_db(db, false);
+                    }
+                }
+                if let Err(e) = self.load_whole(env) {
+                    log::warn!("{e}");
+                    return Err(CmdError::Fixed(
+                        "ERR Error trying to load the RDB dump, check server logs.",
+                    ));
+                }
+                log::warn!("DB reloaded by DEBUG RELOAD");
+            }
+            DebugRequest::Segfault => sys::process::crash_by_bad_access(),
+            DebugRequest::Panic => panic!("called by DEBUG PANIC"),
+            DebugRequest::Exit => sys::process::exit_now(1),
+            DebugRequest::Restart { graceful, delay_ms } => {
+                std::thread::sleep(Duration::from_millis(delay_ms));
+                return self.restart(env, graceful);
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces this process by a fresh one of the same executable and arguments.
+    fn restart(&mut self, env: &mut Env, graceful: bool) -> Result<(), CmdError> {
+        if graceful {
+            if let Some(file) = env.config_file.clone()
+                && let Err(e) = rewrite_file(&file, &env.config)
+            {
+                log::warn!("Can't restart: configuration rewrite process failed: {e}");
+                return Err(CmdError::Fixed(
+                    "ERR failed to restart the server. Check server logs.",
+                ));
+            }
+            if let Some(pid) = self.children.snapshot_pid() {
+                snapshot::remove_temporary(env, pid);
+            }
+            if !env.config.save.0.is_empty() && self.save_now(env).is_err() {
+                return Err(CmdError::Fixed(
+                    "ERR failed to restart the server. Check server logs.",
+                ));
+            }
+        }
+        self.listeners.clear();
+        sys::signals::prepare_program();
+        let args = self.args.iter().map(|arg| OsStr::from_bytes(arg));
+        let e = std::process::Command::new(&self.executable)
+            .args(args)
+            .exec();
+        log::warn!("Can't restart: {e}");
+        sys::process::exit_now(1)
+    }
+}

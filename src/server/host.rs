@@ -1,0 +1,328 @@
+//! What commands ask of the server, carried out: the hub's side of [`Host`].
+//!
+//! Each method is thin; the work is in the file of its topic.
+
+use super::children::SnapshotPurpose;
+use super::hub::{Hub, Pause};
+use super::rates::Measure;
+use crate::commands::context::Env;
+use crate::commands::error::CmdError;
+use crate::commands::host::{
+    ClientFilter, DebugRequest, Host, PauseMode, ServerFacts, ShutdownOptions,
+};
+use crate::commands::session::{Closing, Kind, Session};
+use crate::config::{Apply, MasterAddress, Reason, Settings};
+use crate::keyspace::DetachedDb;
+use crate::replication::{Contents, ReplconfReply, Replicaof, SyncReply, SyncRequest};
+use crate::resp::args::Args;
+use crate::resp::writer::Reply;
+
+impl Host for Hub {
+    fn facts(&mut self, env: &Env) -> ServerFacts {
+        self.memory = self.meter.refresh();
+        let replicas = env.replication.source().count();
+        let (mut clients_memory, mut replicas_memory, mut query_buffers) = (0, 0, 0);
+        for (_, conn) in &self.conns {
+            query_buffers += conn.input.pending.capacity();
+            match conn.replica {
+                Some(_) => replicas_memory += conn.memory(),
+                None => clients_memory += conn.memory(),
+            }
+        }
+        ServerFacts {
+            executable: self.executable.display().to_string(),
+            config_file: env
+                .config_file
+                .as_ref()
+                .map_or(String::new(), |p| p.display().to_string()),
+            run_id: self.run_id.clone(),
+            tcp_port: env.config.port,
+            started_mono_ms: self.started_mono_ms,
+            mode: "standalone",
+            supervised: "no",
+            connected_clients: self.conns.len() - replicas,
+            max_input_buffer: self.max_input_buffer,
+            max_output_buffer: self.max_output_buffer,
+            blocked_clients: 0,
+            clients_memory,
+            replicas_memory,
+            snapshot: self.children.facts(env.now),
+            loading: self.loader.as_ref().map(super::loading::Loader::facts),
+            ops_per_second: self.rates.per_second(Measure::Commands),
+            input_bytes_per_second: self.rates.per_second(Measure::Input) as f64,
+            output_bytes_per_second: self.rates.per_second(Measure::Output) as f64,
+            input_repl_bytes_per_second: self.rates.per_second(Measure::ReplicationInput) as f64,
+            output_repl_bytes_per_second: self.rates.per_second(Measure::ReplicationOutput) as f64,
+            loop_cycles_per_second: self.rates.per_second(Measure::LoopTurns),
+            loop_duration_us: {
+                let turns = self.rates.per_second(Measure::LoopTurns);
+                self.rates
+                    .per_second(Measure::LoopBusy)
+                    .checked_div(turns)
+                    .unwrap_or(0)
+            },
+            lazy_free_pending: self.helper.pending(),
+            lazy_freed: self.helper.freed(),
+            listeners: self.describe_listeners(&env.config),
+            memory: self.memory,
+            startup_memory: self.startup_memory,
+            client_query_buffers: query_buffers,
+        }
+    }
+
+    fn save(&mut self, env: &mut Env) -> Result<(), CmdError> {
+        if self.children.snapshot.is_some() {
+            return Err(CmdError::Fixed("ERR Background save already in progress"));
+        }
+        self.save_now(env).map_err(|_| CmdError::Fixed("ERR"))
+    }
+
+    fn bgsave(&mut self, env: &mut Env, schedule: bool) -> Result<&'static str, CmdError> {
+        const SCHEDULED: &str = "Background saving scheduled";
+        if let Some(child) = &self.children.snapshot {
+            if child.purpose == SnapshotPurpose::Save || !schedule {
+                return Err(CmdError::Fixed("ERR Background save already in progress"));
+            }
+            self.children.save_scheduled = true;
+            return Ok(SCHEDULED);
+        }
+        match self.start_snapshot(env, SnapshotPurpose::Save, Contents::All) {
+            Ok(()) => Ok("Background saving started"),
+            Err(_) => Err(CmdError::Fixed("ERR")),
+        }
+    }
+
+    fn shutdown(&mut self, env: &mut Env, options: ShutdownOptions) -> Result<(), CmdError> {
+        self.begin_shutdown(env, options)
+    }
+
+    fn abort_shutdown(&mut self) -> Result<(), CmdError> {
+        self.stop_shutdown()
+    }
+
+    fn reset_rates(&mut self) {
+        self.rates = super::rates::Rates::default();
+        self.helper.reset_freed();
+    }
+
+    fn apply_config(
+        &mut self,
+        env: &mut Env,
+        hook: Apply,
+        settings: &Settings,
+    ) -> Result<(), Reason> {
+        self.apply(env, hook, settings)
+    }
+
+    fn config_changed(&mut self, env: &mut Env) {
+        self.after_config(env);
+    }
+
+    fn describe_clients(&self, env: &Env, current: &Session, filter: &ClientFilter) -> Vec<u8> {
+        let mut lines = Vec::new();
+        let mut clients: Vec<_> = self.conns.iter().map(|(_, conn)| conn).collect();
+        let id_of = |s: Option<&Session>| s.map_or(current.id, |s| s.id);
+        clients.sort_by_key(|conn| id_of(conn.session.as_deref()));
+        for conn in clients {
+            let session = conn.session.as_deref().unwrap_or(current);
+            if matches(filter, session, current) {
+                lines.extend(self.describe_session(Some(conn), session, env).into_bytes());
+                lines.push(b'\n');
+            }
+        }
+        if let Some(master) = self.link.session()
+            && matches(filter, master, current)
+        {
+            lines.extend(self.describe_session(None, master, env).into_bytes());
+            lines.push(b'\n');
+        }
+        lines
+    }
+
+    fn kill_clients(
+        &mut self,
+        env: &mut Env,
+        current: &mut Session,
+        filter: &ClientFilter,
+    ) -> usize {
+        let mut killed = 0;
+        let keys: Vec<usize> = self.conns.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            match self.conns[key].session.as_deref() {
+                Some(session)
+                    if matches(filter, session, current) && session.closing != Closing::Now =>
+                {
+                    self.close_now(key);
+                    killed += 1;
+                }
+                Some(_) => {}
+                None if matches(filter, current, current) => {
+                    current.closing = Closing::AfterReplies;
+                    killed += 1;
+                }
+                None => {}
+            }
+        }
+        if self
+            .link
+            .session()
+            .is_some_and(|master| matches(filter, master, current))
+        {
+            self.lose_master(env);
+            killed += 1;
+        }
+        killed
+    }
+
+    fn pause(&mut self, mode: PauseMode, until_mono_ms: u64) {
+        // A pause that is asked for while another holds never makes it shorter or weaker.
+        self.pause = Some(match self.pause {
+            None => Pause {
+                mode,
+                until_mono_ms,
+            },
+            Some(old) => Pause {
+                mode: if old.mode == PauseMode::All {
+                    PauseMode::All
+                } else {
+                    mode
+                },
+                until_mono_ms: old.until_mono_ms.max(until_mono_ms),
+            },
+        });
+    }
+
+    fn unpause(&mut self) {
+        self.pause = None;
+    }
+
+    fn replicaof(
+        &mut self,
+        env: &mut Env,
+        current: &Session,
+        target: Option<MasterAddress>,
+    ) -> Result<&'static str, CmdError> {
+        let client = match self.key_of(current.id) {
+            Some(key) => self.describe_session(Some(&self.conns[key]), current, env),
+            None => current.addr.clone(),
+        };
+        let answer = match &target {
+            None => {
+                self.drive(env, |r, e, out| r.replicaof_no_one(&client, e, out));
+                "OK"
+            }
+            Some(master) => {
+                let (host, port) = (master.host.as_str(), master.port);
+                match self.drive_with_chunk(env, &[], |r, e, out| {
+                    r.replicaof(host, port, &client, e, out)
+                }) {
+                    Replicaof::Following => "OK",
+                    Replicaof::AlreadyFollowing => {
+                        return Ok("OK Already connected to specified master");
+                    }
+                }
+            }
+        };
+        env.config.replicaof = target;
+        Ok(answer)
+    }
+
+    fn psync(
+        &mut self,
+        env: &mut Env,
+        session: &mut Session,
+        reply: &mut Reply,
+        args: &Args<'_>,
+    ) -> Result<(), CmdError> {
+        let Some(key) = self.key_of(session.id) else {
+            return Ok(());
+        };
+        let request = match args.len() {
+            1 => SyncRequest::Sync,
+            _ => SyncRequest::Psync {
+                id: &args[1],
+                offset: &args[2],
+            },
+        };
+        let peer_ip = peer_ip(&session.addr);
+        let pending = !reply.is_empty();
+        // The machine's answer is sent as an action, behind what is in the reply: nothing.
+        let id = session.id;
+        let was = self.conns[key].replica.replace(id);
+        let answer = self.drive_with_chunk(env, &[], |r, e, out| {
+            r.on_sync(id, peer_ip, request, pending, e, out)
+        });
+        match answer {
+            SyncReply::Ignored => Ok(()),
+            SyncReply::Accepted => {
+                session.kind = Kind::Replica;
+                Ok(())
+            }
+            SyncReply::Refused(text) => {
+                self.conns[key].replica = was;
+                Err(CmdError::Text(text.into_bytes()))
+            }
+        }
+    }
+
+    fn replconf(
+        &mut self,
+        env: &mut Env,
+        session: &mut Session,
+        reply: &mut Reply,
+        args: &Args<'_>,
+    ) -> Result<(), CmdError> {
+        let words: Vec<&[u8]> = args.iter_from(1).collect();
+        let id = session.id;
+        let answer = self.drive_with_chunk(env, &[], |r, e, out| r.on_replconf(id, &words, e, out));
+        match answer {
+            ReplconfReply::Ok => reply.ok(),
+            ReplconfReply::Silent | ReplconfReply::GetAck => {}
+            ReplconfReply::Error(text) => return Err(CmdError::Text(text.into_bytes())),
+        }
+        Ok(())
+    }
+
+    fn debug(&mut self, env: &mut Env, request: DebugRequest) -> Result<(), CmdError> {
+        self.carry_out_debug(env, request)
+    }
+
+    fn free(&mut self, garbage: DetachedDb, lazily: bool) {
+        self.free_db(garbage, lazily);
+    }
+
+    fn log(&self, level: log::Level, text: &str) {
+        log::log!(level, "{text}");
+    }
+}
+
+/// The address part of `ip:port`; a Unix socket has none.
+fn peer_ip(addr: &str) -> Option<&str> {
+    let (ip, port) = addr.rsplit_once(':')?;
+    if port == "0" && ip.starts_with('/') {
+        return None;
+    }
+    Some(ip.trim_start_matches('[').trim_end_matches(']'))
+}
+
+fn matches(filter: &ClientFilter, session: &Session, current: &Session) -> bool {
+    let ids = filter
+        .ids
+        .as_ref()
+        .is_none_or(|ids| ids.contains(&session.id));
+    let addr = filter
+        .addr
+        .as_ref()
+        .is_none_or(|a| a == session.addr.as_bytes());
+    let local = filter
+        .local_addr
+        .as_ref()
+        .is_none_or(|a| a == session.local_addr.as_bytes());
+    let class = filter.class.is_none_or(|c| c.matches(session));
+    let user = filter
+        .user
+        .as_ref()
+        .is_none_or(|u| u == b"default" && session.kind != Kind::Master);
+    let me = !filter.skip_me || session.id != current.id;
+    ids && addr && local && class && user && me
+}

@@ -1,0 +1,427 @@
+//! Everything with a descriptor or a deadline: the poll, connections, listeners, children, the
+//! link to our master.
+//!
+//! The hub is the half of the server that commands do not see; they reach it through
+//! [`Host`](crate::commands::host::Host), whose implementation is spread over the files of this
+//! folder by topic. It holds no data of users.
+//!
+//! A connection is never removed while something may still use its number: closing marks it and
+//! puts it on a list that the end of the tick works off.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use mio::{Interest, Poll, Token};
+use slab::Slab;
+
+use super::children::Children;
+use super::conn::{BufferPool, Conn};
+use super::helper::Helper;
+use super::io::{Batch, READ_BYTES_MAX};
+use super::link::MasterLink;
+use super::listener::{Accepted, Listener};
+use super::loading::Loader;
+use super::logger::Logger;
+use super::rates::Rates;
+use super::shutdown::Shutdown;
+use crate::commands::context::Env;
+use crate::commands::host::PauseMode;
+use crate::commands::session::{Closing, Kind, Session};
+use crate::config::OutputLimit;
+use crate::replication::Action;
+use crate::resp::writer::Protocol;
+use crate::sys::memory::{MemoryStats, Meter};
+use crate::sys::title::ProcessTitle;
+
+/// Tokens below belong to the server itself.
+const FIRST_CONN_TOKEN: usize = 1024;
+
+/// What woke the server: every entry to the program is in this list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wake {
+    /// A signal arrived.
+    Signal,
+    /// A child reports its progress.
+    ChildReport,
+    /// The child that writes a snapshot for replicas' sockets has data.
+    ChildData,
+    /// The connection to our master.
+    Master,
+    /// A host name was resolved.
+    Resolver,
+    /// A listener has connections.
+    Listener(usize),
+    /// A client or replica.
+    Conn(usize),
+}
+
+const SIGNAL: usize = 0;
+const CHILD_REPORT: usize = 1;
+const CHILD_DATA: usize = 2;
+const MASTER: usize = 3;
+const RESOLVER: usize = 4;
+const FIRST_LISTENER: usize = 16;
+
+impl Wake {
+    /// The token that stands for it.
+    pub fn token(self) -> Token {
+        Token(match self {
+            Wake::Signal => SIGNAL,
+            Wake::ChildReport => CHILD_REPORT,
+            Wake::ChildData => CHILD_DATA,
+            Wake::Master => MASTER,
+            Wake::Resolver => RESOLVER,
+            Wake::Listener(i) => FIRST_LISTENER + i,
+            Wake::Conn(key) => FIRST_CONN_TOKEN + key,
+        })
+    }
+
+    /// What a token stands for.
+    pub fn from_token(token: Token) -> Wake {
+        match token.0 {
+            SIGNAL => Wake::Signal,
+            CHILD_REPORT => Wake::ChildReport,
+            CHILD_DATA => Wake::ChildData,
+            MASTER => Wake::Master,
+            RESOLVER => Wake::Resolver,
+            n if n < FIRST_CONN_TOKEN => Wake::Listener(n - FIRST_LISTENER),
+            n => Wake::Conn(n - FIRST_CONN_TOKEN),
+        }
+    }
+}
+
+/// `CLIENT PAUSE` in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pause {
+    /// What is held back.
+    pub mode: PauseMode,
+    /// Until when, in monotonic milliseconds.
+    pub until_mono_ms: u64,
+}
+
+/// See the module's head.
+pub struct Hub {
+    /// The one poll.
+    pub poll: Poll,
+    /// Where clients connect.
+    pub listeners: Vec<Listener>,
+    /// Clients and replicas.
+    pub conns: Slab<Conn>,
+    /// Where each client id is in `conns`.
+    pub keys_by_id: HashMap<u64, usize>,
+    /// The id of the next client.
+    pub next_client_id: u64,
+    /// Connections with something to write this tick.
+    pub to_write: Vec<usize>,
+    /// Connections to be continued in the next tick without an event.
+    pub to_continue: Vec<usize>,
+    /// Connections to be removed at the end of the tick.
+    pub to_close: Vec<usize>,
+    /// The input buffer that all connections share.
+    pub inbuf: Vec<u8>,
+    /// Commands parsed ahead.
+    pub batch: Batch,
+    /// Output buffers.
+    pub pool: BufferPool,
+    /// The largest input kept by a connection of late.
+    pub max_input_buffer: usize,
+    /// The largest output of a connection of late.
+    pub max_output_buffer: usize,
+    /// Whether commands are held back.
+    pub pause: Option<Pause>,
+    /// Child processes.
+    pub children: Children,
+    /// Our side of the link to our master.
+    pub link: MasterLink,
+    /// The load that is running.
+    pub loader: Option<Loader>,
+    /// The helper thread.
+    pub helper: Helper,
+    /// The log.
+    pub logger: Logger,
+    /// Measured rates.
+    pub rates: Rates,
+    /// What is known of a shutdown that was asked for.
+    pub shutdown: Shutdown,
+    /// A random id of this run.
+    pub run_id: String,
+    /// The executable.
+    pub executable: PathBuf,
+    /// When the process started, in monotonic milliseconds.
+    pub started_mono_ms: u64,
+    /// Memory right after the start.
+    pub startup_memory: usize,
+    /// `DEBUG SET-ACTIVE-EXPIRE`.
+    pub active_expire: bool,
+    /// `DEBUG PAUSE-CRON`.
+    pub cron_paused: bool,
+    /// Whether some client has commands that were held back.
+    pub has_held: bool,
+    /// The process's place in the list of processes.
+    pub title: Option<ProcessTitle>,
+    /// The arguments of the process, without its name.
+    pub args: Vec<Vec<u8>>,
+    /// Tells how much memory is in use.
+    pub meter: Meter,
+    /// The allocator's figures as of the last round of periodic work.
+    pub memory: MemoryStats,
+    /// Actions of the replication machines; kept for its allocation.
+    pub actions: Vec<Action>,
+    /// Replicas with something to read; kept for its allocation.
+    pub readers: Vec<u64>,
+    /// Our master's socket may have more than was read.
+    pub master_waits: bool,
+    /// The snapshot child's pipe may have more than was forwarded.
+    pub transfer_waits: bool,
+    /// The command that was begun last, for the report of a crash.
+    pub running_command: &'static str,
+}
+
+/// The poll token of a connection.
+pub fn token_of(key: usize) -> Token {
+    Wake::Conn(key).token()
+}
+
+impl Hub {
+    /// Makes an accepted socket a client.
+    pub fn add_client(&mut self, accepted: Accepted, env: &Env) {
+        let id = self.take_client_id();
+        let mut session = Box::new(Session::new(id, Kind::Normal));
+        let now_ms = env.now.mono_ms();
+        session.authenticated = env.config.requirepass.is_none();
+        session.created_ms = now_ms;
+        session.last_interaction_ms = now_ms;
+        session.fd = accepted.stream.fd();
+        session.unix_socket = matches!(accepted.stream, super::listener::Stream::Unix(_));
+        session.is_local = accepted.is_local;
+        session.addr = accepted.addr;
+        session.local_addr = accepted.local_addr;
+        let entry = self.conns.vacant_entry();
+        let key = entry.key();
+        let mut conn = Conn::new(accepted.stream, session);
+        let registry = self.poll.registry();
+        if let Err(e) = registry.register(&mut conn.stream, token_of(key), Interest::READABLE) {
+            log::warn!(
+                "Error registering fd event for the new client connection: {e} (addr={} laddr={})",
+                conn.session().addr,
+                conn.session().local_addr
+            );
+            return;
+        }
+        entry.insert(conn);
+        self.keys_by_id.insert(id, key);
+    }
+
+    /// An id that no client had before.
+    pub fn take_client_id(&mut self) -> u64 {
+        let id = self.next_client_id;
+        self.next_client_id += 1;
+        id
+    }
+
+    /// The connection of a client id.
+    pub fn key_of(&self, id: u64) -> Option<usize> {
+        self.keys_by_id.get(&id).copied()
+    }
+
+    /// Marks a connection as over; it is removed at the end of the tick.
+    pub fn close_now(&mut self, key: usize) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        if let Some(session) = conn.session.as_deref_mut() {
+            session.closing = Closing::Now;
+        }
+        self.to_close.push(key);
+    }
+
+    /// Has a connection read again in the next tick, although no event will say so.
+    pub fn continue_later(&mut self, key: usize) {
+        self.to_continue.push(key);
+    }
+
+    /// What follows from the commands that a client just ran: its replies are to be written, or it
+    /// is to be closed, or has more output than allowed.
+    pub fn after_commands(&mut self, key: usize, env: &mut Env) {
+        let conn = &mut self.conns[key];
+        let closing = conn.session().closing;
+        if closing == Closing::Now {
+            return self.close_now(key);
+        }
+        let pending = conn.output.pending();
+        if pending == 0 {
+            if closing == Closing::AfterReplies {
+                return self.close_now(key);
+            }
+            self.pool.give(std::mem::take(&mut conn.output.buf));
+            return;
+        }
+        self.max_output_buffer = self.max_output_buffer.max(pending);
+        self.queue_write(key);
+        self.enforce_output_limit(key, pending, env);
+    }
+
+    /// Drops a connection whose output waits too large or too long.
+    pub fn enforce_output_limit(&mut self, key: usize, pending: usize, env: &mut Env) {
+        let conn = &mut self.conns[key];
+        let limits = &env.config.client_output_buffer_limit;
+        let limit = match conn.session().kind {
+            Kind::Replica => at_least(limits.replica, env.config.repl_backlog_size),
+            _ => limits.normal,
+        };
+        if !over_limit(
+            limit,
+            pending,
+            &mut conn.over_soft_limit_since_ms,
+            env.now.mono_ms(),
+        ) {
+            return;
+        }
+        log::warn!(
+            "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+            self.describe(key, env)
+        );
+        env.stats.output_buffer_limit_disconnections += 1;
+        self.close_now(key);
+    }
+
+    /// The line of `CLIENT LIST` for a connection.
+    pub fn describe(&self, key: usize, env: &Env) -> String {
+        let conn = &self.conns[key];
+        match conn.session.as_deref() {
+            Some(session) => self.describe_session(Some(conn), session, env),
+            None => String::new(),
+        }
+    }
+
+    /// The line of `CLIENT LIST` for a session, with what its connection adds.
+    pub fn describe_session(&self, conn: Option<&Conn>, s: &Session, env: &Env) -> String {
+        let age = |since: u64| env.now.mono_ms().saturating_sub(since) / 1000;
+        let mut line = String::with_capacity(320);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (input, spare, output, held) = conn.map_or((0, 0, 0, 0), |c| {
+            let pending = &c.input.pending;
+            let held = c.input.parser.held_bytes();
+            (
+                pending.len() + held,
+                pending.capacity() - pending.len(),
+                c.output.pending(),
+                c.memory(),
+            )
+        });
+        let from_log = conn
+            .and_then(|c| c.replica)
+            .map_or(0, |id| self.replica_pending(id, env));
+        let _ = write!(
+            line,
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 \
+             multi=-1 qbuf={input} qbuf-free={spare} argv-mem=0 multi-mem=0 rbs={output} \
+             rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} user={} redir=-1 \
+             resp={} lib-name={} lib-ver={}",
+            s.id,
+            s.addr,
+            s.local_addr,
+            s.fd,
+            text(&s.name),
+            age(s.created_ms),
+            age(s.last_interaction_ms),
+            flags_of(s),
+            s.db,
+            from_log.div_ceil(crate::replication::log::BLOCK_BYTES),
+            from_log,
+            held + from_log,
+            if conn.is_some_and(|c| c.wants_writable) {
+                "rw"
+            } else {
+                "r"
+            },
+            s.last_command,
+            if s.kind == Kind::Master {
+                "(superuser)"
+            } else {
+                "default"
+            },
+            if s.protocol == Protocol::Resp3 { 3 } else { 2 },
+            text(&s.lib_name),
+            text(&s.lib_version),
+        );
+        line
+    }
+
+    /// Removes what was closed in this tick; returns the ids of replicas among it.
+    pub fn sweep(&mut self) -> Vec<u64> {
+        let mut replicas = Vec::new();
+        while let Some(key) = self.to_close.pop() {
+            let Some(mut conn) = self.conns.try_remove(key) else {
+                continue;
+            };
+            let _ = self.poll.registry().deregister(&mut conn.stream);
+            let session = conn.session.take();
+            if let Some(session) = session {
+                self.keys_by_id.remove(&session.id);
+                if conn.replica.is_some() {
+                    replicas.push(session.id);
+                }
+            }
+        }
+        replicas
+    }
+
+    /// An input buffer for all.
+    pub fn shared_input() -> Vec<u8> {
+        Vec::with_capacity(READ_BYTES_MAX)
+    }
+}
+
+/// The letters of a session's `flags`.
+fn flags_of(s: &Session) -> String {
+    let mut flags = String::new();
+    match s.kind {
+        Kind::Replica => flags.push('S'),
+        Kind::Master => flags.push('M'),
+        Kind::Normal | Kind::Internal => {}
+    }
+    match s.closing {
+        Closing::No => {}
+        Closing::AfterReplies => flags.push('c'),
+        Closing::Now => flags.push('A'),
+    }
+    for (on, letter) in [(s.unix_socket, 'U'), (s.no_evict, 'e'), (s.no_touch, 'T')] {
+        if on {
+            flags.push(letter);
+        }
+    }
+    if flags.is_empty() {
+        "N".to_owned()
+    } else {
+        flags
+    }
+}
+
+/// Whether so many waiting bytes break a limit; keeps the time since when the soft one is.
+fn over_limit(limit: OutputLimit, pending: usize, since: &mut Option<u64>, now_ms: u64) -> bool {
+    let pending = pending as u64;
+    if limit.hard > 0 && pending >= limit.hard {
+        return true;
+    }
+    if limit.soft == 0 || pending < limit.soft {
+        *since = None;
+        return false;
+    }
+    let began = *since.get_or_insert(now_ms);
+    now_ms - began > limit.soft_seconds * 1000
+}
+
+/// A replica's limit. The backlog holds so much in any case, so a hard limit below it would only
+/// drop replicas that cost nothing.
+fn at_least(limit: OutputLimit, bytes: u64) -> OutputLimit {
+    OutputLimit {
+        hard: if limit.hard == 0 {
+            0
+        } else {
+            limit.hard.max(bytes)
+        },
+        ..limit
+    }
+}

@@ -1,0 +1,495 @@
+//! From a readable socket to executed commands, and from replies to the socket.
+//!
+//! **Reading.** One `read` per event into a buffer that all connections share; a read that does
+//! not fill it has drained the socket. Commands are parsed where they lie. What is left of an
+//! incomplete one moves to the connection; the payload of a big argument is read straight into
+//! the allocation that becomes the value.
+//!
+//! **Running.** Complete commands are taken in batches: all are looked up, the buckets of their
+//! first keys are fetched into the cache, then the entries, then they run. By then the memory has
+//! arrived, and the misses of a whole batch were waited for together.
+//!
+//! **Fairness.** A connection has one buffer's worth of input a turn. If there may be more, it is
+//! put on the list of those to be continued in the next tick.
+//!
+//! **Holding back.** A client that must wait (`CLIENT PAUSE`) keeps its parsed commands as
+//! [`OwnedArgs`](crate::resp::args::OwnedArgs); nothing is read from it meanwhile.
+
+use std::io::ErrorKind;
+
+use super::Server;
+use super::conn::Conn;
+use super::hub::{Hub, token_of};
+use crate::commands::context::{Ctx, Env};
+use crate::commands::dispatch;
+use crate::commands::host::PauseMode;
+use crate::commands::keyspec::first_key_index;
+use crate::commands::row::Flags;
+use crate::commands::session::{Closing, Kind, Session};
+use crate::commands::table::Command;
+use crate::resp::args::ArgRanges;
+use crate::resp::parser::{Limits, Parse, Peer, ProtocolError};
+use crate::resp::writer::Reply;
+use crate::sys;
+
+/// Bytes read at once from a client.
+pub const READ_BYTES_MAX: usize = 64 * 1024;
+/// Bytes read at once into a big argument.
+const BIG_READ_BYTES_MAX: usize = 1024 * 1024;
+/// Commands parsed ahead, whose keys are prefetched together.
+pub const BATCH_COMMANDS_MAX: usize = 16;
+/// An input buffer of a connection larger than this is given back as soon as it is empty.
+const IDLE_PENDING_BYTES_MAX: usize = 16 * 1024;
+/// How much of the input that broke the protocol is shown in the log.
+const SHOWN_INPUT_BYTES_MAX: usize = 128;
+
+/// Commands parsed ahead; reused from batch to batch.
+#[derive(Default)]
+pub struct Batch {
+    parsed: [Parsed; BATCH_COMMANDS_MAX],
+}
+
+#[derive(Default)]
+struct Parsed {
+    ranges: ArgRanges,
+    /// Where the command begins in the input.
+    start: usize,
+    command: Option<&'static Command>,
+    /// The hash of its first key, if that was worth fetching.
+    hash: Option<u64>,
+}
+
+/// Why parsing stopped.
+enum Stop {
+    /// The batch is full; there may be more.
+    Full,
+    /// What is left is no complete command.
+    Incomplete,
+    /// A big argument is arriving; so many bytes of the rest are to be kept.
+    Big(usize),
+    /// The stream makes no sense.
+    Broken(ProtocolError),
+}
+
+impl Server {
+    /// Reads once from a connection and runs what came.
+    pub(super) fn on_readable(&mut self, key: usize) {
+        let Some(conn) = self.hub.conns.get_mut(key) else {
+            return;
+        };
+        if conn.session().closing != Closing::No || !conn.input.held.is_empty() {
+            return;
+        }
+        if conn.input.parser.big_remaining() > 0 {
+            return self.read_big(key);
+        }
+        let fd = conn.stream.fd();
+        let (mut data, result) = if conn.input.pending.is_empty() {
+            let mut shared = std::mem::take(&mut self.hub.inbuf);
+            shared.clear();
+            let result = sys::read::read_append(fd, &mut shared, READ_BYTES_MAX);
+            (shared, result)
+        } else {
+            let mut own = std::mem::take(&mut conn.input.pending);
+            own.reserve(READ_BYTES_MAX);
+            let result = sys::read::read_append(fd, &mut own, READ_BYTES_MAX);
+            (own, result)
+        };
+        let shared = self.hub.inbuf.capacity() == 0;
+        let alive = self.count_read(key, result, READ_BYTES_MAX);
+        if alive {
+            let rest = self.run_input(key, &data);
+            self.keep_rest(key, &mut data, rest, shared);
+        }
+        if shared {
+            self.hub.inbuf = data;
+        }
+    }
+
+    /// Reads into the big argument that is arriving; once it is whole, the stream goes on in the
+    /// ordinary way.
+    fn read_big(&mut self, key: usize) {
+        let conn = &mut self.hub.conns[key];
+        let fd = conn.stream.fd();
+        let remaining = conn.input.parser.big_remaining();
+        let Some(target) = conn.input.parser.big_target() else {
+            return;
+        };
+        let room = (target.capacity() - target.len())
+            .min(remaining)
+            .min(BIG_READ_BYTES_MAX);
+        let result = sys::read::read_append(fd, target, room);
+        self.count_read(key, result, room);
+    }
+
+    /// Does the bookkeeping of one read; `false` when there is nothing to run: nothing came, or
+    /// the connection is over.
+    fn count_read(&mut self, key: usize, result: std::io::Result<usize>, asked: usize) -> bool {
+        let conn = &mut self.hub.conns[key];
+        self.env.stats.total_reads += 1;
+        match result {
+            Ok(0) => {
+                log::debug!("Client closed connection {}", conn.session().addr);
+                self.hub.close_now(key);
+                false
+            }
+            Ok(n) => {
+                conn.bytes_in += n as u64;
+                conn.session_mut().last_interaction_ms = self.env.now.mono_ms();
+                self.env.stats.net_input_bytes += n as u64;
+                if n == asked {
+                    self.hub.continue_later(key);
+                }
+                true
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => false,
+            Err(e) => {
+                log::debug!("Reading from client: {e}");
+                self.hub.close_now(key);
+                false
+            }
+        }
+    }
+
+    /// Stores what was not run of `data`: from `rest.0` on, so many bytes as `rest.1` says.
+    fn keep_rest(&mut self, key: usize, data: &mut Vec<u8>, rest: (usize, usize), shared: bool) {
+        let Some(conn) = self.hub.conns.get_mut(key) else {
+            return;
+        };
+        let (start, len) = rest;
+        if shared {
+            if len > 0 {
+                conn.input.pending = data[start..start + len].to_vec();
+            }
+        } else {
+            let mut own = std::mem::take(data);
+            own.truncate(start + len);
+            own.drain(..start);
+            if !own.is_empty() || own.capacity() <= IDLE_PENDING_BYTES_MAX {
+                conn.input.pending = own;
+            }
+        }
+        let held = conn.input.pending.len() + conn.input.parser.held_bytes();
+        self.hub.max_input_buffer = self.hub.max_input_buffer.max(held);
+        let limit = self.env.config.client_query_buffer_limit;
+        if held > limit && conn.session().kind != Kind::Master {
+            log::warn!(
+                "Closing client that reached max query buffer length: {}",
+                self.hub.describe(key, &self.env)
+            );
+            self.env.stats.query_buffer_limit_disconnections += 1;
+            self.hub.close_now(key);
+        }
+    }
+
+    /// Parses and runs the commands in `data`. Returns where the part to be kept begins and how
+    /// long it is.
+    fn run_input(&mut self, key: usize, data: &[u8]) -> (usize, usize) {
+        let mut batch = std::mem::take(&mut self.hub.batch);
+        let mut at = 0;
+        let rest = loop {
+            let (count, stop) = self.parse_batch(key, data, &mut at, &mut batch);
+            if count > 0 && !self.run_batch(key, data, &mut batch.parsed[..count]) {
+                break (at, 0);
+            }
+            match stop {
+                Stop::Full if self.hub.conns[key].input.held.is_empty() => {}
+                Stop::Full | Stop::Incomplete => break (at, data.len() - at),
+                Stop::Big(keep) => break (at, keep),
+                Stop::Broken(error) => {
+                    self.refuse_input(key, &data[at..], error);
+                    break (at, 0);
+                }
+            }
+        };
+        self.hub.batch = batch;
+        rest
+    }
+
+    /// Parses commands until the batch is full or the input ends.
+    fn parse_batch(
+        &mut self,
+        key: usize,
+        data: &[u8],
+        at: &mut usize,
+        batch: &mut Batch,
+    ) -> (usize, Stop) {
+        let conn = &mut self.hub.conns[key];
+        let authenticated = conn.session().authenticated;
+        let limits = Limits {
+            peer: if authenticated {
+                Peer::Client
+            } else {
+                Peer::Unauthenticated
+            },
+            bulk_bytes_max: self.env.config.proto_max_bulk_len as u64,
+        };
+        // What a client may send changes when it authenticates: look no further than that.
+        let max = if authenticated { BATCH_COMMANDS_MAX } else { 1 };
+        let mut count = 0;
+        while count < max {
+            let slot = &mut batch.parsed[count];
+            match conn
+                .input
+                .parser
+                .next(&data[*at..], &limits, &mut slot.ranges)
+            {
+                Parse::Command { consumed } => {
+                    slot.start = *at;
+                    *at += consumed;
+                    count += 1;
+                }
+                Parse::Blank { consumed } => *at += consumed,
+                Parse::Incomplete => return (count, Stop::Incomplete),
+                Parse::Big { keep } => return (count, Stop::Big(keep)),
+                Parse::Error(error) => return (count, Stop::Broken(error)),
+            }
+        }
+        (count, Stop::Full)
+    }
+
+    /// Runs parsed commands; `false` when the connection is to be closed and the rest is moot.
+    fn run_batch(&mut self, key: usize, data: &[u8], parsed: &mut [Parsed]) -> bool {
+        let Server { env, hub, .. } = self;
+        let conn = &mut hub.conns[key];
+        let mut session = conn
+            .session
+            .take()
+            .expect("no command of this client is running");
+        look_ahead(env, &session, data, parsed);
+        let buf = match conn.output.buf.capacity() {
+            0 => hub.pool.take(),
+            _ => std::mem::take(&mut conn.output.buf),
+        };
+        let mut reply = Reply::with_buf(buf, session.protocol);
+        env.last_command_end_ns = env.clock.ns();
+        for p in parsed {
+            let mut args = p.ranges.args(&data[p.start..]);
+            if hub.holds_back(&session, p.command) || !hub.conns[key].input.held.is_empty() {
+                hub.conns[key].input.held.push_back(args.to_owned());
+                hub.has_held = true;
+                continue;
+            }
+            let mut ctx = Ctx {
+                env,
+                session: &mut session,
+                reply: &mut reply,
+                host: hub,
+            };
+            match p.command {
+                Some(command) => dispatch::process_found(&mut ctx, command, &mut args),
+                None => dispatch::process(&mut ctx, &mut args),
+            }
+            if session.closing != Closing::No {
+                break;
+            }
+        }
+        hub.give_back(key, session, reply, env)
+    }
+
+    /// Runs commands that were held back, as far as they may run now.
+    pub(super) fn run_held(&mut self, key: usize) {
+        let Server { env, hub, .. } = self;
+        let Some(conn) = hub.conns.get_mut(key) else {
+            return;
+        };
+        if conn.session().closing != Closing::No {
+            return;
+        }
+        let mut session = conn
+            .session
+            .take()
+            .expect("no command of this client is running");
+        let buf = std::mem::take(&mut conn.output.buf);
+        let mut reply = Reply::with_buf(buf, session.protocol);
+        env.last_command_end_ns = env.clock.ns();
+        while let Some(queued) = hub.conns[key].input.held.pop_front() {
+            let mut args = queued.args();
+            if hub.holds_back(&session, env.table.find(&args)) {
+                hub.conns[key].input.held.push_front(queued);
+                break;
+            }
+            let mut ctx = Ctx {
+                env,
+                session: &mut session,
+                reply: &mut reply,
+                host: hub,
+            };
+            dispatch::process(&mut ctx, &mut args);
+            if session.closing != Closing::No {
+                break;
+            }
+        }
+        if hub.give_back(key, session, reply, env) {
+            self.resume_input(key);
+        }
+    }
+
+    /// Runs what a connection had to leave unparsed when it was held back.
+    fn resume_input(&mut self, key: usize) {
+        let conn = &mut self.hub.conns[key];
+        if !conn.input.held.is_empty() {
+            return;
+        }
+        self.hub.continue_later(key);
+        let conn = &mut self.hub.conns[key];
+        if conn.input.pending.is_empty() || conn.input.parser.big_remaining() > 0 {
+            return;
+        }
+        let mut data = std::mem::take(&mut conn.input.pending);
+        let rest = self.run_input(key, &data);
+        self.keep_rest(key, &mut data, rest, false);
+    }
+
+    /// Answers input that makes no sense and lets the connection go.
+    fn refuse_input(&mut self, key: usize, rest: &[u8], error: ProtocolError) {
+        let shown = &rest[..rest.len().min(SHOWN_INPUT_BYTES_MAX)];
+        log::debug!(
+            "Protocol error ({error}) from client: {}. Query buffer during protocol error: '{}'",
+            self.hub.describe(key, &self.env),
+            shown.escape_ascii()
+        );
+        let text = error.reply_text();
+        self.env.stats.count_error(&text);
+        let conn = &mut self.hub.conns[key];
+        conn.session_mut().closing = Closing::AfterReplies;
+        let mut reply = Reply::with_buf(
+            std::mem::take(&mut conn.output.buf),
+            conn.session().protocol,
+        );
+        reply.error(&text);
+        conn.output.buf = reply.take_buf();
+        self.hub.queue_write(key);
+    }
+
+    /// Writes what every queued connection has to say.
+    pub(super) fn write_replies(&mut self) {
+        let mut queue = std::mem::take(&mut self.hub.to_write);
+        for key in queue.drain(..) {
+            if let Some(conn) = self.hub.conns.get_mut(key) {
+                conn.queued = false;
+                self.write_to(key);
+            }
+        }
+        // What was queued meanwhile (the next piece of a file) waits for the next tick.
+        queue.append(&mut self.hub.to_write);
+        self.hub.to_write = queue;
+    }
+
+    /// Writes as much as the socket takes, and asks to be told when it takes more.
+    pub(super) fn write_to(&mut self, key: usize) {
+        let Server { env, hub, .. } = self;
+        let Some(conn) = hub.conns.get_mut(key) else {
+            return;
+        };
+        if conn.output.pending() > 0 {
+            let written = hub.flush_conn(key, env);
+            let conn = &mut hub.conns[key];
+            if written && conn.session().kind == Kind::Normal {
+                conn.session_mut().last_interaction_ms = env.now.mono_ms();
+            }
+            if conn.output.pending() > 0 {
+                return;
+            }
+        }
+        let conn = &hub.conns[key];
+        if conn.session().closing == Closing::AfterReplies {
+            return hub.close_now(key);
+        }
+        if conn.replica.is_some() {
+            return hub.feed_replica(key, env);
+        }
+        hub.wait_writable(key, false);
+    }
+}
+
+/// Looks commands up and has the processor fetch what they will touch.
+fn look_ahead(env: &Env, session: &Session, data: &[u8], parsed: &mut [Parsed]) {
+    let db = env.keyspace.db(session.db);
+    let alone = parsed.len() == 1;
+    for p in parsed.iter_mut() {
+        let args = p.ranges.args(&data[p.start..]);
+        p.command = env.table.find(&args);
+        if alone {
+            return;
+        }
+        p.hash = prefetchable_key(p.command)
+            .and_then(|i| args.get(i))
+            .map(|key| db.hash(key));
+        if let Some(hash) = p.hash {
+            db.prefetch_bucket(hash);
+        }
+    }
+    for hash in parsed.iter().filter_map(|p| p.hash) {
+        db.prefetch_entry(hash);
+    }
+}
+
+fn prefetchable_key(command: Option<&Command>) -> Option<usize> {
+    let command = command?;
+    if !command.flags.has(Flags::WRITE.and(Flags::READONLY)) {
+        return None;
+    }
+    first_key_index(command.row)
+}
+
+impl Hub {
+    /// Queues a connection for the write phase of this tick.
+    pub fn queue_write(&mut self, key: usize) {
+        let conn: &mut Conn = &mut self.conns[key];
+        if !conn.queued && !conn.wants_writable {
+            conn.queued = true;
+            self.to_write.push(key);
+        }
+    }
+
+    /// Starts or stops to wait for a socket to take more.
+    pub fn wait_writable(&mut self, key: usize, wanted: bool) {
+        let registry = self.poll.registry();
+        let result = self.conns[key].set_writable_interest(registry, token_of(key), wanted);
+        if let Err(e) = result {
+            log::warn!("Cannot watch a connection: {e}");
+            self.close_now(key);
+        }
+    }
+}
+
+impl Hub {
+    /// Ends a turn of a client: gives the session back and queues its replies. `false` when the
+    /// connection is to be closed.
+    fn give_back(
+        &mut self,
+        key: usize,
+        session: Box<Session>,
+        mut reply: Reply,
+        env: &mut Env,
+    ) -> bool {
+        let closing = session.closing;
+        let conn = &mut self.conns[key];
+        conn.session = Some(session);
+        let mut replies = reply.take_buf();
+        // Actions of the turn (the answer to PSYNC) may have been queued already; they come after.
+        replies.append(&mut conn.output.buf);
+        conn.output.buf = replies;
+        self.after_commands(key, env);
+        closing == Closing::No
+    }
+
+    /// Whether `CLIENT PAUSE` holds this command back.
+    #[inline]
+    fn holds_back(&self, session: &Session, command: Option<&Command>) -> bool {
+        self.pause.is_some_and(|pause| {
+            let held = match pause.mode {
+                PauseMode::All => Flags(u32::MAX),
+                PauseMode::Write => Flags::WRITE.and(Flags::MAY_REPLICATE),
+            };
+            session.kind == Kind::Normal && command.is_some_and(|c| c.flags.has(held))
+        })
+    }
+
+    /// Queues a connection that has more to write for the next tick, without an event.
+    pub fn continue_writing(&mut self, key: usize) {
+        self.wait_writable(key, false);
+        self.queue_write(key);
+    }
+}

@@ -1,0 +1,357 @@
+//! Loading a data set, a slice at a time, while the reactor goes on.
+//!
+//! At the start the snapshot file is loaded; a replica loads what its master sent, from the file
+//! it was stored in or straight from the socket. Between two slices clients are told `-LOADING`,
+//! or, when the new set is loaded aside, served from the old one.
+
+use std::path::Path;
+
+use super::hub::Hub;
+use super::path_of;
+use crate::base::time::Now;
+use crate::commands::context::{Env, Loading};
+use crate::commands::host::LoadingFacts;
+use crate::keyspace::Keyspace;
+use crate::persist::rdb::decoder::{DecoderOptions, Purpose};
+use crate::persist::rdb::file::{FileLoader, LoadError, Progress};
+use crate::persist::rdb::fill::{
+    AccessBits, DuplicateKeys, ExpiredKeys, Fill, FillOptions, SnapshotFacts,
+};
+use crate::persist::rdb::load;
+use crate::resp::args::encode_command;
+
+/// Bytes loaded between two looks at the clients, at most.
+const SLICE_BYTES: usize = 256 * 1024;
+
+/// Where the data comes from.
+enum Source {
+    /// A file.
+    File(Box<FileLoader>),
+    /// Our master's connection; bytes are pushed as they come.
+    Pushed(Box<load::Loader>),
+}
+
+/// What a load is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoadFor {
+    /// The data set of the start.
+    Start,
+    /// `DEBUG RELOAD`.
+    Reload,
+    /// A full sync with our master.
+    Sync,
+}
+
+/// A running load.
+pub struct Loader {
+    source: Source,
+    fill: Fill,
+    purpose: LoadFor,
+    /// The set that is loaded aside; none loads into the set that is served.
+    aside: Option<Keyspace>,
+    /// Reads are served meanwhile.
+    serves_reads: bool,
+    /// Keys that had expired, as the commands that replicas must hear.
+    expired: Vec<(usize, Vec<u8>)>,
+    total_bytes: u64,
+    started: Now,
+}
+
+/// How a load ended.
+pub enum Loaded {
+    /// Not yet.
+    More,
+    /// Well; what the snapshot said of itself.
+    Done,
+    /// Badly.
+    Failed(String),
+}
+
+impl Loader {
+    fn options(env: &Env) -> DecoderOptions {
+        DecoderOptions {
+            purpose: Purpose::Load,
+            verify_checksum: env.config.rdbchecksum,
+        }
+    }
+
+    fn fill(env: &Env, purpose: LoadFor, stream_bytes: Option<u64>) -> Fill {
+        let keep = purpose == LoadFor::Sync || env.gates.replica;
+        let lfu = env.config.maxmemory_policy.is_lfu();
+        Fill::new(FillOptions {
+            now_ms: env.now.unix_ms(),
+            expired: if keep {
+                ExpiredKeys::Keep
+            } else {
+                ExpiredKeys::Drop
+            },
+            duplicates: DuplicateKeys::Refuse,
+            access: if lfu {
+                AccessBits::Lfu
+            } else {
+                AccessBits::Lru
+            },
+            stream_bytes,
+        })
+    }
+
+    /// A load from a file.
+    pub fn from_file(env: &Env, path: &Path, purpose: LoadFor) -> std::io::Result<Loader> {
+        let file = FileLoader::open(path, Loader::options(env))?;
+        let total_bytes = file.total();
+        Ok(Loader {
+            source: Source::File(Box::new(file)),
+            fill: Loader::fill(env, purpose, Some(total_bytes)),
+            purpose,
+            aside: None,
+            serves_reads: false,
+            expired: Vec::new(),
+            total_bytes,
+            started: env.now,
+        })
+    }
+
+    /// A load from our master's connection. `aside` loads beside the old set, which serves reads
+    /// meanwhile if `serves_reads`.
+    pub fn pushed(env: &Env, size: Option<u64>, aside: bool, serves_reads: bool) -> Loader {
+        Loader {
+            source: Source::Pushed(Box::new(load::Loader::new(Loader::options(env)))),
+            fill: Loader::fill(env, LoadFor::Sync, size),
+            purpose: LoadFor::Sync,
+            aside: aside.then(|| env.keyspace.new_like()),
+            serves_reads,
+            expired: Vec::new(),
+            total_bytes: size.unwrap_or(0),
+            started: env.now,
+        }
+    }
+
+    /// Which commands a running load refuses.
+    pub fn gate(&self) -> Loading {
+        if self.serves_reads {
+            Loading::Aside
+        } else {
+            Loading::Exclusive
+        }
+    }
+
+    /// Whether the load needs no bytes from outside.
+    pub fn is_self_driven(&self) -> bool {
+        matches!(self.source, Source::File(_))
+    }
+
+    /// What `INFO persistence` shows.
+    pub fn facts(&self) -> LoadingFacts {
+        LoadingFacts {
+            started_unix_s: self.started.unix_s(),
+            total_bytes: self.total_bytes,
+            loaded_bytes: match &self.source {
+                Source::File(file) => file.loaded(),
+                Source::Pushed(loader) => loader.offset(),
+            },
+            started_mono_ms: self.started.mono_ms(),
+            asynchronous: self.serves_reads,
+        }
+    }
+
+    /// Loads a slice of a file.
+    pub fn step(&mut self, keyspace: &mut Keyspace) -> Loaded {
+        let Source::File(file) = &mut self.source else {
+            return Loaded::More;
+        };
+        let expired = &mut self.expired;
+        let mut sink = self
+            .fill
+            .sink(keyspace, |db, key| expired.push((db, key.to_vec())));
+        match file.step(SLICE_BYTES, &mut sink) {
+            Ok(Progress::More) => Loaded::More,
+            Ok(Progress::Finished) => Loaded::Done,
+            Err(e) => Loaded::Failed(e.to_string()),
+        }
+    }
+
+    /// Loads bytes of a pushed load.
+    pub fn push(&mut self, bytes: &[u8], keyspace: &mut Keyspace) -> Result<(), String> {
+        let Source::Pushed(loader) = &mut self.source else {
+            return Err("nothing can be pushed into a load from a file".to_owned());
+        };
+        let keyspace = self.aside.as_mut().unwrap_or(keyspace);
+        let mut sink = self.fill.sink(keyspace, |_, _| {});
+        loader
+            .push(bytes, &mut sink)
+            .map(drop)
+            .map_err(|e| e.to_string())
+    }
+
+    /// Whether a pushed load has met its end.
+    pub fn is_complete(&self) -> bool {
+        match &self.source {
+            Source::File(_) => false,
+            Source::Pushed(loader) => loader.is_done(),
+        }
+    }
+
+    /// The database that the replication stream is in, as the snapshot says.
+    pub fn stream_db(&self) -> Option<u32> {
+        self.fill
+            .facts()
+            .replication_db
+            .and_then(|db| u32::try_from(db).ok())
+    }
+
+    /// The set loaded aside.
+    pub fn take_aside(&mut self) -> Option<Keyspace> {
+        self.aside.take()
+    }
+}
+
+impl Hub {
+    /// Puts a load in force.
+    pub fn begin_load(&mut self, env: &mut Env, loader: Loader) {
+        env.gates.loading = loader.gate();
+        self.loader = Some(loader);
+    }
+
+    /// Ends the load in force, if there is one.
+    pub fn end_load(&mut self, env: &mut Env) -> Option<Loader> {
+        env.gates.loading = Loading::No;
+        let loader = self.loader.take()?;
+        env.persistence.last_load_keys_loaded = loader.fill.loaded();
+        env.persistence.last_load_keys_expired = loader.fill.expired();
+        Some(loader)
+    }
+
+    /// Loads a slice, if a load from a file runs.
+    ///
+    /// # Errors
+    ///
+    /// The data set of the start cannot be loaded: the server must not go on.
+    pub fn step_load(&mut self, env: &mut Env) -> Result<(), String> {
+        let Some(loader) = &mut self.loader else {
+            return Ok(());
+        };
+        if !loader.is_self_driven() {
+            return Ok(());
+        }
+        match loader.step(&mut env.keyspace) {
+            Loaded::More => Ok(()),
+            Loaded::Done => {
+                if let Some(loader) = self.end_load(env) {
+                    self.after_file_load(env, loader);
+                }
+                Ok(())
+            }
+            Loaded::Failed(e) => self.fail_file_load(env, &e),
+        }
+    }
+
+    fn after_file_load(&mut self, env: &mut Env, loader: Loader) {
+        let spent_ms = env.now.mono_ms() - loader.started.mono_ms();
+        match loader.purpose {
+            LoadFor::Start => {
+                log::info!(
+                    "DB loaded from disk: {:.3} seconds",
+                    spent_ms as f64 / 1000.0
+                );
+                self.restore_identity(env, loader.fill.facts());
+                for (db, key) in &loader.expired {
+                    let mut command = Vec::new();
+                    encode_command(&[b"DEL", key], &mut command);
+                    env.replication.feed(Some(*db as u32), &command);
+                }
+                self.announce_ready();
+            }
+            LoadFor::Reload => {}
+            LoadFor::Sync => {
+                let db = loader.stream_db();
+                self.drive(env, |r, e, out| r.on_load_finished(db, e, out));
+            }
+        }
+    }
+
+    fn fail_file_load(&mut self, env: &mut Env, reason: &str) -> Result<(), String> {
+        let Some(loader) = self.end_load(env) else {
+            return Ok(());
+        };
+        match loader.purpose {
+            LoadFor::Start => Err(reason.to_owned()),
+            LoadFor::Reload => {
+                log::warn!("Error trying to load the RDB dump: {reason}");
+                Ok(())
+            }
+            LoadFor::Sync => {
+                log::warn!("Failed trying to load the MASTER synchronization DB: {reason}");
+                self.drive(env, |r, e, out| r.on_load_failed(e, out));
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes on in the replication history that the snapshot of the start belongs to.
+    fn restore_identity(&mut self, env: &mut Env, facts: &SnapshotFacts) {
+        let Some(place) = facts.replication() else {
+            return;
+        };
+        let id = crate::replication::ReplId::parse(&place.id);
+        let (Some(id), Ok(offset)) = (id, u64::try_from(place.offset)) else {
+            return;
+        };
+        let saved = crate::replication::SavedIdentity {
+            id,
+            offset,
+            stream_db: u32::try_from(place.stream_db).unwrap_or(0),
+        };
+        self.drive(env, |r, e, out| r.restore(saved, e, out));
+    }
+
+    /// Begins to load the snapshot file of the start, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// There is one, and it cannot be opened.
+    pub fn load_at_start(&mut self, env: &mut Env) -> Result<(), String> {
+        let path = path_of(&env.config.dbfilename);
+        match Loader::from_file(env, &path, LoadFor::Start) {
+            Ok(loader) => {
+                self.begin_load(env, loader);
+                Ok(())
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                self.announce_ready();
+                Ok(())
+            }
+            Err(e) => {
+                let e = LoadError::Io(e);
+                Err(format!(
+                    "can't open the RDB file {} for reading: {e}",
+                    path.display()
+                ))
+            }
+        }
+    }
+
+    /// Loads the snapshot file whole, before anything else happens (`DEBUG RELOAD`).
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or is damaged.
+    pub fn load_whole(&mut self, env: &mut Env) -> Result<(), String> {
+        let path = path_of(&env.config.dbfilename);
+        let mut loader =
+            Loader::from_file(env, &path, LoadFor::Reload).map_err(|e| e.to_string())?;
+        loop {
+            match loader.step(&mut env.keyspace) {
+                Loaded::More => {}
+                Loaded::Done => return Ok(()),
+                Loaded::Failed(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Says that clients are welcome.
+    pub fn announce_ready(&self) {
+        for listener in &self.listeners {
+            log::info!("Ready to accept connections {}", listener.kind());
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The driver of the replication machines: events in, actions carried out.
+//!
+//! Every event goes through [`Hub::drive`], which carries out the machine's actions in order and
+//! before anything else happens. An answer that is known at once (a child forked, a file opened)
+//! is given at once; what follows from it joins the end of the queue.
+//!
+//! Here is also the master's side of the wire: what replicas are sent. A replica's bytes leave in
+//! this order: what the machine said to it, the snapshot file, the log from its cursor.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{ErrorKind, IoSlice, Read, Write};
+
+use super::Server;
+use super::children::SnapshotPurpose;
+use super::conn::Wrote;
+use super::hub::Hub;
+use super::snapshot::snapshot_path;
+use crate::base::errno::os_text;
+use crate::commands::context::Env;
+use crate::commands::session::Closing;
+use crate::replication::action::Env as Facts;
+use crate::replication::{Action, Child, Replication, SnapshotTarget};
+
+/// Bytes of the log offered to a replica in one call.
+const FEED_BYTES_MAX: usize = 1024 * 1024;
+/// Slices in one call.
+const FEED_SLICES_MAX: usize = 64;
+/// Bytes of the snapshot file read at once.
+const FILE_PIECE_BYTES: usize = 256 * 1024;
+
+/// A snapshot file on its way to a replica.
+pub struct FileSend {
+    file: File,
+    left: u64,
+}
+
+impl Hub {
+    /// Gives the replication machines an event and carries out what follows.
+    pub fn drive(
+        &mut self,
+        env: &mut Env,
+        event: impl FnOnce(&mut Replication, Facts, &mut Vec<Action>),
+    ) {
+        self.drive_with_chunk(env, &[], event);
+    }
+
+    /// As [`drive`](Self::drive), for an event with bytes from our master that actions refer to.
+    pub fn drive_with_chunk<R>(
+        &mut self,
+        env: &mut Env,
+        chunk: &[u8],
+        event: impl FnOnce(&mut Replication, Facts, &mut Vec<Action>) -> R,
+    ) -> R {
+        let mut out = std::mem::take(&mut self.actions);
+        let facts = self.facts_of(env);
+        let result = event(&mut env.replication, facts, &mut out);
+        if out.is_empty() {
+            self.actions = out;
+            return result;
+        }
+        let mut queue: VecDeque<Action> = out.into();
+        while let Some(action) = queue.pop_front() {
+            let mut more = Vec::new();
+            self.carry_out(env, action, chunk, &mut more);
+            queue.extend(more);
+        }
+        result
+    }
+
+    /// The facts that the machines get with every event.
+    pub fn facts_of(&self, env: &Env) -> Facts {
+        Facts {
+            now: env.now,
+            child: if self.children.snapshot.is_some() {
+                Child::Save
+            } else {
+                Child::None
+            },
+            dataset_empty: env.keyspace.is_empty(),
+        }
+    }
+
+    fn carry_out(&mut self, env: &mut Env, action: Action, chunk: &[u8], more: &mut Vec<Action>) {
+        match action {
+            Action::SendReplica { client, bytes } => self.send_to_replica(client, &bytes),
+            Action::CloseReplica { client } => {
+                if let Some(key) = self.key_of(client) {
+                    self.conns[key].replica = None;
+                    self.close_now(key);
+                }
+            }
+            Action::RefuseReplica { client, bytes } => self.refuse_replica(client, &bytes),
+            Action::StartSnapshot { target, contents } => {
+                let purpose = match target {
+                    SnapshotTarget::Disk => SnapshotPurpose::ReplicasByDisk,
+                    SnapshotTarget::Sockets { mark } => SnapshotPurpose::ReplicasBySocket { mark },
+                };
+                let started = self.start_snapshot(env, purpose, contents).is_ok();
+                let facts = self.facts_of(env);
+                if started {
+                    env.replication.on_snapshot_started(facts, more);
+                } else {
+                    env.replication.on_snapshot_not_started(facts, more);
+                }
+            }
+            Action::StopSnapshot => self.kill_snapshot_child(env),
+            Action::SendFile { client } => self.begin_file(env, client, more),
+            Action::RoleChanged => self.on_role_changed(env),
+            Action::Log(level, text) => log::log!(level, "{text}"),
+            action => self.carry_out_link(env, action, chunk, more),
+        }
+    }
+
+    fn send_to_replica(&mut self, client: u64, bytes: &[u8]) {
+        let Some(key) = self.key_of(client) else {
+            return;
+        };
+        self.conns[key].output.buf.extend_from_slice(bytes);
+        self.queue_write(key);
+    }
+
+    fn refuse_replica(&mut self, client: u64, bytes: &[u8]) {
+        let Some(key) = self.key_of(client) else {
+            return;
+        };
+        let conn = &mut self.conns[key];
+        conn.replica = None;
+        conn.output.buf.extend_from_slice(bytes);
+        conn.session_mut().closing = Closing::AfterReplies;
+        self.queue_write(key);
+    }
+
+    fn begin_file(&mut self, env: &mut Env, client: u64, more: &mut Vec<Action>) {
+        let facts = self.facts_of(env);
+        let opened = File::open(snapshot_path(env)).and_then(|f| Ok((f.metadata()?.len(), f)));
+        match opened {
+            Ok((size, file)) => {
+                env.replication.on_file_opened(client, size, facts, more);
+                if let Some(key) = self.key_of(client) {
+                    self.conns[key].file = Some(FileSend { file, left: size });
+                    self.queue_write(key);
+                }
+            }
+            Err(e) => env
+                .replication
+                .on_file_failed(client, &os_text(&e), facts, more),
+        }
+    }
+
+    /// The role has changed: what depends on it follows.
+    fn on_role_changed(&mut self, env: &mut Env) {
+        let replica = env.replication.is_replica();
+        env.gates.replica = replica;
+        self.logger.set_role(if replica { b'S' } else { b'M' });
+        self.refresh_gates(env);
+    }
+
+    /// Writes a connection's output; whether anything went out.
+    pub fn flush_conn(&mut self, key: usize, env: &mut Env) -> bool {
+        let conn = &mut self.conns[key];
+        let mut written = 0;
+        let result = conn
+            .output
+            .flush(&mut conn.stream, &mut self.pool, &mut written);
+        conn.bytes_out += written;
+        let is_replica = conn.replica.is_some();
+        env.stats.total_writes += 1;
+        if is_replica {
+            env.stats.net_repl_output_bytes += written;
+        } else {
+            env.stats.net_output_bytes += written;
+        }
+        match result {
+            Ok(Wrote::All) => {}
+            Ok(Wrote::Blocked) => self.wait_writable(key, true),
+            Err(e) => {
+                log::debug!("Error writing to client: {e}");
+                self.close_now(key);
+            }
+        }
+        written > 0
+    }
+
+    /// Sends a replica what it has to get next, as far as its socket takes it.
+    pub fn feed_replica(&mut self, key: usize, env: &mut Env) {
+        let conn = &mut self.conns[key];
+        let Some(client) = conn.replica else { return };
+        if conn.output.pending() > 0 || conn.session().closing != Closing::No {
+            return;
+        }
+        if conn.file.is_some() {
+            return self.send_file_piece(key, client, env);
+        }
+        self.send_log(key, client, env);
+    }
+
+    fn send_file_piece(&mut self, key: usize, client: u64, env: &mut Env) {
+        let conn = &mut self.conns[key];
+        let Some(send) = &mut conn.file else { return };
+        let wanted = send.left.min(FILE_PIECE_BYTES as u64) as usize;
+        let mut piece = self.pool.take();
+        piece.resize(wanted, 0);
+        match send.file.read(&mut piece) {
+            Ok(n) if n > 0 || wanted == 0 => {
+                piece.truncate(n);
+                send.left -= n as u64;
+                let done = send.left == 0;
+                conn.output.buf = piece;
+                if done {
+                    conn.file = None;
+                }
+                self.flush_conn(key, env);
+                if done {
+                    self.drive(env, |r, e, out| r.on_file_sent(client, e, out));
+                }
+                if self.conns[key].output.pending() == 0 {
+                    self.continue_writing(key);
+                }
+            }
+            Ok(_) => {
+                log::warn!("Read error sending DB to replica: premature EOF");
+                self.close_now(key);
+            }
+            Err(e) => {
+                log::warn!("Read error sending DB to replica: {}", os_text(&e));
+                self.close_now(key);
+            }
+        }
+    }
+
+    fn send_log(&mut self, key: usize, client: u64, env: &mut Env) {
+        let mut slices = [IoSlice::new(&[]); FEED_SLICES_MAX];
+        let (mut count, mut offered) = (0, 0);
+        for chunk in env.replication.chunks(client) {
+            if count == FEED_SLICES_MAX || offered >= FEED_BYTES_MAX {
+                break;
+            }
+            slices[count] = IoSlice::new(chunk);
+            count += 1;
+            offered += chunk.len();
+        }
+        if offered == 0 {
+            return self.wait_writable(key, false);
+        }
+        let conn = &mut self.conns[key];
+        let result = conn.stream.write_vectored(&slices[..count]);
+        env.stats.total_writes += 1;
+        match result {
+            Ok(n) => {
+                conn.bytes_out += n as u64;
+                env.stats.net_repl_output_bytes += n as u64;
+                env.replication.on_sent(client, n);
+                if n < offered {
+                    self.wait_writable(key, true);
+                } else if env.replication.chunks(client).next().is_some() {
+                    self.continue_writing(key);
+                } else {
+                    self.wait_writable(key, false);
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => self.wait_writable(key, true),
+            Err(e) if e.kind() == ErrorKind::Interrupted => self.continue_writing(key),
+            Err(e) => {
+                log::debug!("Error writing to client: {e}");
+                self.close_now(key);
+            }
+        }
+    }
+
+    /// Log bytes that wait for a replica.
+    pub fn replica_pending(&self, client: u64, env: &Env) -> usize {
+        env.replication.replica_memory_bytes(client)
+    }
+}
+
+impl Server {
+    /// Offers the log to every replica that has something to read.
+    pub(super) fn feed_replicas(&mut self) {
+        self.env.replication.before_sleep();
+        let mut readers = std::mem::take(&mut self.hub.readers);
+        readers.extend(self.env.replication.readers());
+        for client in readers.drain(..) {
+            let Some(key) = self.hub.key_of(client) else {
+                continue;
+            };
+            if !self.hub.conns[key].wants_writable {
+                self.hub.feed_replica(key, &mut self.env);
+            }
+            let pending = self.hub.replica_pending(client, &self.env);
+            self.hub.enforce_output_limit(key, pending, &mut self.env);
+        }
+        self.hub.readers = readers;
+    }
+}

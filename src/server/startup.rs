@@ -1,0 +1,520 @@
+//! From the command line to a server that listens, and what is said and checked on the way.
+//!
+//! The banner is ours; the warnings are those that users of Redis know, with the same words to
+//! search for, because each names a setting of the machine that loses data or time.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use mio::Poll;
+use slab::Slab;
+
+use super::cron::Cron;
+use super::helper::Helper;
+use super::hub::Hub;
+use super::link::MasterLink;
+use super::logger::Logger;
+use super::{Server, TANIST_VERSION, apply, crash, listener, path_of};
+use crate::base::rng::Rng;
+use crate::commands::FAMILIES;
+use crate::commands::connection::REDIS_VERSION;
+use crate::commands::context::{Env, Gates, Persistence, Unit};
+use crate::commands::stats::Stats;
+use crate::commands::table::CommandTable;
+use crate::config::{Config, Settings, Sources, Supervised};
+use crate::keyspace::Keyspace;
+use crate::keyspace::expiry::ExpiryCycle;
+use crate::persist::rdb::check;
+use crate::replication::Replication;
+use crate::sys;
+use crate::sys::signals::Signals;
+
+/// Descriptors that the server needs besides its clients': files, pipes, listeners, the poll.
+pub const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// The program that a name stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Program {
+    /// `redis-server`, and any other name.
+    Server,
+    /// `redis-sentinel`.
+    Sentinel,
+    /// `redis-check-rdb`.
+    CheckRdb,
+    /// `redis-check-aof`.
+    CheckAof,
+}
+
+impl Program {
+    /// The program of this name.
+    pub fn from_name(name: &Path) -> Program {
+        match name.file_name().and_then(|n| n.to_str()) {
+            Some("redis-sentinel") => Program::Sentinel,
+            Some("redis-check-rdb") => Program::CheckRdb,
+            Some("redis-check-aof") => Program::CheckAof,
+            _ => Program::Server,
+        }
+    }
+}
+
+const USAGE: &str = "\
+Usage: ./redis-server [/path/to/redis.conf] [options] [-]
+       ./redis-server - (read config from stdin)
+       ./redis-server -v or --version
+       ./redis-server -h or --help
+
+Every directive of redis.conf is also an option, and has the last word:
+       ./redis-server --port 7777 --replicaof 127.0.0.1 8888
+       ./redis-server /etc/myredis.conf --loglevel verbose -
+";
+
+/// Runs a program with the arguments behind its name; returns the exit status.
+pub fn run(program: Program, args: &[Vec<u8>]) -> u8 {
+    match program {
+        Program::CheckRdb => check_rdb(args),
+        Program::Sentinel | Program::CheckAof => {
+            eprintln!("This version of Tanist does not have this program yet.");
+            1
+        }
+        Program::Server => match args
+            .iter()
+            .map(Vec::as_slice)
+            .collect::<Vec<_>>()
+            .as_slice()
+        {
+            [b"-v" | b"--version"] => {
+                println!(
+                    "Redis server v={REDIS_VERSION} tanist={TANIST_VERSION} malloc=jemalloc bits=64"
+                );
+                0
+            }
+            [b"-h" | b"--help"] => {
+                print!("{USAGE}");
+                0
+            }
+            words if words.contains(&&b"--sentinel"[..]) => run(Program::Sentinel, args),
+            _ => serve(args),
+        },
+    }
+}
+
+fn check_rdb(args: &[Vec<u8>]) -> u8 {
+    let [file] = args else {
+        eprintln!("Usage: redis-check-rdb <rdb-file-name>");
+        return 1;
+    };
+    let now_ms = sys::clock::now().unix_ms();
+    let mut out = std::io::stdout().lock();
+    match check::check_file(&path_of(file), now_ms, &mut out) {
+        Ok(true) => 0,
+        Ok(false) | Err(_) => 1,
+    }
+}
+
+fn serve(args: &[Vec<u8>]) -> u8 {
+    match start(args) {
+        Ok(mut server) => crash::run_guarded(&mut server) as u8,
+        Err(e) => {
+            eprintln!("{e}");
+            1
+        }
+    }
+}
+
+/// Brings a server up to the point where it can run.
+fn start(args: &[Vec<u8>]) -> Result<Server, String> {
+    let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("redis-server"));
+    let title = sys::title::ProcessTitle::claim();
+    let cwd = std::env::current_dir().map_err(|e| format!("Cannot tell where we are: {e}"))?;
+    let sources = Sources::from_args(args);
+    let config = Config::load(&sources, &cwd, std::io::stdin()).map_err(|e| e.to_string())?;
+    let table = build_table(&config)?;
+    let Config {
+        mut settings,
+        file,
+        notices,
+        ..
+    } = config;
+    if settings.daemonize {
+        sys::process::daemonize().map_err(|e| format!("Cannot run in the background: {e}"))?;
+    }
+    let logger = Logger::install();
+    logger.set_level(settings.loglevel);
+    let logfile = path_of(&settings.logfile);
+    logger
+        .set_file(&logfile)
+        .map_err(|e| format!("Can't open the log file {}: {e}", logfile.display()))?;
+    crash::install_hook();
+    say_hello(&settings, file.is_some(), &executable, &notices);
+    std::env::set_current_dir(&settings.dir.0).map_err(|e| {
+        fatal(format!(
+            "Can't chdir to '{}': {e}",
+            settings.dir.0.display()
+        ))
+    })?;
+    prepare_process(&mut settings)?;
+    logger.set_role(if settings.replicaof.is_some() {
+        b'S'
+    } else {
+        b'M'
+    });
+    let listeners = listener::open_all(&settings).map_err(fatal)?;
+    if listeners.is_empty() {
+        return Err(fatal(
+            "Configured to not listen anywhere, exiting.".to_owned(),
+        ));
+    }
+    show_banner(&settings, &logger, "standalone");
+    let parts = Parts {
+        table,
+        settings,
+        file,
+        logger,
+        executable,
+        title,
+        args: args.to_vec(),
+    };
+    let mut server = wire(parts).map_err(|e| fatal(format!("Cannot start: {e}")))?;
+    server.hub.listen_on(listeners);
+    log::info!("Server initialized");
+    begin(&mut server)?;
+    Ok(server)
+}
+
+/// Logs why the server does not start, and gives the text on.
+fn fatal(text: String) -> String {
+    log::warn!("{text}");
+    text
+}
+
+fn build_table(config: &Config) -> Result<&'static CommandTable, String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut renames = Vec::new();
+    for renamed in &config.renamed_commands {
+        renames.push((text(&renamed.command), text(&renamed.name)));
+        // Built anew after each, so that the error can name the line that is wrong.
+        CommandTable::build(FAMILIES, &renames)
+            .map_err(|reason| renamed.place.error(reason).to_string())?;
+    }
+    let table = CommandTable::build(FAMILIES, &renames)?;
+    Ok(Box::leak(Box::new(table)))
+}
+
+fn say_hello(settings: &Settings, has_file: bool, executable: &Path, notices: &[String]) {
+    log::info!("oO0OoO0OoO0Oo Tanist is starting oO0OoO0OoO0Oo");
+    log::info!(
+        "Tanist version={TANIST_VERSION}, Redis version={REDIS_VERSION}, bits=64, pid={}, just started",
+        std::process::id()
+    );
+    for notice in notices {
+        log::info!("{notice}");
+    }
+    if has_file {
+        log::info!("Configuration loaded");
+    } else {
+        log::warn!(
+            "Warning: no config file specified, using the default config. In order to specify a \
+             config file use {} /path/to/redis.conf",
+            executable.display()
+        );
+    }
+    if settings.maxmemory > 0 && settings.maxmemory < 1024 * 1024 {
+        log::warn!(
+            "WARNING: You specified a maxmemory value that is less than 1MB (current value is {} \
+             bytes). Are you sure this is what you really want?",
+            settings.maxmemory
+        );
+    }
+}
+
+/// Puts the process into the state that the settings ask for.
+fn prepare_process(settings: &mut Settings) -> Result<(), String> {
+    if let Some(path) = settings.pidfile.as_deref().filter(|p| !p.is_empty()) {
+        write_pid_file(&path_of(path));
+    } else if settings.daemonize {
+        write_pid_file(Path::new("/var/run/redis.pid"));
+    }
+    if settings.disable_thp
+        && sys::facts::transparent_huge_pages_always()
+        && let Err(e) = sys::facts::disable_transparent_huge_pages()
+    {
+        log::warn!("Cannot disable transparent huge pages: {e}");
+    }
+    if let Some(list) = settings
+        .server_cpulist
+        .as_deref()
+        .and_then(|l| std::str::from_utf8(l).ok())
+        && let Some(cpus) = sys::affinity::parse_cpu_list(list)
+        && let Err(e) = sys::affinity::set_affinity(&cpus)
+    {
+        log::warn!("Cannot set the processors of server_cpulist: {e}");
+    }
+    if let Err(e) = sys::memory::set_background_thread(settings.jemalloc_bg_thread) {
+        log::warn!("Cannot start the allocator's thread: {e}");
+    }
+    adjust_descriptor_limit(settings).map_err(fatal)?;
+    warn_about_the_machine(settings);
+    Ok(())
+}
+
+fn write_pid_file(path: &Path) {
+    if let Err(e) = sys::process::write_pid_file(path) {
+        log::warn!("Failed to write PID file: {e}");
+    }
+}
+
+/// What a server is wired from.
+struct Parts {
+    table: &'static CommandTable,
+    settings: Settings,
+    file: Option<PathBuf>,
+    logger: Logger,
+    executable: PathBuf,
+    title: Option<sys::title::ProcessTitle>,
+    args: Vec<Vec<u8>>,
+}
+
+fn wire(parts: Parts) -> std::io::Result<Server> {
+    let now = sys::clock::now();
+    let mut rng = Rng::from_seed_bytes(sys::entropy::seed()?);
+    let hash_seed = [rng.next_u64(), rng.next_u64()];
+    let poll = Poll::new()?;
+    let link = MasterLink::new(poll.registry(), 1)?;
+    let run_id = String::from_utf8_lossy(&rng.hex_id()).into_owned();
+    let replication_rng = Rng::from_seed(rng.next_u64());
+    let Parts {
+        table,
+        settings,
+        file,
+        logger,
+        executable,
+        title,
+        args,
+    } = parts;
+    let mut replication =
+        Replication::new(apply::replication_settings(&settings), replication_rng, now);
+    if let Some(master) = &settings.replicaof {
+        replication.start_as_replica_of(&master.host, master.port);
+    }
+    let mut hub = Hub {
+        poll,
+        listeners: Vec::new(),
+        conns: Slab::new(),
+        keys_by_id: std::collections::HashMap::new(),
+        next_client_id: 2,
+        to_write: Vec::new(),
+        to_continue: Vec::new(),
+        to_close: Vec::new(),
+        inbuf: Hub::shared_input(),
+        batch: super::io::Batch::default(),
+        pool: super::conn::BufferPool::default(),
+        max_input_buffer: 0,
+        max_output_buffer: 0,
+        pause: None,
+        has_held: false,
+        children: super::children::Children::default(),
+        link,
+        loader: None,
+        helper: Helper::start()?,
+        logger,
+        rates: super::rates::Rates::default(),
+        shutdown: super::shutdown::Shutdown::default(),
+        run_id,
+        executable,
+        title,
+        started_mono_ms: now.mono_ms(),
+        startup_memory: 0,
+        meter: sys::memory::Meter::new()?,
+        memory: sys::memory::MemoryStats::default(),
+        actions: Vec::new(),
+        readers: Vec::new(),
+        master_waits: false,
+        transfer_waits: false,
+        active_expire: true,
+        cron_paused: false,
+        running_command: "none",
+        args,
+    };
+    hub.set_process_title(&settings);
+    let mut env = Env {
+        now,
+        rng,
+        keyspace: Keyspace::new(settings.databases as usize, hash_seed),
+        config: settings,
+        config_file: file,
+        stats: Stats::new(table.counted()),
+        replication,
+        persistence: Persistence::new(now),
+        gates: Gates::OPEN,
+        table,
+        unit: Unit::default(),
+        hold_access_times: false,
+        clock: sys::clock::CycleClock::new(),
+        last_command_end_ns: 0,
+    };
+    hub.refresh_gates(&mut env);
+    hub.memory = hub.meter.refresh();
+    hub.startup_memory = hub.memory.allocated;
+    let server = Server {
+        env,
+        hub,
+        cron: Cron::default(),
+        cycle: ExpiryCycle::default(),
+        signals: Signals::new()?,
+    };
+    server.watch_signals()?;
+    Ok(server)
+}
+
+/// Begins to load the data set, and tells a supervisor that we are here.
+fn begin(server: &mut Server) -> Result<(), String> {
+    let Server { env, hub, .. } = server;
+    hub.load_at_start(env)
+        .map_err(|e| fatal(format!("Fatal error: {e}")))?;
+    if env.config.supervised != Supervised::No {
+        let told = match sys::supervise::detect() {
+            Some(sys::supervise::Supervisor::Upstart) => sys::supervise::stop_for_upstart(),
+            _ => sys::supervise::notify_systemd("STATUS=Ready to accept connections\nREADY=1\n")
+                .map(drop),
+        };
+        if let Err(e) = told {
+            log::warn!("Cannot tell the supervisor that we are ready: {e}");
+        }
+    }
+    Ok(())
+}
+
+/// What the list of processes shows.
+pub fn process_title(settings: &Settings, executable: &Path) -> String {
+    let address = settings
+        .bind
+        .0
+        .first()
+        .map_or("*", |a| a.trim_start_matches('-'));
+    let listen = if settings.port != 0 {
+        format!("{address}:{}", settings.port)
+    } else {
+        let socket = settings.unixsocket.as_deref().unwrap_or_default();
+        String::from_utf8_lossy(socket).into_owned()
+    };
+    let config_file = "";
+    String::from_utf8_lossy(&settings.proc_title_template)
+        .replace("{title}", &executable.display().to_string())
+        .replace("{listen-addr}", &listen)
+        .replace("{server-mode}", "")
+        .replace("{port}", &settings.port.to_string())
+        .replace("{tls-port}", "0")
+        .replace(
+            "{unixsocket}",
+            &String::from_utf8_lossy(settings.unixsocket.as_deref().unwrap_or_default()),
+        )
+        .replace("{config-file}", config_file)
+        .trim_end()
+        .to_owned()
+}
+
+/// Shows the banner: in full on a terminal or with `always-show-logo`, else as one line.
+fn show_banner(settings: &Settings, logger: &Logger, mode: &str) {
+    let (pid, port) = (std::process::id(), settings.port);
+    let on_terminal = settings.logfile.is_empty() && sys::facts::stdout_is_terminal();
+    if !settings.always_show_logo && !on_terminal {
+        log::info!("Running mode={mode}, port={port}.");
+        return;
+    }
+    let lines = [
+        String::new(),
+        "      /\\".to_owned(),
+        format!("     /  \\      Tanist {TANIST_VERSION}, speaks Redis {REDIS_VERSION} (64 bit)"),
+        format!("    / /\\ \\     Running in {mode} mode"),
+        format!("   / /__\\ \\    Port: {port}"),
+        format!("  /________\\   PID: {pid}"),
+        String::new(),
+    ];
+    let written = logger.raw().write_all(lines.join("\n").as_bytes());
+    if let Err(e) = written.and_then(|()| logger.raw().write_all(b"\n")) {
+        log::warn!("Cannot write the banner: {e}");
+    }
+}
+
+/// Raises the descriptor limit to what `maxclients` needs, or lowers `maxclients` to what the
+/// limit allows.
+///
+/// # Errors
+///
+/// Not even one client fits.
+fn adjust_descriptor_limit(settings: &mut Settings) -> Result<(), String> {
+    let wanted = u64::from(settings.maxclients) + RESERVED_DESCRIPTORS;
+    let (soft, _) = match sys::limits::descriptors() {
+        Ok(limits) => limits,
+        Err(e) => {
+            log::warn!(
+                "Unable to obtain the current NOFILE limit ({e}), assuming 1024 and setting the \
+                 max clients configuration accordingly."
+            );
+            settings.maxclients = 1024 - RESERVED_DESCRIPTORS as u32;
+            return Ok(());
+        }
+    };
+    if soft >= wanted {
+        return Ok(());
+    }
+    let raised = sys::limits::raise_descriptors(wanted);
+    let reached = raised.reached;
+    if reached >= wanted {
+        log::info!(
+            "Increased maximum number of open files to {wanted} (it was originally set to {soft})."
+        );
+        return Ok(());
+    }
+    if reached <= RESERVED_DESCRIPTORS {
+        return Err(format!(
+            "Your current 'ulimit -n' of {soft} is not enough for the server to start. Please \
+             increase your open file limit to at least {}. Exiting.",
+            RESERVED_DESCRIPTORS + 1
+        ));
+    }
+    let old = settings.maxclients;
+    settings.maxclients = (reached - RESERVED_DESCRIPTORS) as u32;
+    log::warn!(
+        "You requested maxclients of {old} requiring at least {wanted} max file descriptors."
+    );
+    let why = raised
+        .refused
+        .map_or("an unknown error".to_owned(), |e| e.to_string());
+    log::warn!("Server can't set maximum open files to {wanted} because of OS error: {why}.");
+    log::warn!(
+        "Current maximum open files is {reached}. maxclients has been reduced to {} to compensate \
+         for low ulimit. If you need higher maxclients increase 'ulimit -n'.",
+        settings.maxclients
+    );
+    Ok(())
+}
+
+/// Warns of settings of the machine that hurt.
+fn warn_about_the_machine(settings: &Settings) {
+    if let Some(limit) = sys::facts::somaxconn()
+        && i64::from(settings.tcp_backlog) > limit
+        && settings.port != 0
+    {
+        log::warn!(
+            "WARNING: The TCP backlog setting of {} cannot be enforced because \
+             /proc/sys/net/core/somaxconn is set to the lower value of {limit}.",
+            settings.tcp_backlog
+        );
+    }
+    if sys::facts::overcommit_memory().is_some_and(|mode| mode != 1) {
+        log::warn!(
+            "WARNING Memory overcommit must be enabled! Without it, a background save or \
+             replication may fail under low memory condition. To fix this issue add \
+             'vm.overcommit_memory = 1' to /etc/sysctl.conf and then reboot or run the command \
+             'sysctl vm.overcommit_memory=1' for this to take effect."
+        );
+    }
+    if sys::facts::transparent_huge_pages_always() && !settings.disable_thp {
+        log::warn!(
+            "WARNING You have Transparent Huge Pages (THP) support enabled in your kernel. This \
+             will create latency and memory usage issues with a forked child. To fix this issue \
+             run 'echo madvise > /sys/kernel/mm/transparent_hugepage/enabled' as root."
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! A snapshot on its way from the child's pipe to the sockets of the replicas that wait for it.
+//!
+//! All get the same bytes at the pace of the slowest: a piece is read from the pipe only when
+//! every receiver has taken the one before, so that memory stays at one piece each. A replica that
+//! stalls is found by its timeout and dropped by the replication machine; the others go on.
+//!
+//! On the wire the snapshot stands between `$EOF:<mark>\r\n`, which the machine has sent, and the
+//! mark, which is added here when the pipe ends.
+
+use std::io::{ErrorKind, Read};
+
+use mio::unix::pipe::Receiver;
+
+use super::hub::Hub;
+use crate::commands::context::Env;
+
+/// Bytes taken from the pipe at once.
+const PIECE_BYTES: usize = 64 * 1024;
+/// Pieces forwarded in one tick.
+const PIECES_PER_TICK_MAX: usize = 16;
+
+/// How far the transfer is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// The pipe may have more.
+    Open,
+    /// The pipe has ended; the mark is on its way.
+    Ended,
+    /// Everything is delivered.
+    Delivered,
+    /// Nobody is left to deliver to, or the pipe broke.
+    Broken,
+}
+
+/// See the module's head.
+pub struct Transfer {
+    pipe: Receiver,
+    mark: [u8; 40],
+    stage: Stage,
+}
+
+impl Transfer {
+    /// A transfer at its beginning.
+    pub fn new(pipe: Receiver, mark: [u8; 40]) -> Transfer {
+        Transfer {
+            pipe,
+            mark,
+            stage: Stage::Open,
+        }
+    }
+
+    /// Whether nothing more will be sent.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Delivered | Stage::Broken)
+    }
+
+    /// Whether every receiver that is left got everything.
+    pub fn is_delivered(&self) -> bool {
+        self.stage == Stage::Delivered
+    }
+}
+
+impl Hub {
+    /// Forwards what the pipe has, as far as the receivers take it.
+    pub fn forward_snapshot(&mut self, env: &mut Env) {
+        let Some(mut child) = self.children.snapshot.take() else {
+            return;
+        };
+        if let Some(transfer) = &mut child.transfer {
+            for turn in 0.. {
+                if transfer.is_over() || !self.step_transfer(transfer, env) {
+                    break;
+                }
+                if turn == PIECES_PER_TICK_MAX {
+                    self.transfer_waits = true;
+                    break;
+                }
+            }
+        }
+        self.children.snapshot = Some(child);
+        self.finish_snapshot(env);
+    }
+
+    /// Takes one step; `false` when somebody has to be waited for.
+    fn step_transfer(&mut self, transfer: &mut Transfer, env: &mut Env) -> bool {
+        let receivers: Vec<u64> = env.replication.snapshot_receivers().collect();
+        if receivers.is_empty() {
+            transfer.stage = Stage::Broken;
+            return false;
+        }
+        if !self.receivers_are_ready(&receivers, env) {
+            return false;
+        }
+        match transfer.stage {
+            Stage::Delivered | Stage::Broken => false,
+            Stage::Ended => {
+                transfer.stage = Stage::Delivered;
+                false
+            }
+            Stage::Open => self.read_piece(transfer, &receivers),
+        }
+    }
+
+    /// Whether all receivers have taken what they were given.
+    fn receivers_are_ready(&mut self, receivers: &[u64], env: &mut Env) -> bool {
+        let mut ready = true;
+        for id in receivers {
+            let Some(key) = self.key_of(*id) else {
+                continue;
+            };
+            if self.conns[key].output.pending() > 0 {
+                let progressed = self.flush_conn(key, env);
+                env.replication.on_transfer(*id, progressed, env.now);
+                ready &= self.conns[key].output.pending() == 0;
+            }
+        }
+        ready
+    }
+
+    fn read_piece(&mut self, transfer: &mut Transfer, receivers: &[u64]) -> bool {
+        let mut piece = vec![0; PIECE_BYTES];
+        match transfer.pipe.read(&mut piece) {
+            Ok(0) => {
+                piece.clear();
+                piece.extend_from_slice(&transfer.mark);
+                transfer.stage = Stage::Ended;
+            }
+            Ok(n) => piece.truncate(n),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return false,
+            Err(e) if e.kind() == ErrorKind::Interrupted => return true,
+            Err(e) => {
+                log::warn!("Diskless rdb transfer, read error sending DB to replicas: {e}");
+                transfer.stage = Stage::Broken;
+                return false;
+            }
+        }
+        for id in receivers {
+            if let Some(key) = self.key_of(*id) {
+                self.conns[key].output.buf.extend_from_slice(&piece);
+            }
+        }
+        true
+    }
+}
