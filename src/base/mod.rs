@@ -2,6 +2,7 @@
 
 pub mod errno;
 pub mod glob;
+pub mod longdouble;
 pub mod lzf;
 pub mod memsize;
 pub mod numbers;

@@ -1,6 +1,6 @@
 //! Hexadecimal floats (`0x1.8p3`), which `strtod` and `strtold` read and so clients may send.
 //!
-//! The text is reduced to its leading 64 significant bits, one sticky bit for all that followed,
+//! The text is reduced to its leading 128 significant bits, one sticky bit for all that followed,
 //! and a power of two. Both float widths round from there, so the digits are read once.
 
 /// A positive binary number: `mantissa * 2^exponent`, and a little more if `sticky`.
@@ -8,8 +8,8 @@
 /// The mantissa has its top bit set, unless the number is zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HexFloat {
-    /// The leading 64 significant bits.
-    pub mantissa: u64,
+    /// The leading 128 significant bits.
+    pub mantissa: u128,
     /// Whether bits other than zero were dropped behind the mantissa.
     pub sticky: bool,
     /// Power of two of the mantissa's lowest bit.
@@ -22,11 +22,8 @@ pub fn parse_hex_float(text: &[u8]) -> Option<HexFloat> {
         Some(at) => (&text[..at], parse_exponent(&text[at + 1..])?),
         None => (text, 0),
     };
-    let mut number = HexFloat {
-        mantissa: 0,
-        sticky: false,
-        exponent,
-    };
+    let mut wide = 0u128;
+    let (mut sticky, mut exponent) = (false, exponent);
     let (mut any, mut point) = (false, false);
     for &c in digits {
         if c == b'.' && !point {
@@ -35,22 +32,25 @@ pub fn parse_hex_float(text: &[u8]) -> Option<HexFloat> {
         }
         let digit = (c as char).to_digit(16)?;
         any = true;
-        // Four free bits at the top take one digit more; afterwards digits only count as scale.
-        if number.mantissa >> 60 == 0 {
-            number.mantissa = number.mantissa << 4 | u64::from(digit);
-            number.exponent -= if point { 4 } else { 0 };
+        // Beyond 128 bits, digits only count as scale.
+        if wide >> 124 == 0 {
+            wide = wide << 4 | u128::from(digit);
+            exponent -= if point { 4 } else { 0 };
         } else {
-            number.sticky |= digit != 0;
-            number.exponent += if point { 0 } else { 4 };
+            sticky |= digit != 0;
+            exponent += if point { 0 } else { 4 };
         }
     }
     if !any {
         return None;
     }
-    let shift = number.mantissa.leading_zeros() % 64;
-    number.mantissa <<= shift;
-    number.exponent -= i64::from(shift);
-    Some(number)
+    let shift = wide.leading_zeros() % 128;
+    wide <<= shift;
+    Some(HexFloat {
+        mantissa: wide,
+        sticky,
+        exponent: exponent - i64::from(shift),
+    })
 }
 
 /// A signed decimal exponent, clamped: beyond a billion only "far too large" matters.
@@ -77,7 +77,7 @@ impl HexFloat {
             return Some(0.0);
         }
         // The value is 1.m * 2^scale. A normal double keeps 53 bits, a subnormal one fewer.
-        let scale = self.exponent + 63;
+        let scale = self.exponent + 127;
         if !(-1080..=1023).contains(&scale) {
             return None;
         }
@@ -89,11 +89,10 @@ impl HexFloat {
         if kept < 0 {
             return None;
         }
-        let dropped = 64 - kept as u32;
+        let dropped = 128 - kept as u32;
         let half = 1u128 << (dropped - 1);
-        let wide = u128::from(self.mantissa);
-        let mut bits = (wide >> dropped) as u64;
-        let rest = wide & ((1u128 << dropped) - 1);
+        let mut bits = self.mantissa.checked_shr(dropped).unwrap_or(0) as u64;
+        let rest = self.mantissa & (half | (half - 1));
         if rest > half || (rest == half && (self.sticky || bits & 1 == 1)) {
             bits += 1;
         }
