@@ -21,7 +21,7 @@ use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::Settings;
 use crate::keyspace::access::{self, LfuTuning};
-use crate::keyspace::{Db, DetachedDb, Entry, Keyspace, Type};
+use crate::keyspace::{Db, DetachedDb, Entry, EntryMut, Keyspace, Type};
 use crate::replication::Replication;
 use crate::resp::args::{Args, encode_command};
 use crate::resp::writer::Reply;
@@ -234,6 +234,129 @@ impl Env {
     }
 }
 
+impl Env {
+    /// Looks a key up in the client's database.
+    #[inline]
+    pub fn lookup(&mut self, session: &Session, key: &[u8], access: Access) -> Option<Entry<'_>> {
+        self.lookup_in(session, session.db, key, access)
+    }
+
+    /// Looks a key up; one whose time has come is as good as absent, and is deleted where this
+    /// server decides such things.
+    #[inline]
+    pub fn lookup_in(
+        &mut self,
+        session: &Session,
+        db: usize,
+        key: &[u8],
+        access: Access,
+    ) -> Option<Entry<'_>> {
+        let expired = self.expire_if_due(session, db, key, access);
+        let touches = self.touches(session, access);
+        let found = self.keyspace.db(db).get(key).filter(|_| !expired);
+        if access != Access::Write {
+            match found {
+                Some(_) => self.stats.keyspace_hits += 1,
+                None => self.stats.keyspace_misses += 1,
+            }
+        }
+        if touches && let Some(entry) = found {
+            touch_entry(entry, self.now, &mut self.rng, &self.config);
+        }
+        found
+    }
+
+    /// Looks a string up; another type is an error.
+    #[inline]
+    pub fn lookup_string(
+        &mut self,
+        session: &Session,
+        key: &[u8],
+        access: Access,
+    ) -> Result<Option<Entry<'_>>, CmdError> {
+        match self.lookup(session, key, access) {
+            Some(entry) if entry.type_() != Type::String => Err(CmdError::WrongType),
+            found => Ok(found),
+        }
+    }
+
+    /// Looks a string up to change it where it is.
+    #[inline]
+    pub fn lookup_string_mut(
+        &mut self,
+        session: &Session,
+        key: &[u8],
+    ) -> Result<Option<EntryMut<'_>>, CmdError> {
+        let expired = self.expire_if_due(session, session.db, key, Access::Write);
+        let touches = self.touches(session, Access::Write);
+        let found = self.keyspace.db_mut(session.db).get_mut(key);
+        let Some(entry) = found.filter(|_| !expired) else {
+            return Ok(None);
+        };
+        if touches {
+            touch_entry(entry.entry(), self.now, &mut self.rng, &self.config);
+        }
+        if entry.entry().type_() == Type::String {
+            Ok(Some(entry))
+        } else {
+            Err(CmdError::WrongType)
+        }
+    }
+
+    /// Whether a key counts as absent because its time has come; it is deleted then, where this
+    /// server may.
+    #[inline]
+    pub fn expire_if_due(
+        &mut self,
+        session: &Session,
+        db: usize,
+        key: &[u8],
+        access: Access,
+    ) -> bool {
+        let keys = self.keyspace.db(db);
+        let due = keys.expires_len() > 0 && keys.get(key).is_some_and(|entry| self.is_due(entry));
+        due && self.expire_due(session, db, key, access)
+    }
+
+    /// Whether an entry's time has come. Nothing expires while data is loaded.
+    #[inline]
+    pub fn is_due(&self, entry: Entry<'_>) -> bool {
+        let due = |at| at < self.now.unix_ms() && self.gates.loading != Loading::Exclusive;
+        entry.expire_at_ms().is_some_and(due)
+    }
+
+    #[cold]
+    fn expire_due(&mut self, session: &Session, db: usize, key: &[u8], access: Access) -> bool {
+        if session.kind == Kind::Master {
+            // Our master decides; until its DEL arrives the key is there for its commands.
+            return false;
+        }
+        if self.gates.replica && (self.gates.read_only || access != Access::Write) {
+            return true;
+        }
+        if session.kind != Kind::Internal {
+            self.expire_key(db, key);
+        }
+        true
+    }
+
+    /// Whether a lookup counts as use of the key.
+    #[inline]
+    fn touches(&self, session: &Session, access: Access) -> bool {
+        !self.hold_access_times
+            && match access {
+                Access::Peek => false,
+                Access::Touch => true,
+                Access::Read | Access::Write => !session.no_touch,
+            }
+    }
+
+    /// How the counters of an LFU policy move.
+    pub fn lfu_tuning(&self) -> LfuTuning {
+        lfu_tuning(&self.config)
+    }
+}
+
 /// A running command's view of everything.
 pub struct Ctx<'a> {
     /// The subsystems.
@@ -272,78 +395,6 @@ impl Ctx<'_> {
         self.env.now.unix_ms()
     }
 
-    /// Looks a key up in the client's database.
-    #[inline]
-    pub fn lookup(&mut self, key: &[u8], access: Access) -> Option<Entry<'_>> {
-        self.lookup_in(self.session.db, key, access)
-    }
-
-    /// Looks a key up; one whose time has come is as good as absent, and is deleted where this
-    /// server decides such things.
-    pub fn lookup_in(&mut self, db: usize, key: &[u8], access: Access) -> Option<Entry<'_>> {
-        let has_expiring = self.env.keyspace.db(db).expires_len() > 0;
-        if has_expiring && self.expire_if_due(db, key, access) {
-            if access != Access::Write {
-                self.env.stats.keyspace_misses += 1;
-            }
-            return None;
-        }
-        let touch = !self.env.hold_access_times
-            && match access {
-                Access::Peek => false,
-                Access::Touch => true,
-                Access::Read | Access::Write => !self.session.no_touch,
-            };
-        let entry = self.env.keyspace.db(db).get(key);
-        if access != Access::Write {
-            match entry {
-                Some(_) => self.env.stats.keyspace_hits += 1,
-                None => self.env.stats.keyspace_misses += 1,
-            }
-        }
-        if touch && let Some(entry) = entry {
-            touch_entry(entry, self.env.now, &mut self.env.rng, &self.env.config);
-        }
-        entry
-    }
-
-    /// Whether a key's time has come; deletes it then, where this server may.
-    fn expire_if_due(&mut self, db: usize, key: &[u8], access: Access) -> bool {
-        let now_ms = self.env.now.unix_ms();
-        let due = self
-            .env
-            .keyspace
-            .db(db)
-            .get(key)
-            .and_then(|e| e.expire_at_ms());
-        if due.is_none_or(|at| at >= now_ms) || self.env.gates.loading == Loading::Exclusive {
-            return false;
-        }
-        if self.session.kind == Kind::Master {
-            // Our master decides; until its DEL arrives the key is there for its commands.
-            return false;
-        }
-        if self.env.gates.replica && (self.env.gates.read_only || access != Access::Write) {
-            return true;
-        }
-        if self.session.kind != Kind::Internal {
-            self.env.expire_key(db, key);
-        }
-        true
-    }
-
-    /// Looks a string up; another type is an error.
-    pub fn lookup_string(
-        &mut self,
-        key: &[u8],
-        access: Access,
-    ) -> Result<Option<Entry<'_>>, CmdError> {
-        match self.lookup(key, access) {
-            Some(e) if e.type_() != Type::String => Err(CmdError::WrongType),
-            found => Ok(found),
-        }
-    }
-
     /// Reports `n` changes to the data set: they count towards save points, and the command goes
     /// to replicas.
     #[inline]
@@ -373,15 +424,19 @@ impl Ctx<'_> {
 fn touch_entry(entry: Entry<'_>, now: Now, rng: &mut Rng, settings: &Settings) {
     let now_ms = now.unix_ms();
     if settings.maxmemory_policy.is_lfu() {
-        let tuning = LfuTuning {
-            log_factor: settings.lfu_log_factor,
-            decay_minutes: settings.lfu_decay_time,
-        };
+        let tuning = lfu_tuning(settings);
         entry.set_access(access::lfu_touch(entry.access(), tuning, now_ms, rng));
     } else {
         let clock = access::lru_clock(now_ms);
         if entry.access() != clock {
             entry.set_access(clock);
         }
+    }
+}
+
+fn lfu_tuning(settings: &Settings) -> LfuTuning {
+    LfuTuning {
+        log_factor: settings.lfu_log_factor,
+        decay_minutes: settings.lfu_decay_time,
     }
 }

@@ -280,6 +280,9 @@ pub trait Host {
     ) -> Result<(), CmdError>;
     /// `DEBUG`.
     fn debug(&mut self, env: &mut Env, request: DebugRequest) -> Result<(), CmdError>;
+    /// `FLUSHALL` removed every key: a snapshot that is being written is given up, and where there
+    /// are save points an empty one is written at once.
+    fn flushed_all(&mut self, env: &mut Env);
     /// Takes a detached data set to be freed, on the helper thread when `lazily`.
     fn free(&mut self, garbage: DetachedDb, lazily: bool);
     /// Writes a line to the log, at a level from debug to warning.

@@ -8,26 +8,46 @@
 pub mod config;
 pub mod connection;
 pub mod context;
+pub mod deadline;
 pub mod debug;
 pub mod dispatch;
 pub mod error;
 pub mod host;
 pub mod info;
 pub mod introspection;
+pub mod keys;
 pub mod keyspec;
 pub mod latency;
+pub mod operand;
+pub mod prefetch;
 pub mod replication;
 pub mod row;
 pub mod server;
 pub mod session;
 pub mod stats;
+pub mod string;
 pub mod table;
+#[cfg(test)]
+pub mod testing;
 pub mod wording;
 
 use row::Row;
 
 /// The rows of every family.
 pub const FAMILIES: &[&[Row]] = &[
+    string::get::ROWS,
+    string::set::ROWS,
+    string::many::ROWS,
+    string::range::ROWS,
+    string::counter::ROWS,
+    string::lcs::ROWS,
+    keys::presence::ROWS,
+    keys::expire::ROWS,
+    keys::ttl::ROWS,
+    keys::scan::ROWS,
+    keys::transfer::ROWS,
+    keys::object::ROWS,
+    keys::database::ROWS,
     connection::ROWS,
     server::ROWS,
     info::ROWS,

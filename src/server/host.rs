@@ -287,6 +287,14 @@ impl Host for Hub {
         self.carry_out_debug(env, request)
     }
 
+    fn flushed_all(&mut self, env: &mut Env) {
+        self.call_off_snapshot();
+        if !env.config.save.0.is_empty() {
+            // A failure is in the log; the keys are gone all the same.
+            let _ = self.save_now(env);
+        }
+    }
+
     fn free(&mut self, garbage: DetachedDb, lazily: bool) {
         self.free_db(garbage, lazily);
     }

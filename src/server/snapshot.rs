@@ -264,6 +264,14 @@ impl Hub {
         Ok(())
     }
 
+    /// Tells the snapshot child to stop, since nobody wants its file any more; its end is noticed
+    /// like any other, so replicas that wait for it learn of it.
+    pub fn call_off_snapshot(&self) {
+        if let Some(child) = &self.children.snapshot {
+            let _ = sys::process::send_signal(child.pid, libc::SIGUSR1);
+        }
+    }
+
     /// Kills the snapshot child; its end is noticed like any other.
     pub fn kill_snapshot_child(&mut self, env: &mut Env) {
         let Some(child) = self.children.snapshot.take() else {

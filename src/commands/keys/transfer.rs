@@ -1,0 +1,175 @@
+//! Taking a value from one key to another: `RENAME` within a database, `MOVE` between two, and
+//! `COPY`, which leaves the original where it is. The time at which the key expires goes along.
+
+use crate::commands::context::{Access, CmdResult, Ctx};
+use crate::commands::error::CmdError;
+use crate::commands::operand::database;
+use crate::commands::row::{Acl, Arg, Flags, KeyFlags, KeySpec, Row};
+use crate::resp::args::Args;
+
+/// The commands of this file.
+pub static ROWS: &[Row] = &[
+    Row {
+        name: "rename",
+        arity: 3,
+        flags: Flags::WRITE,
+        acl: Acl::KEYSPACE,
+        keys: &[
+            KeySpec::first(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE)),
+            KeySpec::range(KeyFlags::OW.and(KeyFlags::UPDATE), 2, 0, 1),
+        ],
+        complexity: "O(1)",
+        summary: "Renames a key; a key of the new name is replaced.",
+        args: &[Arg::key("key", 0), Arg::key("newkey", 1)],
+        handler: rename,
+        ..Row::BASE
+    },
+    Row {
+        name: "renamenx",
+        arity: 3,
+        flags: Flags::WRITE.and(Flags::FAST),
+        acl: Acl::KEYSPACE,
+        keys: &[
+            KeySpec::first(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE)),
+            KeySpec::range(KeyFlags::OW.and(KeyFlags::INSERT), 2, 0, 1),
+        ],
+        complexity: "O(1)",
+        summary: "Renames a key, if no key has the new name.",
+        history: &[(
+            "3.2.0",
+            "Two names that are the same are no error any more.",
+        )],
+        args: &[Arg::key("key", 0), Arg::key("newkey", 1)],
+        handler: renamenx,
+        ..Row::BASE
+    },
+    Row {
+        name: "copy",
+        arity: -3,
+        flags: Flags::WRITE.and(Flags::DENYOOM),
+        acl: Acl::KEYSPACE,
+        keys: &[
+            KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS)),
+            KeySpec::range(KeyFlags::OW.and(KeyFlags::UPDATE), 2, 0, 1),
+        ],
+        since: "6.2.0",
+        complexity: "O(1) for a string; O(N) for a collection, N being the number of its parts.",
+        summary: "Copies the value under a key to another key.",
+        args: &[
+            Arg::key("source", 0),
+            Arg::key("destination", 1),
+            Arg::integer("destination-db").token("DB").optional(),
+            Arg::pure("replace", "REPLACE").optional(),
+        ],
+        handler: copy,
+        ..Row::BASE
+    },
+    Row {
+        name: "move",
+        arity: 3,
+        flags: Flags::WRITE.and(Flags::FAST),
+        acl: Acl::KEYSPACE,
+        keys: &[KeySpec::first(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+        )],
+        complexity: "O(1)",
+        summary: "Moves a key to another database.",
+        args: &[Arg::key("key", 0), Arg::integer("db")],
+        handler: move_key,
+        ..Row::BASE
+    },
+];
+
+fn rename(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let (from, to) = (&args[1], &args[2]);
+    if ctx.env.lookup(ctx.session, from, Access::Write).is_none() {
+        return Err(CmdError::NoSuchKey);
+    }
+    if from != to {
+        ctx.env.lookup(ctx.session, to, Access::Write);
+        ctx.db().rename(from, to);
+        ctx.changed(1);
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn renamenx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let (from, to) = (&args[1], &args[2]);
+    if ctx.env.lookup(ctx.session, from, Access::Write).is_none() {
+        return Err(CmdError::NoSuchKey);
+    }
+    let free = from != to && ctx.env.lookup(ctx.session, to, Access::Write).is_none();
+    if free {
+        ctx.db().rename(from, to);
+        ctx.changed(1);
+    }
+    ctx.reply.int(i64::from(free));
+    Ok(())
+}
+
+fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let key = &args[1];
+    let from = ctx.session.db;
+    let to = database(&args[2], ctx.env.keyspace.n_dbs())?;
+    if from == to {
+        return Err(CmdError::SameObject);
+    }
+    let movable = ctx.env.lookup(ctx.session, key, Access::Write).is_some()
+        && ctx
+            .env
+            .lookup_in(ctx.session, to, key, Access::Write)
+            .is_none();
+    if movable {
+        let entry = ctx.db().remove(key).expect("the key was found above");
+        let taken = ctx.env.keyspace.db_mut(to).insert(entry);
+        assert!(taken.is_ok(), "the key was absent there");
+        ctx.changed(1);
+    }
+    ctx.reply.int(i64::from(movable));
+    Ok(())
+}
+
+fn copy(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let (source, destination) = (&args[1], &args[2]);
+    let from = ctx.session.db;
+    let (to, replace) = parse_copy(args, from, ctx.env.keyspace.n_dbs())?;
+    if from == to && source == destination {
+        return Err(CmdError::SameObject);
+    }
+    let found = ctx.env.lookup(ctx.session, source, Access::Read);
+    let Some(duplicate) = found.map(|entry| entry.duplicate(destination)) else {
+        ctx.reply.int(0);
+        return Ok(());
+    };
+    let occupied = ctx
+        .env
+        .lookup_in(ctx.session, to, destination, Access::Write)
+        .is_some();
+    let copied = replace || !occupied;
+    if copied {
+        let db = ctx.env.keyspace.db_mut(to);
+        db.remove(destination);
+        let taken = db.insert(duplicate);
+        assert!(taken.is_ok(), "the destination was made free");
+        ctx.changed(1);
+    }
+    ctx.reply.int(i64::from(copied));
+    Ok(())
+}
+
+/// The destination's database and whether a key there may be replaced.
+fn parse_copy(args: &Args<'_>, from: usize, databases: usize) -> Result<(usize, bool), CmdError> {
+    let (mut to, mut replace) = (from, false);
+    let mut words = args.iter_from(3);
+    while let Some(word) = words.next() {
+        if word.eq_ignore_ascii_case(b"REPLACE") {
+            replace = true;
+        } else if word.eq_ignore_ascii_case(b"DB") {
+            to = database(words.next().ok_or(CmdError::Syntax)?, databases)?;
+        } else {
+            return Err(CmdError::Syntax);
+        }
+    }
+    Ok((to, replace))
+}

@@ -1,0 +1,114 @@
+//! Strings that count.
+//!
+//! A counter that is kept as an integer is changed where it is: no allocation, one lookup. Others
+//! (text that reads as an integer, as `APPEND` leaves behind) become integers on the way.
+
+use crate::base::numbers::parse_i64;
+use crate::commands::context::{CmdResult, Ctx};
+use crate::commands::error::CmdError;
+use crate::commands::operand::integer;
+use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::keyspace::{NewValue, ValueRef};
+use crate::resp::args::Args;
+
+/// The commands of this file.
+pub static ROWS: &[Row] = &[
+    Row {
+        name: "incr",
+        arity: 2,
+        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        acl: Acl::STRING,
+        keys: &[KeySpec::first(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+        )],
+        group: Group::String,
+        complexity: "O(1)",
+        summary: "Adds one to the integer under a key; a key that does not exist counts as 0.",
+        args: &[Arg::key("key", 0)],
+        handler: incr,
+        ..Row::BASE
+    },
+    Row {
+        name: "decr",
+        arity: 2,
+        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        acl: Acl::STRING,
+        keys: &[KeySpec::first(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+        )],
+        group: Group::String,
+        complexity: "O(1)",
+        summary: "Subtracts one from the integer under a key; a key that does not exist counts \
+            as 0.",
+        args: &[Arg::key("key", 0)],
+        handler: decr,
+        ..Row::BASE
+    },
+    Row {
+        name: "incrby",
+        arity: 3,
+        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        acl: Acl::STRING,
+        keys: &[KeySpec::first(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+        )],
+        group: Group::String,
+        complexity: "O(1)",
+        summary: "Adds to the integer under a key; a key that does not exist counts as 0.",
+        args: &[Arg::key("key", 0), Arg::integer("increment")],
+        handler: incrby,
+        ..Row::BASE
+    },
+    Row {
+        name: "decrby",
+        arity: 3,
+        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        acl: Acl::STRING,
+        keys: &[KeySpec::first(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+        )],
+        group: Group::String,
+        complexity: "O(1)",
+        summary: "Subtracts from the integer under a key; a key that does not exist counts as 0.",
+        args: &[Arg::key("key", 0), Arg::integer("decrement")],
+        handler: decrby,
+        ..Row::BASE
+    },
+];
+
+fn incr(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    add(ctx, &args[1], 1)
+}
+
+fn decr(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    add(ctx, &args[1], -1)
+}
+
+fn incrby(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let by = integer(&args[2])?;
+    add(ctx, &args[1], by)
+}
+
+fn decrby(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let by = integer(&args[2])?
+        .checked_neg()
+        .ok_or(CmdError::Fixed("ERR decrement would overflow"))?;
+    add(ctx, &args[1], by)
+}
+
+fn add(ctx: &mut Ctx<'_>, key: &[u8], by: i64) -> CmdResult {
+    let mut found = ctx.env.lookup_string_mut(ctx.session, key)?;
+    let old = match found.as_ref().map(|entry| entry.entry().value()) {
+        None => 0,
+        Some(ValueRef::Int(int)) => int,
+        Some(ValueRef::Bytes(text)) => parse_i64(text).ok_or(CmdError::NotInteger)?,
+    };
+    let new = old.checked_add(by).ok_or(CmdError::Overflow)?;
+    let in_place = found.as_mut().is_some_and(|entry| entry.set_int(new));
+    if !in_place {
+        ctx.db().set_keep_ttl(key, NewValue::Int(new));
+    }
+    ctx.changed(1);
+    ctx.reply.int(new);
+    Ok(())
+}

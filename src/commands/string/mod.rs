@@ -1,0 +1,65 @@
+//! Strings: the commands of the reference's `string` group.
+//!
+//! One file a topic: [`get`] and [`set`] for one string, [`many`] for several, [`range`] for parts
+//! of strings, [`counter`] for numbers, [`lcs`] for what two strings have in common. What more than
+//! one of them needs is here.
+
+pub mod counter;
+pub mod get;
+pub mod lcs;
+pub mod many;
+mod options;
+pub mod range;
+pub mod set;
+
+use std::borrow::Cow;
+
+use super::context::{Access, Ctx};
+use crate::keyspace::{Entry, NewValue, ValueRef, access};
+use crate::resp::writer::Reply;
+
+/// Replies with a string.
+#[inline]
+fn reply_string(reply: &mut Reply, entry: Entry<'_>) {
+    match entry.value() {
+        ValueRef::Int(int) => reply.bulk_int(int),
+        ValueRef::Bytes(bytes) => reply.bulk(bytes),
+    }
+}
+
+/// Replies with a string, or a null where there is none.
+#[inline]
+fn reply_string_or_null(reply: &mut Reply, found: Option<Entry<'_>>) {
+    match found {
+        Some(entry) => reply_string(reply, entry),
+        None => reply.null(),
+    }
+}
+
+/// A client's argument as a value: an integer where it reads exactly like one.
+#[inline]
+fn to_store(argument: Cow<'_, [u8]>) -> NewValue<'_> {
+    match argument {
+        Cow::Borrowed(bytes) => NewValue::from_bytes_auto(bytes),
+        Cow::Owned(bytes) => NewValue::from_vec_auto(bytes),
+    }
+}
+
+/// Sets a key whatever it held before. One lookup, as long as no key of the database expires.
+#[inline]
+fn overwrite(ctx: &mut Ctx<'_>, key: &[u8], value: NewValue<'_>, expire: Option<i64>) {
+    let lfu = ctx.env.config.maxmemory_policy.is_lfu();
+    if lfu || ctx.db().expires_len() > 0 {
+        // A key whose time has come is deleted first, and replicas are told.
+        ctx.env.lookup(ctx.session, key, Access::Write);
+    }
+    let clock = access::lru_clock(ctx.now_ms());
+    let counts_as_use = !lfu && !ctx.session.no_touch;
+    let entry = ctx.db().set(key, value, expire);
+    if counts_as_use {
+        entry.set_access(clock);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! A server without a server: commands run through the dispatcher against a real keyspace, at an
+//! instant that the test sets, with a [`Host`] that only writes down what it is asked.
+//!
+//! A test reads as a dialogue:
+//!
+//! ```ignore
+//! let mut rig = Rig::new();
+//! assert_eq!(rig.run("SET a 1 EX 10"), "+OK\r\n");
+//! rig.advance_ms(10_001);
+//! assert_eq!(rig.run("GET a"), "$-1\r\n");
+//! assert_eq!(rig.propagated(), ["SELECT 0", "SET a 1 PXAT 1700000010000", "DEL a"]);
+//! ```
+
+use std::sync::OnceLock;
+
+use super::FAMILIES;
+use super::context::{Ctx, Env, Gates, Persistence, Unit};
+use super::dispatch::process;
+use super::error::CmdError;
+use super::host::{ClientFilter, DebugRequest, Host, PauseMode, ServerFacts, ShutdownOptions};
+use super::session::{Kind, Session};
+use super::stats::Stats;
+use super::table::CommandTable;
+use crate::base::quoting::split_args;
+use crate::base::rng::Rng;
+use crate::base::time::Now;
+use crate::config::{Apply, MasterAddress, Reason, Settings};
+use crate::keyspace::access;
+use crate::keyspace::{DetachedDb, Keyspace};
+use crate::replication::{self, Child, ReplId, Replication, SavedIdentity};
+use crate::resp::args::{Args, OwnedArgs};
+use crate::resp::writer::Reply;
+use crate::sys::clock::CycleClock;
+
+/// When a rig's clock starts, in milliseconds since the epoch.
+pub const START_MS: i64 = 1_700_000_000_000;
+
+/// How much of the stream a rig keeps.
+const WINDOW_BYTES: u64 = 1 << 24;
+
+/// One client and everything it talks to.
+pub struct Rig {
+    /// The subsystems, for a test to prepare and to look into.
+    pub env: Env,
+    /// The client.
+    pub session: Session,
+    /// What the server was asked.
+    pub host: FakeHost,
+    told: u64,
+}
+
+impl Default for Rig {
+    fn default() -> Rig {
+        Rig::new()
+    }
+}
+
+impl Rig {
+    /// A master with an empty keyspace, default settings and a replication log, so that what is
+    /// propagated can be seen.
+    pub fn new() -> Rig {
+        static TABLE: OnceLock<CommandTable> = OnceLock::new();
+        let table =
+            TABLE.get_or_init(|| CommandTable::build(FAMILIES, &[]).expect("rows make a table"));
+        let now = Now::at_unix_ms(START_MS);
+        let mut rng = Rng::from_seed(1);
+        let config = Settings::default();
+        let replication = a_master_with_a_log(now, &mut rng);
+        let told = replication.identity().offset();
+        let mut rig = Rig {
+            env: Env {
+                now,
+                keyspace: Keyspace::new(config.databases as usize, [1, 2]),
+                config,
+                config_file: None,
+                stats: Stats::new(table.counted()),
+                replication,
+                persistence: Persistence::new(now),
+                gates: Gates::OPEN,
+                table,
+                unit: Unit::default(),
+                hold_access_times: false,
+                clock: CycleClock::new(),
+                last_command_end_ns: 0,
+                rng,
+            },
+            session: Session::new(1, Kind::Normal),
+            host: FakeHost::default(),
+            told,
+        };
+        rig.advance_ms(0);
+        rig
+    }
+
+    /// Runs one command, written as at `redis-cli`; gives the reply as it goes over the wire.
+    pub fn run(&mut self, line: &str) -> String {
+        let words = split_args(line.as_bytes()).expect("balanced quotes");
+        self.run_words(&words)
+    }
+
+    /// Runs one command, word by word.
+    pub fn run_words<W: AsRef<[u8]>>(&mut self, words: &[W]) -> String {
+        let owned = OwnedArgs::new(words);
+        let mut reply = Reply::new(self.session.protocol);
+        let mut ctx = Ctx {
+            env: &mut self.env,
+            session: &mut self.session,
+            reply: &mut reply,
+            host: &mut self.host,
+        };
+        process(&mut ctx, &mut owned.args());
+        String::from_utf8_lossy(reply.as_bytes()).into_owned()
+    }
+
+    /// The commands that went to replicas since the last call.
+    pub fn propagated(&mut self) -> Vec<String> {
+        let offset = self.env.replication.identity().offset();
+        let told = (offset - self.told) as usize;
+        let bytes = self.env.replication.last_stream_bytes(told);
+        self.told = offset;
+        commands(&bytes)
+    }
+
+    /// Lets time pass.
+    pub fn advance_ms(&mut self, ms: u64) {
+        self.env.now = self.env.now.plus_ms(ms);
+        let now_ms = self.env.now.unix_ms();
+        let lfu = self.env.config.maxmemory_policy.is_lfu();
+        let fresh = if lfu {
+            access::lfu_new(now_ms)
+        } else {
+            access::lru_clock(now_ms)
+        };
+        self.env.keyspace.set_new_access(fresh);
+    }
+
+    /// Makes this a read-only replica. Commands of its master are those of a session of
+    /// [`Kind::Master`].
+    pub fn become_replica(&mut self) {
+        let facts = facts_at(self.env.now);
+        let replication = &mut self.env.replication;
+        replication.replicaof("master", 6379, "a test", facts, &mut Vec::new());
+        self.env.gates.replica = true;
+        self.env.gates.read_only = true;
+    }
+}
+
+/// The stream is kept from the start, as after a restart from a snapshot.
+fn a_master_with_a_log(now: Now, rng: &mut Rng) -> Replication {
+    let settings = replication::Settings {
+        backlog_bytes: WINDOW_BYTES,
+        ..replication::Settings::default()
+    };
+    let mut replication = Replication::new(settings, Rng::from_seed(rng.next_u64()), now);
+    let saved = SavedIdentity {
+        id: ReplId::random(rng),
+        offset: 0,
+        stream_db: 0,
+    };
+    replication.restore(saved, facts_at(now), &mut Vec::new());
+    replication
+}
+
+fn facts_at(now: Now) -> replication::Env {
+    replication::Env {
+        now,
+        child: Child::None,
+        dataset_empty: true,
+    }
+}
+
+/// Splits a stream of canonical commands; each becomes its words with blanks between.
+fn commands(stream: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(stream);
+    let mut lines = text.split("\r\n");
+    let mut commands = Vec::new();
+    while let Some(words) = lines.next().and_then(|header| header.strip_prefix('*')) {
+        let words: usize = words.parse().expect("a number of words");
+        let lines = lines.by_ref().skip(1).step_by(2).take(words);
+        commands.push(lines.collect::<Vec<_>>().join(" "));
+    }
+    commands
+}
+
+/// Writes down what it is asked, and agrees to everything.
+#[derive(Debug, Default)]
+pub struct FakeHost {
+    /// The wishes in order, one line each.
+    pub wishes: Vec<String>,
+    /// What [`Host::facts`] answers.
+    pub facts: ServerFacts,
+    /// What [`Host::describe_clients`] answers.
+    pub clients: Vec<u8>,
+}
+
+impl FakeHost {
+    fn wish(&mut self, wish: impl Into<String>) {
+        self.wishes.push(wish.into());
+    }
+}
+
+impl Host for FakeHost {
+    fn facts(&mut self, _: &Env) -> ServerFacts {
+        self.facts.clone()
+    }
+
+    fn save(&mut self, _: &mut Env) -> Result<(), CmdError> {
+        self.wish("save");
+        Ok(())
+    }
+
+    fn bgsave(&mut self, _: &mut Env, schedule: bool) -> Result<&'static str, CmdError> {
+        self.wish(format!("bgsave schedule={schedule}"));
+        Ok("Background saving started")
+    }
+
+    fn shutdown(&mut self, _: &mut Env, options: ShutdownOptions) -> Result<(), CmdError> {
+        self.wish(format!("{options:?}"));
+        Ok(())
+    }
+
+    fn abort_shutdown(&mut self) -> Result<(), CmdError> {
+        self.wish("abort shutdown");
+        Ok(())
+    }
+
+    fn reset_rates(&mut self) {
+        self.wish("reset rates");
+    }
+
+    fn apply_config(&mut self, _: &mut Env, hook: Apply, _: &Settings) -> Result<(), Reason> {
+        self.wish(format!("apply {hook:?}"));
+        Ok(())
+    }
+
+    fn config_changed(&mut self, _: &mut Env) {
+        self.wish("config changed");
+    }
+
+    fn describe_clients(&self, _: &Env, _: &Session, _: &ClientFilter) -> Vec<u8> {
+        self.clients.clone()
+    }
+
+    fn kill_clients(&mut self, _: &mut Env, _: &mut Session, filter: &ClientFilter) -> usize {
+        self.wish(format!("kill {filter:?}"));
+        0
+    }
+
+    fn pause(&mut self, mode: PauseMode, until_mono_ms: u64) {
+        self.wish(format!("pause {mode:?} until {until_mono_ms}"));
+    }
+
+    fn unpause(&mut self) {
+        self.wish("unpause");
+    }
+
+    fn replicaof(
+        &mut self,
+        _: &mut Env,
+        _: &Session,
+        target: Option<MasterAddress>,
+    ) -> Result<&'static str, CmdError> {
+        self.wish(format!("replicaof {target:?}"));
+        Ok("OK")
+    }
+
+    fn psync(
+        &mut self,
+        _: &mut Env,
+        _: &mut Session,
+        _: &mut Reply,
+        args: &Args<'_>,
+    ) -> Result<(), CmdError> {
+        self.wish(words(args));
+        Ok(())
+    }
+
+    fn replconf(
+        &mut self,
+        _: &mut Env,
+        _: &mut Session,
+        reply: &mut Reply,
+        args: &Args<'_>,
+    ) -> Result<(), CmdError> {
+        self.wish(words(args));
+        reply.ok();
+        Ok(())
+    }
+
+    fn debug(&mut self, _: &mut Env, request: DebugRequest) -> Result<(), CmdError> {
+        self.wish(format!("{request:?}"));
+        Ok(())
+    }
+
+    fn flushed_all(&mut self, _: &mut Env) {
+        self.wish("flushed all");
+    }
+
+    fn free(&mut self, garbage: DetachedDb, lazily: bool) {
+        self.wish(format!("free {} keys lazily={lazily}", garbage.len()));
+    }
+
+    fn log(&self, _: log::Level, _: &str) {}
+}
+
+fn words(args: &Args<'_>) -> String {
+    let words: Vec<_> = args.iter().map(String::from_utf8_lossy).collect();
+    words.join(" ")
+}
