@@ -4,8 +4,7 @@
 //! every receiver has taken the one before, so that memory stays at one piece each. A replica that
 //! stalls is found by its timeout and dropped by the replication machine; the others go on.
 //!
-//! On the wire the snapshot stands between `$EOF:<mark>\r\n`, which the machine has sent, and the
-//! mark, which is added here when the pipe ends.
+//! On the wire the snapshot stands between `$EOF:<mark>\r\n` and the mark; both are added here.
 
 use std::io::{ErrorKind, Read};
 
@@ -22,6 +21,8 @@ const PIECES_PER_TICK_MAX: usize = 16;
 /// How far the transfer is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
+    /// The header is to be sent.
+    Fresh,
     /// The pipe may have more.
     Open,
     /// The pipe has ended; the mark is on its way.
@@ -45,7 +46,7 @@ impl Transfer {
         Transfer {
             pipe,
             mark,
-            stage: Stage::Open,
+            stage: Stage::Fresh,
         }
     }
 
@@ -97,6 +98,12 @@ impl Hub {
                 transfer.stage = Stage::Delivered;
                 false
             }
+            Stage::Fresh => {
+                let header = [b"$EOF:", &transfer.mark[..], b"\r\n"].concat();
+                self.give_to_all(&receivers, &header);
+                transfer.stage = Stage::Open;
+                true
+            }
             Stage::Open => self.read_piece(transfer, &receivers),
         }
     }
@@ -134,11 +141,15 @@ impl Hub {
                 return false;
             }
         }
+        self.give_to_all(receivers, &piece);
+        true
+    }
+
+    fn give_to_all(&mut self, receivers: &[u64], bytes: &[u8]) {
         for id in receivers {
             if let Some(key) = self.key_of(*id) {
-                self.conns[key].output.buf.extend_from_slice(&piece);
+                self.conns[key].output.buf.extend_from_slice(bytes);
             }
         }
-        true
     }
 }
