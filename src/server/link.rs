@@ -352,7 +352,6 @@ impl Hub {
     }
 
     fn flush_data(&mut self, env: &mut Env) {
-        log::info!("MASTER <-> REPLICA sync: Flushing old data");
         self.kill_snapshot_child(env);
         let lazily = env.config.replica_lazy_flush;
         for db in env.keyspace.clear() {
@@ -362,7 +361,6 @@ impl Hub {
     }
 
     fn load_stored(&mut self, env: &mut Env, more: &mut Vec<Action>) {
-        log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
         let path = super::snapshot::snapshot_path(env);
         match Loader::from_file(env, &path, LoadFor::Sync) {
             Ok(loader) => self.begin_load(env, loader),

@@ -138,6 +138,8 @@ fn start(args: &[Vec<u8>]) -> Result<Server, String> {
     if settings.daemonize {
         sys::process::daemonize().map_err(|e| format!("Cannot run in the background: {e}"))?;
     }
+    // Before there is any other thread: a signal goes to whichever thread does not block it.
+    let signals = Signals::new().map_err(|e| format!("Cannot receive signals: {e}"))?;
     let logger = Logger::install();
     logger.set_level(settings.loglevel);
     let logfile = path_of(&settings.logfile);
@@ -173,6 +175,7 @@ fn start(args: &[Vec<u8>]) -> Result<Server, String> {
         executable,
         title,
         args: args.to_vec(),
+        signals,
     };
     let mut server = wire(parts).map_err(|e| fatal(format!("Cannot start: {e}")))?;
     server.hub.listen_on(listeners);
@@ -272,6 +275,7 @@ struct Parts {
     executable: PathBuf,
     title: Option<sys::title::ProcessTitle>,
     args: Vec<Vec<u8>>,
+    signals: Signals,
 }
 
 fn wire(parts: Parts) -> std::io::Result<Server> {
@@ -290,6 +294,7 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
         executable,
         title,
         args,
+        signals,
     } = parts;
     let mut replication =
         Replication::new(apply::replication_settings(&settings), replication_rng, now);
@@ -360,7 +365,7 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
         hub,
         cron: Cron::default(),
         cycle: ExpiryCycle::default(),
-        signals: Signals::new()?,
+        signals,
     };
     server.watch_signals()?;
     Ok(server)
