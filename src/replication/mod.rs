@@ -45,7 +45,8 @@
 //! [`Action::SendFile`] then opens the file ([`on_file_opened`]) and sends it ([`on_file_sent`]).
 //! Through sockets: the driver copies what the child writes to all
 //! [`snapshot_receivers`](Replication::snapshot_receivers), at the pace of the slowest, reports
-//! who stalls ([`on_transfer`]), and calls [`on_snapshot_finished`] when all is delivered.
+//! who stalls ([`on_transfer`]), and calls [`on_snapshot_finished`] when all is delivered. Either
+//! way what [`Action::SendReplica`] asked for goes out before the snapshot: `+FULLRESYNC` first.
 //!
 //! **Time.** [`tick`](Replication::tick) several times a second, also while loading.
 //!
@@ -95,6 +96,8 @@ mod wire;
 
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod sim;
 
 pub use action::{Action, Child, ClientId, Contents, Env, LoadTarget, SnapshotTarget};
 pub use greeting::ReplconfReply;

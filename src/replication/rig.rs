@@ -157,8 +157,10 @@ impl Rig {
                 _ => {}
             }
         }
-        let to_client = |action: &Action| matches!(action, Action::SendReplica { client: to, .. } if *to == client);
-        self.out.retain(|action| !to_client(action));
+        self.out.retain(|action| match action {
+            Action::SendReplica { client: to, .. } => *to != client,
+            _ => true,
+        });
         String::from_utf8(text).expect("ASCII")
     }
 
