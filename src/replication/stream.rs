@@ -18,9 +18,11 @@ use crate::base::rng::Rng;
 pub struct Stream {
     identity: Identity,
     log: Option<ReplLog>,
-    /// The database that the next command of the stream refers to; `None` before the first
-    /// `SELECT` that a new reader would see.
+    /// The database that the stream has selected up to here; `None` before the first `SELECT`.
+    /// True of the stream whoever wrote it, so it goes into snapshots and is never forgotten.
     db: Option<u32>,
+    /// A reader may begin here who was not told which: the next command of ours says it again.
+    select_again: bool,
 }
 
 impl Stream {
@@ -30,6 +32,7 @@ impl Stream {
             identity: Identity::new(rng),
             log: None,
             db: None,
+            select_again: false,
         }
     }
 
@@ -58,24 +61,26 @@ impl Stream {
         self.db = db;
     }
 
-    /// Makes the next command begin with a `SELECT`, for a reader that begins there.
-    pub fn forget_db(&mut self) {
-        self.db = None;
+    /// Makes the next command of ours begin with a `SELECT`, for a reader that begins there.
+    pub fn select_again(&mut self) {
+        self.select_again = true;
     }
 
     /// Adds a command of our own, as it goes over the wire, preceded by a `SELECT` when `db` is
-    /// another database than the last. Commands that concern no database pass `None`.
+    /// another database than the last, or when readers may not know the last. Commands that
+    /// concern no database pass `None`.
     pub fn feed(&mut self, db: Option<u32>, command: &[u8]) {
         if self.log.is_none() {
             return;
         }
         if let Some(db) = db
-            && self.db != Some(db)
+            && (self.select_again || self.db != Some(db))
         {
             let mut digits = Vec::new();
             numbers::format_u64(u64::from(db), &mut digits);
             self.append(&super::wire::command(&[b"SELECT", &digits]));
             self.db = Some(db);
+            self.select_again = false;
         }
         self.append(command);
     }
@@ -114,7 +119,7 @@ impl Stream {
     /// Begins a history of our own that continues the one so far.
     pub fn shift(&mut self, rng: &mut Rng) {
         self.identity.shift(rng);
-        self.forget_db();
+        self.select_again();
     }
 
     /// Goes on under the name that our master has now.
@@ -175,14 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn select_is_sent_when_the_database_changes_and_after_it_was_forgotten() {
+    fn select_is_sent_when_the_database_changes_and_when_somebody_may_not_know() {
         let mut stream = Stream::new(&mut Rng::from_seed(1));
         stream.keep_log(1 << 20);
         stream.feed(Some(0), b"a\r\n");
         stream.feed(Some(0), b"b\r\n");
         stream.feed(None, b"c\r\n");
         stream.feed(Some(12), b"d\r\n");
-        stream.forget_db();
+        stream.select_again();
+        assert_eq!(stream.db(), Some(12), "it is still selected");
         stream.feed(Some(12), b"e\r\n");
         let select_0 = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
         let select_12 = "*2\r\n$6\r\nSELECT\r\n$2\r\n12\r\n";

@@ -10,6 +10,7 @@
 //! is continued exactly when the bytes are there (in `node.rs`). A failure names its seed; put it
 //! into `replay` to see that one run again.
 
+mod clients;
 mod data;
 mod network;
 mod node;
@@ -434,4 +435,20 @@ fn what_no_longer_fits_the_backlog_costs_a_snapshot() {
     cluster.start(1, Some(0));
     cluster.converge(60_000);
     assert_eq!(cluster.full_syncs(), before + 1);
+}
+
+#[test]
+fn a_server_that_hands_on_a_snapshot_still_knows_the_selected_database() {
+    let mut cluster = Cluster::tree(9, &[None, Some(0), Some(1)]);
+    for _ in 0..20 {
+        cluster.write(0, 1);
+        cluster.converge(10_000);
+        cluster.stop(2, |_| None);
+        cluster.start(2, Some(1));
+        cluster.run_ms(8000);
+        cluster.stop(1, |node| Some(node.snapshot()));
+        cluster.write(0, 1);
+        cluster.start(1, Some(0));
+        cluster.converge(60_000);
+    }
 }

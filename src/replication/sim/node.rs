@@ -1,5 +1,6 @@
 //! A server around the machines: sockets, data set, child, load. The least that keeps the contract.
 
+use super::clients::Client;
 use super::data::{Data, Snapshot};
 use super::network::{ConnId, Item, Network, NodeId};
 use super::parse;
@@ -8,25 +9,14 @@ use crate::base::time::Now;
 use crate::replication::*;
 use std::collections::{BTreeMap, VecDeque};
 
-/// A connection that somebody made to us.
-#[derive(Default)]
-struct Client {
-    input: Vec<u8>,
-    /// Goes out before the file and the stream.
-    output: VecDeque<u8>,
-    file: Option<VecDeque<u8>>,
-    is_replica: bool,
-    closing: bool,
-}
-
 /// A snapshot that is being made.
-struct Save {
+pub(super) struct Save {
     snapshot: Snapshot,
     target: SnapshotTarget,
     done_at_ms: u64,
     succeeds: bool,
     /// Through sockets: what each receiver has still to get.
-    left: BTreeMap<ClientId, VecDeque<u8>>,
+    pub(super) left: BTreeMap<ClientId, VecDeque<u8>>,
 }
 
 /// A snapshot that is arriving.
@@ -51,9 +41,9 @@ pub(super) struct Node {
     pub data: Data,
     /// The snapshot file.
     pub disk: Option<Snapshot>,
-    clients: BTreeMap<ClientId, Client>,
+    pub(super) clients: BTreeMap<ClientId, Client>,
     upstream: Option<Upstream>,
-    save: Option<Save>,
+    pub(super) save: Option<Save>,
     arrival: Option<Arrival>,
     rng: Rng,
     now_ms: u64,
@@ -98,7 +88,7 @@ impl Node {
         node
     }
 
-    fn env(&self) -> Env {
+    pub(super) fn env(&self) -> Env {
         Env {
             now: at(self.now_ms),
             child: if self.save.is_some() {
@@ -199,102 +189,9 @@ impl Node {
         self.carry_out(net, out, &[]);
     }
 
-    fn on_client_item(&mut self, net: &mut Network, conn: ConnId, item: Item) {
-        let id = conn as ClientId;
-        match item {
-            Item::Accepted => {
-                self.clients.insert(id, Client::default());
-            }
-            Item::Closed => {
-                net.close(conn, self.id);
-                self.drop_client(net, id);
-            }
-            Item::Bytes(bytes) => {
-                let Some(client) = self.clients.get_mut(&id) else {
-                    return;
-                };
-                client.input.extend_from_slice(&bytes);
-                self.run_client(net, id);
-            }
-            Item::Connected | Item::Refused => {}
-        }
-    }
-
-    fn drop_client(&mut self, net: &mut Network, id: ClientId) {
-        if self.clients.remove(&id).is_some() {
-            if let Some(save) = &mut self.save {
-                save.left.remove(&id);
-            }
-            let mut out = Vec::new();
-            self.repl.on_client_closed(id, self.env(), &mut out);
-            self.carry_out(net, out, &[]);
-        }
-    }
-
-    fn run_client(&mut self, net: &mut Network, id: ClientId) {
-        while let Some(client) = self.clients.get_mut(&id) {
-            let Some((args, length)) = parse::command(&client.input) else {
-                return;
-            };
-            client.input.drain(..length);
-            if client.closing {
-                continue;
-            }
-            let mut out = Vec::new();
-            let reply = self.command(id, &args, &mut out);
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.output.extend(reply.bytes());
-            }
-            self.carry_out(net, out, &[]);
-        }
-    }
-
-    fn command(&mut self, id: ClientId, args: &[Vec<u8>], out: &mut Vec<Action>) -> String {
-        let env = self.env();
-        let slices: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-        match slices.first() {
-            None => String::new(),
-            Some(&b"PING") => "+PONG\r\n".into(),
-            Some(&b"REPLCONF") => match self.repl.on_replconf(id, &slices[1..], env, out) {
-                ReplconfReply::Ok => "+OK\r\n".into(),
-                ReplconfReply::Error(text) => format!("-{text}\r\n"),
-                ReplconfReply::Silent | ReplconfReply::GetAck => String::new(),
-            },
-            Some(&b"PSYNC") => self.psync(id, slices[1], slices[2], out),
-            Some(other) => panic!("unexpected command {}", String::from_utf8_lossy(other)),
-        }
-    }
-
-    /// Serves `PSYNC`, and checks with the facts of `INFO` alone that it continues when it may.
-    fn psync(&mut self, id: ClientId, asked: &[u8], at: &[u8], out: &mut Vec<Action>) -> String {
-        let env = self.env();
-        let info = self.repl.info(env.now);
-        let before = self.repl.source().stats();
-        let request = SyncRequest::Psync {
-            id: asked,
-            offset: at,
-        };
-        let reply = self
-            .repl
-            .on_sync(id, Some("10.0.0.1"), request, false, env, out);
-        if let SyncReply::Refused(text) = reply {
-            return format!("-{text}\r\n");
-        }
-        let offset: i64 = String::from_utf8_lossy(at).parse().expect("a number");
-        let ours = asked == info.id.as_bytes()
-            || (asked == info.id2.as_bytes() && offset <= info.second_offset);
-        let first = info.backlog_first_byte_offset as i64;
-        let held = info.backlog_active && first <= offset && offset <= info.offset as i64 + 1;
-        let continued = self.repl.source().stats().partial_ok > before.partial_ok;
-        assert_eq!(continued, ours && held, "PSYNC {offset} with {info:?}");
-        let client = self.clients.get_mut(&id).expect("it has just asked");
-        client.is_replica = true;
-        String::new()
-    }
-
     // ---- What the machines ask for ----
 
-    fn carry_out(&mut self, net: &mut Network, actions: Vec<Action>, input: &[u8]) {
+    pub(super) fn carry_out(&mut self, net: &mut Network, actions: Vec<Action>, input: &[u8]) {
         let mut queue = VecDeque::from(actions);
         while let Some(action) = queue.pop_front() {
             let mut answers = Vec::new();
@@ -567,41 +464,10 @@ impl Node {
         }
         save.left.retain(|_, left| !left.is_empty());
     }
-
-    fn flush_clients(&mut self, net: &mut Network) {
-        let ids: Vec<ClientId> = self.clients.keys().copied().collect();
-        for id in ids {
-            let client = self.clients.get_mut(&id).expect("just listed");
-            send_some(net, id as ConnId, self.id, &mut client.output);
-            if !client.output.is_empty() {
-                continue;
-            }
-            if client.closing {
-                net.close(id as ConnId, self.id);
-                self.drop_client(net, id);
-                continue;
-            }
-            if let Some(file) = &mut client.file {
-                send_some(net, id as ConnId, self.id, file);
-                if file.is_empty() {
-                    client.file = None;
-                    let mut out = Vec::new();
-                    self.repl.on_file_sent(id, self.env(), &mut out);
-                    self.carry_out(net, out, &[]);
-                }
-            } else if client.is_replica {
-                let chunk: Vec<u8> = self.repl.chunks(id).next().unwrap_or(&[]).to_vec();
-                let sent = net.send(id as ConnId, self.id, &chunk);
-                if sent > 0 {
-                    self.repl.on_sent(id, sent);
-                }
-            }
-        }
-    }
 }
 
 /// Sends from the front of a queue what the pipe takes.
-fn send_some(net: &mut Network, conn: ConnId, from: NodeId, queue: &mut VecDeque<u8>) {
+pub(super) fn send_some(net: &mut Network, conn: ConnId, from: NodeId, queue: &mut VecDeque<u8>) {
     let sent = net.send(conn, from, queue.make_contiguous());
     queue.drain(..sent);
 }

@@ -340,8 +340,8 @@ fn begin_full_sync(cx: &mut Context, replica: &mut Replica, start: u64) {
         stalled_since_ms: None,
         loaded: false,
     };
-    // The snapshot does not end with a database selected.
-    cx.stream.forget_db();
+    // Not every replica takes the selected database from the snapshot.
+    cx.stream.select_again();
     if !replica.old_protocol {
         let reply = format!("+FULLRESYNC {} {start}\r\n", cx.stream.identity().id());
         cx.push(Action::SendReplica {
