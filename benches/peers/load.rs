@@ -1,0 +1,203 @@
+//! The load: many connections on one thread, each with one batch in flight.
+
+use std::io::{ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::peer::cpu_time;
+use crate::workload::{Batch, Ends, Workload};
+
+/// How long the load runs before it is measured.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// A server that answers nothing for this long has lost a reply.
+const STALL_MAX: Duration = Duration::from_secs(20);
+
+/// What one turn showed.
+#[derive(Clone, Copy)]
+pub struct Sample {
+    pub ops_per_second: f64,
+    pub cpu_ns_per_op: f64,
+}
+
+struct Connection {
+    stream: TcpStream,
+    batch: Batch,
+    sent: usize,
+    /// Bytes or lines of replies that are still to come.
+    awaited: usize,
+}
+
+struct Load<'a> {
+    workload: &'a Workload,
+    pipeline: usize,
+    poll: Poll,
+    connections: Vec<Connection>,
+    input: Vec<u8>,
+    next_key: Box<dyn FnMut() -> u64 + 'a>,
+    done: u64,
+}
+
+/// Runs a workload with random keys and measures a turn of it.
+pub fn measure(
+    port: u16,
+    pid: u32,
+    workload: &Workload,
+    clients: usize,
+    pipeline: usize,
+    turn: Duration,
+) -> Sample {
+    let mut state = 0x2545_F491_4F6C_DD1D_u64 ^ u64::from(port);
+    let keys = workload.keys;
+    let random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        // The high half of a product maps evenly onto the range without a division.
+        ((u128::from(state) * u128::from(keys)) >> 64) as u64
+    };
+    let mut load = Load::connect(port, workload, clients, pipeline, Box::new(random));
+    load.run(|started, _| started.elapsed() < WARM_UP);
+    let (before, done) = (cpu_time(pid), load.done);
+    let start = Instant::now();
+    load.run(|started, _| started.elapsed() < turn);
+    let (elapsed, ops) = (start.elapsed(), (load.done - done) as f64);
+    let cpu = cpu_time(pid) - before;
+    Sample {
+        ops_per_second: ops / elapsed.as_secs_f64(),
+        cpu_ns_per_op: cpu.as_nanos() as f64 / ops,
+    }
+}
+
+/// Runs a workload once over all its keys in order, to put them there.
+pub fn populate(port: u16, workload: &Workload) {
+    let mut next = 0;
+    let keys = workload.keys;
+    let in_order = move || {
+        next += 1;
+        (next - 1) % keys
+    };
+    let mut load = Load::connect(port, workload, 8, 100, Box::new(in_order));
+    load.run(|_, done| done < keys + 800);
+}
+
+impl<'a> Load<'a> {
+    fn connect(
+        port: u16,
+        workload: &'a Workload,
+        clients: usize,
+        pipeline: usize,
+        next_key: Box<dyn FnMut() -> u64 + 'a>,
+    ) -> Load<'a> {
+        let poll = Poll::new().expect("epoll");
+        let connect = |number| {
+            let stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it accepts");
+            stream.set_nodelay(true).expect("no delay");
+            stream.set_nonblocking(true).expect("nonblocking");
+            let mut stream = TcpStream::from_std(stream);
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            poll.registry()
+                .register(&mut stream, Token(number), interest)
+                .expect("registered");
+            Connection {
+                stream,
+                batch: workload.batch(pipeline),
+                sent: 0,
+                awaited: 0,
+            }
+        };
+        let connections = (0..clients).map(connect).collect();
+        let input = vec![0; 256 * 1024];
+        let mut load = Load {
+            workload,
+            pipeline,
+            poll,
+            connections,
+            input,
+            next_key,
+            done: 0,
+        };
+        for number in 0..clients {
+            load.send_next(number);
+        }
+        load
+    }
+
+    /// Serves the connections for as long as `go_on`, given the start and the operations done.
+    fn run(&mut self, go_on: impl Fn(Instant, u64) -> bool) {
+        let mut events = Events::with_capacity(1024);
+        let start = Instant::now();
+        while go_on(start, self.done) {
+            self.poll.poll(&mut events, Some(STALL_MAX)).expect("epoll");
+            assert!(
+                !events.is_empty(),
+                "{}: a reply is missing",
+                self.workload.name
+            );
+            for event in &events {
+                let number = event.token().0;
+                if event.is_writable() {
+                    self.connections[number].write_on();
+                }
+                if event.is_readable() {
+                    self.receive(number);
+                }
+            }
+        }
+    }
+
+    fn send_next(&mut self, number: usize) {
+        let connection = &mut self.connections[number];
+        connection.batch.fill(&mut self.next_key);
+        connection.sent = 0;
+        connection.awaited = self.pipeline
+            * match self.workload.reply {
+                Ends::AfterBytes(count) | Ends::AfterLines(count) => count,
+            };
+        connection.write_on();
+    }
+
+    fn receive(&mut self, number: usize) {
+        loop {
+            let connection = &mut self.connections[number];
+            let got = match connection.stream.read(&mut self.input) {
+                Ok(0) => panic!("{}: the server closed a connection", self.workload.name),
+                Ok(got) => got,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(e) => panic!("{}: {e}", self.workload.name),
+            };
+            let input = &self.input[..got];
+            assert_ne!(input[0], b'-', "{}", String::from_utf8_lossy(input));
+            let arrived = match self.workload.reply {
+                Ends::AfterBytes(_) => got,
+                Ends::AfterLines(_) => memchr::memchr_iter(b'\n', input).count(),
+            };
+            connection.awaited = connection
+                .awaited
+                .checked_sub(arrived)
+                .expect("known replies");
+            if connection.awaited == 0 {
+                self.done += self.pipeline as u64;
+                self.send_next(number);
+            }
+            // A short read drained the socket; the next reply brings a new event.
+            if got < self.input.len() {
+                return;
+            }
+        }
+    }
+}
+
+impl Connection {
+    fn write_on(&mut self) {
+        while self.sent < self.batch.bytes.len() {
+            match self.stream.write(&self.batch.bytes[self.sent..]) {
+                Ok(written) => self.sent += written,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(e) => panic!("the server took no more: {e}"),
+            }
+        }
+    }
+}
