@@ -155,3 +155,7 @@ const HELP: &[&str] = &[
     "REWRITE",
     "    Write the values in force into the configuration file.",
 ];
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -291,3 +291,6 @@ fn describe_connection(ctx: &mut Ctx<'_>) {
     reply.bulk("modules");
     reply.array(0);
 }
+
+#[cfg(test)]
+mod tests;

@@ -450,3 +450,6 @@ fn sleep(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     ctx.reply.ok();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

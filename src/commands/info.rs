@@ -141,3 +141,6 @@ fn render(env: &Env, host: &mut dyn Host, is_wanted: impl Fn(&Section) -> bool) 
     }
     report.into_text()
 }
+
+#[cfg(test)]
+mod tests;

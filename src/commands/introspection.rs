@@ -293,3 +293,6 @@ const HELP: &[&str] = &[
     "GETKEYSANDFLAGS <full-command>",
     "    Find the keys in a whole command and tell what is done with each.",
 ];
+
+#[cfg(test)]
+mod tests;

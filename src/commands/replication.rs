@@ -169,3 +169,7 @@ fn psync(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 fn replconf(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     ctx.host.replconf(ctx.env, ctx.session, ctx.reply, args)
 }
+
+#[cfg(test)]
+#[path = "replication_tests.rs"]
+mod tests;

@@ -177,3 +177,7 @@ fn lolwut(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

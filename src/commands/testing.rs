@@ -191,6 +191,8 @@ pub struct FakeHost {
     pub facts: ServerFacts,
     /// What [`Host::describe_clients`] answers.
     pub clients: Vec<u8>,
+    /// What [`Host::kill_clients`] answers.
+    pub killed: usize,
 }
 
 impl FakeHost {
@@ -243,7 +245,7 @@ impl Host for FakeHost {
 
     fn kill_clients(&mut self, _: &mut Env, _: &mut Session, filter: &ClientFilter) -> usize {
         self.wish(format!("kill {filter:?}"));
-        0
+        self.killed
     }
 
     fn pause(&mut self, mode: PauseMode, until_mono_ms: u64) {

@@ -70,10 +70,11 @@ fn attribute(reply: &mut Reply) {
     reply.bulk("Some real reply following the attribute");
 }
 
-/// A push answers nothing, so what answers the command follows it.
+/// A push answers nothing, so there is a reply too; what a command pushes to its own client comes
+/// behind that.
 fn push(reply: &mut Reply) {
+    reply.bulk("Some real reply following the push reply");
     reply.push(2);
     reply.bulk("server-cpu-usage");
     reply.int(42);
-    reply.bulk("Some real reply following the push reply");
 }

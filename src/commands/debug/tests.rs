@@ -1,0 +1,191 @@
+//! `DEBUG`, with digests that a stock server agrees with.
+
+use super::super::testing::Rig;
+use crate::config::ProtectedAction;
+use crate::keyspace::NewValue;
+
+fn rig() -> Rig {
+    let mut rig = Rig::new();
+    rig.env.config.enable_debug_command = ProtectedAction::Yes;
+    rig
+}
+
+#[test]
+fn it_must_be_enabled() {
+    let reply = Rig::new().run("DEBUG DIGEST");
+    assert!(
+        reply.starts_with("-ERR DEBUG command not allowed. If the enable-debug-command option")
+    );
+}
+
+#[test]
+fn digests_are_those_of_the_reference() {
+    let mut rig = rig();
+    assert_eq!(rig.run("DEBUG DIGEST"), format!("+{:040}\r\n", 0));
+    rig.run("DEBUG POPULATE 100");
+    assert_eq!(
+        rig.run("DEBUG DIGEST"),
+        "+6ccb30af923e3936581da32cffcd103966a1fd3a\r\n"
+    );
+    rig.run("DEBUG POPULATE 10 foo 100");
+    assert_eq!(
+        rig.run("DEBUG DIGEST"),
+        "+212250ae2f9378241e97c120a6a48b85270ca43d\r\n"
+    );
+    assert_eq!(
+        rig.run("DEBUG DIGEST-VALUE key:0 foo:3 nosuch"),
+        format!(
+            "*3\r\n+c15f34c747bf411833c10208c03e1da1bb7da7cf\r\n\
+             +ad881785ff32f765b84713cf02c9c645519e159e\r\n+{:040}\r\n",
+            0
+        )
+    );
+    assert!(rig.propagated().is_empty(), "replicas are not told");
+}
+
+#[test]
+fn a_digest_shows_database_and_expiry_but_not_encoding() {
+    let digest = |db: usize, value: NewValue<'_>, expire: Option<i64>| {
+        let mut rig = rig();
+        rig.env.keyspace.db_mut(db).set(b"k", value, expire);
+        rig.run("DEBUG DIGEST")
+    };
+    let plain = digest(0, NewValue::Int(12), None);
+    assert_eq!(plain, digest(0, NewValue::RawBytes(b"12"), None));
+    assert_ne!(plain, digest(1, NewValue::Int(12), None));
+    let expiring = digest(0, NewValue::Int(12), Some(i64::MAX));
+    assert_ne!(plain, expiring);
+    assert_eq!(expiring, digest(0, NewValue::Int(12), Some(i64::MAX - 1)));
+}
+
+#[test]
+fn object_tells_what_a_snapshot_would_take() {
+    let mut rig = rig();
+    assert_eq!(rig.run("DEBUG OBJECT k"), "-ERR no such key\r\n");
+    for (value, encoding, length) in [
+        (NewValue::Int(7), "int", 2),
+        (NewValue::Int(70_000), "int", 5),
+        (NewValue::Bytes(b"hello"), "embstr", 6),
+        (NewValue::Bytes(&[b'x'; 100]), "raw", 9),
+    ] {
+        rig.env.keyspace.db_mut(0).set(b"k", value, None);
+        let reply = rig.run("DEBUG OBJECT k");
+        let part = format!(" refcount:1 encoding:{encoding} serializedlength:{length} lru:");
+        assert!(
+            reply.starts_with("+Value at:0x") && reply.contains(&part),
+            "{reply}"
+        );
+    }
+}
+
+#[test]
+fn wishes_reach_the_server() {
+    let mut rig = rig();
+    let lines = [
+        ("DEBUG SLEEP 0.25", "Sleep(250000)"),
+        ("DEBUG SLEEP x", "Sleep(0)"),
+        (
+            "DEBUG RELOAD",
+            "Reload { save: true, flush: true, merge: false }",
+        ),
+        (
+            "DEBUG RELOAD nosave NOFLUSH merge",
+            "Reload { save: false, flush: false, merge: true }",
+        ),
+        ("DEBUG SET-ACTIVE-EXPIRE 0", "ActiveExpire(false)"),
+        ("DEBUG PAUSE-CRON 1", "PauseCron(true)"),
+        ("DEBUG REPLYBUFFER RESIZING 0", "ReplyBufferResizing(false)"),
+        (
+            "DEBUG REPLYBUFFER PEAK-RESET-TIME never",
+            "ReplyBufferPeakReset(Never)",
+        ),
+        (
+            "DEBUG REPLYBUFFER PEAK-RESET-TIME 100",
+            "ReplyBufferPeakReset(AfterMs(100))",
+        ),
+    ];
+    for (line, _) in lines {
+        assert_eq!(rig.run(line), "+OK\r\n", "{line}");
+    }
+    assert_eq!(rig.host.wishes, lines.map(|(_, wish)| wish));
+}
+
+#[test]
+fn a_restart_that_comes_back_has_failed() {
+    let mut rig = rig();
+    let failed = "-ERR failed to restart the server. Check server logs.\r\n";
+    assert_eq!(rig.run("DEBUG RESTART 50"), failed);
+    assert_eq!(rig.run("DEBUG CRASH-AND-RECOVER -1"), failed);
+    let wishes = [
+        "Restart { graceful: true, delay_ms: 50 }",
+        "Restart { graceful: false, delay_ms: 0 }",
+    ];
+    assert_eq!(rig.host.wishes, wishes);
+}
+
+#[test]
+fn replicate_sends_what_is_not_run() {
+    let mut rig = rig();
+    assert_eq!(rig.run("DEBUG REPLICATE set a 1"), "+OK\r\n");
+    assert_eq!(rig.propagated(), ["SELECT 0", "set a 1"]);
+    assert!(rig.env.keyspace.is_empty());
+}
+
+#[test]
+fn samples_follow_the_protocol() {
+    let mut rig = rig();
+    let refusal = "-ERR RESP2 is not supported by this command\r\n";
+    assert_eq!(rig.run("DEBUG PROTOCOL push"), refusal);
+    assert_eq!(
+        rig.run("DEBUG PROTOCOL nosuch"),
+        "-ERR Wrong protocol type name. Please use one of the following: string|integer|double|\
+         bignum|null|array|set|map|attrib|push|verbatim|true|false\r\n"
+    );
+    rig.run("HELLO 3");
+    for (line, reply) in [
+        ("DEBUG PROTOCOL double", ",3.141\r\n"),
+        (
+            "DEBUG PROTOCOL map",
+            "%3\r\n:0\r\n#f\r\n:1\r\n#t\r\n:2\r\n#f\r\n",
+        ),
+        ("DEBUG PROTOCOL null", "_\r\n"),
+        (
+            "DEBUG PROTOCOL verbatim",
+            "=29\r\ntxt:This is a verbatim\nstring\r\n",
+        ),
+        (
+            "DEBUG PROTOCOL push",
+            "$40\r\nSome real reply following the push reply\r\n\
+             >2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n",
+        ),
+        (
+            "DEBUG PROTOCOL attrib",
+            "|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n\
+             $39\r\nSome real reply following the attribute\r\n",
+        ),
+    ] {
+        assert_eq!(rig.run(line), reply, "{line}");
+    }
+}
+
+#[test]
+fn errors_are_replied_and_not_counted() {
+    let mut rig = rig();
+    assert_eq!(rig.run("DEBUG ERROR \"OOPS a\\nb\""), "-OOPS a b\r\n");
+    assert_eq!(rig.env.stats.error_replies, 0);
+    let refusal = "-ERR unknown subcommand or wrong number of arguments for 'Foo'. \
+                   Try DEBUG HELP.\r\n";
+    assert_eq!(rig.run("DEBUG Foo"), refusal);
+}
+
+#[test]
+fn help_explains_every_tool() {
+    let help = rig().run("DEBUG HELP");
+    for tool in super::TOOLS {
+        assert!(
+            help.contains(&format!("+{}", tool.name.to_ascii_uppercase())),
+            "{}",
+            tool.name
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! Roles by hand.
+
+use super::super::session::Kind;
+use super::super::testing::Rig;
+
+#[test]
+fn replicaof_names_a_master_or_none() {
+    let mut rig = Rig::new();
+    for (line, reply) in [
+        ("REPLICAOF host 6380", "+OK\r\n"),
+        ("SLAVEOF no ONE", "+OK\r\n"),
+        ("SLAVEOF no two", "-ERR Invalid master port\r\n"),
+        ("REPLICAOF host 65536", "-ERR Invalid master port\r\n"),
+        ("REPLICAOF host -1", "-ERR Invalid master port\r\n"),
+        (
+            "REPLICAOF host",
+            "-ERR wrong number of arguments for 'replicaof' command\r\n",
+        ),
+    ] {
+        assert_eq!(rig.run(line), reply, "{line}");
+    }
+    let wishes = [
+        "replicaof Some(MasterAddress { host: \"host\", port: 6380 })",
+        "replicaof None",
+    ];
+    assert_eq!(rig.host.wishes, wishes);
+    rig.session.kind = Kind::Replica;
+    let refusal = "-ERR Command is not valid when client is a replica.\r\n";
+    assert_eq!(rig.run("REPLICAOF host 6380"), refusal);
+}
+
+#[test]
+fn role_is_told_with_its_place_in_the_stream() {
+    let mut rig = Rig::new();
+    let offset = rig.env.replication.identity().offset();
+    assert_eq!(
+        rig.run("ROLE"),
+        format!("*3\r\n$6\r\nmaster\r\n:{offset}\r\n*0\r\n")
+    );
+    rig.become_replica();
+    let expected = "*5\r\n$5\r\nslave\r\n$6\r\nmaster\r\n:6379\r\n$10\r\nconnecting\r\n:-1\r\n";
+    assert_eq!(rig.run("ROLE"), expected);
+}
+
+#[test]
+fn info_shows_the_role_field_by_field() {
+    let mut rig = Rig::new();
+    let names = |text: &str| -> Vec<String> {
+        let name = |line: &str| line.split_once(':').map(|(name, _)| name.to_owned());
+        text.lines().skip(2).filter_map(name).collect()
+    };
+    let place = [
+        "master_failover_state",
+        "master_replid",
+        "master_replid2",
+        "master_repl_offset",
+        "second_repl_offset",
+        "repl_backlog_active",
+        "repl_backlog_size",
+        "repl_backlog_first_byte_offset",
+        "repl_backlog_histlen",
+    ];
+    let text = rig.run("INFO replication");
+    assert!(
+        text.contains("# Replication\r\nrole:master\r\nconnected_slaves:0\r\n"),
+        "{text}"
+    );
+    assert_eq!(names(&text)[2..], place);
+    rig.become_replica();
+    let text = rig.run("INFO replication");
+    let link = [
+        "role",
+        "master_host",
+        "master_port",
+        "master_link_status",
+        "master_last_io_seconds_ago",
+        "master_sync_in_progress",
+        "slave_read_repl_offset",
+        "slave_repl_offset",
+        "master_link_down_since_seconds",
+        "slave_priority",
+        "slave_read_only",
+        "replica_announced",
+        "connected_slaves",
+    ];
+    assert_eq!(names(&text)[..link.len()], link, "{text}");
+    assert_eq!(names(&text)[link.len()..], place);
+    for line in [
+        "role:slave",
+        "master_link_status:down",
+        "master_last_io_seconds_ago:-1",
+    ] {
+        assert!(
+            text.contains(&format!("\r\n{line}\r\n")),
+            "{line} in {text}"
+        );
+    }
+}
