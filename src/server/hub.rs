@@ -9,7 +9,7 @@
 //! puts it on a list that the end of the tick works off.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::io;
 use std::path::PathBuf;
 
 use mio::{Interest, Poll, Token};
@@ -25,12 +25,12 @@ use super::loading::Loader;
 use super::logger::Logger;
 use super::rates::Rates;
 use super::shutdown::Shutdown;
+use crate::base::time::Now;
 use crate::commands::context::Env;
 use crate::commands::host::PauseMode;
 use crate::commands::session::{Closing, Kind, Session};
 use crate::config::OutputLimit;
 use crate::replication::Action;
-use crate::resp::writer::Protocol;
 use crate::sys::memory::{MemoryStats, Meter};
 use crate::sys::title::ProcessTitle;
 
@@ -184,6 +184,56 @@ pub fn token_of(key: usize) -> Token {
 }
 
 impl Hub {
+    /// A hub with nothing connected.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no poll, or no thread.
+    pub fn new(logger: Logger, run_id: String, now: Now) -> io::Result<Hub> {
+        let poll = Poll::new()?;
+        // The first id is that of the session that runs our master's stream.
+        let link = MasterLink::new(poll.registry(), 1)?;
+        Ok(Hub {
+            poll,
+            listeners: Vec::new(),
+            conns: Slab::new(),
+            keys_by_id: HashMap::new(),
+            next_client_id: 2,
+            to_write: Vec::new(),
+            to_continue: Vec::new(),
+            to_close: Vec::new(),
+            inbuf: Vec::with_capacity(READ_BYTES_MAX),
+            batch: Batch::default(),
+            pool: BufferPool::default(),
+            max_input_buffer: 0,
+            max_output_buffer: 0,
+            pause: None,
+            children: Children::default(),
+            link,
+            loader: None,
+            helper: Helper::start()?,
+            logger,
+            rates: Rates::default(),
+            shutdown: Shutdown::default(),
+            run_id,
+            executable: PathBuf::new(),
+            started_mono_ms: now.mono_ms(),
+            startup_memory: 0,
+            active_expire: true,
+            cron_paused: false,
+            has_held: false,
+            title: None,
+            args: Vec::new(),
+            meter: Meter::new()?,
+            memory: MemoryStats::default(),
+            actions: Vec::new(),
+            readers: Vec::new(),
+            master_waits: false,
+            transfer_waits: false,
+            running_command: "none",
+        })
+    }
+
     /// Makes an accepted socket a client.
     pub fn add_client(&mut self, accepted: Accepted, env: &Env) {
         let id = self.take_client_id();
@@ -286,69 +336,6 @@ impl Hub {
         self.close_now(key);
     }
 
-    /// The line of `CLIENT LIST` for a connection.
-    pub fn describe(&self, key: usize, env: &Env) -> String {
-        let conn = &self.conns[key];
-        match conn.session.as_deref() {
-            Some(session) => self.describe_session(Some(conn), session, env),
-            None => String::new(),
-        }
-    }
-
-    /// The line of `CLIENT LIST` for a session, with what its connection adds.
-    pub fn describe_session(&self, conn: Option<&Conn>, s: &Session, env: &Env) -> String {
-        let age = |since: u64| env.now.mono_ms().saturating_sub(since) / 1000;
-        let mut line = String::with_capacity(320);
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (input, spare, output, held) = conn.map_or((0, 0, 0, 0), |c| {
-            let pending = &c.input.pending;
-            let held = c.input.parser.held_bytes();
-            (
-                pending.len() + held,
-                pending.capacity() - pending.len(),
-                c.output.pending(),
-                c.memory(),
-            )
-        });
-        let from_log = conn
-            .and_then(|c| c.replica)
-            .map_or(0, |id| self.replica_pending(id, env));
-        let _ = write!(
-            line,
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 \
-             multi=-1 qbuf={input} qbuf-free={spare} argv-mem=0 multi-mem=0 rbs={output} \
-             rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} user={} redir=-1 \
-             resp={} lib-name={} lib-ver={}",
-            s.id,
-            s.addr,
-            s.local_addr,
-            s.fd,
-            text(&s.name),
-            age(s.created_ms),
-            age(s.last_interaction_ms),
-            flags_of(s),
-            s.db,
-            from_log.div_ceil(crate::replication::log::BLOCK_BYTES),
-            from_log,
-            held + from_log,
-            if conn.is_some_and(|c| c.wants_writable) {
-                "rw"
-            } else {
-                "r"
-            },
-            s.last_command,
-            if s.kind == Kind::Master {
-                "(superuser)"
-            } else {
-                "default"
-            },
-            if s.protocol == Protocol::Resp3 { 3 } else { 2 },
-            text(&s.lib_name),
-            text(&s.lib_version),
-        );
-        line
-    }
-
     /// Removes what was closed in this tick; returns the ids of replicas among it.
     pub fn sweep(&mut self) -> Vec<u64> {
         let mut replicas = Vec::new();
@@ -366,36 +353,6 @@ impl Hub {
             }
         }
         replicas
-    }
-
-    /// An input buffer for all.
-    pub fn shared_input() -> Vec<u8> {
-        Vec::with_capacity(READ_BYTES_MAX)
-    }
-}
-
-/// The letters of a session's `flags`.
-fn flags_of(s: &Session) -> String {
-    let mut flags = String::new();
-    match s.kind {
-        Kind::Replica => flags.push('S'),
-        Kind::Master => flags.push('M'),
-        Kind::Normal | Kind::Internal => {}
-    }
-    match s.closing {
-        Closing::No => {}
-        Closing::AfterReplies => flags.push('c'),
-        Closing::Now => flags.push('A'),
-    }
-    for (on, letter) in [(s.unix_socket, 'U'), (s.no_evict, 'e'), (s.no_touch, 'T')] {
-        if on {
-            flags.push(letter);
-        }
-    }
-    if flags.is_empty() {
-        "N".to_owned()
-    } else {
-        flags
     }
 }
 

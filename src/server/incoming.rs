@@ -45,8 +45,8 @@ impl Incoming {
         Ok(())
     }
 
-    /// Makes the file durable and puts it in the place of `target`. Returns the file that was there:
-    /// closing it frees its blocks, which takes time.
+    /// Makes the file durable and puts it in the place of `target`. Returns the file that was
+    /// there: closing it frees its blocks, which takes time.
     pub fn store(mut self, target: &Path) -> io::Result<Option<File>> {
         self.file.sync_all()?;
         let old = File::open(target).ok();

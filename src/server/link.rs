@@ -22,22 +22,17 @@ use super::helper::Job;
 use super::hub::{Hub, Wake};
 use super::incoming::Incoming;
 use super::loading::{LoadFor, Loader};
+use super::stream::Stream;
 use crate::base::errno::os_text;
-use crate::commands::context::{Ctx, Env};
-use crate::commands::dispatch;
-use crate::commands::session::{Kind, Session};
+use crate::commands::context::Env;
+use crate::commands::session::Session;
 use crate::replication::{Action, Closed, ConnectFailure, LoadTarget};
-use crate::resp::args::{ArgRanges, Args, OwnedArgs};
-use crate::resp::parser::{Limits, Parse, Parser, Peer};
-use crate::resp::writer::{Protocol as Resp, Reply};
 use crate::sys;
 
 /// Bytes read from our master at once.
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// Reads in one tick.
 const READS_PER_TICK_MAX: usize = 8;
-/// A stream buffer with more room than this is given back when it is empty.
-const IDLE_STREAM_BYTES_MAX: usize = 1024 * 1024;
 
 /// The socket and where it stands.
 enum Connection {
@@ -51,34 +46,19 @@ enum Connection {
     Open(TcpStream),
 }
 
-/// The stream that our master sends once we are in sync.
-struct Stream {
-    session: Box<Session>,
-    parser: Parser,
-    /// Whether commands may be run.
-    running: bool,
-    /// Bytes not run yet, from `start` on.
-    buf: Vec<u8>,
-    start: usize,
-    /// Bytes run that were not reported yet, because a transaction is not complete.
-    unreported: usize,
-    /// The commands since a `MULTI` whose `EXEC` has not come.
-    transaction: Option<Vec<OwnedArgs>>,
-}
-
 /// Our side of the link to our master.
 pub struct MasterLink {
     socket: Connection,
     out: Vec<u8>,
     sent: usize,
-    stream: Stream,
+    /// What it sends once we are in sync.
+    pub stream: Stream,
     /// The snapshot that is arriving.
     incoming: Option<Incoming>,
     wishes: u64,
     resolved: Receiver<(u64, io::Result<SocketAddr>)>,
     resolver: Sender<(u64, io::Result<SocketAddr>)>,
     waker: Arc<Waker>,
-    ranges: ArgRanges,
     inbuf: Vec<u8>,
 }
 
@@ -94,21 +74,12 @@ impl MasterLink {
             socket: Connection::None,
             out: Vec::new(),
             sent: 0,
-            stream: Stream {
-                session: Box::new(Session::new(session_id, Kind::Master)),
-                parser: Parser::default(),
-                running: false,
-                buf: Vec::new(),
-                start: 0,
-                unreported: 0,
-                transaction: None,
-            },
+            stream: Stream::new(session_id),
             incoming: None,
             wishes: 0,
             resolved,
             resolver,
             waker: Arc::new(Waker::new(registry, Wake::Resolver.token())?),
-            ranges: ArgRanges::default(),
             inbuf: Vec::new(),
         })
     }
@@ -142,7 +113,8 @@ impl MasterLink {
         }
     }
 
-    fn close(&mut self, registry: &mio::Registry) {
+    /// Closes the connection, or stops making one.
+    pub fn close(&mut self, registry: &mio::Registry) {
         match &mut self.socket {
             Connection::Connecting(s) | Connection::Open(s) => {
                 let _ = registry.deregister(s);
@@ -152,13 +124,7 @@ impl MasterLink {
         self.socket = Connection::None;
         self.out.clear();
         self.sent = 0;
-        let s = &mut self.stream;
-        s.running = false;
-        s.buf = Vec::new();
-        s.start = 0;
-        s.unreported = 0;
-        s.transaction = None;
-        s.parser = Parser::default();
+        self.stream.end();
     }
 }
 
@@ -395,7 +361,6 @@ impl Hub {
         stream.session.db = (db as usize).min(env.keyspace.n_dbs().saturating_sub(1));
         stream.session.created_ms = env.now.mono_ms();
         stream.session.last_interaction_ms = env.now.mono_ms();
-        stream.session.protocol = Resp::Resp2;
         stream.running = true;
         self.refresh_gates(env);
     }
@@ -408,7 +373,8 @@ impl Hub {
         self.drive(env, |r, e, out| r.on_master_closed(closed, e, out));
     }
 
-    fn end_stream_session(&mut self, env: &mut Env) {
+    /// What follows from the end of the stream.
+    pub fn end_stream_session(&mut self, env: &mut Env) {
         self.link.stream.running = false;
         self.refresh_gates(env);
     }
@@ -522,147 +488,6 @@ impl Server {
         }
         self.run_stream();
     }
-
-    /// Runs what is complete in the stream, as long as the link is up.
-    pub(super) fn run_stream(&mut self) {
-        if !self.hub.link.stream.running || self.hub.link.stream.buf.is_empty() {
-            return;
-        }
-        let buf = std::mem::take(&mut self.hub.link.stream.buf);
-        let mut ranges = std::mem::take(&mut self.hub.link.ranges);
-        let limits = Limits {
-            peer: Peer::Master,
-            bulk_bytes_max: u64::MAX,
-        };
-        // From here on, `start` is the first byte that was not reported.
-        let mut at = self.hub.link.stream.start + self.hub.link.stream.unreported;
-        loop {
-            if !self.hub.link.stream.running {
-                break;
-            }
-            match self
-                .hub
-                .link
-                .stream
-                .parser
-                .next(&buf[at..], &limits, &mut ranges)
-            {
-                Parse::Command { consumed } => {
-                    let end = at + consumed;
-                    self.run_streamed(&buf, at, end, &mut ranges);
-                    at = end;
-                }
-                Parse::Blank { consumed } => {
-                    at += consumed;
-                    self.report_applied(&buf, at);
-                }
-                Parse::Incomplete | Parse::Big { .. } => break,
-                Parse::Error(e) => {
-                    log::warn!("Protocol error from the master: {e}");
-                    let Server { env, hub, .. } = self;
-                    hub.link.close(hub.poll.registry());
-                    hub.end_stream_session(env);
-                    let closed = Closed::ProtocolError;
-                    hub.drive(env, |r, e, out| r.on_master_closed(closed, e, out));
-                    break;
-                }
-            }
-        }
-        self.hub.link.ranges = ranges;
-        self.keep_stream(buf, at);
-    }
-
-    /// Keeps what was not run, or run but not reported.
-    fn keep_stream(&mut self, mut buf: Vec<u8>, at: usize) {
-        let stream = &mut self.hub.link.stream;
-        if !stream.running {
-            return;
-        }
-        let start = stream.start;
-        stream.unreported = at - start;
-        stream.start = 0;
-        if start == buf.len() && buf.capacity() > IDLE_STREAM_BYTES_MAX {
-            return;
-        }
-        buf.drain(..start);
-        stream.buf = buf;
-    }
-
-    /// Runs one command of the stream, which is `buf[at..end]`, or keeps it for its `EXEC`.
-    fn run_streamed(&mut self, buf: &[u8], at: usize, end: usize, ranges: &mut ArgRanges) {
-        let mut args = ranges.args(&buf[at..]);
-        let stream = &mut self.hub.link.stream;
-        let is = |name: &[u8]| args[0].eq_ignore_ascii_case(name);
-        if is(b"MULTI") {
-            stream.transaction = Some(Vec::new());
-            return;
-        }
-        if is(b"EXEC") {
-            for queued in stream.transaction.take().unwrap_or_default() {
-                self.run_for_master(&mut queued.args());
-            }
-            return self.report_applied(buf, end);
-        }
-        if let Some(queued) = &mut stream.transaction {
-            queued.push(args.to_owned());
-            return;
-        }
-        if is(b"REPLCONF")
-            && args
-                .get(1)
-                .is_some_and(|a| a.eq_ignore_ascii_case(b"getack"))
-        {
-            self.report_applied(buf, end);
-            let Server { env, hub, .. } = self;
-            return hub.drive(env, |r, e, out| r.on_getack(e, out));
-        }
-        self.run_for_master(&mut args);
-        self.report_applied(buf, end);
-    }
-
-    /// Runs a command in our master's name.
-    fn run_for_master(&mut self, args: &mut Args<'_>) {
-        let Server { env, hub, .. } = self;
-        let lent = Box::new(Session::new(0, Kind::Master));
-        let mut session = std::mem::replace(&mut hub.link.stream.session, lent);
-        session.last_interaction_ms = env.now.mono_ms();
-        let mut reply = Reply::with_buf(hub.pool.take(), Resp::Resp2);
-        env.last_command_end_ns = env.clock.ns();
-        let mut ctx = Ctx {
-            env,
-            session: &mut session,
-            reply: &mut reply,
-            host: hub,
-        };
-        dispatch::process(&mut ctx, args);
-        if reply.as_bytes().first() == Some(&b'-') {
-            log_refused(&reply, &session);
-            env.stats.unexpected_error_replies += 1;
-        }
-        hub.pool.give(reply.take_buf());
-        hub.link.stream.session = session;
-    }
-
-    /// Tells the machine that the stream was run up to `end`.
-    fn report_applied(&mut self, buf: &[u8], end: usize) {
-        let stream = &mut self.hub.link.stream;
-        if !stream.running {
-            return;
-        }
-        let db = stream.session.db as u32;
-        self.env.replication.on_applied(&buf[stream.start..end], db);
-        stream.start = end;
-    }
-}
-
-fn log_refused(reply: &Reply, session: &Session) {
-    let text = String::from_utf8_lossy(reply.as_bytes());
-    log::warn!(
-        "== CRITICAL == This replica is sending an error to its master: '{}' after processing the \
-         command '{}'",
-        text.trim_start_matches('-').trim_end(),
-        session.last_command
-    );
 }
 
 /// Begins to connect without waiting.

@@ -14,17 +14,18 @@
 //! | `hub.rs` | the list of what can wake the server; connections as a set |
 //! | `conn.rs`, `io.rs` | one connection; reading, running, writing |
 //! | `listener.rs` | sockets that clients connect to |
-//! | `link.rs`, `incoming.rs` | our connection to our master, and the snapshot it sends |
-//! | `replicas.rs`, `transfer.rs` | the driver of the replication machines; what replicas are sent |
+//! | `link.rs`, `incoming.rs`, `stream.rs` | our connection to our master: handshake, snapshot, stream |
+//! | `replicas.rs`, `transfer.rs` | the driver of the machines; what replicas are sent |
 //! | `snapshot.rs`, `children.rs` | saving, and the child that saves |
 //! | `loading.rs` | loading, a slice at a time |
-//! | `host.rs`, `apply.rs`, `debug.rs` | what commands and directives ask of the server |
+//! | `host.rs`, `apply.rs`, `clients.rs`, `debug.rs` | what commands and directives ask of the server |
 //! | `cron.rs`, `rates.rs` | periodic work |
 //! | `startup.rs`, `shutdown.rs`, `logger.rs`, `crash.rs` | the ends of the process's life |
 //! | `helper.rs` | the thread for what may drag |
 
 mod apply;
 mod children;
+mod clients;
 mod conn;
 mod crash;
 mod cron;
@@ -43,6 +44,7 @@ mod replicas;
 mod shutdown;
 mod snapshot;
 pub mod startup;
+mod stream;
 mod transfer;
 
 use std::ffi::OsStr;

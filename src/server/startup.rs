@@ -6,13 +6,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use mio::Poll;
-use slab::Slab;
-
 use super::cron::Cron;
-use super::helper::Helper;
 use super::hub::Hub;
-use super::link::MasterLink;
 use super::logger::Logger;
 use super::{Server, TANIST_VERSION, apply, crash, listener, path_of};
 use crate::base::rng::Rng;
@@ -206,7 +201,8 @@ fn build_table(config: &Config) -> Result<&'static CommandTable, String> {
 fn say_hello(settings: &Settings, has_file: bool, executable: &Path, notices: &[String]) {
     log::info!("oO0OoO0OoO0Oo Tanist is starting oO0OoO0OoO0Oo");
     log::info!(
-        "Tanist version={TANIST_VERSION}, Redis version={REDIS_VERSION}, bits=64, pid={}, just started",
+        "Tanist version={TANIST_VERSION}, Redis version={REDIS_VERSION}, bits=64, pid={}, just \
+         started",
         std::process::id()
     );
     for notice in notices {
@@ -281,77 +277,31 @@ struct Parts {
 fn wire(parts: Parts) -> std::io::Result<Server> {
     let now = sys::clock::now();
     let mut rng = Rng::from_seed_bytes(sys::entropy::seed()?);
-    let hash_seed = [rng.next_u64(), rng.next_u64()];
-    let poll = Poll::new()?;
-    let link = MasterLink::new(poll.registry(), 1)?;
-    let run_id = String::from_utf8_lossy(&rng.hex_id()).into_owned();
+    let settings = &parts.settings;
     let replication_rng = Rng::from_seed(rng.next_u64());
-    let Parts {
-        table,
-        settings,
-        file,
-        logger,
-        executable,
-        title,
-        args,
-        signals,
-    } = parts;
     let mut replication =
-        Replication::new(apply::replication_settings(&settings), replication_rng, now);
+        Replication::new(apply::replication_settings(settings), replication_rng, now);
     if let Some(master) = &settings.replicaof {
         replication.start_as_replica_of(&master.host, master.port);
     }
-    let mut hub = Hub {
-        poll,
-        listeners: Vec::new(),
-        conns: Slab::new(),
-        keys_by_id: std::collections::HashMap::new(),
-        next_client_id: 2,
-        to_write: Vec::new(),
-        to_continue: Vec::new(),
-        to_close: Vec::new(),
-        inbuf: Hub::shared_input(),
-        batch: super::io::Batch::default(),
-        pool: super::conn::BufferPool::default(),
-        max_input_buffer: 0,
-        max_output_buffer: 0,
-        pause: None,
-        has_held: false,
-        children: super::children::Children::default(),
-        link,
-        loader: None,
-        helper: Helper::start()?,
-        logger,
-        rates: super::rates::Rates::default(),
-        shutdown: super::shutdown::Shutdown::default(),
-        run_id,
-        executable,
-        title,
-        started_mono_ms: now.mono_ms(),
-        startup_memory: 0,
-        meter: sys::memory::Meter::new()?,
-        memory: sys::memory::MemoryStats::default(),
-        actions: Vec::new(),
-        readers: Vec::new(),
-        master_waits: false,
-        transfer_waits: false,
-        active_expire: true,
-        cron_paused: false,
-        running_command: "none",
-        args,
-    };
-    hub.set_process_title(&settings);
+    let run_id = String::from_utf8_lossy(&rng.hex_id()).into_owned();
+    let mut hub = Hub::new(parts.logger, run_id, now)?;
+    hub.executable = parts.executable;
+    hub.args = parts.args;
+    hub.title = parts.title;
+    hub.set_process_title(settings);
+    let hash_seed = [rng.next_u64(), rng.next_u64()];
     let mut env = Env {
         now,
         rng,
         keyspace: Keyspace::new(settings.databases as usize, hash_seed),
-        config: settings,
-        config_file: file,
-        stats: Stats::new(table.counted()),
+        config: parts.settings,
+        config_file: parts.file,
+        stats: Stats::new(parts.table.counted()),
         replication,
         persistence: Persistence::new(now),
         gates: Gates::OPEN,
-        table,
+        table: parts.table,
         unit: Unit::default(),
         hold_access_times: false,
         clock: sys::clock::CycleClock::new(),
@@ -365,7 +315,7 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
         hub,
         cron: Cron::default(),
         cycle: ExpiryCycle::default(),
-        signals,
+        signals: parts.signals,
     };
     server.watch_signals()?;
     Ok(server)

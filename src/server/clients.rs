@@ -1,0 +1,100 @@
+//! Clients described, as `CLIENT LIST` and the log show them.
+
+use std::fmt::Write as _;
+
+use super::conn::Conn;
+use super::hub::Hub;
+use crate::commands::context::Env;
+use crate::commands::session::{Closing, Kind, Session};
+use crate::replication::log::BLOCK_BYTES;
+use crate::resp::writer::Protocol;
+
+impl Hub {
+    /// The line of `CLIENT LIST` for a connection.
+    pub fn describe(&self, key: usize, env: &Env) -> String {
+        let conn = &self.conns[key];
+        match conn.session.as_deref() {
+            Some(session) => self.describe_session(Some(conn), session, env),
+            None => String::new(),
+        }
+    }
+
+    /// The line of `CLIENT LIST` for a session, with what its connection adds.
+    pub fn describe_session(&self, conn: Option<&Conn>, s: &Session, env: &Env) -> String {
+        let age = |since: u64| env.now.mono_ms().saturating_sub(since) / 1000;
+        let mut line = String::with_capacity(320);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (input, spare, output, held) = conn.map_or((0, 0, 0, 0), |c| {
+            let pending = &c.input.pending;
+            let held = c.input.parser.held_bytes();
+            (
+                pending.len() + held,
+                pending.capacity() - pending.len(),
+                c.output.pending(),
+                c.memory(),
+            )
+        });
+        let from_log = conn
+            .and_then(|c| c.replica)
+            .map_or(0, |id| self.replica_pending(id, env));
+        let _ = write!(
+            line,
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 \
+             ssub=0 multi=-1 qbuf={input} qbuf-free={spare} argv-mem=0 multi-mem=0 rbs={output} \
+             rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} user={} redir=-1 \
+             resp={} lib-name={} lib-ver={}",
+            s.id,
+            s.addr,
+            s.local_addr,
+            s.fd,
+            text(&s.name),
+            age(s.created_ms),
+            age(s.last_interaction_ms),
+            flags_of(s),
+            s.db,
+            from_log.div_ceil(BLOCK_BYTES),
+            from_log,
+            held + from_log,
+            if conn.is_some_and(|c| c.wants_writable) {
+                "rw"
+            } else {
+                "r"
+            },
+            s.last_command,
+            if s.kind == Kind::Master {
+                "(superuser)"
+            } else {
+                "default"
+            },
+            if s.protocol == Protocol::Resp3 { 3 } else { 2 },
+            text(&s.lib_name),
+            text(&s.lib_version),
+        );
+        line
+    }
+}
+
+/// The letters of a session's `flags`.
+fn flags_of(s: &Session) -> String {
+    let mut flags = String::new();
+    match s.kind {
+        Kind::Replica => flags.push('S'),
+        Kind::Master => flags.push('M'),
+        Kind::Normal | Kind::Internal => {}
+    }
+    match s.closing {
+        Closing::No => {}
+        Closing::AfterReplies => flags.push('c'),
+        Closing::Now => flags.push('A'),
+    }
+    for (on, letter) in [(s.unix_socket, 'U'), (s.no_evict, 'e'), (s.no_touch, 'T')] {
+        if on {
+            flags.push(letter);
+        }
+    }
+    if flags.is_empty() {
+        "N".to_owned()
+    } else {
+        flags
+    }
+}

@@ -1,0 +1,204 @@
+//! The stream of our master, run command by command.
+//!
+//! Bytes wait here until whole commands can be run. What was run is reported to the replication
+//! machine in the very bytes in which it came, so that our own replicas see the same stream. A
+//! transaction is kept until its `EXEC` has come, run then, and reported as a whole: half of one
+//! must neither be seen by clients nor count as applied.
+
+use super::Server;
+use crate::commands::context::Ctx;
+use crate::commands::dispatch;
+use crate::commands::session::{Kind, Session};
+use crate::replication::Closed;
+use crate::resp::args::{ArgRanges, Args, OwnedArgs};
+use crate::resp::parser::{Limits, Parse, Parser, Peer};
+use crate::resp::writer::{Protocol, Reply};
+
+/// A buffer with more room than this is given back when it is empty.
+const IDLE_BYTES_MAX: usize = 1024 * 1024;
+
+/// The stream that our master sends once we are in sync.
+pub struct Stream {
+    /// The session that runs it.
+    pub session: Box<Session>,
+    parser: Parser,
+    ranges: ArgRanges,
+    /// Whether commands may be run.
+    pub running: bool,
+    /// Bytes not run yet, from `start` on.
+    pub buf: Vec<u8>,
+    start: usize,
+    /// Bytes run that were not reported yet, because a transaction is not complete.
+    unreported: usize,
+    /// The commands since a `MULTI` whose `EXEC` has not come.
+    transaction: Option<Vec<OwnedArgs>>,
+}
+
+impl Stream {
+    /// No stream.
+    pub fn new(session_id: u64) -> Stream {
+        Stream {
+            session: Box::new(Session::new(session_id, Kind::Master)),
+            parser: Parser::default(),
+            ranges: ArgRanges::default(),
+            running: false,
+            buf: Vec::new(),
+            start: 0,
+            unreported: 0,
+            transaction: None,
+        }
+    }
+
+    /// Ends the stream; bytes that were not run are dropped.
+    pub fn end(&mut self) {
+        self.running = false;
+        self.buf = Vec::new();
+        self.start = 0;
+        self.unreported = 0;
+        self.transaction = None;
+        self.parser = Parser::default();
+    }
+}
+
+impl Server {
+    /// Runs what is complete in the stream, as long as the link is up.
+    pub(super) fn run_stream(&mut self) {
+        if !self.hub.link.stream.running || self.hub.link.stream.buf.is_empty() {
+            return;
+        }
+        let buf = std::mem::take(&mut self.hub.link.stream.buf);
+        let mut ranges = std::mem::take(&mut self.hub.link.stream.ranges);
+        let limits = Limits {
+            peer: Peer::Master,
+            bulk_bytes_max: u64::MAX,
+        };
+        // From here on, `start` is the first byte that was not reported.
+        let mut at = self.hub.link.stream.start + self.hub.link.stream.unreported;
+        loop {
+            if !self.hub.link.stream.running {
+                break;
+            }
+            match self
+                .hub
+                .link
+                .stream
+                .parser
+                .next(&buf[at..], &limits, &mut ranges)
+            {
+                Parse::Command { consumed } => {
+                    let end = at + consumed;
+                    self.run_streamed(&buf, at, end, &mut ranges);
+                    at = end;
+                }
+                Parse::Blank { consumed } => {
+                    at += consumed;
+                    self.report_applied(&buf, at);
+                }
+                Parse::Incomplete | Parse::Big { .. } => break,
+                Parse::Error(e) => {
+                    log::warn!("Protocol error from the master: {e}");
+                    let Server { env, hub, .. } = self;
+                    hub.link.close(hub.poll.registry());
+                    hub.end_stream_session(env);
+                    let closed = Closed::ProtocolError;
+                    hub.drive(env, |r, e, out| r.on_master_closed(closed, e, out));
+                    break;
+                }
+            }
+        }
+        self.hub.link.stream.ranges = ranges;
+        self.keep_stream(buf, at);
+    }
+
+    /// Keeps what was not run, or run but not reported.
+    fn keep_stream(&mut self, mut buf: Vec<u8>, at: usize) {
+        let stream = &mut self.hub.link.stream;
+        if !stream.running {
+            return;
+        }
+        let start = stream.start;
+        stream.unreported = at - start;
+        stream.start = 0;
+        if start == buf.len() && buf.capacity() > IDLE_BYTES_MAX {
+            return;
+        }
+        buf.drain(..start);
+        stream.buf = buf;
+    }
+
+    /// Runs one command of the stream, which is `buf[at..end]`, or keeps it for its `EXEC`.
+    fn run_streamed(&mut self, buf: &[u8], at: usize, end: usize, ranges: &mut ArgRanges) {
+        let mut args = ranges.args(&buf[at..]);
+        let stream = &mut self.hub.link.stream;
+        let is = |name: &[u8]| args[0].eq_ignore_ascii_case(name);
+        if is(b"MULTI") {
+            stream.transaction = Some(Vec::new());
+            return;
+        }
+        if is(b"EXEC") {
+            for queued in stream.transaction.take().unwrap_or_default() {
+                self.run_for_master(&mut queued.args());
+            }
+            return self.report_applied(buf, end);
+        }
+        if let Some(queued) = &mut stream.transaction {
+            queued.push(args.to_owned());
+            return;
+        }
+        if is(b"REPLCONF")
+            && args
+                .get(1)
+                .is_some_and(|a| a.eq_ignore_ascii_case(b"getack"))
+        {
+            self.report_applied(buf, end);
+            let Server { env, hub, .. } = self;
+            return hub.drive(env, |r, e, out| r.on_getack(e, out));
+        }
+        self.run_for_master(&mut args);
+        self.report_applied(buf, end);
+    }
+
+    /// Runs a command in our master's name.
+    fn run_for_master(&mut self, args: &mut Args<'_>) {
+        let Server { env, hub, .. } = self;
+        let lent = Box::new(Session::new(0, Kind::Master));
+        let mut session = std::mem::replace(&mut hub.link.stream.session, lent);
+        session.last_interaction_ms = env.now.mono_ms();
+        let mut reply = Reply::with_buf(hub.pool.take(), Protocol::Resp2);
+        env.last_command_end_ns = env.clock.ns();
+        let mut ctx = Ctx {
+            env,
+            session: &mut session,
+            reply: &mut reply,
+            host: hub,
+        };
+        dispatch::process(&mut ctx, args);
+        if reply.as_bytes().first() == Some(&b'-') {
+            log_refused(&reply, &session);
+            env.stats.unexpected_error_replies += 1;
+        }
+        hub.pool.give(reply.take_buf());
+        hub.link.stream.session = session;
+    }
+
+    /// Tells the machine that the stream was run up to `end`.
+    fn report_applied(&mut self, buf: &[u8], end: usize) {
+        let stream = &mut self.hub.link.stream;
+        if !stream.running {
+            return;
+        }
+        let db = stream.session.db as u32;
+        self.env.replication.on_applied(&buf[stream.start..end], db);
+        stream.start = end;
+    }
+}
+
+fn log_refused(reply: &Reply, session: &Session) {
+    let text = String::from_utf8_lossy(reply.as_bytes());
+    log::warn!(
+        "== CRITICAL == This replica is sending an error to its master: '{}' after processing the \
+         command '{}'",
+        text.trim_start_matches('-').trim_end(),
+        session.last_command
+    );
+}
