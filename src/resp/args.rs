@@ -31,6 +31,11 @@ impl Span {
         start: usize::MAX,
         end: usize::MAX,
     };
+
+    #[inline]
+    fn is_big(self) -> bool {
+        self.start == usize::MAX
+    }
 }
 
 /// An argument with a vector of its own; `data` is gone once it has been taken.
@@ -158,7 +163,7 @@ impl<'a> Args<'a> {
     #[inline]
     pub fn get(&self, index: usize) -> Option<&[u8]> {
         let span = self.spans.get(index)?;
-        if *span == Span::BIG {
+        if span.is_big() {
             Some(self.big(index))
         } else {
             Some(&self.buf[span.start..span.end])
@@ -190,7 +195,7 @@ impl<'a> Args<'a> {
     /// now on) unless the arguments are pinned; others are lent from the input buffer.
     pub fn take(&mut self, index: usize) -> Cow<'a, [u8]> {
         let span = self.spans[index];
-        if span != Span::BIG {
+        if !span.is_big() {
             return Cow::Borrowed(&self.buf[span.start..span.end]);
         }
         let pinned = self.pinned;

@@ -273,11 +273,6 @@ impl Parser {
         self.big.capacity() + bigs + self.spans.capacity() * size_of::<Span>()
     }
 
-    /// Whether a command has been begun and is not complete.
-    pub fn is_mid_command(&self) -> bool {
-        self.cursor.stage != Stage::Start || self.cursor.scanned != 0
-    }
-
     fn finish(&mut self, cursor: &Cursor, out: &mut ArgRanges) -> Parse {
         self.cursor = Cursor::default();
         if out.is_empty() {

@@ -31,8 +31,8 @@ pub enum Aggregate {
 }
 
 /// The place of a header that [`Reply::begin`] left open. It must be given back to
-/// [`Reply::end`] or [`Reply::cancel`].
-#[must_use = "an aggregate that was begun must be ended or cancelled"]
+/// [`Reply::end`], unless the whole reply is withdrawn with [`Reply::truncate`].
+#[must_use = "an aggregate that was begun must be ended"]
 #[derive(Debug)]
 pub struct Deferred {
     at: usize,
@@ -67,11 +67,6 @@ impl Reply {
     /// Takes the buffer out and leaves an empty one that owns no memory.
     pub fn take_buf(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.buf)
-    }
-
-    /// Puts `buf` in and gives the previous buffer back.
-    pub fn replace_buf(&mut self, buf: Vec<u8>) -> Vec<u8> {
-        std::mem::replace(&mut self.buf, buf)
     }
 
     /// Bytes written so far.
@@ -196,15 +191,6 @@ impl Reply {
         }
     }
 
-    /// The value as a bulk string, or a null.
-    #[inline]
-    pub fn bulk_or_null(&mut self, data: Option<&[u8]>) {
-        match data {
-            Some(data) => self.bulk(data),
-            None => self.null(),
-        }
-    }
-
     /// The header of an array; `len` elements follow.
     #[inline]
     pub fn array(&mut self, len: usize) {
@@ -310,11 +296,6 @@ impl Reply {
         } else {
             self.buf.splice(room, header.iter().copied());
         }
-    }
-
-    /// Withdraws an open aggregate together with everything written since.
-    pub fn cancel(&mut self, deferred: Deferred) {
-        self.truncate(deferred.at);
     }
 
     fn aggregate(&mut self, kind: Aggregate, len: usize) {

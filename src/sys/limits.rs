@@ -1,4 +1,4 @@
-//! Limits of the process: open files, and the mask of new files' permissions.
+//! Limits of the process: how many files and sockets it may have open.
 
 use std::io;
 
@@ -75,12 +75,6 @@ fn set_descriptors(soft: u64, hard: u64) -> io::Result<()> {
     };
     // SAFETY: `limit` outlives the call, which only reads it.
     super::check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
-}
-
-/// Sets the mask of permissions that new files do not get; gives the previous one.
-pub fn set_file_mask(mask: u32) -> u32 {
-    // SAFETY: the call changes one number of the process and cannot fail.
-    unsafe { libc::umask(mask) }
 }
 
 #[cfg(test)]

@@ -109,12 +109,6 @@ impl Mibs {
     }
 }
 
-/// Bytes that an allocation of `size` really takes.
-pub fn allocation_bytes(size: usize) -> usize {
-    // SAFETY: the function computes on plain numbers; zero is the one argument it forbids.
-    unsafe { tikv_jemalloc_sys::nallocx(size.max(1), 0) }
-}
-
 /// Gives all unused pages back to the system now.
 ///
 /// # Errors
@@ -178,12 +172,6 @@ mod tests {
         let stats = meter.refresh();
         assert!(meter.used_memory() + (200 << 20) < with_block);
         assert!(stats.allocated <= stats.active && stats.metadata > 0);
-    }
-
-    #[test]
-    fn allocations_round_up_to_classes_of_eight_bytes() {
-        assert_eq!([1, 8, 9, 50, 57].map(allocation_bytes), [8, 8, 16, 56, 64]);
-        assert!(allocation_bytes(0) > 0);
     }
 
     #[test]

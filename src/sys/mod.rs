@@ -8,7 +8,6 @@ pub mod allocator;
 pub mod clock;
 pub mod entropy;
 pub mod facts;
-pub mod files;
 pub mod limits;
 pub mod memory;
 pub mod process;

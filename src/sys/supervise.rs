@@ -28,11 +28,6 @@ pub fn detect() -> Option<Supervisor> {
     }
 }
 
-/// Whether upstart has started this process.
-pub fn is_under_upstart() -> bool {
-    std::env::var_os("UPSTART_JOB").is_some()
-}
-
 /// Sends systemd a message such as `READY=1\n`; `Ok(false)` when it did not ask for any.
 ///
 /// # Errors

@@ -68,7 +68,7 @@ impl Connection {
                     let args = args.iter().map(<[u8]>::to_vec).collect();
                     self.seen.push(Seen::Command { args, raw });
                     pos += consumed;
-                    assert!(!self.parser.is_mid_command());
+                    assert_eq!(self.parser.cursor.stage, Stage::Start);
                 }
                 Parse::Blank { consumed } => {
                     self.seen.push(Seen::Blank);
