@@ -1,18 +1,29 @@
 //! The checksum at the end of a file: CRC-64 with the Jones polynomial, reflected, started at 0.
+//!
+//! It is computed with carry-less multiplication (`crc-fast`): the table-driven `crc64` crate takes
+//! 27 ns for a record of 50 bytes, which was a fifth of the time of a save, and of a load.
+
+use crc_fast::{CrcAlgorithm, Digest};
 
 /// A running checksum.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Checksum(u64);
+#[derive(Debug, Clone)]
+pub(super) struct Checksum(Digest);
+
+impl Default for Checksum {
+    fn default() -> Checksum {
+        Checksum(Digest::new(CrcAlgorithm::Crc64Redis))
+    }
+}
 
 impl Checksum {
-    /// Takes in the next bytes.
+    /// Takes in the next bytes. Large pieces are cheaper by the byte.
     pub(super) fn update(&mut self, bytes: &[u8]) {
-        self.0 = crc64::crc64(self.0, bytes);
+        self.0.update(bytes);
     }
 
     /// The checksum of all bytes so far.
     pub(super) fn value(&self) -> u64 {
-        self.0
+        self.0.finalize()
     }
 }
 
@@ -23,9 +34,22 @@ mod tests {
     #[test]
     fn the_polynomial_is_that_of_redis() {
         let mut checksum = Checksum::default();
+        assert_eq!(checksum.value(), 0);
         checksum.update(b"12345");
         checksum.update(b"");
         checksum.update(b"6789");
         assert_eq!(checksum.value(), 0xe9c6_d914_c4b8_d9ca);
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_same_sum() {
+        let bytes: Vec<u8> = (0..10_000u32).map(|n| (n * n >> 3) as u8).collect();
+        let mut whole = Checksum::default();
+        whole.update(&bytes);
+        for size in [1, 7, 16, 100, 257, 4096] {
+            let mut pieces = Checksum::default();
+            bytes.chunks(size).for_each(|piece| pieces.update(piece));
+            assert_eq!(pieces.value(), whole.value());
+        }
     }
 }
