@@ -75,9 +75,9 @@ fn hash_with(hasher: &KeyHasher) -> impl Fn(EntryPtr) -> u64 {
 
 /// Finds the place of a key in one of the tables.
 #[inline]
-fn find(table: &Table<EntryPtr>, hash: u64, key: &[u8]) -> Option<Found> {
+fn find(table: &Table<EntryPtr>, hash: u64, key: &[u8]) -> Option<Found<EntryPtr>> {
     // SAFETY: the table calls this with its own pointers only.
-    table.find(hash, |pointer| unsafe { view(pointer) }.key() == key)
+    table.find(hash, |pointer| unsafe { view(pointer) }.has_key(key))
 }
 
 impl Db {
@@ -145,7 +145,7 @@ impl Db {
     pub fn get(&self, key: &[u8]) -> Option<Entry<'_>> {
         let found = find(&self.keys, self.hasher.hash(key), key)?;
         // SAFETY: the pointer comes from our table, and the result borrows `self`.
-        Some(unsafe { view(self.keys.get(found)) })
+        Some(unsafe { view(found.handle) })
     }
 
     /// Whether a key exists.
@@ -159,7 +159,7 @@ impl Db {
     pub fn get_mut(&mut self, key: &[u8]) -> Option<EntryMut<'_>> {
         let found = find(&self.keys, self.hasher.hash(key), key)?;
         // SAFETY: the entry is live, and the result borrows `self` mutably.
-        Some(unsafe { self.keys.get(found).entry_mut() })
+        Some(unsafe { found.handle.entry_mut() })
     }
 
     /// Sets a key, new or not, to a value and an expiry (or none). The access bits of a key that
@@ -167,23 +167,27 @@ impl Db {
     #[inline]
     pub fn set(&mut self, key: &[u8], value: NewValue<'_>, expire: Option<i64>) -> Entry<'_> {
         let hash = self.hasher.hash(key);
-        match find(&self.keys, hash, key) {
+        let pointer = match find(&self.keys, hash, key) {
             Some(found) => self.rewrite(hash, found, |entry| entry.with_value(value, expire)),
             None => self.add(hash, OwnedEntry::new(key, value, expire, self.new_access)),
-        }
+        };
+        // SAFETY: the entry is in our table, and the result borrows `self`.
+        unsafe { view(pointer) }
     }
 
     /// Sets a key, new or not, to a value; an expiry that it has stays.
     #[inline]
     pub fn set_keep_ttl(&mut self, key: &[u8], value: NewValue<'_>) -> Entry<'_> {
         let hash = self.hasher.hash(key);
-        match find(&self.keys, hash, key) {
+        let pointer = match find(&self.keys, hash, key) {
             Some(found) => self.rewrite(hash, found, |entry| {
                 let expire = entry.entry().expire_at_ms();
                 entry.with_value(value, expire)
             }),
             None => self.add(hash, OwnedEntry::new(key, value, None, self.new_access)),
-        }
+        };
+        // SAFETY: the entry is in our table, and the result borrows `self`.
+        unsafe { view(pointer) }
     }
 
     /// The string of a key, in a form that can grow in place (its encoding becomes `raw`). The
@@ -191,9 +195,9 @@ impl Db {
     pub fn string_mut(&mut self, key: &[u8]) -> Option<&mut Vec<u8>> {
         let hash = self.hasher.hash(key);
         let found = find(&self.keys, hash, key)?;
-        self.rewrite(hash, found, OwnedEntry::growable);
+        let pointer = self.rewrite(hash, found, OwnedEntry::growable);
         // SAFETY: the entry is live, and the result borrows `self` mutably.
-        unsafe { self.keys.get(found).entry_mut() }.into_string_mut()
+        unsafe { pointer.entry_mut() }.into_string_mut()
     }
 
     /// Gives a key an expiry, or takes it away. Returns whether the key exists.
@@ -213,12 +217,11 @@ impl Db {
         Some(self.remove_found(hash, found))
     }
 
-    fn remove_found(&mut self, hash: u64, found: Found) -> OwnedEntry {
-        let pointer = self.keys.get(found);
+    fn remove_found(&mut self, hash: u64, found: Found<EntryPtr>) -> OwnedEntry {
+        let pointer = found.handle;
         // SAFETY: the pointer comes from our table.
-        if unsafe { view(pointer) }.expire_at_ms().is_some() {
-            self.forget_expiry(hash, pointer);
-        }
+        let expires = unsafe { view(pointer) }.expires();
+        self.follow_expiry(hash, expires.then_some(pointer), None);
         self.keys.remove(found, hash_with(&self.hasher));
         // SAFETY: neither table has the pointer any more.
         unsafe { OwnedEntry::from_ptr(pointer) }
@@ -229,7 +232,8 @@ impl Db {
         let hash = self.hasher.hash(entry.entry().key());
         match find(&self.keys, hash, entry.entry().key()) {
             Some(_) => Err(entry),
-            None => Ok(self.add(hash, entry)),
+            // SAFETY: the entry is in our table then, and the result borrows `self`.
+            None => Ok(unsafe { view(self.add(hash, entry)) }),
         }
     }
 
@@ -380,15 +384,12 @@ impl Db {
     }
 
     /// Adds an entry whose key is not there.
-    fn add(&mut self, hash: u64, entry: OwnedEntry) -> Entry<'_> {
-        let expires = entry.entry().expire_at_ms().is_some();
+    fn add(&mut self, hash: u64, entry: OwnedEntry) -> EntryPtr {
+        let expires = entry.entry().expires();
         let pointer = entry.into_ptr();
         self.keys.insert(hash, pointer, hash_with(&self.hasher));
-        if expires {
-            self.expiring.insert(hash, pointer, hash_with(&self.hasher));
-        }
-        // SAFETY: the entry is in our table now, and the result borrows `self`.
-        unsafe { view(pointer) }
+        self.follow_expiry(hash, None, expires.then_some(pointer));
+        pointer
     }
 
     /// Lets `change` work on an entry in the tables.
@@ -396,42 +397,47 @@ impl Db {
     fn rewrite(
         &mut self,
         hash: u64,
-        found: Found,
+        found: Found<EntryPtr>,
         change: impl FnOnce(OwnedEntry) -> OwnedEntry,
-    ) -> Entry<'_> {
-        let old = self.keys.get(found);
+    ) -> EntryPtr {
+        let old = found.handle;
         // SAFETY: the table owns the entry, and gets what becomes of it right back. Meanwhile
         // nobody looks at the tables.
         let owned = unsafe { OwnedEntry::from_ptr(old) };
-        let expired = owned.entry().expire_at_ms().is_some();
+        let expired = owned.entry().expires();
         let changed = change(owned);
-        let expires = changed.entry().expire_at_ms().is_some();
+        let expires = changed.entry().expires();
         let new = changed.into_ptr();
         if new != old {
             self.keys.set(found, new);
         }
-        match (expired, expires) {
-            (true, true) if new != old => {
+        if expired || expires {
+            self.follow_expiry(hash, expired.then_some(old), expires.then_some(new));
+        }
+        new
+    }
+
+    /// Keeps the table of those that expire right when an entry has moved, has got an expiry or
+    /// lost it. `old` may be gone already; it is compared, not followed.
+    fn follow_expiry(&mut self, hash: u64, old: Option<EntryPtr>, new: Option<EntryPtr>) {
+        match (old, new) {
+            (Some(old), Some(new)) if old != new => {
                 let found = self.find_expiry(hash, old);
                 self.expiring.set(found, new);
             }
-            (true, false) => self.forget_expiry(hash, old),
-            (false, true) => self.expiring.insert(hash, new, hash_with(&self.hasher)),
-            (true, true) | (false, false) => {}
+            (Some(old), None) => {
+                let found = self.find_expiry(hash, old);
+                self.expiring.remove(found, hash_with(&self.hasher));
+            }
+            (None, Some(new)) => self.expiring.insert(hash, new, hash_with(&self.hasher)),
+            (Some(_), Some(_)) | (None, None) => {}
         }
-        // SAFETY: the entry is in our table, and the result borrows `self`.
-        unsafe { view(new) }
     }
 
     /// Where a pointer is among those that expire. It is compared, not followed.
-    fn find_expiry(&self, hash: u64, pointer: EntryPtr) -> Found {
+    fn find_expiry(&self, hash: u64, pointer: EntryPtr) -> Found<EntryPtr> {
         let found = self.expiring.find(hash, |other| other == pointer);
         found.expect("every entry with an expiry is in the table of those")
-    }
-
-    fn forget_expiry(&mut self, hash: u64, pointer: EntryPtr) {
-        let found = self.find_expiry(hash, pointer);
-        self.expiring.remove(found, hash_with(&self.hasher));
     }
 }
 

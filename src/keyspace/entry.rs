@@ -25,7 +25,6 @@ mod header;
 mod tests;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop};
@@ -132,6 +131,27 @@ impl<'a> Entry<'a> {
         unsafe { slice::from_raw_parts(self.start.add(offset).as_ptr(), self.key_len()) }
     }
 
+    /// Whether this is the entry of `key`. Spares most keys the call of a comparison that is made
+    /// for long ones.
+    #[inline]
+    pub(super) fn has_key(self, key: &[u8]) -> bool {
+        let own = self.key();
+        if own.len() != key.len() {
+            return false;
+        }
+        match key.len() {
+            8..=16 => {
+                own.first_chunk::<8>() == key.first_chunk()
+                    && own.last_chunk::<8>() == key.last_chunk()
+            }
+            17..=32 => {
+                own.first_chunk::<16>() == key.first_chunk()
+                    && own.last_chunk::<16>() == key.last_chunk()
+            }
+            _ => own == key,
+        }
+    }
+
     /// The type of the value.
     #[inline]
     pub fn type_(self) -> Type {
@@ -151,8 +171,8 @@ impl<'a> Entry<'a> {
         match header.form() {
             // SAFETY: this form has the integer at that place.
             Form::Int => ValueRef::Int(unsafe { self.word(header.value_offset()) } as i64),
-            Form::Text(len) => {
-                let offset = header.key_offset() + self.key_len();
+            Form::Text => {
+                let (offset, len) = (header.key_offset() + self.key_len(), header.text_len());
                 // SAFETY: this form has `len` bytes of text behind the key, and nobody writes to
                 // them during `'a`.
                 let text = unsafe { slice::from_raw_parts(self.start.add(offset).as_ptr(), len) };
@@ -175,6 +195,12 @@ impl<'a> Entry<'a> {
     #[inline]
     pub fn string_len(self) -> usize {
         self.value().string_len()
+    }
+
+    /// Whether the key expires at all.
+    #[inline]
+    pub fn expires(self) -> bool {
+        self.header().expires()
     }
 
     /// When the key expires, in milliseconds since the epoch.
@@ -210,9 +236,9 @@ impl<'a> Entry<'a> {
                 0 => 0,
                 capacity => size_class(capacity),
             },
-            Form::Int | Form::Text(_) => 0,
+            Form::Int | Form::Text => 0,
         };
-        header.size(self.key_len()) + apart
+        size_class(header.used(self.key_len())) + apart
     }
 
     /// A copy of this entry under another key.
@@ -266,7 +292,7 @@ impl<'a> EntryMut<'a> {
         match self.entry.header().form() {
             // SAFETY: this form has a vector there, and we have exclusive access for `'a`.
             Form::Apart => Some(unsafe { self.entry.apart().as_mut() }),
-            Form::Int | Form::Text(_) => None,
+            Form::Int | Form::Text => None,
         }
     }
 }
@@ -274,19 +300,22 @@ impl<'a> EntryMut<'a> {
 /// A value in the shape that entries store it in.
 enum Stored<'a> {
     Int(i64),
-    Text(Cow<'a, [u8]>),
+    Text(&'a [u8]),
     Apart(Vec<u8>),
 }
 
 impl<'a> Stored<'a> {
-    /// Chooses encoding and form for a new value.
+    /// Chooses encoding and form for a new value. A vector that is long enough is taken out of it.
     #[inline]
-    fn choose(value: NewValue<'a>) -> (Encoding, Stored<'a>) {
+    fn choose(value: &'a mut NewValue<'_>) -> (Encoding, Stored<'a>) {
         let (bytes, always_raw) = match value {
-            NewValue::Int(int) => return (Encoding::Int, Stored::Int(int)),
-            NewValue::Bytes(bytes) => (Cow::Borrowed(bytes), false),
-            NewValue::RawBytes(bytes) => (Cow::Borrowed(bytes), true),
-            NewValue::Owned(bytes) => (Cow::Owned(bytes), false),
+            NewValue::Int(int) => return (Encoding::Int, Stored::Int(*int)),
+            NewValue::Owned(bytes) if bytes.len() > EMBEDDED_LEN_MAX => {
+                return (Encoding::Raw, Stored::Apart(mem::take(bytes)));
+            }
+            NewValue::Bytes(bytes) => (*bytes, false),
+            NewValue::RawBytes(bytes) => (*bytes, true),
+            NewValue::Owned(bytes) => (bytes.as_slice(), false),
         };
         let short = bytes.len() <= EMBSTR_LEN_MAX && !always_raw;
         let encoding = if short {
@@ -297,17 +326,19 @@ impl<'a> Stored<'a> {
         if bytes.len() <= EMBEDDED_LEN_MAX {
             (encoding, Stored::Text(bytes))
         } else {
-            (encoding, Stored::Apart(bytes.into_owned()))
+            (encoding, Stored::Apart(bytes.to_vec()))
         }
     }
 
+    /// The header of an entry that gets this value and an expiry or none.
     #[inline]
-    fn form(&self) -> Form {
-        match self {
-            Stored::Int(_) => Form::Int,
-            Stored::Text(text) => Form::Text(text.len()),
-            Stored::Apart(_) => Form::Apart,
-        }
+    fn header(&self, before: Header, encoding: Encoding, expires: bool) -> Header {
+        let (form, text_len) = match self {
+            Stored::Int(_) => (Form::Int, 0),
+            Stored::Text(text) => (Form::Text, text.len()),
+            Stored::Apart(_) => (Form::Apart, 0),
+        };
+        before.with_value(encoding, form, text_len, expires)
     }
 }
 
@@ -316,16 +347,15 @@ pub struct OwnedEntry(EntryPtr);
 
 impl OwnedEntry {
     /// A new entry.
-    pub fn new(key: &[u8], value: NewValue<'_>, expire: Option<i64>, access: u32) -> OwnedEntry {
-        let (encoding, stored) = Stored::choose(value);
-        let header = Header::new(
-            Type::String,
-            encoding,
-            stored.form(),
-            key.len(),
-            expire.is_some(),
-            access,
-        );
+    pub fn new(
+        key: &[u8],
+        mut value: NewValue<'_>,
+        expire: Option<i64>,
+        access: u32,
+    ) -> OwnedEntry {
+        let (encoding, stored) = Stored::choose(&mut value);
+        let empty = Header::new(Type::String, key.len(), access);
+        let header = stored.header(empty, encoding, expire.is_some());
         OwnedEntry::build(header, key, expire, stored)
     }
 
@@ -353,8 +383,8 @@ impl OwnedEntry {
 
     /// The same key with another value and expiry; access bits stay.
     #[inline]
-    pub fn with_value(self, value: NewValue<'_>, expire: Option<i64>) -> OwnedEntry {
-        let (encoding, stored) = Stored::choose(value);
+    pub fn with_value(self, mut value: NewValue<'_>, expire: Option<i64>) -> OwnedEntry {
+        let (encoding, stored) = Stored::choose(&mut value);
         self.rewrite(encoding, stored, expire)
     }
 
@@ -374,9 +404,9 @@ impl OwnedEntry {
         let (old, key_len) = (self.entry().header(), self.entry().key_len());
         let new = old.with_expires(expire.is_some());
         let start = self.0.0;
-        let moves = new.size(key_len) != old.size(key_len);
+        let moves = !same_class(old.used(key_len), new.used(key_len));
         let target = if moves {
-            allocate(new.size(key_len))
+            allocate(new.used(key_len))
         } else {
             start
         };
@@ -406,16 +436,9 @@ impl OwnedEntry {
             // SAFETY: the vector moves; below, only the shell that is left is freed.
             (Form::Apart, _) => Stored::Apart(unsafe { entry.apart().read() }),
             (_, ValueRef::Int(int)) => Stored::Int(int),
-            (_, ValueRef::Bytes(text)) => Stored::Text(Cow::Borrowed(text)),
+            (_, ValueRef::Bytes(text)) => Stored::Text(text),
         };
-        let header = Header::new(
-            old.type_(),
-            old.encoding(),
-            stored.form(),
-            key.len(),
-            old.expires(),
-            old.access(),
-        );
+        let header = old.with_key_len(key.len());
         let renamed = OwnedEntry::build(header, key, entry.expire_at_ms(), stored);
         // SAFETY: what the old entry owned has been moved.
         unsafe { self.free_shallow() }
@@ -427,15 +450,8 @@ impl OwnedEntry {
     fn rewrite(self, encoding: Encoding, stored: Stored<'_>, expire: Option<i64>) -> OwnedEntry {
         let entry = self.entry();
         let (old, key_len) = (entry.header(), entry.key_len());
-        let new = Header::new(
-            old.type_(),
-            encoding,
-            stored.form(),
-            key_len,
-            expire.is_some(),
-            old.access(),
-        );
-        if new.size(key_len) != old.size(key_len) {
+        let new = stored.header(old, encoding, expire.is_some());
+        if !same_class(old.used(key_len), new.used(key_len)) {
             return OwnedEntry::build(new, entry.key(), expire, stored);
         }
         let start = self.0.0;
@@ -457,7 +473,7 @@ impl OwnedEntry {
 
     #[inline]
     fn build(header: Header, key: &[u8], expire: Option<i64>, stored: Stored<'_>) -> OwnedEntry {
-        let start = allocate(header.size(key.len()));
+        let start = allocate(header.used(key.len()));
         // SAFETY: the allocation is new and as large as the layout; all of its parts are written.
         unsafe {
             write_prefix(start, header, key.len(), expire);
@@ -487,10 +503,9 @@ impl OwnedEntry {
     /// What the entry owned must have been moved away or dropped.
     unsafe fn free_shallow(self) {
         let this = ManuallyDrop::new(self);
-        let size = this.entry().header().size(this.entry().key_len());
-        // SAFETY: this is the size it was allocated with: the class of the layout that its header
-        // has described ever since, through all rewriting.
-        unsafe { dealloc(this.0.0.as_ptr(), layout(size)) }
+        let used = this.entry().header().used(this.entry().key_len());
+        // SAFETY: it was allocated for this size class: rewriting in place never leaves it.
+        unsafe { dealloc(this.0.0.as_ptr(), layout(used)) }
     }
 }
 
@@ -511,13 +526,21 @@ impl fmt::Debug for OwnedEntry {
     }
 }
 
-fn layout(size: usize) -> Layout {
-    Layout::from_size_align(size, align_of::<u64>()).expect("keys and values have bounded lengths")
+/// Whether an allocation for one size serves the other as well.
+#[inline]
+fn same_class(a: usize, b: usize) -> bool {
+    a == b || size_class(a) == size_class(b)
+}
+
+/// What is allocated for an entry that uses this many bytes: all of its size class.
+#[inline]
+fn layout(used: usize) -> Layout {
+    Layout::from_size_align(size_class(used), align_of::<u64>()).expect("lengths are bounded")
 }
 
 #[inline]
-fn allocate(size: usize) -> NonNull<u8> {
-    let layout = layout(size);
+fn allocate(used: usize) -> NonNull<u8> {
+    let layout = layout(used);
     // SAFETY: the size is not zero, since there is a header at least.
     match NonNull::new(unsafe { alloc(layout) }) {
         Some(start) => start,
@@ -551,7 +574,10 @@ unsafe fn write_prefix(start: NonNull<u8>, header: Header, key_len: usize, expir
 /// be borrowed from this entry.
 #[inline]
 unsafe fn write_value(start: NonNull<u8>, header: Header, key_len: usize, stored: Stored<'_>) {
-    debug_assert_eq!(header.form(), stored.form());
+    debug_assert_eq!(
+        header,
+        stored.header(header, header.encoding(), header.expires())
+    );
     // SAFETY: the layout has the respective form at these places; words and vector are aligned.
     unsafe {
         match stored {

@@ -64,9 +64,13 @@ pub unsafe trait Handle: Copy {
     unsafe fn from_pointer(pointer: NonNull<u8>) -> Self;
 }
 
-/// Where [`Table::find`] found an element. Good until the table is changed.
+/// What [`Table::find`] found, and where. Good until the table is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found(Location);
+pub struct Found<H> {
+    /// The element.
+    pub handle: H,
+    at: Location,
+}
 
 /// A hash table of handles. It does not own what they point to.
 pub struct Table<H: Handle> {
@@ -156,21 +160,17 @@ impl<H: Handle> Table<H> {
 
     /// Finds the element with this hash for which `is_it` holds.
     #[inline]
-    pub fn find(&self, hash: u64, mut is_it: impl FnMut(H) -> bool) -> Option<Found> {
-        let found = self.raw.find(hash, |pointer| is_it(Self::handle(pointer)));
-        found.map(Found)
-    }
-
-    /// The element at `found`.
-    #[inline]
-    pub fn get(&self, found: Found) -> H {
-        Self::handle(self.raw.get(found.0))
+    pub fn find(&self, hash: u64, mut is_it: impl FnMut(H) -> bool) -> Option<Found<H>> {
+        let is_it = |pointer| is_it(Self::handle(pointer));
+        let (at, pointer) = self.raw.find(hash, is_it)?;
+        let handle = Self::handle(pointer);
+        Some(Found { handle, at })
     }
 
     /// Puts a handle that has the same hash in the place of the one at `found`.
     #[inline]
-    pub fn set(&mut self, found: Found, handle: H) {
-        self.raw.set(found.0, handle.into_pointer());
+    pub fn set(&mut self, found: Found<H>, handle: H) {
+        self.raw.set(found.at, handle.into_pointer());
     }
 
     /// Adds an element that is not there yet. `hash_of` must give the hash of any element that is.
@@ -180,9 +180,9 @@ impl<H: Handle> Table<H> {
     }
 
     /// Removes the element at `found`. `hash_of` must give the hash of any element that remains.
-    pub fn remove(&mut self, found: Found, hash_of: impl Fn(H) -> u64) -> H {
+    pub fn remove(&mut self, found: Found<H>, hash_of: impl Fn(H) -> u64) -> H {
         let hash_of = |pointer| hash_of(Self::handle(pointer));
-        Self::handle(self.raw.remove(found.0, &hash_of))
+        Self::handle(self.raw.remove(found.at, &hash_of))
     }
 
     /// Visits elements from `cursor` on, until at least `count` were seen, `buckets` were

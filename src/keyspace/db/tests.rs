@@ -34,7 +34,7 @@ enum Step {
 
 fn key(number: u16) -> Vec<u8> {
     let mut key = format!("key:{number}").into_bytes();
-    if number % 50 == 0 {
+    if number.is_multiple_of(50) {
         key.resize(65_530 + usize::from(number / 50), b'.');
     }
     key

@@ -6,7 +6,8 @@ const EMBEDDED: usize = EMBEDDED_LEN_MAX;
 
 /// One value of each form and encoding.
 fn values() -> Vec<NewValue<'static>> {
-    let long: &'static [u8] = vec![b'l'; EMBEDDED + 1].leak();
+    static LONG: [u8; EMBEDDED + 1] = [b'l'; EMBEDDED + 1];
+    let long = &LONG[..];
     vec![
         NewValue::Int(i64::MIN),
         NewValue::Bytes(b""),

@@ -124,8 +124,8 @@ impl RawTable {
     #[inline]
     pub(super) fn likely(&self, hash: u64) -> Option<NonNull<u8>> {
         let segment = self.segment_of(hash)?;
-        let seat = segment.find(segment.mark(hash), |_| true)?;
-        Some(segment.bucket(seat.bucket).get(seat.slot as usize))
+        let (_, pointer) = segment.find(segment.mark(hash), |_| true)?;
+        Some(pointer)
     }
 
     #[inline]
@@ -133,11 +133,11 @@ impl RawTable {
         &self,
         hash: u64,
         is_it: impl FnMut(NonNull<u8>) -> bool,
-    ) -> Option<Location> {
+    ) -> Option<(Location, NonNull<u8>)> {
         let place = self.place_of(hash);
         let segment = self.directory.get(place)?;
-        let seat = segment.find(segment.mark(hash), is_it)?;
-        Some(Location { place, seat })
+        let (seat, pointer) = segment.find(segment.mark(hash), is_it)?;
+        Some((Location { place, seat }, pointer))
     }
 
     /// A stale location may name some other element, but it must name one.
@@ -146,13 +146,6 @@ impl RawTable {
         let segment = &self.directory[at.place];
         assert!(at.seat.bucket < segment.n_buckets());
         assert!((at.seat.slot as usize) < segment.bucket(at.seat.bucket).len());
-    }
-
-    #[inline]
-    pub(super) fn get(&self, at: Location) -> NonNull<u8> {
-        self.check(at);
-        let bucket = self.directory[at.place].bucket(at.seat.bucket);
-        bucket.get(at.seat.slot as usize)
     }
 
     #[inline]
@@ -188,7 +181,9 @@ impl RawTable {
     }
 
     pub(super) fn remove(&mut self, at: Location, hash_of: HashOf<'_>) -> NonNull<u8> {
-        let pointer = self.get(at);
+        self.check(at);
+        let bucket = self.directory[at.place].bucket(at.seat.bucket);
+        let pointer = bucket.get(at.seat.slot as usize);
         self.directory[at.place].unseat(at.seat);
         self.len -= 1;
         let first = self.run(at.place).start;

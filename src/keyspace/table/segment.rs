@@ -182,21 +182,23 @@ impl Segment {
         }
     }
 
-    /// The seat of the element with this mark for which `is_it` holds.
+    /// The element with this mark for which `is_it` holds, and its seat.
     #[inline]
     pub(super) fn find(
         &self,
         mark: Mark,
         mut is_it: impl FnMut(NonNull<u8>) -> bool,
-    ) -> Option<Seat> {
+    ) -> Option<(Seat, NonNull<u8>)> {
         for (index, bucket) in self.probe(self.home(mark)) {
             for slot in bucket.matches(mark) {
-                if is_it(bucket.get(slot)) {
+                let pointer = bucket.get(slot);
+                if is_it(pointer) {
                     let slot = slot as u32;
-                    return Some(Seat {
+                    let seat = Seat {
                         bucket: index,
                         slot,
-                    });
+                    };
+                    return Some((seat, pointer));
                 }
             }
         }
