@@ -101,7 +101,8 @@ pub enum Action {
     /// answer with `on_snapshot_stored` or `on_snapshot_failed`. Else finish the load and answer
     /// with `on_load_finished` or `on_load_failed`.
     EndSnapshot,
-    /// Throw away the snapshot that is arriving or being loaded.
+    /// Throw away the snapshot that is arriving or being loaded. If part of it is in the data set
+    /// already, [`Action::FlushData`] follows.
     AbortSnapshot,
     /// Stop children and AOF work that concern the old data set, then empty it.
     FlushData,

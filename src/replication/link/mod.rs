@@ -224,13 +224,10 @@ impl Link {
 
     /// Gives up the attempt; the next one begins with the next second.
     fn abandon(&mut self, cx: &mut Context) {
-        if let Stage::Receiving(transfer) = &self.stage
-            && transfer.has_begun()
-        {
-            cx.push(Action::AbortSnapshot);
-        }
-        if let Stage::Loading(_) = &self.stage {
-            cx.push(Action::AbortSnapshot);
+        match &self.stage {
+            Stage::Receiving(transfer) => transfer.abort(cx),
+            Stage::Loading(load) => load.abort(cx),
+            _ => {}
         }
         self.stage = Stage::Idle;
         cx.push(Action::CloseMaster);

@@ -403,7 +403,15 @@ fn a_snapshot_that_cannot_be_loaded_costs_the_old_data() {
     assert_eq!(rig.repl.saved_identity(), None);
     rig.repl.on_load_failed(rig.env, &mut rig.out);
     rig.expect_logged("Failed trying to load the MASTER synchronization DB from disk, check");
-    rig.expect(Action::AbortSnapshot);
+    let want = [
+        Action::AbortSnapshot,
+        Action::FlushData,
+        Action::CloseMaster,
+    ];
+    assert!(
+        rig.actions().ends_with(&want),
+        "no half of a snapshot stays"
+    );
     rig.pass_ms(1000);
     rig.greet();
     assert!(rig.sent().ends_with(&text("PSYNC ? -1")));
@@ -431,9 +439,47 @@ fn an_empty_server_may_load_from_the_socket() {
     );
     rig.pass_ms(1000);
     assert_eq!(rig.sent(), "\n", "the master hears that we are alive");
-    rig.bytes(b"cd");
+    rig.closed();
+    let want = [
+        Action::AbortSnapshot,
+        Action::FlushData,
+        Action::CloseMaster,
+    ];
+    assert!(
+        rig.actions().starts_with(&want),
+        "no half of a snapshot stays"
+    );
+    rig.pass_ms(1000);
+    rig.greet();
+    rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('b')).as_bytes());
     rig.repl.on_load_finished(None, rig.env, &mut rig.out);
     assert!(rig.repl.is_link_up());
+}
+
+#[test]
+fn a_snapshot_for_replicas_ends_with_the_data_that_it_was_of() {
+    let mut rig = Rig::streaming(&id('a'), 100);
+    rig.repl.configure(Settings {
+        diskless_sync: false,
+        ..Settings::default()
+    });
+    rig.psync(5, "?", "-1");
+    rig.forked();
+    rig.pass_ms(2000);
+    rig.closed();
+    rig.greet();
+    rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('b')).as_bytes());
+    assert!(rig.repl.is_snapshot_running());
+    rig.actions();
+    rig.repl.on_snapshot_stored(rig.env, &mut rig.out);
+    let want = [
+        Action::CloseReplica { client: 5 },
+        Action::StopSnapshot,
+        Action::FlushData,
+        Action::LoadSnapshot,
+    ];
+    assert_eq!(rig.actions(), want);
+    assert!(!rig.repl.is_snapshot_running());
 }
 
 #[test]

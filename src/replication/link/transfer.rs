@@ -49,6 +49,9 @@ enum Body {
 pub(super) struct Load {
     origin: Origin,
     target: LoadTarget,
+    /// Whether it goes into our data set, in the place of the old data, and not just to a file or
+    /// aside.
+    in_place: bool,
     /// Whether the master waits for our acknowledgement before it goes on.
     marked: bool,
     /// Bytes of the stream that came meanwhile.
@@ -86,11 +89,6 @@ impl Transfer {
         }
     }
 
-    /// Whether the server was told that a snapshot comes.
-    pub fn has_begun(&self) -> bool {
-        self.target().is_some()
-    }
-
     fn target(&self) -> Option<LoadTarget> {
         match self.body {
             Body::Announced(_) => None,
@@ -102,6 +100,16 @@ impl Transfer {
     pub fn is_loading(&self) -> bool {
         self.target()
             .is_some_and(|target| target != LoadTarget::Disk)
+    }
+
+    /// Asks to throw away what has come, and the half of it that is in the data set already.
+    pub fn abort(&self, cx: &mut Context) {
+        if let Some(target) = self.target() {
+            cx.push(Action::AbortSnapshot);
+            if target == LoadTarget::Memory {
+                cx.push(Action::FlushData);
+            }
+        }
     }
 
     /// Logs what the end of the connection means at this point.
@@ -153,17 +161,27 @@ impl Transfer {
 
 impl Load {
     fn new(transfer: &Transfer) -> Load {
+        let target = transfer
+            .target()
+            .expect("a complete snapshot was announced");
         Load {
             origin: transfer.origin,
-            target: transfer
-                .target()
-                .expect("a complete snapshot was announced"),
+            target,
+            in_place: target == LoadTarget::Memory,
             marked: matches!(transfer.body, Body::Marked { .. }),
             unapplied: 0,
             link_lost: false,
             read_bytes: transfer.read_bytes,
             announced_bytes: transfer.announced_bytes(),
             heard_ms: transfer.heard_ms,
+        }
+    }
+
+    /// Asks to throw away what was loaded.
+    pub fn abort(&self, cx: &mut Context) {
+        cx.push(Action::AbortSnapshot);
+        if self.in_place {
+            cx.push(Action::FlushData);
         }
     }
 
@@ -305,6 +323,7 @@ impl Link {
             self.resume = Resume::Impossible;
         }
         source.close_all(cx);
+        source.abandon_snapshot(cx);
         cx.stream.drop_log();
     }
 
@@ -314,10 +333,10 @@ impl Link {
         cx: &mut Context,
         source: &mut Source,
     ) {
-        assert!(
-            matches!(self.stage, Stage::Loading(_)),
-            "a snapshot was complete"
-        );
+        let Stage::Loading(load) = &mut self.stage else {
+            panic!("no snapshot was complete");
+        };
+        load.in_place = true;
         self.part_with_old_data(cx, source);
         flush_and_load(cx);
         cx.push(Action::LoadSnapshot);

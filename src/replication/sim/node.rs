@@ -244,18 +244,24 @@ impl Node {
                     self.arrival.replace(arrival).is_none(),
                     "one snapshot at a time"
                 );
+                if *target == LoadTarget::Memory {
+                    self.data.write(0, b"half a snapshot");
+                }
             }
             Action::SnapshotData(range) => self.arriving().extend_from_slice(&input[range.clone()]),
             Action::SnapshotHeld(bytes) => self.arriving().extend_from_slice(bytes),
             Action::EndSnapshot => self.on_snapshot_complete(env, answers),
             Action::AbortSnapshot => {
-                let arrival = self.arrival.take().expect("a snapshot to abort");
-                if arrival.target == LoadTarget::Memory {
-                    self.data = Data::default();
-                }
+                assert!(self.arrival.take().is_some(), "a snapshot to abort");
             }
-            Action::FlushData => self.data = Data::default(),
-            Action::LoadSnapshot => self.load_takes_a_while(),
+            Action::FlushData => {
+                self.save = None;
+                self.data = Data::default();
+            }
+            Action::LoadSnapshot => {
+                self.data.write(0, b"half a snapshot");
+                self.load_takes_a_while();
+            }
             Action::SwapData => {}
             Action::StartStream { db } => {
                 if let Some(upstream) = &mut self.upstream {

@@ -314,6 +314,17 @@ impl Source {
         found
     }
 
+    /// Stops the snapshot for replicas, if one is being made: its data will be gone.
+    pub(in crate::replication) fn abandon_snapshot(&mut self, cx: &mut Context) {
+        assert!(
+            !self.replicas.iter().any(Replica::is_in_snapshot),
+            "somebody waits for it"
+        );
+        if self.job.take().is_some() {
+            cx.push(Action::StopSnapshot);
+        }
+    }
+
     /// Stops the snapshot for replicas if the last that waited for it has gone.
     pub(super) fn stop_snapshot_if_useless(&mut self, cx: &mut Context) {
         let Some(job) = self.job else { return };
