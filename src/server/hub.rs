@@ -336,23 +336,20 @@ impl Hub {
         self.close_now(key);
     }
 
-    /// Removes what was closed in this tick; returns the ids of replicas among it.
+    /// Removes what was closed in this tick; returns the ids of the clients among it.
     pub fn sweep(&mut self) -> Vec<u64> {
-        let mut replicas = Vec::new();
+        let mut clients = Vec::new();
         while let Some(key) = self.to_close.pop() {
             let Some(mut conn) = self.conns.try_remove(key) else {
                 continue;
             };
             let _ = self.poll.registry().deregister(&mut conn.stream);
-            let session = conn.session.take();
-            if let Some(session) = session {
+            if let Some(session) = conn.session.take() {
                 self.keys_by_id.remove(&session.id);
-                if conn.replica.is_some() {
-                    replicas.push(session.id);
-                }
+                clients.push(session.id);
             }
         }
-        replicas
+        clients
     }
 }
 

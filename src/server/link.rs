@@ -33,6 +33,9 @@ use crate::sys;
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// Reads in one tick.
 const READS_PER_TICK_MAX: usize = 8;
+/// While a snapshot is loaded, so much of the stream behind it is read; the rest waits at the
+/// master, whose limit for us holds there.
+const STREAM_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The socket and where it stands.
 enum Connection {
@@ -444,6 +447,11 @@ impl Server {
             let Connection::Open(stream) = &self.hub.link.socket else {
                 break;
             };
+            let waiting = &self.hub.link.stream;
+            if !waiting.running && waiting.buf.len() >= STREAM_WAITING_BYTES_MAX {
+                self.hub.master_waits = true;
+                break;
+            }
             buf.clear();
             match sys::read::read_append(stream.as_raw_fd(), &mut buf, READ_BYTES_MAX) {
                 Ok(0) => {

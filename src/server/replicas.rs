@@ -287,8 +287,14 @@ impl Server {
             if !self.hub.conns[key].wants_writable {
                 self.hub.feed_replica(key, &mut self.env);
             }
-            let pending = self.hub.replica_pending(client, &self.env);
-            self.hub.enforce_output_limit(key, pending, &mut self.env);
+        }
+        // The log waits for replicas in the middle of their snapshot too.
+        readers.extend(self.env.replication.source().clients());
+        for client in readers.drain(..) {
+            if let Some(key) = self.hub.key_of(client) {
+                let pending = self.hub.replica_pending(client, &self.env);
+                self.hub.enforce_output_limit(key, pending, &mut self.env);
+            }
         }
         self.hub.readers = readers;
     }
