@@ -134,7 +134,8 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
         ctx.env.stats.count_error(&text);
     }
 
-    if ctx.env.persistence.dirty != dirty_before {
+    // Saving within a command takes the count back to nothing; that is no change.
+    if ctx.env.persistence.dirty > dirty_before {
         ctx.env.end_command_unit(db, args);
     } else {
         ctx.env.end_unit();
