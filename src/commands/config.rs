@@ -8,7 +8,7 @@ use super::error::CmdError;
 use super::row::{Arg, Flags, Group, Row};
 use super::wording;
 use crate::base::errno::os_text;
-use crate::config::{self, SetContext};
+use crate::config::{self, Extent, SetContext};
 use crate::resp::args::Args;
 
 const SUB: Row = Row {
@@ -23,6 +23,10 @@ const SUB: Row = Row {
 };
 
 const EVERYWHERE: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
+
+/// The refusal to rewrite what does not exist.
+pub(super) const NO_CONFIG_FILE: CmdError =
+    CmdError::Fixed("ERR The server is running without a config file");
 
 /// The rows of this family.
 pub static ROWS: &[Row] = &[Row {
@@ -119,9 +123,9 @@ fn set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 fn rewrite(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     let Some(path) = &ctx.env.config_file else {
-        return Err(CmdError::err("The server is running without a config file"));
+        return Err(NO_CONFIG_FILE);
     };
-    if let Err(error) = config::rewrite_file(path, &ctx.env.config) {
+    if let Err(error) = config::rewrite_file(path, &ctx.env.config, Extent::Changed) {
         log::warn!("CONFIG REWRITE failed: {}", os_text(&error));
         return Err(CmdError::err(format!(
             "Rewriting config file: {}",

@@ -8,12 +8,15 @@ mod protocol;
 
 use std::io;
 
+use super::config::NO_CONFIG_FILE;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::host::{DebugRequest, PeakReset};
 use super::row::{Flags, Group, Row};
 use super::wording;
+use crate::base::errno::os_text;
 use crate::base::numbers::{parse_f64, parse_i64};
+use crate::config::{self, Extent};
 use crate::keyspace::{Entry, NewValue, ValueRef, access};
 use crate::persist::rdb::encoder::{Encoder, EncoderOptions};
 use crate::persist::rdb::format::Version;
@@ -57,6 +60,15 @@ const TOOLS: &[Tool] = &[
             "Begin a new replication history, so that replicas need a full sync.",
         ),
         run: change_replication_id,
+    },
+    Tool {
+        name: "config-rewrite-force-all",
+        words: (0, 0),
+        help: (
+            "",
+            "Write the configuration file with a line for every directive.",
+        ),
+        run: rewrite_config,
     },
     Tool {
         name: "crash-and-recover",
@@ -249,6 +261,18 @@ fn switch(
 fn change_replication_id(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     log::info!("Changing replication IDs after receiving DEBUG change-repl-id");
     ctx.env.replication.begin_history();
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn rewrite_config(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    let Some(path) = &ctx.env.config_file else {
+        return Err(NO_CONFIG_FILE);
+    };
+    config::rewrite_file(path, &ctx.env.config, Extent::Everything).map_err(|error| {
+        let reason = os_text(&error);
+        CmdError::err(format!("CONFIG-REWRITE-FORCE-ALL failed: {reason}"))
+    })?;
     ctx.reply.ok();
     Ok(())
 }

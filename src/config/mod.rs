@@ -47,7 +47,7 @@ pub use get::{crash_report_lines, get};
 pub use load::{Config, RenamedCommand, UserLine};
 pub use notify::NotifyEvents;
 pub use places::{BindAddress, BindAddresses, MasterAddress, WorkingDir};
-pub use rewrite::{rewrite, rewrite_file};
+pub use rewrite::{Extent, rewrite, rewrite_file};
 pub use row::{Apply, Occasion, Reason, Row, Traits, Unit};
 pub use set::{Change, SetContext, SetError, plan};
 pub use sources::Sources;

@@ -28,13 +28,22 @@ const OTHERS: &[&str] = &["include", "rename-command", "user", "sentinel"];
 /// Permissions of a file that did not exist before, less the umask.
 const NEW_FILE_MODE: u32 = 0o644;
 
+/// Which directives get a line where the file has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Those that differ from their default.
+    Changed,
+    /// All of them.
+    Everything,
+}
+
 /// The text of a file that gives `settings`, made from the text `old`.
-pub fn rewrite(old: &[u8], settings: &Settings) -> Vec<u8> {
+pub fn rewrite(old: &[u8], settings: &Settings, extent: Extent) -> Vec<u8> {
     let mut draft = Draft::read(old);
     let defaults = Settings::default();
     for row in TABLE {
         let usual = row.value(&defaults).saved(row);
-        let usual = if row.is(Traits::ALWAYS_SAVED) {
+        let usual = if row.is(Traits::ALWAYS_SAVED) || extent == Extent::Everything {
             &[][..]
         } else {
             &usual
@@ -138,12 +147,12 @@ fn is_other(name: &[u8]) -> bool {
 }
 
 /// Rewrites the file at `path`, or makes it.
-pub fn rewrite_file(path: &Path, settings: &Settings) -> io::Result<()> {
+pub fn rewrite_file(path: &Path, settings: &Settings, extent: Extent) -> io::Result<()> {
     let old = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         read => read?,
     };
-    replace_file(path, &rewrite(&old, settings))
+    replace_file(path, &rewrite(&old, settings, extent))
 }
 
 /// Puts `text` in place of the file at `path`, wholly or not at all.

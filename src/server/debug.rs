@@ -10,7 +10,7 @@ use super::snapshot;
 use crate::commands::context::Env;
 use crate::commands::error::CmdError;
 use crate::commands::host::DebugRequest;
-use crate::config::rewrite_file;
+use crate::config::{Extent, rewrite_file};
 use crate::sys;
 
 impl Hub {
@@ -63,7 +63,7 @@ impl Hub {
     fn restart(&mut self, env: &mut Env, graceful: bool) -> Result<(), CmdError> {
         if graceful {
             if let Some(file) = env.config_file.clone()
-                && let Err(e) = rewrite_file(&file, &env.config)
+                && let Err(e) = rewrite_file(&file, &env.config, Extent::Changed)
             {
                 log::warn!("Can't restart: configuration rewrite process failed: {e}");
                 return Err(CmdError::Fixed(
