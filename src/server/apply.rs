@@ -42,7 +42,12 @@ impl Hub {
     /// Carries out the hook of a directive that changes; `settings` are those to come.
     pub fn apply(&mut self, env: &mut Env, hook: Apply, settings: &Settings) -> Result<(), Reason> {
         match hook {
-            Apply::Bind | Apply::Port => self.relisten(env, settings),
+            Apply::Bind => self.relisten(env, settings, "Failed to bind to specified addresses."),
+            Apply::Port => self.relisten(
+                env,
+                settings,
+                "Unable to listen on this port. Check server logs.",
+            ),
             Apply::LogLevel => {
                 self.logger.set_level(settings.loglevel);
                 Ok(())
@@ -83,15 +88,21 @@ impl Hub {
 
     /// Opens the listeners of the new settings, then closes the old ones. Where both need the same
     /// address the old one has to go first, and comes back if the new set fails.
-    fn relisten(&mut self, env: &Env, settings: &Settings) -> Result<(), Reason> {
+    fn relisten(
+        &mut self,
+        env: &Env,
+        settings: &Settings,
+        refusal: &'static str,
+    ) -> Result<(), Reason> {
         self.listeners.clear();
         let opened = listener::open_all(settings);
         let (listeners, result) = match opened {
             Ok(listeners) => (listeners, Ok(())),
-            Err(e) => (
-                listener::open_all(&env.config).unwrap_or_default(),
-                Err(e.into()),
-            ),
+            Err(e) => {
+                log::warn!("{e}");
+                let old = listener::open_all(&env.config).unwrap_or_default();
+                (old, Err(refusal.into()))
+            }
         };
         self.listen_on(listeners);
         result
