@@ -424,7 +424,7 @@ fn functions_fit_on_a_screen() {
                 .map(|(_, most)| *most);
             if lines > most.unwrap_or(FUNCTION_LINES_MAX) {
                 findings.add(
-                    &source,
+                    source,
                     source.line_of(at),
                     &format!("{name} has {lines} lines"),
                 );

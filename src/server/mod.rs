@@ -14,11 +14,11 @@
 //! | `hub.rs` | the list of what can wake the server; connections as a set |
 //! | `conn.rs`, `io.rs` | one connection; reading, running, writing |
 //! | `listener.rs` | sockets that clients connect to |
-//! | `link.rs`, `incoming.rs`, `stream.rs` | our connection to our master: handshake, snapshot, stream |
+//! | `link.rs`, `incoming.rs`, `stream.rs` | our connection to our master and what it sends |
 //! | `replicas.rs`, `transfer.rs` | the driver of the machines; what replicas are sent |
 //! | `snapshot.rs`, `children.rs` | saving, and the child that saves |
 //! | `loading.rs` | loading, a slice at a time |
-//! | `host.rs`, `apply.rs`, `clients.rs`, `debug.rs` | what commands and directives ask of the server |
+//! | `host.rs`, `apply.rs`, `clients.rs`, `debug.rs` | what commands and directives ask for |
 //! | `cron.rs`, `rates.rs` | periodic work |
 //! | `startup.rs`, `shutdown.rs`, `logger.rs`, `crash.rs` | the ends of the process's life |
 //! | `helper.rs` | the thread for what may drag |

@@ -58,7 +58,8 @@ fn docs_show_arguments_with_what_is_known_of_them() {
     let mut rig = Rig::new();
     let docs = rig.run("COMMAND DOCS client|setname");
     let argument = "$9\r\narguments\r\n*1\r\n*6\r\n$4\r\nname\r\n$15\r\nconnection-name\r\n\
-                    $4\r\ntype\r\n$6\r\nstring\r\n$12\r\ndisplay_text\r\n$15\r\nconnection-name\r\n";
+                    $4\r\ntype\r\n$6\r\nstring\r\n$12\r\ndisplay_text\r\n\
+                    $15\r\nconnection-name\r\n";
     assert!(docs.ends_with(argument), "{docs}");
     let docs = rig.run("COMMAND DOCS client|kill");
     for part in [
