@@ -139,6 +139,7 @@ fn rewrite(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
 
 fn reset_stat(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     ctx.env.stats.reset();
+    ctx.env.replication.source_mut().reset_stats();
     ctx.env.persistence.saves = 0;
     ctx.host.reset_rates();
     ctx.reply.ok();

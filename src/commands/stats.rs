@@ -62,12 +62,6 @@ pub struct Stats {
     pub expire_cycle_time_limit_reached: u64,
     /// Time spent in expire cycles, in microseconds.
     pub expire_cycle_cpu_us: u64,
-    /// Full resyncs served.
-    pub sync_full: u64,
-    /// Partial resyncs accepted.
-    pub sync_partial_ok: u64,
-    /// Partial resyncs refused.
-    pub sync_partial_err: u64,
     /// Forks made.
     pub total_forks: u64,
     /// How long the last fork took, in microseconds.

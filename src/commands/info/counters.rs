@@ -14,6 +14,7 @@ pub fn stats(view: &View<'_>, out: &mut Report) {
 /// Who came, what they asked, and how much went over the wires.
 fn traffic(view: &View<'_>, out: &mut Report) {
     let (stats, facts) = (&view.env.stats, &view.facts);
+    let syncs = view.env.replication.source().stats();
     let kbps = |bytes_per_second: f64| hundredths(bytes_per_second / KIB);
     out.lines(&[
         ("total_connections_received", &stats.connections_received),
@@ -46,9 +47,9 @@ fn traffic(view: &View<'_>, out: &mut Report) {
             &kbps(facts.output_repl_bytes_per_second),
         ),
         ("rejected_connections", &stats.connections_rejected),
-        ("sync_full", &stats.sync_full),
-        ("sync_partial_ok", &stats.sync_partial_ok),
-        ("sync_partial_err", &stats.sync_partial_err),
+        ("sync_full", &syncs.full),
+        ("sync_partial_ok", &syncs.partial_ok),
+        ("sync_partial_err", &syncs.partial_err),
     ]);
 }
 
