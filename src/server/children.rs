@@ -188,6 +188,7 @@ impl Hub {
                 p.last_bgsave_ok = false;
             }
         }
+        self.refresh_gates(env);
     }
 
     /// Starts a snapshot that the save points, or somebody, asked for, when it can be begun.

@@ -43,10 +43,6 @@ impl Hub {
         options: ShutdownOptions,
     ) -> Result<(), CmdError> {
         log::info!("User requested shutdown...");
-        self.start_shutdown(env, options)
-    }
-
-    fn start_shutdown(&mut self, env: &mut Env, options: ShutdownOptions) -> Result<(), CmdError> {
         let timeout_ms = u64::from(env.config.shutdown_timeout) * 1000;
         let waits = !options.now && timeout_ms > 0 && lagging(env) > 0;
         if !waits {
@@ -86,7 +82,7 @@ impl Hub {
             now: configured.now,
             force: configured.force,
         };
-        if self.shutdown == Shutdown::No && self.start_shutdown(env, options).is_err() {
+        if self.shutdown == Shutdown::No && self.begin_shutdown(env, options).is_err() {
             log::warn!(
                 "{name} received but errors trying to shut down the server, check the logs for \
                  more information"
