@@ -2,12 +2,16 @@
 //!
 //! A counter that is kept as an integer is changed where it is: no allocation, one lookup. Others
 //! (text that reads as an integer, as `APPEND` leaves behind) become integers on the way.
+//!
+//! Fractions are counted in the 80-bit format that the reference uses, since its digits show. What
+//! replicas get is the outcome, so that no difference in rounding can add up between servers.
 
+use crate::base::longdouble::LongDouble;
 use crate::base::numbers::parse_i64;
-use crate::commands::context::{CmdResult, Ctx};
+use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::keyspace::{NewValue, ValueRef};
 use crate::resp::args::Args;
 
@@ -74,6 +78,23 @@ pub static ROWS: &[Row] = &[
         handler: decrby,
         ..Row::BASE
     },
+    Row {
+        name: "incrbyfloat",
+        arity: 3,
+        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        acl: Acl::STRING,
+        keys: &[KeySpec::first(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+        )],
+        group: Group::String,
+        since: "2.6.0",
+        complexity: "O(1)",
+        summary: "Adds to the floating point number under a key; a key that does not exist \
+            counts as 0.",
+        args: &[Arg::key("key", 0), Arg::new("increment", ArgKind::Double)],
+        handler: incrbyfloat,
+        ..Row::BASE
+    },
 ];
 
 fn incr(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
@@ -110,5 +131,26 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], by: i64) -> CmdResult {
     }
     ctx.changed(1);
     ctx.reply.int(new);
+    Ok(())
+}
+
+fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let key = &args[1];
+    let found = ctx.env.lookup_string(ctx.session, key, Access::Write)?;
+    let old = match found.map(|entry| entry.value()) {
+        None => LongDouble::from(0),
+        Some(ValueRef::Int(int)) => LongDouble::from(int),
+        Some(ValueRef::Bytes(text)) => LongDouble::parse(text).ok_or(CmdError::NotFloat)?,
+    };
+    let by = LongDouble::parse(&args[2]).ok_or(CmdError::NotFloat)?;
+    let new = old.checked_add(by).ok_or(CmdError::Fixed(
+        "ERR increment would produce NaN or Infinity",
+    ))?;
+    let mut text = Vec::new();
+    new.format(&mut text);
+    ctx.db().set_keep_ttl(key, NewValue::Bytes(&text));
+    ctx.changed(1);
+    ctx.propagate_instead(&[b"SET", key, &text, b"KEEPTTL"]);
+    ctx.reply.bulk(&text);
     Ok(())
 }

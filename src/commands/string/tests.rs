@@ -78,6 +78,13 @@ const REFUSALS: &[(&str, &str)] = &[
         "SETRANGE a x x",
         "ERR value is not an integer or out of range",
     ),
+    ("INCRBYFLOAT text 1", "ERR value is not a valid float"),
+    ("INCRBYFLOAT big x", "ERR value is not a valid float"),
+    ("INCRBYFLOAT big nan", "ERR value is not a valid float"),
+    (
+        "INCRBYFLOAT big inf",
+        "ERR increment would produce NaN or Infinity",
+    ),
     (
         "SETRANGE a 536870912 x",
         "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
@@ -295,6 +302,42 @@ fn counters_count_whatever_reads_as_an_integer() {
         let error = "-ERR value is not an integer or out of range\r\n";
         assert_eq!(rig.run("INCR c"), error, "{text}");
     }
+}
+
+#[test]
+fn fractions_are_counted_with_the_digits_of_an_80_bit_float() {
+    let mut rig = Rig::new();
+    expect(
+        &mut rig,
+        &[
+            ("INCRBYFLOAT a 1.5", "$3\r\n1.5\r\n"),
+            ("INCRBYFLOAT a 0.1", "$3\r\n1.6\r\n"),
+            ("INCRBYFLOAT a -1.6", "$1\r\n0\r\n"),
+            ("OBJECT ENCODING a", "$6\r\nembstr\r\n"),
+            ("SET b 5.0e3 EX 100", OK),
+            ("INCRBYFLOAT b 2.0e2", "$4\r\n5200\r\n"),
+            ("TTL b", ":100\r\n"),
+            ("SET c 3", OK),
+            ("INCRBYFLOAT c 1.1", "$3\r\n4.1\r\n"),
+            ("SET d 1", OK),
+            (
+                "INCRBYFLOAT d 0.333333333333333333",
+                "$19\r\n1.33333333333333333\r\n",
+            ),
+        ],
+    );
+    let mut stream = rig.propagated();
+    stream.retain(|command| command.starts_with("SET b") || command.starts_with("SET a"));
+    assert_eq!(
+        stream,
+        [
+            "SET a 1.5 KEEPTTL",
+            "SET a 1.6 KEEPTTL",
+            "SET a 0 KEEPTTL",
+            "SET b 5.0e3 PXAT 1700000100000",
+            "SET b 5200 KEEPTTL",
+        ]
+    );
 }
 
 #[test]
