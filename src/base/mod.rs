@@ -9,3 +9,4 @@ pub mod numbers;
 pub mod quoting;
 pub mod rng;
 pub mod time;
+pub mod version;

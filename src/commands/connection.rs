@@ -13,11 +13,9 @@ use super::row::{Acl, Arg, Deprecation, Flags, Group, Row};
 use super::session::{Closing, Kind};
 use super::wording;
 use crate::base::numbers::parse_i64;
+use crate::base::version::REDIS_VERSION;
 use crate::resp::args::Args;
 use crate::resp::writer::Protocol;
-
-/// The version of Redis whose behaviour this server shows.
-pub const REDIS_VERSION: &str = "7.2.4";
 
 /// The only user.
 const DEFAULT_USER: &[u8] = b"default";

@@ -180,8 +180,6 @@ pub struct ServerFacts {
     pub memory: MemoryStats,
     /// Memory right after the start, in bytes.
     pub startup_memory: usize,
-    /// The size of the input buffers, in bytes.
-    pub client_query_buffers: usize,
 }
 
 /// The snapshot child, as `INFO persistence` shows it.
@@ -214,8 +212,6 @@ pub struct LoadingFacts {
     pub loaded_bytes: u64,
     /// When it began, in milliseconds of the monotonic clock.
     pub started_mono_ms: u64,
-    /// Old data is served meanwhile.
-    pub asynchronous: bool,
 }
 
 /// The server, as commands see it.

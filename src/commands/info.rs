@@ -123,11 +123,6 @@ fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// All sections, for a crash report.
-pub fn everything(env: &Env, host: &mut dyn Host) -> String {
-    render(env, host, |_| true)
-}
-
 fn render(env: &Env, host: &mut dyn Host, is_wanted: impl Fn(&Section) -> bool) -> String {
     let view = View {
         env,

@@ -1,11 +1,11 @@
 //! The server as a whole: its clock, its snapshots, its end.
 
-use super::connection::REDIS_VERSION;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::host::ShutdownOptions;
 use super::row::{Acl, Arg, Flags, Group, Row};
 use crate::base::numbers::parse_i64;
+use crate::base::version::REDIS_VERSION;
 use crate::resp::args::Args;
 
 const SERVER: Row = Row {

@@ -7,9 +7,7 @@ use std::rc::Rc;
 
 use super::row::Reason;
 use super::value::os_text;
-
-/// The version of Redis whose behaviour this configuration follows.
-const REFERENCE_VERSION: &str = "7.2.4";
+use crate::base::version::REDIS_VERSION;
 
 /// Where a directive was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +53,7 @@ pub enum ConfigError {
 
 impl Display for ConfigError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let headline =
-            format_args!("\n*** FATAL CONFIG FILE ERROR (Redis {REFERENCE_VERSION}) ***");
+        let headline = format_args!("\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***");
         match self {
             ConfigError::Directive { place, reason } => {
                 writeln!(f, "{headline}")?;

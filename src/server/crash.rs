@@ -7,8 +7,8 @@
 use std::backtrace::Backtrace;
 use std::panic::{self, AssertUnwindSafe};
 
-use super::{Server, TANIST_VERSION};
-use crate::commands::connection::REDIS_VERSION;
+use super::Server;
+use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 
 /// Makes panics report themselves in the log.
 pub fn install_hook() {

@@ -21,9 +21,8 @@ impl Host for Hub {
     fn facts(&mut self, env: &Env) -> ServerFacts {
         self.memory = self.meter.refresh();
         let replicas = env.replication.source().count();
-        let (mut clients_memory, mut replicas_memory, mut query_buffers) = (0, 0, 0);
+        let (mut clients_memory, mut replicas_memory) = (0, 0);
         for (_, conn) in &self.conns {
-            query_buffers += conn.input.pending.capacity();
             match conn.replica {
                 Some(_) => replicas_memory += conn.memory(),
                 None => clients_memory += conn.memory(),
@@ -66,7 +65,6 @@ impl Host for Hub {
             listeners: self.describe_listeners(&env.config),
             memory: self.memory,
             startup_memory: self.startup_memory,
-            client_query_buffers: query_buffers,
         }
     }
 

@@ -150,7 +150,6 @@ impl Loader {
                 Source::Pushed(loader) => loader.offset(),
             },
             started_mono_ms: self.started.mono_ms(),
-            asynchronous: self.serves_reads,
         }
     }
 

@@ -64,9 +64,6 @@ use cron::Cron;
 use hub::{Hub, Wake};
 use shutdown::Shutdown;
 
-/// Our own version, for people.
-pub const TANIST_VERSION: &str = env!("CARGO_PKG_VERSION");
-
 /// Events taken from the poll at once.
 const EVENTS_MAX: usize = 1024;
 /// Connections accepted from one listener in one tick.

@@ -15,7 +15,7 @@ use mio::unix::pipe::{self, Receiver, Sender};
 use super::children::{SnapshotChild, SnapshotPurpose};
 use super::hub::{Hub, Wake};
 use super::path_of;
-use crate::commands::connection::REDIS_VERSION;
+use crate::base::version::REDIS_VERSION;
 use crate::commands::context::Env;
 use crate::keyspace::Keyspace;
 use crate::keyspace::access::LfuTuning;

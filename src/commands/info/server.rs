@@ -1,10 +1,10 @@
 //! The sections of what the server is and has: process, clients, snapshots, role, processor, keys.
 
-use super::super::connection::REDIS_VERSION;
 use super::super::context::Loading;
 use super::super::host::LoadingFacts;
 use super::View;
 use super::report::{Report, hundredths};
+use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::sys::facts;
 use crate::sys::usage::{Whose, cpu_time};
 
@@ -18,7 +18,7 @@ pub fn server(view: &View<'_>, out: &mut Report) {
     let os = format!("{} {} {}", names.system, names.release, names.machine);
     out.lines(&[
         ("redis_version", &REDIS_VERSION),
-        ("tanist_version", &env!("CARGO_PKG_VERSION")),
+        ("tanist_version", &TANIST_VERSION),
         ("redis_git_sha1", &"00000000"),
         ("redis_git_dirty", &0),
         ("redis_build_id", &"0"),

@@ -125,7 +125,6 @@ fn a_running_load_shows_how_far_it_is() {
         total_bytes: 1000,
         loaded_bytes: 249,
         started_mono_ms: rig.env.now.mono_ms(),
-        asynchronous: false,
     });
     let text = info(&mut rig, "persistence");
     assert_eq!(field(&text, "loading_loaded_perc"), "24.90");
