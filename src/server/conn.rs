@@ -110,6 +110,8 @@ pub struct Input {
     pub pending: Vec<u8>,
     /// Parsed commands that must wait (`CLIENT PAUSE`).
     pub held: VecDeque<OwnedArgs>,
+    /// The peer said that it sends no more; the end stands behind what is still to be read.
+    pub ends: bool,
 }
 
 /// A connected client or replica.

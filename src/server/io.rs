@@ -137,7 +137,7 @@ impl Server {
                 conn.bytes_in += n as u64;
                 conn.session_mut().last_interaction_ms = self.env.now.mono_ms();
                 self.env.stats.net_input_bytes += n as u64;
-                if n == asked {
+                if n == asked || conn.input.ends {
                     self.hub.continue_later(key);
                 }
                 true

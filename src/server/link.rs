@@ -462,9 +462,8 @@ impl Server {
                     self.env.stats.net_repl_input_bytes += n as u64;
                     self.env.stats.total_reads += 1;
                     self.take_master_bytes(&buf);
-                    if n < READ_BYTES_MAX {
-                        break;
-                    }
+                    // Read on even after a short read: behind it may stand the end of the
+                    // stream, which came with the same event and will not be told again.
                     if turn + 1 == READS_PER_TICK_MAX {
                         self.hub.master_waits = true;
                     }

@@ -117,7 +117,11 @@ impl Server {
                 event.is_readable() || event.is_read_closed() || event.is_error(),
                 event.is_writable(),
             );
-            self.on_wake(Wake::from_token(event.token()), readable, writable);
+            let wake = Wake::from_token(event.token());
+            if event.is_read_closed() {
+                self.note_end(wake);
+            }
+            self.on_wake(wake, readable, writable);
         }
         let Server { env, hub, .. } = self;
         hub.step_load(env)?;
@@ -151,6 +155,16 @@ impl Server {
             }
             Wake::ChildData => hub.forward_snapshot(env),
             Wake::Signal => self.take_signals(),
+        }
+    }
+
+    /// Remembers that a connection's peer has closed. The event may have come with the last data
+    /// and is told once, so a short read is no reason to stop before the end is read.
+    fn note_end(&mut self, wake: Wake) {
+        if let Wake::Conn(key) = wake
+            && let Some(conn) = self.hub.conns.get_mut(key)
+        {
+            conn.input.ends = true;
         }
     }
 
