@@ -460,12 +460,15 @@ impl Hub {
     fn give_back(
         &mut self,
         key: usize,
-        session: Box<Session>,
+        mut session: Box<Session>,
         mut reply: Reply,
         env: &mut Env,
     ) -> bool {
-        let closing = session.closing;
         let conn = &mut self.conns[key];
+        if session.kind == Kind::Replica && conn.replica.is_none() {
+            session.closing = Closing::AfterReplies;
+        }
+        let closing = session.closing;
         conn.session = Some(session);
         let mut replies = reply.take_buf();
         // Actions of the turn (the answer to PSYNC) may have been queued already; they come after.

@@ -127,7 +127,10 @@ impl Hub {
         let conn = &mut self.conns[key];
         conn.replica = None;
         conn.output.buf.extend_from_slice(bytes);
-        conn.session_mut().closing = Closing::AfterReplies;
+        // A client refused by its own command is closed when that ends (`give_back`).
+        if let Some(session) = conn.session.as_deref_mut() {
+            session.closing = Closing::AfterReplies;
+        }
         self.queue_write(key);
     }
 

@@ -126,8 +126,9 @@ impl Hub {
             log::warn!("There is a child saving an .rdb. Killing it!");
             self.kill_snapshot_child(env);
         }
-        let save = options.save.unwrap_or(!env.config.save.0.is_empty());
-        if save {
+        let wanted = options.save.unwrap_or(!env.config.save.0.is_empty());
+        // While a data set is loaded we have a part of it, and the file has all.
+        if wanted && self.loader.is_none() {
             log::info!("Saving the final RDB snapshot before exiting.");
             if self.save_now(env).is_err() {
                 if !options.force {
