@@ -13,7 +13,7 @@
 //! bytes need not equal those of another compressor. A save runs it once per value, mostly on
 //! values of some tens of bytes, so its table of past positions is never cleared between inputs:
 //! positions are stamped with a base that grows from input to input, and a stamp below the base of
-//! the current input is simply a miss. Short inputs use only as many slots as they have bytes, so
+//! the current input is simply a miss. Short inputs use only a few slots for each byte, so
 //! the hot part of the table stays in the first-level cache.
 //!
 //! Decompression trusts nothing: the announced length is checked against the most the input could
@@ -55,11 +55,23 @@ pub enum LzfError {
 
 /// Compresses inputs one after the other, reusing one table of positions.
 pub struct Compressor {
-    /// Hash of three bytes to `base` plus the position at which they were last seen.
-    table: Box<[u32; TABLE_SLOTS]>,
+    /// By the hash of three bytes, where such bytes were last seen.
+    table: Box<[Seen; TABLE_SLOTS]>,
     /// Stamp of position 0 of the current input; every older stamp is smaller.
     base: u32,
 }
+
+/// Three bytes that were seen, and the stamp of their position. With the bytes at hand, a slot that
+/// something else has left is told apart by one comparison that nearly always fails, which is what
+/// a processor can predict.
+#[derive(Clone, Copy)]
+struct Seen {
+    key: u32,
+    stamp: u32,
+}
+
+/// No position has this stamp.
+const NOT_SEEN: Seen = Seen { key: 0, stamp: 0 };
 
 impl Default for Compressor {
     fn default() -> Self {
@@ -68,10 +80,10 @@ impl Default for Compressor {
 }
 
 impl Compressor {
-    /// A compressor with an empty table (64 KiB).
+    /// A compressor with an empty table (128 KiB).
     pub fn new() -> Compressor {
         Compressor {
-            table: Box::new([0; TABLE_SLOTS]),
+            table: Box::new([NOT_SEEN; TABLE_SLOTS]),
             base: 1,
         }
     }
@@ -84,7 +96,7 @@ impl Compressor {
             _ => return false,
         };
         if self.base > u32::MAX - stamps {
-            self.table.fill(0);
+            self.table.fill(NOT_SEEN);
             self.base = 1;
         }
         let start = out.len();
@@ -100,18 +112,21 @@ impl Compressor {
     /// The search loop. False as soon as `out` would grow past `limit`.
     fn encode(&mut self, input: &[u8], out: &mut Vec<u8>, limit: usize) -> bool {
         let base = self.base;
-        let bits = input.len().ilog2() + 1;
+        let bits = input.len().ilog2() + 2;
         let shift = 32 - bits.clamp(TABLE_BITS_MIN, TABLE_BITS_MAX);
         let (mut at, mut literals_from, mut misses) = (0, 0, 0usize);
         // Words of four bytes are loaded, of which three count.
         while let Some(key) = three_bytes_at(input, at) {
             let slot = &mut self.table[hash(key, shift)];
-            let stamp = std::mem::replace(slot, base + at as u32);
-            let from = stamp.wrapping_sub(base) as usize;
-            let is_match = stamp >= base
-                && at - from <= DISTANCE_MAX
-                && three_bytes_at(input, from) == Some(key);
-            if !is_match {
+            let seen = std::mem::replace(
+                slot,
+                Seen {
+                    key,
+                    stamp: base + at as u32,
+                },
+            );
+            let from = seen.stamp.wrapping_sub(base) as usize;
+            if seen.key != key || seen.stamp < base || at - from > DISTANCE_MAX {
                 misses += 1;
                 at += 1 + (misses >> SKIP_AFTER_BITS);
                 continue;
@@ -126,7 +141,10 @@ impl Compressor {
             at += length;
             literals_from = at;
             if let Some(key) = three_bytes_at(input, at - 2) {
-                self.table[hash(key, shift)] = base + (at - 2) as u32;
+                self.table[hash(key, shift)] = Seen {
+                    key,
+                    stamp: base + (at - 2) as u32,
+                };
             }
         }
         put_literals(&input[literals_from..], out, limit)

@@ -26,6 +26,9 @@ const SCAN_BUCKETS_PER_ELEMENT: usize = 10;
 /// The same for sweeps over the expiring keys.
 const SWEEP_BUCKETS_PER_KEY: usize = 3;
 
+/// How many entries an iterator asks for ahead of the one it hands out.
+const ITER_AHEAD: usize = 8;
+
 /// A table with fewer slots is never called sparse.
 const SPARSE_SLOTS_MIN: usize = 64;
 
@@ -279,7 +282,7 @@ impl Db {
 
     /// All entries, in no useful order.
     pub fn iter(&self) -> Iter<'_> {
-        Iter(self.keys.iter())
+        Iter::new(self.keys.iter())
     }
 
     /// Prepares an empty database for as many keys, of which some expire.
@@ -467,14 +470,48 @@ impl DetachedDb {
 }
 
 /// See [`Db::iter`].
-pub struct Iter<'a>(table::Iter<'a, EntryPtr>);
+///
+/// Entries lie in memory in the order of their making, not of the table, so each would be a cache
+/// miss; those of the next few are asked for while the caller is busy with one.
+pub struct Iter<'a> {
+    table: table::Iter<'a, EntryPtr>,
+    /// The entries asked for, in a ring: the one that is next stands at `at`.
+    ahead: [Option<Entry<'a>>; ITER_AHEAD],
+    at: usize,
+}
+
+impl<'a> Iter<'a> {
+    fn new(table: table::Iter<'a, EntryPtr>) -> Iter<'a> {
+        let mut iter = Iter {
+            table,
+            ahead: [None; ITER_AHEAD],
+            at: 0,
+        };
+        for at in 0..ITER_AHEAD {
+            iter.ahead[at] = iter.ask();
+        }
+        iter
+    }
+
+    /// Takes an entry from the table and asks for its memory.
+    #[inline]
+    fn ask(&mut self) -> Option<Entry<'a>> {
+        let pointer = self.table.next()?;
+        // SAFETY: the pointer comes from a table of the database that `'a` borrows.
+        let entry = unsafe { view(pointer) };
+        entry.prefetch();
+        Some(entry)
+    }
+}
 
 impl<'a> Iterator for Iter<'a> {
     type Item = Entry<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
-        // SAFETY: the pointer comes from a table of the database that `'a` borrows.
-        self.0.next().map(|pointer| unsafe { view(pointer) })
+        let asked = self.ask();
+        let next = std::mem::replace(&mut self.ahead[self.at], asked);
+        self.at = (self.at + 1) % ITER_AHEAD;
+        next
     }
 }

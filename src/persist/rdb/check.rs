@@ -21,7 +21,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::decoder::{Decoder, DecoderOptions, Purpose};
-use super::error::{RdbError, Stage};
+use super::error::{RdbError, RdbErrorKind, Stage};
 use super::item::{ChecksumVerdict, Item, KeyItem};
 
 /// A file is read in pieces of at least this size.
@@ -142,7 +142,16 @@ fn report(
     out: &mut impl Write,
 ) -> io::Result<bool> {
     writeln!(out, "--- RDB ERROR DETECTED ---")?;
-    writeln!(out, "[offset {}] {}", error.offset, error.kind)?;
+    write!(out, "[offset {}] ", error.offset)?;
+    match (&error.kind, error.stage) {
+        (RdbErrorKind::UnexpectedEnd, Stage::ReadFunctions) => {
+            writeln!(
+                out,
+                "Failed loading library, Failed loading library payload"
+            )?;
+        }
+        (kind, _) => writeln!(out, "{kind}")?,
+    }
     writeln!(out, "[additional info] While doing: {}", error.stage)?;
     let mut counts = Counts { ..*counts };
     if let Some(key) = decoder.unfinished_key() {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::decoder::{Decoder, DecoderOptions};
+use super::decoder::DecoderOptions;
 use super::error::RdbError;
 use super::load::{Loader, Sink};
 use crate::base::errno::os_text;
@@ -219,7 +219,7 @@ impl FileLoader {
         while left > 0 {
             let wanted = left.min(READ_BYTES);
             let count = match self.file.read(&mut self.buffer[..wanted]) {
-                Ok(0) => return Err(self.loader.decoder().unexpected_end().into()),
+                Ok(0) => return Err(self.loader.unexpected_end().into()),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(LoadError::Io(error)),
@@ -241,10 +241,5 @@ impl FileLoader {
     /// Bytes in the file when it was opened.
     pub fn total(&self) -> u64 {
         self.total
-    }
-
-    /// The decoder, to ask where it stands.
-    pub fn decoder(&self) -> &Decoder {
-        self.loader.decoder()
     }
 }

@@ -96,7 +96,7 @@ fn load(bytes: &[u8], piece: usize, options: DecoderOptions) -> Result<Seen, Rdb
     if loader.is_done() {
         Ok(seen)
     } else {
-        Err(loader.decoder().unexpected_end().kind)
+        Err(loader.unexpected_end().kind)
     }
 }
 

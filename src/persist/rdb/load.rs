@@ -56,6 +56,12 @@ impl Loader {
         Ok(used)
     }
 
+    /// The fault to report if no more pieces come.
+    pub fn unexpected_end(&self) -> RdbError {
+        log::warn!("Short read or OOM loading DB. Unrecoverable error, aborting now.");
+        self.decoder.unexpected_end()
+    }
+
     /// Whether the end was reached.
     pub fn is_done(&self) -> bool {
         self.decoder.is_done()
@@ -65,16 +71,20 @@ impl Loader {
     pub fn offset(&self) -> u64 {
         self.decoder.offset() + self.carry.len() as u64
     }
+}
 
-    /// The decoder, to ask where it stands.
-    pub fn decoder(&self) -> &Decoder {
-        &self.decoder
+/// A fault that has a line of its own in the log, before the one that says that the load failed.
+fn log_fault(error: &RdbError) {
+    if let RdbErrorKind::WrongChecksum { computed, stored } = error.kind {
+        log::warn!(
+            "Wrong RDB checksum expected: ({computed:x}) but got ({stored:x}). Aborting now."
+        );
     }
 }
 
 fn decode(decoder: &mut Decoder, bytes: &[u8], sink: &mut impl Sink) -> Result<usize, RdbError> {
     let mut feed = decoder.feed(bytes);
-    while let Some(item) = feed.next()? {
+    while let Some(item) = feed.next().inspect_err(log_fault)? {
         if let Err(kind) = sink.item(item) {
             return Err(feed.fault(kind));
         }
