@@ -21,5 +21,6 @@ pub mod commands;
 pub mod server;
 
 /// jemalloc, for its size classes, its figures, and because it forks safely.
+#[cfg(not(system_allocator))]
 #[global_allocator]
 static ALLOCATOR: sys::allocator::Allocator = sys::allocator::Allocator;
