@@ -180,25 +180,32 @@ impl Env {
     }
 
     /// Ends an execution unit: what it collected goes to the backlog and thereby to every
-    /// replica.
+    /// replica, as one.
+    #[inline]
     pub fn end_unit(&mut self) {
+        match self.unit.ops.len() {
+            0 => self.unit.instead = false,
+            1 => self.end_unit_in_parts(),
+            _ => self.end_unit_as_transaction(),
+        }
+    }
+
+    fn end_unit_as_transaction(&mut self) {
+        // The transaction itself is in no database; `SELECT`, where needed, stands inside.
+        self.replication.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
+        self.end_unit_in_parts();
+        self.replication.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
+    }
+
+    /// Ends an execution unit whose commands have nothing to do with each other: deletions of
+    /// keys that were met by the way.
+    pub(super) fn end_unit_in_parts(&mut self) {
         self.unit.instead = false;
-        match self.unit.ops.as_slice() {
-            [] => return,
-            [(db, _)] => self.replication.feed(Some(*db as u32), &self.unit.bytes),
-            ops => {
-                self.replication
-                    .feed(Some(ops[0].0 as u32), b"*1\r\n$5\r\nMULTI\r\n");
-                let mut start = 0;
-                for (db, end) in ops {
-                    self.replication
-                        .feed(Some(*db as u32), &self.unit.bytes[start..*end]);
-                    start = *end;
-                }
-                let last_db = ops[ops.len() - 1].0;
-                self.replication
-                    .feed(Some(last_db as u32), b"*1\r\n$4\r\nEXEC\r\n");
-            }
+        let mut start = 0;
+        for (db, end) in &self.unit.ops {
+            self.replication
+                .feed(Some(*db as u32), &self.unit.bytes[start..*end]);
+            start = *end;
         }
         self.unit.bytes.clear();
         self.unit.ops.clear();

@@ -137,6 +137,8 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     // Saving within a command takes the count back to nothing; that is no change.
     if ctx.env.persistence.dirty > dirty_before {
         ctx.env.end_command_unit(db, args);
+    } else if command.flags.has(Flags::TOUCHES_ARBITRARY_KEYS) {
+        ctx.env.end_unit_in_parts();
     } else {
         ctx.env.end_unit();
     }

@@ -404,6 +404,36 @@ fn keys_whose_time_has_come_are_shown_by_nothing() {
 }
 
 #[test]
+fn keys_that_a_scan_finds_expired_are_deleted_one_by_one() {
+    let mut rig = Rig::new();
+    rig.run("SET a 1 PX 10");
+    rig.run("SET b 1 PX 10");
+    rig.advance_ms(11);
+    rig.propagated();
+    rig.run("SCAN 0");
+    let mut stream = rig.propagated();
+    stream.sort();
+    assert_eq!(stream, ["DEL a", "DEL b"]);
+}
+
+#[test]
+fn a_transaction_selects_its_database_inside() {
+    let mut rig = Rig::new();
+    rig.run("SET b 2 PX 10");
+    rig.advance_ms(11);
+    rig.propagated();
+    rig.run("SELECT 1");
+    rig.run("SET a 1");
+    rig.run("SELECT 0");
+    rig.propagated();
+    rig.run("SET b 3");
+    assert_eq!(
+        rig.propagated(),
+        ["MULTI", "SELECT 0", "DEL b", "SET b 3", "EXEC"]
+    );
+}
+
+#[test]
 fn object_tells_how_values_are_kept_and_used_without_using_them() {
     let mut rig = Rig::new();
     rig.run("MSET int 100 text hello huge 1000000");
