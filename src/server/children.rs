@@ -97,8 +97,6 @@ impl SnapshotChild {
 pub struct Children {
     /// The one that writes a snapshot.
     pub snapshot: Option<SnapshotChild>,
-    /// A `BGSAVE` was asked for while it could not be begun.
-    pub save_scheduled: bool,
 }
 
 impl Children {
@@ -191,7 +189,7 @@ impl Hub {
         self.refresh_gates(env);
     }
 
-    /// Starts a snapshot that the save points, or somebody, asked for, when it can be begun.
+    /// Starts a snapshot when a save point is due.
     pub fn save_when_due(&mut self, env: &mut Env) {
         if self.children.snapshot.is_some() || self.loader.is_some() {
             return;
@@ -204,21 +202,11 @@ impl Hub {
             env.config.save.0.iter().find(|point| {
                 p.dirty >= point.changes && since_save > point.seconds as i64 && may_try
             });
-        if let Some(point) = due {
-            log::info!(
-                "{} changes in {} seconds. Saving...",
-                point.changes,
-                point.seconds
-            );
-        } else if !(self.children.save_scheduled && may_try) {
-            return;
-        }
-        if self
-            .start_snapshot(env, SnapshotPurpose::Save, Contents::All)
-            .is_ok()
-        {
-            self.children.save_scheduled = false;
-        }
+        let Some(point) = due else { return };
+        let (changes, seconds) = (point.changes, point.seconds);
+        log::info!("{changes} changes in {seconds} seconds. Saving...");
+        // A failure is in the log and in the figures; the next try comes by itself.
+        let _ = self.start_snapshot(env, SnapshotPurpose::Save, Contents::All);
     }
 }
 

@@ -4,12 +4,26 @@ use std::fmt::Write as _;
 
 use super::conn::Conn;
 use super::hub::Hub;
+use super::io::READ_BYTES_MAX;
 use crate::commands::context::Env;
+use crate::commands::host::ClientFilter;
 use crate::commands::session::{Closing, Kind, Session};
 use crate::replication::log::BLOCK_BYTES;
 use crate::resp::writer::Protocol;
 
 impl Hub {
+    /// The ids to look at: those that were asked for, in that order, or all by age.
+    pub fn ids_in_order(&self, filter: &ClientFilter) -> Vec<u64> {
+        match &filter.ids {
+            Some(ids) => ids.clone(),
+            None => {
+                let mut ids: Vec<u64> = self.keys_by_id.keys().copied().collect();
+                ids.sort_unstable();
+                ids
+            }
+        }
+    }
+
     /// The line of `CLIENT LIST` for a connection.
     pub fn describe(&self, key: usize, env: &Env) -> String {
         let conn = &self.conns[key];
@@ -27,9 +41,17 @@ impl Hub {
         let (input, spare, output, held) = conn.map_or((0, 0, 0, 0), |c| {
             let pending = &c.input.pending;
             let held = c.input.parser.held_bytes();
+            // While its commands run, a client has the buffer that all share.
+            let (turn, room) = match c.session {
+                None => (
+                    self.turn_bytes,
+                    READ_BYTES_MAX.saturating_sub(self.turn_bytes),
+                ),
+                Some(_) => (0, 0),
+            };
             (
-                pending.len() + held,
-                pending.capacity() - pending.len(),
+                pending.len() + held + turn,
+                pending.capacity() - pending.len() + room,
                 c.output.pending(),
                 c.memory(),
             )

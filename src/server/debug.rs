@@ -25,11 +25,7 @@ impl Hub {
             DebugRequest::ActiveExpire(on) => self.active_expire = on,
             DebugRequest::PauseCron(on) => self.cron_paused = on,
             DebugRequest::ReplyBufferPeakReset(_) | DebugRequest::ReplyBufferResizing(_) => {}
-            DebugRequest::Reload {
-                save,
-                flush,
-                merge: _,
-            } => {
+            DebugRequest::Reload { save, flush, merge } => {
                 if save && self.save_now(env).is_err() {
                     return Err(CmdError::Fixed(
                         "ERR Error trying to save the DB, check server logs.",
@@ -40,13 +36,13 @@ impl Hub {
                         self.free_db(db, false);
                     }
                 }
-                if let Err(e) = self.load_whole(env) {
+                if let Err(e) = self.load_whole(env, merge) {
                     log::warn!("{e}");
                     return Err(CmdError::Fixed(
                         "ERR Error trying to load the RDB dump, check server logs.",
                     ));
                 }
-                log::warn!("DB reloaded by DEBUG RELOAD");
+                log::info!("DB reloaded by DEBUG RELOAD");
             }
             DebugRequest::Segfault => sys::process::crash_by_bad_access(),
             DebugRequest::Panic => panic!("called by DEBUG PANIC"),

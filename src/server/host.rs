@@ -75,14 +75,10 @@ impl Host for Hub {
         self.save_now(env).map_err(|_| CmdError::Fixed("ERR"))
     }
 
-    fn bgsave(&mut self, env: &mut Env, schedule: bool) -> Result<&'static str, CmdError> {
-        const SCHEDULED: &str = "Background saving scheduled";
-        if let Some(child) = &self.children.snapshot {
-            if child.purpose == SnapshotPurpose::Save || !schedule {
-                return Err(CmdError::Fixed("ERR Background save already in progress"));
-            }
-            self.children.save_scheduled = true;
-            return Ok(SCHEDULED);
+    fn bgsave(&mut self, env: &mut Env, _schedule: bool) -> Result<&'static str, CmdError> {
+        // Scheduling is for when another kind of child runs; every kind there is yet saves.
+        if self.children.snapshot.is_some() {
+            return Err(CmdError::Fixed("ERR Background save already in progress"));
         }
         match self.start_snapshot(env, SnapshotPurpose::Save, Contents::All) {
             Ok(()) => Ok("Background saving started"),
@@ -118,10 +114,9 @@ impl Host for Hub {
 
     fn describe_clients(&self, env: &Env, current: &Session, filter: &ClientFilter) -> Vec<u8> {
         let mut lines = Vec::new();
-        let mut clients: Vec<_> = self.conns.iter().map(|(_, conn)| conn).collect();
-        let id_of = |s: Option<&Session>| s.map_or(current.id, |s| s.id);
-        clients.sort_by_key(|conn| id_of(conn.session.as_deref()));
-        for conn in clients {
+        for id in self.ids_in_order(filter) {
+            let Some(key) = self.key_of(id) else { continue };
+            let conn = &self.conns[key];
             let session = conn.session.as_deref().unwrap_or(current);
             if matches(filter, session, current) {
                 lines.extend(self.describe_session(Some(conn), session, env).into_bytes());

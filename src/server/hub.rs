@@ -122,6 +122,8 @@ pub struct Hub {
     pub inbuf: Vec<u8>,
     /// Commands parsed ahead.
     pub batch: Batch,
+    /// Bytes of input in the turn that is running.
+    pub turn_bytes: usize,
     /// Output buffers.
     pub pool: BufferPool,
     /// The largest input kept by a connection of late.
@@ -204,6 +206,7 @@ impl Hub {
             to_close: Vec::new(),
             inbuf: Vec::with_capacity(READ_BYTES_MAX),
             batch: Batch::default(),
+            turn_bytes: 0,
             pool: BufferPool::default(),
             max_input_buffer: 0,
             max_output_buffer: 0,

@@ -186,6 +186,8 @@ impl Server {
     /// long it is.
     fn run_input(&mut self, key: usize, data: &[u8]) -> (usize, usize) {
         let mut batch = std::mem::take(&mut self.hub.batch);
+        self.hub.turn_bytes = data.len();
+        self.hub.max_input_buffer = self.hub.max_input_buffer.max(data.len());
         let mut at = 0;
         let rest = loop {
             let (count, stop) = self.parse_batch(key, data, &mut at, &mut batch);

@@ -37,7 +37,10 @@ pub enum LoadFor {
     /// The data set of the start.
     Start,
     /// `DEBUG RELOAD`.
-    Reload,
+    Reload {
+        /// Loaded keys replace those that are there.
+        merge: bool,
+    },
     /// A full sync with our master.
     Sync,
 }
@@ -85,7 +88,10 @@ impl Loader {
             } else {
                 ExpiredKeys::Drop
             },
-            duplicates: DuplicateKeys::Refuse,
+            duplicates: match purpose {
+                LoadFor::Reload { merge: true } => DuplicateKeys::Replace,
+                _ => DuplicateKeys::Refuse,
+            },
             access: if lfu {
                 AccessBits::Lfu
             } else {
@@ -260,7 +266,7 @@ impl Hub {
                 }
                 self.announce_ready();
             }
-            LoadFor::Reload => {}
+            LoadFor::Reload { .. } => {}
             LoadFor::Sync => {
                 let db = loader.stream_db();
                 self.drive(env, |r, e, out| r.on_load_finished(db, e, out));
@@ -274,7 +280,7 @@ impl Hub {
         };
         match loader.purpose {
             LoadFor::Start => Err(reason.to_owned()),
-            LoadFor::Reload => {
+            LoadFor::Reload { .. } => {
                 log::warn!("Error trying to load the RDB dump: {reason}");
                 Ok(())
             }
@@ -329,15 +335,16 @@ impl Hub {
         }
     }
 
-    /// Loads the snapshot file whole, before anything else happens (`DEBUG RELOAD`).
+    /// Loads the snapshot file whole, before anything else happens (`DEBUG RELOAD`); with `merge`
+    /// its keys take the place of those that are there.
     ///
     /// # Errors
     ///
     /// The file cannot be opened, or is damaged.
-    pub fn load_whole(&mut self, env: &mut Env) -> Result<(), String> {
+    pub fn load_whole(&mut self, env: &mut Env, merge: bool) -> Result<(), String> {
         let path = path_of(&env.config.dbfilename);
         let mut loader =
-            Loader::from_file(env, &path, LoadFor::Reload).map_err(|e| e.to_string())?;
+            Loader::from_file(env, &path, LoadFor::Reload { merge }).map_err(|e| e.to_string())?;
         loop {
             match loader.step(&mut env.keyspace) {
                 Loaded::More => {}
