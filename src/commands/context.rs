@@ -21,7 +21,7 @@ use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::Settings;
 use crate::keyspace::access::{self, LfuTuning};
-use crate::keyspace::{Db, DetachedDb, Entry, EntryMut, Keyspace, Type};
+use crate::keyspace::{Db, Entry, EntryMut, Keyspace, Type};
 use crate::replication::Replication;
 use crate::resp::args::{Args, encode_command};
 use crate::resp::writer::Reply;
@@ -413,16 +413,6 @@ impl Ctx<'_> {
     pub fn propagate_instead(&mut self, words: &[&[u8]]) {
         self.env.unit.instead = true;
         self.env.propagate(self.session.db, words);
-    }
-
-    /// Sends nothing of the command itself to replicas.
-    pub fn propagate_nothing(&mut self) {
-        self.env.unit.instead = true;
-    }
-
-    /// Frees what a command removed: on the helper thread where `lazily` and it is worth it.
-    pub fn free(&mut self, garbage: DetachedDb, lazily: bool) {
-        self.host.free(garbage, lazily);
     }
 }
 

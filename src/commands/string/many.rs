@@ -114,7 +114,7 @@ fn store_pairs(ctx: &mut Ctx<'_>, args: &mut Args<'_>) {
             prefetch_keys(ctx, args, at, 2);
         }
         let new = to_store(args.take(at + 1));
-        overwrite(ctx, &args[at], new, None);
+        overwrite(ctx, &args[at], new);
     }
     ctx.changed(args.len() as u64 / 2);
 }

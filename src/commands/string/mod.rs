@@ -45,9 +45,9 @@ fn to_store(argument: Cow<'_, [u8]>) -> NewValue<'_> {
     }
 }
 
-/// Sets a key whatever it held before. One lookup, as long as no key of the database expires.
+/// Sets a key for ever, whatever it held before. One lookup, as long as no key of the database expires.
 #[inline]
-fn overwrite(ctx: &mut Ctx<'_>, key: &[u8], value: NewValue<'_>, expire: Option<i64>) {
+fn overwrite(ctx: &mut Ctx<'_>, key: &[u8], value: NewValue<'_>) {
     let lfu = ctx.env.config.maxmemory_policy.is_lfu();
     if lfu || ctx.db().expires_len() > 0 {
         // A key whose time has come is deleted first, and replicas are told.
@@ -55,7 +55,7 @@ fn overwrite(ctx: &mut Ctx<'_>, key: &[u8], value: NewValue<'_>, expire: Option<
     }
     let clock = access::lru_clock(ctx.now_ms());
     let counts_as_use = !lfu && !ctx.session.no_touch;
-    let entry = ctx.db().set(key, value, expire);
+    let entry = ctx.db().set(key, value, None);
     if counts_as_use {
         entry.set_access(clock);
     }

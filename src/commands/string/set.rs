@@ -223,7 +223,7 @@ fn store(
 ) -> Result<Outcome, CmdError> {
     if options == SetOptions::NONE {
         let new = to_store(args.take(value));
-        overwrite(ctx, &args[1], new, None);
+        overwrite(ctx, &args[1], new);
         ctx.changed(1);
         return Ok(Outcome::Stored);
     }
