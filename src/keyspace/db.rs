@@ -15,7 +15,8 @@ mod tests;
 
 use super::entry::{Entry, EntryMut, EntryPtr, OwnedEntry};
 use super::hash::KeyHasher;
-use super::table::{self, Found, Table};
+use super::prefetch::prefetch;
+use super::table::{self, Found, Handle, Table};
 use super::value::NewValue;
 use crate::base::rng::Rng;
 
@@ -497,10 +498,11 @@ impl<'a> Iter<'a> {
     #[inline]
     fn ask(&mut self) -> Option<Entry<'a>> {
         let pointer = self.table.next()?;
+        let address = pointer.into_pointer().as_ptr();
+        prefetch(address);
+        prefetch(address.wrapping_add(56));
         // SAFETY: the pointer comes from a table of the database that `'a` borrows.
-        let entry = unsafe { view(pointer) };
-        entry.prefetch();
-        Some(entry)
+        Some(unsafe { view(pointer) })
     }
 }
 

@@ -32,7 +32,6 @@ use std::ptr::{self, NonNull};
 use std::slice;
 
 use self::header::{Form, Header};
-use super::prefetch::prefetch;
 use super::size_class::size_class;
 use super::table::Handle;
 use super::value::{EMBSTR_LEN_MAX, Encoding, NewValue, Type, ValueRef};
@@ -122,13 +121,6 @@ impl<'a> Entry<'a> {
             // SAFETY: a long key has its length right behind the header.
             None => unsafe { self.word(8) as usize },
         }
-    }
-
-    /// Asks for the memory of the entry, as far as a common one goes.
-    #[inline]
-    pub(super) fn prefetch(self) {
-        prefetch(self.start.as_ptr());
-        prefetch(self.start.as_ptr().wrapping_add(56));
     }
 
     /// The key.
