@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn arguments_stand_apart_by_blanks_and_quotes_hold_them_together() {
-        let cases: &[(&[u8], Option<&[&[u8]]>)] = &[
+        type Words<'a> = Option<&'a [&'a [u8]]>;
+        let cases: &[(&[u8], Words)] = &[
             (b"", Some(&[])),
             (b"  \t\x0b ", Some(&[])),
             (b"a b\tc", Some(&[b"a", b"b", b"c"])),

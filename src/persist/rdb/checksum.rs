@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn pieces_of_any_size_give_the_same_sum() {
-        let bytes: Vec<u8> = (0..10_000u32).map(|n| (n * n >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..10_000u32).map(|n| ((n * n) >> 3) as u8).collect();
         let mut whole = Checksum::default();
         whole.update(&bytes);
         for size in [1, 7, 16, 100, 257, 4096] {

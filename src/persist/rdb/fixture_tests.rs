@@ -31,11 +31,14 @@ fn fixture(name: &str) -> Vec<u8> {
     fs::read(path(name)).unwrap()
 }
 
+/// Database and key to value and expiry.
+type Strings = BTreeMap<(u64, Vec<u8>), (Vec<u8>, Option<i64>)>;
+
 /// Keeps what a test wants to look at.
 #[derive(Default)]
 struct Seen {
     db: u64,
-    strings: BTreeMap<(u64, Vec<u8>), (Vec<u8>, Option<i64>)>,
+    strings: Strings,
     idle: usize,
     frequencies: usize,
     walked: BTreeMap<u8, usize>,
@@ -100,7 +103,7 @@ fn load(bytes: &[u8], piece: usize, options: DecoderOptions) -> Result<Seen, Rdb
     }
 }
 
-fn expected_strings() -> BTreeMap<(u64, Vec<u8>), (Vec<u8>, Option<i64>)> {
+fn expected_strings() -> Strings {
     let numbers: String = (1..=3000).map(|n| n.to_string()).collect();
     let squares: String = (1..=40)
         .map(|n| (n * n * 7919 % 1_000_003).to_string())

@@ -44,7 +44,7 @@ fn settings(rng: &mut Rng) -> Settings {
     Settings {
         timeout_s: 5,
         ping_period_s: 1 + rng.below(3),
-        backlog_bytes: 16 * 1024 << rng.below(4),
+        backlog_bytes: (16 * 1024) << rng.below(4),
         backlog_ttl_s: rng.below(3) * 10,
         diskless_sync: rng.below(2) == 0,
         diskless_sync_delay_s: rng.below(2),

@@ -1,0 +1,27 @@
+//! The rig under the end-to-end tests: servers, connections, links that can be broken, waiting.
+//!
+//! Each test owns the servers that it starts, each in a folder of its own on a port of its own, so
+//! tests run side by side. The subject is our binary; `TANIST_TEST_SERVER=/path/to/redis-server`
+//! puts another in its place, which is how the tests themselves are checked against the reference.
+
+mod conn;
+mod dump;
+mod load;
+mod proxy;
+mod replication;
+mod rng;
+mod server;
+mod value;
+mod wait;
+
+pub use conn::{Conn, encode};
+pub use dump::{assert_same_data, dump};
+pub use load::Writer;
+pub use proxy::Proxy;
+pub use replication::{
+    follow, info_field, offset_of, wait_equal_offsets, wait_link_down, wait_link_up,
+};
+pub use rng::Rng;
+pub use server::{Options, Server, free_port, redis_cli, stock_path, subject_path};
+pub use value::Value;
+pub use wait::{PATIENCE, wait_for, wait_until};

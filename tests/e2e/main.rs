@@ -1,0 +1,20 @@
+//! End-to-end tests: the running server as its users meet it, one sentence of behaviour a test.
+//!
+//! All of them are one binary, which keeps linking short. What stands behind them (starting
+//! servers, breaking links, comparing data) is in `harness/`.
+
+mod harness;
+
+mod basics;
+mod config;
+mod differential;
+mod faults;
+mod hostile;
+mod interop;
+mod limits;
+mod operations;
+mod persistence;
+mod protocol;
+mod replication;
+mod resync;
+mod tools;
