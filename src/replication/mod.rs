@@ -15,6 +15,7 @@
 //! | `action.rs` | what the machines ask for, and the facts they get with each event |
 //! | `settings.rs`, `info.rs` | what comes from the configuration, what goes to `INFO` and `ROLE` |
 //! | `wire.rs` | lines and commands as bytes |
+//! | `sim/` | tests: whole trees of servers under seeded faults |
 //!
 //! # The contract
 //!

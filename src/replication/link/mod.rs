@@ -20,7 +20,7 @@
 //! once after a loss of what we had, if the last attempt was not begun within this second. No
 //! failure of the peer is ours; it is logged with its reason.
 //!
-//! Whether we may ask to continue is one bit, [`Resume`]: our data is what the identity says. It
+//! Whether we may ask to continue is one bit, `Resume`: our data is what the identity says. It
 //! holds from the moment a snapshot is loaded, through lost links, changes of master and failed
 //! attempts, until the old data is thrown away for a new snapshot. A master that becomes a replica
 //! may ask as well, since its data is what its own identity says.

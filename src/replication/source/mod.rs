@@ -10,8 +10,8 @@
 //! Every server has a source: a replica serves replicas of its own the bytes that it gets from its
 //! master, and its offsets are the master's.
 //!
-//! What this machine does not know: sockets (the server writes what [`Source::chunks`] shows and
-//! reports with [`Source::on_sent`]), files (it is told when one was opened and sent), processes
+//! What this machine does not know: sockets (the server writes what `chunks` shows and
+//! reports with `on_sent`), files (it is told when one was opened and sent), processes
 //! (it asks for a snapshot and is told how it ended).
 
 mod reading;
