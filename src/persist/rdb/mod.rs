@@ -11,10 +11,10 @@
 //! of I/O of their own: the encoder writes to any `Write`, and the decoder is pushed slices of any
 //! length and hands out items that borrow from them.
 //!
-//! In reading order: [`format`] names the bytes; [`encoder`] writes them and [`save`] walks the
+//! In reading order: [`mod@format`] names the bytes; [`encoder`] writes them and [`save`] walks the
 //! keyspace with it; `cursor` reads the small parts (lengths, strings), `structure` knows the
 //! shape of every value type, [`decoder`] puts them together, [`load`] feeds it with what comes in
-//! pieces, and [`fill`] makes keys of what comes out; [`file`] and [`check`] stand on top.
+//! pieces, and [`fill`] makes keys of what comes out; [`mod@file`] and [`check`] stand on top.
 
 pub mod check;
 pub mod decoder;
