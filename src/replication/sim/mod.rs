@@ -297,27 +297,21 @@ fn random_runs(seeds: std::ops::Range<u64>) {
         let run = std::panic::catch_unwind(|| random_run(seed));
         assert!(
             run.is_ok(),
-            "the run of seed {seed} failed; replay it with replay()"
+            "the run of seed {seed} failed; SIM_SEEDS={seed}..{} replays it",
+            seed + 1
         );
     }
 }
 
+/// Sixty seeds, or those that `SIM_SEEDS=from..to` names: one to replay it, thousands after a change
+/// to the machines.
 #[test]
 fn trees_converge_after_any_trouble_and_never_differ_at_the_same_place() {
-    random_runs(0..60);
-}
-
-#[test]
-#[ignore = "minutes of runs; for changes to the machines"]
-fn many_more_runs() {
-    random_runs(1000..5000);
-}
-
-#[test]
-#[ignore = "replays one seed, given as SIM_SEED"]
-fn replay() {
-    let seed = std::env::var("SIM_SEED").expect("SIM_SEED is set");
-    random_run(seed.parse().expect("SIM_SEED is a number"));
+    let named = std::env::var("SIM_SEEDS").unwrap_or_else(|_| "0..60".to_owned());
+    let bounds = named
+        .split_once("..")
+        .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    random_runs(bounds.expect("SIM_SEEDS is two numbers with two dots between"));
 }
 
 #[test]
