@@ -2,6 +2,7 @@
 
 use super::hub::Hub;
 use super::listener;
+use super::oom::Part;
 use super::startup;
 use crate::commands::context::Env;
 use crate::config::{Apply, Reason, ReplDisklessLoad, Settings};
@@ -63,6 +64,10 @@ impl Hub {
                 self.set_process_title(settings);
                 Ok(())
             }
+            Apply::OomScore => {
+                let part = part_of(env);
+                self.apply_oom_score(settings, part).map_err(Reason::from)
+            }
             Apply::Requirepass => {
                 self.requirepass_changed(settings);
                 Ok(())
@@ -71,7 +76,6 @@ impl Hub {
             | Apply::Hz
             | Apply::ReplBacklogSize
             | Apply::GoodReplicas
-            | Apply::OomScore
             | Apply::Maxmemory
             | Apply::MaxmemoryClients
             | Apply::CrashLog
@@ -182,4 +186,13 @@ fn grow_descriptors(settings: &Settings) -> Result<(), Reason> {
         raised.reached.saturating_sub(startup::RESERVED_DESCRIPTORS)
     )
     .into())
+}
+
+/// The part that this server plays.
+pub fn part_of(env: &Env) -> Part {
+    if env.replication.is_replica() {
+        Part::Replica
+    } else {
+        Part::Master
+    }
 }

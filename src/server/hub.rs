@@ -164,6 +164,8 @@ pub struct Hub {
     pub title: Option<ProcessTitle>,
     /// The arguments of the process, without its name.
     pub args: Vec<Vec<u8>>,
+    /// The kernel's score for killing us that we were started with, while we set another.
+    pub oom_base: Option<i32>,
     /// Tells how much memory is in use.
     pub meter: Meter,
     /// The allocator's figures as of the last round of periodic work.
@@ -227,6 +229,7 @@ impl Hub {
             has_held: false,
             title: None,
             args: Vec::new(),
+            oom_base: None,
             meter: Meter::new()?,
             memory: MemoryStats::default(),
             actions: Vec::new(),

@@ -20,7 +20,7 @@
 //! | `loading.rs` | loading, a slice at a time |
 //! | `host.rs`, `apply.rs`, `clients.rs`, `debug.rs` | what commands and directives ask for |
 //! | `cron.rs`, `rates.rs` | periodic work |
-//! | `startup.rs`, `shutdown.rs`, `logger.rs`, `crash.rs` | the ends of the process's life |
+//! | `startup.rs`, `shutdown.rs`, `logger.rs`, `crash.rs`, `oom.rs` | the life of the process |
 //! | `helper.rs` | the thread for what may drag |
 
 mod apply;
@@ -39,6 +39,7 @@ mod link;
 mod listener;
 mod loading;
 mod logger;
+mod oom;
 mod rates;
 mod replicas;
 mod shutdown;

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{ErrorKind, IoSlice, Read, Write};
 
 use super::Server;
+use super::apply::part_of;
 use super::children::SnapshotPurpose;
 use super::conn::Wrote;
 use super::hub::Hub;
@@ -156,6 +157,8 @@ impl Hub {
         let replica = env.replication.is_replica();
         env.gates.replica = replica;
         self.logger.set_role(if replica { b'S' } else { b'M' });
+        // A refusal is in the log; the change of role goes on.
+        let _ = self.apply_oom_score(&env.config, part_of(env));
         self.refresh_gates(env);
     }
 

@@ -14,6 +14,7 @@ use mio::unix::pipe::{self, Receiver, Sender};
 
 use super::children::{SnapshotChild, SnapshotPurpose};
 use super::hub::{Hub, Wake};
+use super::oom::Part;
 use super::path_of;
 use crate::base::version::REDIS_VERSION;
 use crate::commands::context::Env;
@@ -227,6 +228,7 @@ impl Hub {
             ForkResult::Child => {
                 let sender = data.map(|(sender, _)| sender);
                 let options = options_of(env, used_memory);
+                let _ = self.apply_oom_score(&env.config, Part::Child);
                 child_main(env, &options, contents, &mut report_out, sender)
             }
             ForkResult::Parent { child } => child,

@@ -307,6 +307,8 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
         clock: sys::clock::CycleClock::new(),
         last_command_end_ns: 0,
     };
+    // A refusal is in the log.
+    let _ = hub.apply_oom_score(&env.config, apply::part_of(&env));
     hub.refresh_gates(&mut env);
     hub.memory = hub.meter.refresh();
     hub.startup_memory = hub.memory.allocated;
