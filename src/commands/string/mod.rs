@@ -45,7 +45,8 @@ fn to_store(argument: Cow<'_, [u8]>) -> NewValue<'_> {
     }
 }
 
-/// Sets a key for ever, whatever it held before. One lookup, as long as no key of the database expires.
+/// Sets a key for ever, whatever it held before. One lookup, as long as no key of the database
+/// expires.
 #[inline]
 fn overwrite(ctx: &mut Ctx<'_>, key: &[u8], value: NewValue<'_>) {
     let lfu = ctx.env.config.maxmemory_policy.is_lfu();

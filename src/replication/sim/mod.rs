@@ -303,8 +303,8 @@ fn random_runs(seeds: std::ops::Range<u64>) {
     }
 }
 
-/// Sixty seeds, or those that `SIM_SEEDS=from..to` names: one to replay it, thousands after a change
-/// to the machines.
+/// Sixty seeds, or those that `SIM_SEEDS=from..to` names: one to replay it, thousands after a
+/// change to the machines.
 #[test]
 fn trees_converge_after_any_trouble_and_never_differ_at_the_same_place() {
     let named = std::env::var("SIM_SEEDS").unwrap_or_else(|_| "0..60".to_owned());
