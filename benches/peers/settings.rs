@@ -42,7 +42,7 @@ impl Settings {
             value_bytes: number("VALUE_BYTES", 3),
             clients: number("CLIENTS", 50),
             pipelines: list("PIPELINES", "1 16"),
-            peers: or(text("PEERS"), "redis=/usr/bin/redis-server"),
+            peers: or(text("PEERS"), &stock_in_path()),
             ours: match or(text("OURS"), env!("CARGO_BIN_EXE_redis-server")).as_str() {
                 "none" => None,
                 path => Some(path.into()),
@@ -72,6 +72,15 @@ impl Settings {
 
 fn text(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
+}
+
+/// The first `redis-server` in PATH, as an entry of `PEERS`; nothing if there is none.
+fn stock_in_path() -> String {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders)
+        .map(|folder| folder.join("redis-server"))
+        .find(|path| path.is_file());
+    found.map_or_else(String::new, |path| format!("redis={}", path.display()))
 }
 
 fn or(text: String, default: &str) -> String {
