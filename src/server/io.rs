@@ -272,6 +272,7 @@ impl Server {
                 hub.has_held = true;
                 continue;
             }
+            hub.running_command = p.command.map_or("unknown", |command| command.full_name);
             let mut ctx = Ctx {
                 env,
                 session: &mut session,

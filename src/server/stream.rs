@@ -166,6 +166,7 @@ impl Server {
         session.last_interaction_ms = env.now.mono_ms();
         let mut reply = Reply::with_buf(hub.pool.take(), Protocol::Resp2);
         env.last_command_end_ns = env.clock.ns();
+        hub.running_command = env.table.find(args).map_or("unknown", |c| c.full_name);
         let mut ctx = Ctx {
             env,
             session: &mut session,

@@ -257,7 +257,14 @@ fn a_crash_leaves_a_report_in_the_log() {
     server.connect().send(b"DEBUG PANIC\r\n");
     let exit = server.wait_exit();
     assert_ne!(exit.code(), 0);
-    assert!(exit.log.contains("BUG REPORT START"), "{}", exit.log);
+    for part in [
+        "BUG REPORT START",
+        "Last command begun: debug",
+        "tanist::",
+        "BUG REPORT END",
+    ] {
+        assert!(exit.log.contains(part), "no {part:?} in\n{}", exit.log);
+    }
 }
 
 #[test]
