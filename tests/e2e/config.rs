@@ -55,6 +55,7 @@ fn arguments_are_settings_that_win_over_the_file() {
 #[test]
 fn settings_are_read_from_standard_input_for_a_dash() {
     let port = free_port();
+    let _end = ShutAtEnd(port);
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(subject_path())
         .args(["-", "--timeout", "9"])
@@ -242,6 +243,7 @@ fn a_role_given_at_run_time_is_kept_by_rewriting() {
 #[test]
 fn rewriting_without_a_file_is_refused() {
     let port = free_port();
+    let _end = ShutAtEnd(port);
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(subject_path())
         .args(["--port", &port.to_string(), "--save", ""])

@@ -175,6 +175,7 @@ fn a_value_of_512_megabytes_is_taken_and_given_back() {
 fn a_small_descriptor_limit_lowers_the_clients_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
+    let _end = ShutAtEnd(port);
     let log = folder.path().join("log");
     let script = format!(
         "ulimit -n 200; exec {} --port {port} --save '' --logfile {} --daemonize yes",

@@ -36,6 +36,7 @@ fn log_lines_have_the_pid_the_role_the_time_and_the_level() {
 fn a_daemon_detaches_writes_its_pid_and_logs_to_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
+    let _end = ShutAtEnd(port);
     let path = |name: &str| folder.path().join(name);
     let settings = format!(
         "port {port}\ndaemonize yes\npidfile {}\nlogfile {}\ndir {}\nsave 3600 1\n\

@@ -453,6 +453,18 @@ impl Drop for Server {
     }
 }
 
+/// Ends a server that the test did not start as its own child, such as a daemon, however the test
+/// ends.
+pub struct ShutAtEnd(pub u16);
+
+impl Drop for ShutAtEnd {
+    fn drop(&mut self) {
+        if let Ok(mut conn) = Conn::to(self.0) {
+            let _ = conn.try_command(&["SHUTDOWN", "NOSAVE", "NOW", "FORCE"]);
+        }
+    }
+}
+
 fn send_signal(pid: libc::pid_t, signal: libc::c_int) {
     // SAFETY: kill(2) touches no memory; the pid is of a child that was not yet awaited.
     unsafe { libc::kill(pid, signal) };
