@@ -14,6 +14,7 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::path_of;
+use crate::base::errno::os_text;
 use crate::config::Settings;
 
 /// A listening socket.
@@ -186,15 +187,16 @@ fn open_tcp(settings: &Settings) -> Result<Vec<Listener>, String> {
             Ok(listener) => listeners.push(Listener::Tcp(listener)),
             Err(e) if optional && is_absent(&e) => {}
             Err(e) => {
-                let text =
-                    format!("Could not create server TCP listening socket {name}:{port}: {e}");
-                log::warn!("{text}");
-                return Err(text);
+                log::warn!(
+                    "Could not create server TCP listening socket {name}:{port}: {}",
+                    os_text(&e)
+                );
+                return Err(format!("Failed listening on port {port} (tcp), aborting."));
             }
         }
     }
     if listeners.is_empty() {
-        return Err(format!("Failed listening on port {port} (tcp)"));
+        return Err(format!("Failed listening on port {port} (tcp), aborting."));
     }
     Ok(listeners)
 }

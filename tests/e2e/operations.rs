@@ -115,7 +115,9 @@ fn a_port_in_use_stops_the_start() {
     let options = Options::ours().config(format!("port {}", first.port));
     let exit = options.start_and_fail();
     assert_eq!(exit.code(), 1);
-    assert!(exit.log.contains("Address already in use"), "{}", exit.log);
+    for part in ["Address already in use", "Failed listening on port"] {
+        assert!(exit.log.contains(part), "no {part:?} in\n{}", exit.log);
+    }
 }
 
 #[test]
