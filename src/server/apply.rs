@@ -64,6 +64,11 @@ impl Hub {
                 self.set_process_title(settings);
                 Ok(())
             }
+            Apply::Appendonly if settings.appendonly => {
+                log::warn!("{}", startup::NO_APPEND_ONLY_FILE);
+                Err("Unable to turn on AOF. Check server logs.".into())
+            }
+            Apply::Appendonly => Ok(()),
             Apply::OomScore => {
                 let part = part_of(env);
                 self.apply_oom_score(settings, part).map_err(Reason::from)
@@ -79,7 +84,6 @@ impl Hub {
             | Apply::Maxmemory
             | Apply::MaxmemoryClients
             | Apply::CrashLog
-            | Apply::Appendonly
             | Apply::Appendfsync => Ok(()),
         }
     }

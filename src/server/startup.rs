@@ -27,6 +27,10 @@ use crate::sys::signals::Signals;
 /// Descriptors that the server needs besides its clients': files, pipes, listeners, the poll.
 pub const RESERVED_DESCRIPTORS: u64 = 32;
 
+/// What somebody is told who relies on what is not there yet.
+pub const NO_APPEND_ONLY_FILE: &str = "WARNING: There is no append only file yet: 'appendonly \
+yes' keeps nothing, and writes since the last snapshot are lost when the server dies.";
+
 /// The program that a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Program {
@@ -215,6 +219,14 @@ fn say_hello(settings: &Settings, has_file: bool, executable: &Path, notices: &[
             "Warning: no config file specified, using the default config. In order to specify a \
              config file use {} /path/to/redis.conf",
             executable.display()
+        );
+    }
+    if settings.appendonly {
+        log::warn!("{NO_APPEND_ONLY_FILE}");
+    }
+    if !settings.aclfile.is_empty() {
+        log::warn!(
+            "WARNING: There are no ACL users yet: 'aclfile' is not read, and protects nothing."
         );
     }
     if settings.maxmemory > 0 && settings.maxmemory < 1024 * 1024 {
