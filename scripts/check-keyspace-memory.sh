@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the unit tests of src/keyspace, where the unsafe code is, under tools that see misuse of
-# memory: valgrind, and with MIRI=1 the entries under Miri (slow; needs a nightly toolchain).
+# Runs the unit tests of src/keyspace and src/data, where the unsafe code is, under tools that see
+# misuse of memory: valgrind, and with MIRI=1 the entries under Miri (slow; needs a nightly
+# toolchain).
 # jemalloc would hide the heap from both, so the tests are built with the system's allocator.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,4 +19,4 @@ runner="valgrind -q --leak-check=full --show-leak-kinds=definite"
 runner+=" --errors-for-leak-kinds=definite --error-exitcode=9"
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$runner
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=$runner
-cargo test --lib keyspace::
+cargo test --lib -- keyspace:: data::

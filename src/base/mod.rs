@@ -1,5 +1,6 @@
 //! Floor 0: numbers, glob patterns, LZF, random numbers, time types. Knows nothing of ours.
 
+pub mod bytes;
 pub mod errno;
 pub mod glob;
 pub mod longdouble;

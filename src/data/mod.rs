@@ -1,1 +1,4 @@
 //! Floor 1: the data types and their encodings.
+
+mod element;
+pub mod table;

@@ -195,7 +195,7 @@ impl<H: Handle> Table<H> {
         self.raw.scan(cursor, count, buckets, visit)
     }
 
-    /// An element chosen at random, nearly evenly.
+    /// An element chosen at random, each with the same chance.
     pub fn random(&self, rng: &mut Rng) -> Option<H> {
         self.raw.random(rng).map(Self::handle)
     }

@@ -32,7 +32,8 @@ const MERGED_LEN_MAX: usize = BUCKETS_MAX as usize * 3;
 /// elements than that grow the table as usual.
 const RESERVE_MAX: usize = 1 << 24;
 
-/// How often `random` throws the dice before it takes the next element it can find.
+/// How often `random` throws the dice before it takes the next element it can find. Where a table
+/// is as full as it should be, every other throw hits.
 const RANDOM_TRIES: usize = 128;
 
 /// A seat together with the segment's place in the directory. Good until the table changes.
@@ -429,19 +430,41 @@ impl RawTable {
         next & ((1 << CURSOR_BITS) - 1)
     }
 
-    /// An element chosen at random, nearly evenly.
+    /// An element chosen at random, each with the same chance.
+    ///
+    /// The dice are thrown for a place in the directory, a bucket and a slot, and again where there
+    /// is none. Every place counts as if it had `buckets_max` buckets; a segment that fills a run
+    /// of places has its buckets spread over them. (Only a flood of colliding hashes makes segments
+    /// with more buckets, which are then hardly ever hit.)
     pub(super) fn random(&self, rng: &mut Rng) -> Option<NonNull<u8>> {
         if self.len == 0 {
             return None;
         }
+        let buckets_max = match &self.directory[..] {
+            [only] => only.n_buckets(),
+            _ => BUCKETS_MAX,
+        };
         for _ in 0..RANDOM_TRIES {
-            let segment = &self.directory[rng.below(self.directory.len() as u64) as usize];
-            let bucket = segment.bucket(rng.below(u64::from(segment.n_buckets())) as u32);
+            let place = rng.below(self.directory.len() as u64) as usize;
+            let segment = &self.directory[place];
+            let part = (place - self.run(place).start) as u32;
+            let index = part * buckets_max + rng.below(u64::from(buckets_max)) as u32;
+            if index >= segment.n_buckets() {
+                continue;
+            }
+            let bucket = segment.bucket(index);
             let slot = rng.below(super::bucket::SLOTS as u64) as usize;
             if slot < bucket.len() {
                 return Some(bucket.get(slot));
             }
         }
+        self.random_from_scan(rng)
+    }
+
+    /// Where the dice keep missing, as in a table that was emptied while it was held: the element
+    /// that follows a position chosen at random.
+    #[cold]
+    fn random_from_scan(&self, rng: &mut Rng) -> Option<NonNull<u8>> {
         let mut found = None;
         let start = rng.next_u64() >> (64 - CURSOR_BITS);
         self.scan(start, 1, usize::MAX, &mut |pointer| found = Some(pointer));
