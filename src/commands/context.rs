@@ -14,9 +14,12 @@ use std::path::PathBuf;
 
 use super::error::CmdError;
 use super::host::Host;
+use super::pubsub::outbox::Outbox;
+use super::pubsub::registry::Registry;
 use super::session::{Kind, Session};
 use super::stats::Stats;
 use super::table::CommandTable;
+use super::watch::Watches;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::Settings;
@@ -155,6 +158,12 @@ pub struct Env {
     pub table: &'static CommandTable,
     /// Propagation of the running unit.
     pub unit: Unit,
+    /// Who watches which keys.
+    pub watches: Watches,
+    /// Who is subscribed to what.
+    pub pubsub: Registry,
+    /// Messages that wait for the end of the running command.
+    pub outbox: Outbox,
     /// Use of keys is not recorded: a child shares the memory, and touching pages copies them.
     pub hold_access_times: bool,
     /// Measures run times; read for statistics only.
@@ -230,8 +239,7 @@ impl Env {
     /// Deletes a key whose time has come and tells replicas.
     pub fn expire_key(&mut self, db: usize, key: &[u8]) {
         self.keyspace.db_mut(db).remove(key);
-        self.stats.expired_keys += 1;
-        self.propagate_deletion(db, key, self.config.lazyfree_lazy_expire);
+        self.on_expired(db, key);
     }
 
     /// Tells replicas that a key was deleted by the server itself.

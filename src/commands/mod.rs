@@ -12,6 +12,7 @@ pub mod deadline;
 pub mod debug;
 pub mod dispatch;
 pub mod error;
+pub mod events;
 pub mod host;
 pub mod info;
 pub mod introspection;
@@ -20,6 +21,7 @@ pub mod keyspec;
 pub mod latency;
 pub mod operand;
 pub mod prefetch;
+pub mod pubsub;
 pub mod replication;
 pub mod row;
 pub mod server;
@@ -29,6 +31,7 @@ pub mod string;
 pub mod table;
 #[cfg(test)]
 pub mod testing;
+pub mod watch;
 pub mod wording;
 
 use row::Row;

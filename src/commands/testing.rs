@@ -18,9 +18,12 @@ use super::context::{Ctx, Env, Gates, Persistence, Unit};
 use super::dispatch::process;
 use super::error::CmdError;
 use super::host::{ClientFilter, DebugRequest, Host, PauseMode, ServerFacts, ShutdownOptions};
+use super::pubsub::outbox::Outbox;
+use super::pubsub::registry::Registry;
 use super::session::{Kind, Session};
 use super::stats::Stats;
 use super::table::CommandTable;
+use super::watch::Watches;
 use crate::base::quoting::split_args;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
@@ -79,6 +82,9 @@ impl Rig {
                 gates: Gates::OPEN,
                 table,
                 unit: Unit::default(),
+                watches: Watches::default(),
+                pubsub: Registry::default(),
+                outbox: Outbox::default(),
                 hold_access_times: false,
                 clock: CycleClock::new(),
                 last_command_end_ns: 0,

@@ -153,10 +153,8 @@ fn run_expire_cycle(env: &mut Env, cycle: &mut ExpiryCycle, pace: Pace) {
     let report = cycle.run(&mut env.keyspace, pace, effort, clock, &mut |db, entry| {
         expired.push((db, entry));
     });
-    let lazily = env.config.lazyfree_lazy_expire;
     for (db, entry) in expired {
-        env.stats.expired_keys += 1;
-        env.propagate_deletion(db, entry.entry().key(), lazily);
+        env.on_expired(db, entry.entry().key());
         env.end_unit();
     }
     env.stats.expired_stale_percent = cycle.stale_share() * 100.0;

@@ -14,8 +14,11 @@ use crate::base::rng::Rng;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::FAMILIES;
 use crate::commands::context::{Env, Gates, Persistence, Unit};
+use crate::commands::pubsub::outbox::Outbox;
+use crate::commands::pubsub::registry::Registry;
 use crate::commands::stats::Stats;
 use crate::commands::table::CommandTable;
+use crate::commands::watch::Watches;
 use crate::config::{Config, Settings, Sources, Supervised};
 use crate::keyspace::Keyspace;
 use crate::keyspace::expiry::ExpiryCycle;
@@ -315,6 +318,9 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
         gates: Gates::OPEN,
         table: parts.table,
         unit: Unit::default(),
+        watches: Watches::default(),
+        pubsub: Registry::default(),
+        outbox: Outbox::default(),
         hold_access_times: false,
         clock: sys::clock::CycleClock::new(),
         last_command_end_ns: 0,
