@@ -1,4 +1,5 @@
 //! Floor 1: the data types and their encodings.
 
 mod element;
+pub mod listpack;
 pub mod table;

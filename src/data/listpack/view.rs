@@ -1,0 +1,233 @@
+//! Reading a listpack, wherever its bytes lie.
+
+use super::encoding::{decode, skip, skip_back};
+use super::{COUNT_UNKNOWN, Element, HEADER_BYTES, Pos, SIZE_MAX_BYTES};
+
+/// A listpack that lies in somebody else's memory.
+#[derive(Clone, Copy)]
+pub struct ListpackRef<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> ListpackRef<'a> {
+    /// A view of bytes that are known to be a listpack; see [`ListpackRef::validate`] for others.
+    #[inline]
+    pub fn from_bytes(bytes: &'a [u8]) -> ListpackRef<'a> {
+        ListpackRef { bytes }
+    }
+
+    /// All bytes, header and end included.
+    #[inline]
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// How many elements there are. Up to 65534 the header knows, beyond they have to be counted.
+    #[inline]
+    pub fn len(self) -> usize {
+        match self.header_count() {
+            COUNT_UNKNOWN => self.entries().count(),
+            count => usize::from(count),
+        }
+    }
+
+    /// Whether there are no elements.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.bytes.len() == HEADER_BYTES + 1
+    }
+
+    /// Whether `added` more bytes of elements keep it below the size that none may exceed.
+    #[inline]
+    pub fn fits(self, added: usize) -> bool {
+        self.bytes.len().saturating_add(added) <= SIZE_MAX_BYTES
+    }
+
+    #[inline]
+    pub(super) fn header_count(self) -> u16 {
+        u16::from_le_bytes([self.bytes[4], self.bytes[5]])
+    }
+
+    /// Where the end mark is: where a next element would go.
+    #[inline]
+    pub(super) fn end(self) -> usize {
+        self.bytes.len() - 1
+    }
+
+    #[inline]
+    fn pos(self, at: usize) -> Option<Pos> {
+        (at < self.end()).then_some(Pos(at))
+    }
+
+    /// The element at `pos`.
+    #[inline]
+    pub fn get(self, pos: Pos) -> Element<'a> {
+        decode(self.bytes, pos.0).0
+    }
+
+    /// The first element's place.
+    #[inline]
+    pub fn first(self) -> Option<Pos> {
+        self.pos(HEADER_BYTES)
+    }
+
+    /// The last element's place.
+    #[inline]
+    pub fn last(self) -> Option<Pos> {
+        (!self.is_empty()).then(|| Pos(skip_back(self.bytes, self.end())))
+    }
+
+    /// The place behind `pos`.
+    #[inline]
+    pub fn next(self, pos: Pos) -> Option<Pos> {
+        self.pos(skip(self.bytes, pos.0))
+    }
+
+    /// The place before `pos`.
+    #[inline]
+    pub fn prev(self, pos: Pos) -> Option<Pos> {
+        (pos.0 > HEADER_BYTES).then(|| Pos(skip_back(self.bytes, pos.0)))
+    }
+
+    /// The place of the element with this index, -1 being the last one; walks from the nearer end.
+    pub fn seek(self, index: i64) -> Option<Pos> {
+        let count = self.header_count();
+        let from_front = if count == COUNT_UNKNOWN {
+            index
+        } else {
+            let count = i64::from(count);
+            let index = if index < 0 { index + count } else { index };
+            if !(0..count).contains(&index) {
+                return None;
+            }
+            if index > count / 2 {
+                index - count
+            } else {
+                index
+            }
+        };
+        if from_front >= 0 {
+            let mut at = HEADER_BYTES;
+            for _ in 0..from_front {
+                self.pos(at)?;
+                at = skip(self.bytes, at);
+            }
+            self.pos(at)
+        } else {
+            let mut at = self.end();
+            for _ in 0..from_front.unsigned_abs() {
+                if at == HEADER_BYTES {
+                    return None;
+                }
+                at = skip_back(self.bytes, at);
+            }
+            Some(Pos(at))
+        }
+    }
+
+    /// The element with this index, -1 being the last one.
+    pub fn index(self, index: i64) -> Option<Element<'a>> {
+        self.seek(index).map(|pos| self.get(pos))
+    }
+
+    /// The first place from `from` on that holds `text`, if `skipped` elements are passed over
+    /// after each one that is compared: 1 finds the fields of a hash among its values.
+    pub fn find(self, from: Pos, text: &[u8], skipped: usize) -> Option<Pos> {
+        let wanted = Element::from(text);
+        let mut at = from.0;
+        while at < self.end() {
+            let (element, size) = decode(self.bytes, at);
+            let found = match (element, wanted) {
+                (Element::Int(a), Element::Int(b)) => a == b,
+                (Element::Bytes(a), _) => a == text,
+                _ => false,
+            };
+            if found {
+                return Some(Pos(at));
+            }
+            at += size + super::encoding::backlen_bytes(size);
+            for _ in 0..skipped {
+                if at >= self.end() {
+                    return None;
+                }
+                at = skip(self.bytes, at);
+            }
+        }
+        None
+    }
+
+    /// The elements, from both ends.
+    #[inline]
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = Element<'a>> + Clone {
+        self.entries().map(|(_, element)| element)
+    }
+
+    /// The elements with their places, from both ends.
+    #[inline]
+    pub fn entries(self) -> Entries<'a> {
+        self.between(HEADER_BYTES, self.end())
+    }
+
+    /// The elements from `pos` on.
+    #[inline]
+    pub fn entries_from(self, pos: Pos) -> Entries<'a> {
+        self.between(pos.0, self.end())
+    }
+
+    /// The elements up to and with the one at `pos`; to be read in reverse.
+    #[inline]
+    pub fn entries_to(self, pos: Pos) -> Entries<'a> {
+        self.between(HEADER_BYTES, skip(self.bytes, pos.0))
+    }
+
+    #[inline]
+    fn between(self, front: usize, back: usize) -> Entries<'a> {
+        Entries {
+            bytes: self.bytes,
+            front,
+            back,
+        }
+    }
+}
+
+impl std::fmt::Debug for ListpackRef<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Elements of a listpack with their places.
+#[derive(Clone)]
+pub struct Entries<'a> {
+    bytes: &'a [u8],
+    /// Where the next element begins.
+    front: usize,
+    /// Where the last one ends; not before `front`.
+    back: usize,
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = (Pos, Element<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<(Pos, Element<'a>)> {
+        if self.front >= self.back {
+            return None;
+        }
+        let pos = Pos(self.front);
+        let (element, size) = decode(self.bytes, self.front);
+        self.front += size + super::encoding::backlen_bytes(size);
+        Some((pos, element))
+    }
+}
+
+impl DoubleEndedIterator for Entries<'_> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        if self.front >= self.back {
+            return None;
+        }
+        self.back = skip_back(self.bytes, self.back);
+        Some((Pos(self.back), decode(self.bytes, self.back).0))
+    }
+}
