@@ -13,6 +13,7 @@
 use std::path::PathBuf;
 
 use super::error::CmdError;
+use super::events::{self, Class};
 use super::host::Host;
 use super::pubsub::outbox::Outbox;
 use super::pubsub::registry::Registry;
@@ -272,7 +273,14 @@ impl Env {
         if access != Access::Write {
             match found {
                 Some(_) => self.stats.keyspace_hits += 1,
-                None => self.stats.keyspace_misses += 1,
+                None => {
+                    self.stats.keyspace_misses += 1;
+                    let wanted = self.config.notify_keyspace_events;
+                    if wanted.contains(Class::KEY_MISS) && access != Access::Inspect {
+                        let outbox = &mut self.outbox;
+                        events::announce(wanted, &self.pubsub, outbox, db, "keymiss", key);
+                    }
+                }
             }
         }
         if touches && let Some(entry) = found {
@@ -360,7 +368,7 @@ impl Env {
     fn touches(&self, session: &Session, access: Access) -> bool {
         !self.hold_access_times
             && match access {
-                Access::Peek => false,
+                Access::Peek | Access::Inspect => false,
                 Access::Touch => true,
                 Access::Read | Access::Write => !session.no_touch,
             }
@@ -389,8 +397,10 @@ pub struct Ctx<'a> {
 pub enum Access {
     /// To read it: counts as hit or miss, and as use.
     Read,
-    /// To look without a trace: no use recorded (`OBJECT`, `TTL`, …), but hit or miss counted.
+    /// To look without a trace: no use recorded (`TTL`, `EXISTS`, …), but hit or miss counted.
     Peek,
+    /// The same, and a miss is no event (`OBJECT`).
+    Inspect,
     /// To record its use, even for a client that asked for `NO-TOUCH`.
     Touch,
     /// To write it.

@@ -5,6 +5,7 @@
 //! deadline has passed before it was set, the key is deleted instead.
 
 use super::context::{Ctx, Env, Loading};
+use super::events::Class;
 
 /// How the number of an expiry is meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +59,7 @@ pub fn delete_as_expired(ctx: &mut Ctx<'_>, key: &[u8]) {
     let lazily = ctx.env.config.lazyfree_lazy_expire;
     let verb: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
     ctx.db().remove(key);
-    ctx.changed(1);
+    ctx.wrote(Class::GENERIC, "del", key);
     ctx.propagate_instead(&[verb, key]);
 }
 

@@ -7,8 +7,11 @@
 //! or swapped. With nobody watching and no class asked for, each costs a branch.
 
 use super::context::{Ctx, Env};
-use super::watch::Became;
+use super::pubsub::outbox::Outbox;
+use super::pubsub::registry::Registry;
+use super::watch::{Became, Watches};
 pub use crate::config::NotifyEvents as Class;
+use crate::keyspace::{Db, Keyspace};
 
 impl Env {
     /// The value of a key has changed, or the key has come or gone.
@@ -21,13 +24,13 @@ impl Env {
 
     #[cold]
     fn break_watches(&mut self, db: usize, key: &[u8]) {
-        let became = self.state_of(db, key);
+        let became = self.state_in(self.keyspace.db(db), key);
         self.watches.on_change(db, key, became);
     }
 
-    /// How a key stands, as watches see it.
-    fn state_of(&self, db: usize, key: &[u8]) -> Became {
-        match self.keyspace.db(db).get(key) {
+    /// How a key of a database stands, as watches see it.
+    fn state_in(&self, db: &Db, key: &[u8]) -> Became {
+        match db.get(key) {
             None => Became::Absent,
             Some(entry) if self.is_due(entry) => Became::Expired,
             Some(_) => Became::Present,
@@ -52,44 +55,81 @@ impl Env {
         self.watches.on_replaced(db, look);
     }
 
+    /// All databases are about to be emptied.
+    pub fn emptying_all(&mut self) {
+        (0..self.keyspace.n_dbs()).for_each(|db| self.emptying(db));
+    }
+
     /// Two databases are about to be swapped.
     pub fn swapping(&mut self, a: usize, b: usize) {
+        if self.watches.is_empty() || a == b {
+            return;
+        }
+        let mut watches = std::mem::take(&mut self.watches);
+        self.replace(&mut watches, a, self.keyspace.db(b));
+        self.replace(&mut watches, b, self.keyspace.db(a));
+        self.watches = watches;
+    }
+
+    /// All data is about to be replaced.
+    pub fn replacing_all(&mut self, by: &Keyspace) {
         if self.watches.is_empty() {
             return;
         }
         let mut watches = std::mem::take(&mut self.watches);
-        for (db, other) in [(a, b), (b, a)] {
-            watches.on_replaced(db, |key| {
-                let was_there = self.keyspace.db(db).contains(key);
-                let becomes = self.state_of(other, key);
-                (was_there || becomes != Became::Absent).then_some((was_there, becomes))
-            });
+        for db in 0..self.keyspace.n_dbs() {
+            self.replace(&mut watches, db, by.db(db));
         }
         self.watches = watches;
+    }
+
+    fn replace(&self, watches: &mut Watches, db: usize, by: &Db) {
+        watches.on_replaced(db, |key| {
+            let was_there = self.keyspace.db(db).contains(key);
+            let becomes = self.state_in(by, key);
+            (was_there || becomes != Became::Absent).then_some((was_there, becomes))
+        });
     }
 
     /// Tells subscribers of keyspace notifications what happened to a key.
     #[inline]
     pub fn notify(&mut self, db: usize, class: Class, event: &str, key: &[u8]) {
-        if self.config.notify_keyspace_events.contains(class) {
-            self.publish_event(db, event, key);
+        let wanted = self.config.notify_keyspace_events;
+        if wanted.contains(class) {
+            announce(wanted, &self.pubsub, &mut self.outbox, db, event, key);
         }
     }
 
-    #[cold]
-    fn publish_event(&mut self, db: usize, event: &str, key: &[u8]) {
-        let wanted = self.config.notify_keyspace_events;
-        let channel = |kind: &str, what: &[u8]| {
-            let mut name = format!("__{kind}@{db}__:").into_bytes();
-            name.extend_from_slice(what);
-            name
-        };
-        if wanted.contains(Class::KEYSPACE) {
-            self.publish(&channel("keyspace", key), event.as_bytes());
+    /// A key is about to be set; where it is not there yet, that is an event of its own.
+    #[inline]
+    pub fn adding(&mut self, db: usize, key: &[u8]) {
+        let wanted = self.config.notify_keyspace_events.contains(Class::NEW);
+        if wanted && !self.keyspace.db(db).contains(key) {
+            self.notify(db, Class::NEW, "new", key);
         }
-        if wanted.contains(Class::KEYEVENT) {
-            self.publish(&channel("keyevent", event.as_bytes()), key);
-        }
+    }
+}
+
+/// Publishes an event on the channels that `wanted` asks for.
+#[cold]
+pub(super) fn announce(
+    wanted: Class,
+    pubsub: &Registry,
+    outbox: &mut Outbox,
+    db: usize,
+    event: &str,
+    key: &[u8],
+) {
+    let channel = |kind: &str, what: &[u8]| {
+        let mut name = format!("__{kind}@{db}__:").into_bytes();
+        name.extend_from_slice(what);
+        name
+    };
+    if wanted.contains(Class::KEYSPACE) {
+        pubsub.publish(&channel("keyspace", key), event.as_bytes(), outbox);
+    }
+    if wanted.contains(Class::KEYEVENT) {
+        pubsub.publish(&channel("keyevent", event.as_bytes()), key, outbox);
     }
 }
 
@@ -105,6 +145,12 @@ impl Ctx<'_> {
     #[inline]
     pub fn notify(&mut self, class: Class, event: &str, key: &[u8]) {
         self.env.notify(self.session.db, class, event, key);
+    }
+
+    /// A key of the client's database is about to be set; see [`Env::adding`].
+    #[inline]
+    pub fn adding(&mut self, key: &[u8]) {
+        self.env.adding(self.session.db, key);
     }
 
     /// One change of a key: [`touched`](Self::touched), [`notify`](Self::notify) and

@@ -32,6 +32,7 @@ impl Hub {
                     ));
                 }
                 if flush {
+                    env.emptying_all();
                     for db in env.keyspace.clear() {
                         self.free_db(db, false);
                     }

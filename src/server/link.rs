@@ -323,6 +323,7 @@ impl Hub {
     fn flush_data(&mut self, env: &mut Env) {
         self.kill_snapshot_child(env);
         let lazily = env.config.replica_lazy_flush;
+        env.emptying_all();
         for db in env.keyspace.clear() {
             self.free_db(db, lazily);
         }
@@ -351,6 +352,7 @@ impl Hub {
         let Some(loaded) = loader.take_aside() else {
             return;
         };
+        env.replacing_all(&loaded);
         let mut old = std::mem::replace(&mut env.keyspace, loaded);
         for db in old.clear() {
             self.free_db(db, true);

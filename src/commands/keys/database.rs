@@ -113,6 +113,7 @@ fn swapdb(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let second = number(2, "ERR invalid second DB index")?;
     let first = existing_database(first, databases)?;
     let second = existing_database(second, databases)?;
+    ctx.env.swapping(first, second);
     ctx.env.keyspace.swap(first, second);
     ctx.changed(1);
     ctx.reply.ok();
@@ -127,6 +128,7 @@ fn dbsize(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
 
 fn flushdb(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let lazily = flushes_lazily(ctx, args)?;
+    ctx.env.emptying(ctx.session.db);
     let garbage = ctx.db().clear();
     ctx.changed(garbage.len() as u64);
     ctx.host.free(garbage, lazily);
@@ -137,6 +139,7 @@ fn flushdb(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 fn flushall(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let lazily = flushes_lazily(ctx, args)?;
+    ctx.env.emptying_all();
     for garbage in ctx.env.keyspace.clear() {
         ctx.changed(garbage.len() as u64);
         ctx.host.free(garbage, lazily);

@@ -9,6 +9,7 @@
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::deadline::{DeadlineKind, delete_as_expired, has_passed};
 use crate::commands::error::CmdError;
+use crate::commands::events::Class;
 use crate::commands::operand::integer;
 use crate::commands::row::{Acl, Arg, ArgKind, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording::quoting;
@@ -243,7 +244,7 @@ fn set_deadline(ctx: &mut Ctx<'_>, args: &Args<'_>, kind: DeadlineKind) -> CmdRe
         delete_as_expired(ctx, key);
     } else {
         ctx.db().set_expire(key, Some(at));
-        ctx.changed(1);
+        ctx.wrote(Class::GENERIC, "expire", key);
         if kind != DeadlineKind::UnixMilliseconds {
             propagate_deadline(ctx, args, at);
         }
@@ -269,7 +270,7 @@ fn persist(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let expires = found.is_some_and(|entry| entry.expire_at_ms().is_some());
     if expires {
         ctx.db().set_expire(key, None);
-        ctx.changed(1);
+        ctx.wrote(Class::GENERIC, "persist", key);
     }
     ctx.reply.int(i64::from(expires));
     Ok(())

@@ -155,7 +155,7 @@ fn freq(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 fn look<'e>(env: &'e mut Env, session: &Session, args: &Args<'_>) -> Option<Entry<'e>> {
-    env.lookup(session, &args[2], Access::Peek)
+    env.lookup(session, &args[2], Access::Inspect)
 }
 
 fn reply_int_or_null(ctx: &mut Ctx<'_>, value: Option<i64>) {

@@ -1,6 +1,7 @@
 //! Which keys there are: deleting, counting and classifying them.
 
 use crate::commands::context::{Access, CmdResult, Ctx};
+use crate::commands::events::Class;
 use crate::commands::prefetch::{GROUP, prefetch_keys};
 use crate::commands::row::{Acl, Arg, Flags, KeyFlags, KeySpec, Row};
 use crate::resp::args::Args;
@@ -88,10 +89,12 @@ fn del(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         }
         ctx.env
             .expire_if_due(ctx.session, ctx.session.db, key, Access::Peek);
-        deleted += u64::from(ctx.db().remove(key).is_some());
+        if ctx.db().remove(key).is_some() {
+            ctx.wrote(Class::GENERIC, "del", key);
+            deleted += 1;
+        }
     }
-    ctx.changed(deleted);
-    ctx.reply.int(deleted as i64);
+    ctx.reply.int(deleted);
     Ok(())
 }
 

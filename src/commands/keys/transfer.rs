@@ -3,6 +3,7 @@
 
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
+use crate::commands::events::Class;
 use crate::commands::operand::database;
 use crate::commands::row::{Acl, Arg, Flags, KeyFlags, KeySpec, Row};
 use crate::resp::args::Args;
@@ -87,8 +88,7 @@ fn rename(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     if from != to {
         ctx.env.lookup(ctx.session, to, Access::Write);
-        ctx.db().rename(from, to);
-        ctx.changed(1);
+        move_value(ctx, from, to);
     }
     ctx.reply.ok();
     Ok(())
@@ -101,11 +101,22 @@ fn renamenx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     let free = from != to && ctx.env.lookup(ctx.session, to, Access::Write).is_none();
     if free {
-        ctx.db().rename(from, to);
-        ctx.changed(1);
+        move_value(ctx, from, to);
     }
     ctx.reply.int(i64::from(free));
     Ok(())
+}
+
+/// Gives the value of a key that exists another name.
+fn move_value(ctx: &mut Ctx<'_>, from: &[u8], to: &[u8]) {
+    ctx.db().rename(from, to);
+    // The key of the new name, if there was one, does not change: it goes, and a new one comes.
+    ctx.notify(Class::NEW, "new", to);
+    ctx.touched(from);
+    ctx.touched(to);
+    ctx.notify(Class::GENERIC, "rename_from", from);
+    ctx.notify(Class::GENERIC, "rename_to", to);
+    ctx.changed(1);
 }
 
 fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
@@ -124,6 +135,12 @@ fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         let entry = ctx.db().remove(key).expect("the key was found above");
         let taken = ctx.env.keyspace.db_mut(to).insert(entry);
         assert!(taken.is_ok(), "the key was absent there");
+        let env = &mut *ctx.env;
+        env.notify(to, Class::NEW, "new", key);
+        env.touched(from, key);
+        env.touched(to, key);
+        env.notify(from, Class::GENERIC, "move_from", key);
+        env.notify(to, Class::GENERIC, "move_to", key);
         ctx.changed(1);
     }
     ctx.reply.int(i64::from(movable));
@@ -152,6 +169,9 @@ fn copy(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         db.remove(destination);
         let taken = db.insert(duplicate);
         assert!(taken.is_ok(), "the destination was made free");
+        ctx.env.notify(to, Class::NEW, "new", destination);
+        ctx.env.touched(to, destination);
+        ctx.env.notify(to, Class::GENERIC, "copy_to", destination);
         ctx.changed(1);
     }
     ctx.reply.int(i64::from(copied));

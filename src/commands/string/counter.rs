@@ -10,6 +10,7 @@ use crate::base::longdouble::LongDouble;
 use crate::base::numbers::parse_i64;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
+use crate::commands::events::Class;
 use crate::commands::operand::integer;
 use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::keyspace::{NewValue, ValueRef};
@@ -127,9 +128,10 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], by: i64) -> CmdResult {
     let new = old.checked_add(by).ok_or(CmdError::Overflow)?;
     let in_place = found.as_mut().is_some_and(|entry| entry.set_int(new));
     if !in_place {
+        ctx.adding(key);
         ctx.db().set_keep_ttl(key, NewValue::Int(new));
     }
-    ctx.changed(1);
+    ctx.wrote(Class::STRING, "incrby", key);
     ctx.reply.int(new);
     Ok(())
 }
@@ -148,8 +150,9 @@ fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     ))?;
     let mut text = Vec::new();
     new.format(&mut text);
+    ctx.adding(key);
     ctx.db().set_keep_ttl(key, NewValue::Bytes(&text));
-    ctx.changed(1);
+    ctx.wrote(Class::STRING, "incrbyfloat", key);
     ctx.propagate_instead(&[b"SET", key, &text, b"KEEPTTL"]);
     ctx.reply.bulk(&text);
     Ok(())

@@ -7,6 +7,7 @@ use super::options::{Lifetime, parse_getex};
 use super::{reply_string, reply_string_or_null};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::deadline::{delete_as_expired, has_passed};
+use crate::commands::events::Class;
 use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::resp::args::Args;
 
@@ -84,7 +85,7 @@ fn getdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let found = ctx.env.lookup_string(ctx.session, key, Access::Read)?;
     reply_string_or_null(ctx.reply, found);
     if ctx.db().remove(key).is_some() {
-        ctx.changed(1);
+        ctx.wrote(Class::GENERIC, "del", key);
         ctx.propagate_instead(&[b"DEL", key]);
     }
     Ok(())
@@ -112,13 +113,13 @@ fn getex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         }
         Some((_, at)) => {
             ctx.db().set_expire(key, Some(at));
-            ctx.changed(1);
+            ctx.wrote(Class::GENERIC, "expire", key);
             let mut text = itoa::Buffer::new();
             ctx.propagate_instead(&[b"PEXPIREAT", key, text.format(at).as_bytes()]);
         }
         None if lifetime == Lifetime::Endless && expires => {
             ctx.db().set_expire(key, None);
-            ctx.changed(1);
+            ctx.wrote(Class::GENERIC, "persist", key);
             ctx.propagate_instead(&[b"PERSIST", key]);
         }
         None => {}

@@ -6,6 +6,7 @@
 use super::{overwrite, reply_string, to_store};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
+use crate::commands::events::Class;
 use crate::commands::prefetch::{GROUP, prefetch_keys};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::keyspace::Type;
@@ -115,6 +116,7 @@ fn store_pairs(ctx: &mut Ctx<'_>, args: &mut Args<'_>) {
         }
         let new = to_store(args.take(at + 1));
         overwrite(ctx, &args[at], new);
+        ctx.notify(Class::STRING, "set", &args[at]);
     }
     ctx.changed(args.len() as u64 / 2);
 }

@@ -56,10 +56,12 @@ fn overwrite(ctx: &mut Ctx<'_>, key: &[u8], value: NewValue<'_>) {
     }
     let clock = access::lru_clock(ctx.now_ms());
     let counts_as_use = !lfu && !ctx.session.no_touch;
+    ctx.adding(key);
     let entry = ctx.db().set(key, value, None);
     if counts_as_use {
         entry.set_access(clock);
     }
+    ctx.touched(key);
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use super::to_store;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
+use crate::commands::events::Class;
 use crate::commands::operand::integer;
 use crate::commands::row::{Acl, Arg, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::keyspace::NewValue;
@@ -110,8 +111,9 @@ fn append(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let Some(old_len) = old_len else {
         let len = args[2].len();
         let new = to_store(args.take(2));
+        ctx.adding(&args[1]);
         ctx.db().set(&args[1], new, None);
-        ctx.changed(1);
+        ctx.wrote(Class::STRING, "append", &args[1]);
         ctx.reply.int(len as i64);
         return Ok(());
     };
@@ -122,7 +124,7 @@ fn append(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         .expect("the key was found above");
     string.extend_from_slice(&args[2]);
     let len = string.len();
-    ctx.changed(1);
+    ctx.wrote(Class::STRING, "append", &args[1]);
     ctx.reply.int(len as i64);
     Ok(())
 }
@@ -146,6 +148,7 @@ fn setrange(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     check_length(ctx, offset, part.len())?;
     if old_len.is_none() {
+        ctx.adding(key);
         ctx.db().set(key, NewValue::RawBytes(b""), None);
     }
     let string = ctx.db().string_mut(key).expect("the key is there by now");
@@ -155,7 +158,7 @@ fn setrange(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     string[offset..end].copy_from_slice(part);
     let len = string.len();
-    ctx.changed(1);
+    ctx.wrote(Class::STRING, "setrange", key);
     ctx.reply.int(len as i64);
     Ok(())
 }

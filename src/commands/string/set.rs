@@ -9,6 +9,7 @@ use super::{overwrite, reply_string_or_null, to_store};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::deadline::DeadlineKind;
 use crate::commands::error::CmdError;
+use crate::commands::events::Class;
 use crate::commands::keyspec::KeyRef;
 use crate::commands::row::{Acl, Arg, ArgKind, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::resp::args::Args;
@@ -225,6 +226,7 @@ fn store(
         let new = to_store(args.take(value));
         overwrite(ctx, &args[1], new);
         ctx.changed(1);
+        ctx.notify(Class::STRING, "set", &args[1]);
         return Ok(Outcome::Stored);
     }
     store_with_options(ctx, args, value, options, command)
@@ -258,12 +260,16 @@ fn store_with_options(
         return Ok(Outcome::Refused);
     }
     let new = to_store(args.take(value));
+    ctx.adding(&args[1]);
     if options.lifetime == Lifetime::Kept {
         ctx.db().set_keep_ttl(&args[1], new);
     } else {
         ctx.db().set(&args[1], new, at);
     }
-    ctx.changed(1);
+    ctx.wrote(Class::STRING, "set", &args[1]);
+    if at.is_some() {
+        ctx.notify(Class::GENERIC, "expire", &args[1]);
+    }
     if let (Some(at), Lifetime::Until(deadline)) = (at, options.lifetime)
         && deadline.kind != DeadlineKind::UnixMilliseconds
     {
