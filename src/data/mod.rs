@@ -2,4 +2,5 @@
 
 mod element;
 pub mod listpack;
+pub mod stream;
 pub mod table;
