@@ -491,6 +491,7 @@ fn unsafe_stays_behind_its_fences() {
     let fenced = |path: &str| {
         path.starts_with("src/sys/")
             || path.starts_with("src/keyspace/table")
+            || path == "src/keyspace/boxed.rs"
             || path.starts_with("src/keyspace/entry")
             || path.starts_with("src/keyspace/db")
             || path.starts_with("src/keyspace/prefetch")
@@ -508,7 +509,7 @@ fn unsafe_stays_behind_its_fences() {
         }
     }
     findings.expect_none(
-        "Unsafe code lives in two yards: tables, what is in them, and the database over them; sys/.",
+        "Unsafe code lives in two yards: sys/; tables, what they hold, and the database over them.",
     );
 }
 

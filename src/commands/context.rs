@@ -24,8 +24,13 @@ use super::watch::Watches;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::Settings;
+use crate::data::hash::{Hash, HashRef};
+use crate::data::list::{List, ListRef};
+use crate::data::set::{Set, SetRef};
+use crate::data::stream::Stream;
+use crate::data::zset::{ZSet, ZSetRef};
 use crate::keyspace::access::{self, LfuTuning};
-use crate::keyspace::{Db, Entry, EntryMut, Keyspace, Type};
+use crate::keyspace::{Collection, Db, Edit, Entry, EntryMut, Keyspace, Type};
 use crate::replication::Replication;
 use crate::resp::args::{Args, encode_command};
 use crate::resp::writer::Reply;
@@ -303,6 +308,62 @@ impl Env {
         }
     }
 
+    /// Looks a collection up; another type is an error.
+    #[inline]
+    pub fn collection<T: Collection>(
+        &mut self,
+        session: &Session,
+        key: &[u8],
+        access: Access,
+    ) -> Result<Option<T::Ref<'_>>, CmdError> {
+        match self.lookup(session, key, access) {
+            Some(entry) => entry.collection::<T>().ok_or(CmdError::WrongType).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes a collection to change it, if there is one; another type is an error.
+    #[inline]
+    pub fn edit<'a, T: Collection>(
+        &'a mut self,
+        session: &Session,
+        key: &'a [u8],
+    ) -> Result<Option<Edit<'a, T>>, CmdError> {
+        if self.expire_if_due(session, session.db, key, Access::Write) {
+            return Ok(None);
+        }
+        let touches = self.touches(session, Access::Write);
+        let (now, rng, config) = (self.now, &mut self.rng, &self.config);
+        let touch = |entry: Entry<'_>| {
+            if touches {
+                touch_entry(entry, now, rng, config);
+            }
+        };
+        let db = self.keyspace.db_mut(session.db);
+        db.edit(key, touch).map_err(|_| CmdError::WrongType)
+    }
+
+    /// Takes a collection to change it, a new one if there is none; another type is an error.
+    #[inline]
+    pub fn edit_or_new<'a, T: Collection>(
+        &'a mut self,
+        session: &Session,
+        key: &'a [u8],
+    ) -> Result<Edit<'a, T>, CmdError> {
+        if self.expire_if_due(session, session.db, key, Access::Write) {
+            self.keyspace.db_mut(session.db).remove(key);
+        }
+        let touches = self.touches(session, Access::Write);
+        let (now, rng, config) = (self.now, &mut self.rng, &self.config);
+        let touch = |entry: Entry<'_>| {
+            if touches {
+                touch_entry(entry, now, rng, config);
+            }
+        };
+        let db = self.keyspace.db_mut(session.db);
+        db.edit_or_new(key, touch).map_err(|_| CmdError::WrongType)
+    }
+
     /// Looks a string up to change it where it is.
     #[inline]
     pub fn lookup_string_mut(
@@ -412,6 +473,55 @@ impl Ctx<'_> {
     #[inline]
     pub fn db(&mut self) -> &mut Db {
         self.env.keyspace.db_mut(self.session.db)
+    }
+
+    /// Looks a list up.
+    #[inline]
+    pub fn list(&mut self, key: &[u8], access: Access) -> Result<Option<ListRef<'_>>, CmdError> {
+        self.env.collection::<List>(self.session, key, access)
+    }
+
+    /// Looks a set up.
+    #[inline]
+    pub fn set(&mut self, key: &[u8], access: Access) -> Result<Option<SetRef<'_>>, CmdError> {
+        self.env.collection::<Set>(self.session, key, access)
+    }
+
+    /// Looks a sorted set up.
+    #[inline]
+    pub fn zset(&mut self, key: &[u8], access: Access) -> Result<Option<ZSetRef<'_>>, CmdError> {
+        self.env.collection::<ZSet>(self.session, key, access)
+    }
+
+    /// Looks a hash up.
+    #[inline]
+    pub fn hash(&mut self, key: &[u8], access: Access) -> Result<Option<HashRef<'_>>, CmdError> {
+        self.env.collection::<Hash>(self.session, key, access)
+    }
+
+    /// Looks a stream up.
+    #[inline]
+    pub fn stream(&mut self, key: &[u8], access: Access) -> Result<Option<&Stream>, CmdError> {
+        self.env
+            .collection::<Box<Stream>>(self.session, key, access)
+    }
+
+    /// Takes a collection to change it, see [`Env::edit`].
+    #[inline]
+    pub fn edit<'a, T: Collection>(
+        &'a mut self,
+        key: &'a [u8],
+    ) -> Result<Option<Edit<'a, T>>, CmdError> {
+        self.env.edit(self.session, key)
+    }
+
+    /// Takes a collection to change it, a new one if there is none.
+    #[inline]
+    pub fn edit_or_new<'a, T: Collection>(
+        &'a mut self,
+        key: &'a [u8],
+    ) -> Result<Edit<'a, T>, CmdError> {
+        self.env.edit_or_new(self.session, key)
     }
 
     /// Milliseconds since the epoch at this tick.

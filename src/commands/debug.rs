@@ -17,7 +17,7 @@ use super::wording;
 use crate::base::errno::os_text;
 use crate::base::numbers::{parse_f64, parse_i64};
 use crate::config::{self, Extent};
-use crate::keyspace::{Entry, NewValue, ValueRef, access};
+use crate::keyspace::{Entry, NewValue, StringRef, ValueRef, access};
 use crate::persist::rdb::encoder::{Encoder, EncoderOptions};
 use crate::persist::rdb::format::Version;
 use crate::resp::args::Args;
@@ -364,8 +364,9 @@ fn serialized_length(entry: Entry<'_>, compression: bool) -> u64 {
         let mut encoder = Encoder::new(io::sink(), options)?;
         let start = encoder.written();
         match entry.value() {
-            ValueRef::Int(int) => encoder.int(int)?,
-            ValueRef::Bytes(text) => encoder.string(text)?,
+            ValueRef::String(StringRef::Int(int)) => encoder.int(int)?,
+            ValueRef::String(StringRef::Bytes(text)) => encoder.string(text)?,
+            _ => {}
         }
         Ok::<u64, io::Error>(encoder.written() - start)
     };

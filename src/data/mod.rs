@@ -1,7 +1,12 @@
 //! Floor 1: the data types and their encodings.
 
 mod element;
+pub mod hash;
 pub mod intset;
+pub mod list;
 pub mod listpack;
+pub mod quicklist;
+pub mod set;
 pub mod stream;
 pub mod table;
+pub mod zset;

@@ -10,6 +10,7 @@
 //! Invariants: every pointer in `keys` owns a live entry; `expiring` holds exactly the pointers of
 //! those entries in `keys` that have an expiry.
 
+mod edits;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,19 @@ pub struct Db {
     new_access: u32,
     avg_ttl_ms: i64,
     expiry_cursor: u64,
+    /// Memory for embedded collections while they are changed, see [`Edit`](super::Edit).
+    scratch: Vec<u8>,
+}
+
+/// A key holds a value of another type than the one that was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WrongType;
+
+/// Where the value of an [`Edit`](super::Edit) came from and goes to.
+pub(super) struct Place<'a> {
+    hash: u64,
+    key: &'a [u8],
+    found: Option<Found<EntryPtr>>,
 }
 
 /// Bytes that a database needs on top of its entries.
@@ -94,6 +108,7 @@ impl Db {
             new_access: 0,
             avg_ttl_ms: 0,
             expiry_cursor: 0,
+            scratch: Vec::new(),
         }
     }
 

@@ -21,27 +21,41 @@
 //! because entries are never shared between threads: [`Entry`] is neither `Send` nor `Sync`.
 
 mod header;
+mod owned;
+mod stored;
 #[cfg(test)]
 mod tests;
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::{self, ManuallyDrop};
-use std::ptr::{self, NonNull};
+use std::mem;
+use std::ptr::NonNull;
 use std::slice;
 
 use self::header::{Form, Header};
+pub use self::owned::OwnedEntry;
+use super::boxed::{Boxed, BoxedRef, TAKEN};
+use super::collection::{Collection, Object, Parts, PartsRef};
 use super::size_class::size_class;
 use super::table::Handle;
-use super::value::{EMBSTR_LEN_MAX, Encoding, NewValue, Type, ValueRef};
+use super::value::{Encoding, NewValue, StringRef, Type, ValueRef};
+use crate::data::hash::Hash;
+use crate::data::list::List;
+use crate::data::set::Set;
+use crate::data::stream::Stream;
+use crate::data::zset::ZSet;
 
 /// The longest string that is embedded in its entry. Up to about a page, copying a string costs
 /// less than the allocation and the cache miss that a place of its own would; beyond, moving a
 /// command's argument into place saves the copy.
 pub const EMBEDDED_LEN_MAX: usize = 4000;
 
+/// The longest packed collection that is embedded in its entry. Each change of one copies it twice;
+/// longer ones have a vector of their own, where changes happen in place.
+pub const PACKED_EMBEDDED_LEN_MAX: usize = 512;
+
 const _: () = assert!(EMBEDDED_LEN_MAX <= header::TEXT_LEN_MAX);
+const _: () = assert!(PACKED_EMBEDDED_LEN_MAX <= header::TEXT_LEN_MAX);
 
 /// A pointer to an entry's header, with access to the whole allocation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -164,23 +178,90 @@ impl<'a> Entry<'a> {
         self.header().encoding()
     }
 
-    /// The value.
+    /// The value, which must be a string.
     #[inline]
-    pub fn value(self) -> ValueRef<'a> {
+    pub fn string(self) -> StringRef<'a> {
         let header = self.header();
+        debug_assert_eq!(header.type_(), Type::String);
         match header.form() {
-            // SAFETY: this form has the integer at that place.
-            Form::Int => ValueRef::Int(unsafe { self.word(header.value_offset()) } as i64),
-            Form::Text => {
-                let (offset, len) = (header.key_offset() + self.key_len(), header.text_len());
-                // SAFETY: this form has `len` bytes of text behind the key, and nobody writes to
-                // them during `'a`.
-                let text = unsafe { slice::from_raw_parts(self.start.add(offset).as_ptr(), len) };
-                ValueRef::Bytes(text)
-            }
+            Form::Word => StringRef::Int(self.int()),
+            Form::Text => StringRef::Bytes(self.text()),
             // SAFETY: this form has a vector at that place, and nobody writes to it during `'a`.
-            Form::Apart => ValueRef::Bytes(unsafe { self.apart().as_ref() }),
+            Form::Apart => StringRef::Bytes(unsafe { self.apart().as_ref() }),
         }
+    }
+
+    /// The integer that the value is.
+    #[inline]
+    fn int(self) -> i64 {
+        let header = self.header();
+        debug_assert_eq!((header.type_(), header.form()), (Type::String, Form::Word));
+        // SAFETY: this form of a string has the integer at that place.
+        unsafe { self.word(header.value_offset()) as i64 }
+    }
+
+    /// The bytes embedded behind the key.
+    #[inline]
+    fn text(self) -> &'a [u8] {
+        let header = self.header();
+        debug_assert_eq!(header.form(), Form::Text);
+        let (offset, len) = (header.key_offset() + self.key_len(), header.text_len());
+        // SAFETY: this form has `len` bytes behind the key, and nobody writes to them during `'a`.
+        unsafe { slice::from_raw_parts(self.start.add(offset).as_ptr(), len) }
+    }
+
+    /// The value, whatever it is.
+    pub fn value(self) -> ValueRef<'a> {
+        let encoding = self.encoding();
+        match self.type_() {
+            Type::String => ValueRef::String(self.string()),
+            Type::List => ValueRef::List(List::view(encoding, self.parts())),
+            Type::Set => ValueRef::Set(Set::view(encoding, self.parts())),
+            Type::ZSet => ValueRef::ZSet(ZSet::view(encoding, self.parts())),
+            Type::Hash => ValueRef::Hash(Hash::view(encoding, self.parts())),
+            Type::Stream => ValueRef::Stream(<Box<Stream>>::view(encoding, self.parts())),
+        }
+    }
+
+    /// The value, if it is a collection of this type.
+    #[inline]
+    pub fn collection<T: Collection>(self) -> Option<T::Ref<'a>> {
+        let header = self.header();
+        let is_it = header.type_() == T::TYPE;
+        is_it.then(|| T::view(header.encoding(), self.parts()))
+    }
+
+    /// What the value, which is not a string, consists of.
+    #[inline]
+    fn parts(self) -> PartsRef<'a> {
+        let header = self.header();
+        debug_assert_ne!(header.type_(), Type::String);
+        match header.form() {
+            Form::Text => PartsRef::Packed(self.text()),
+            // SAFETY: this form has a vector at that place, and nobody writes to it during `'a`.
+            Form::Apart => PartsRef::Packed(unsafe { self.apart().as_ref() }),
+            Form::Word => {
+                let word = self.boxed().expect("no edit was leaked");
+                // SAFETY: the word of a collection owns a box of its type, which nobody writes to
+                // during `'a`.
+                PartsRef::Boxed(unsafe { BoxedRef::from_word(header.type_(), word) })
+            }
+        }
+    }
+
+    /// The pointer to a boxed collection; none while it is being edited.
+    #[inline]
+    fn boxed(self) -> Option<NonNull<()>> {
+        debug_assert_eq!(self.header().form(), Form::Word);
+        // SAFETY: this form of a collection has a pointer there.
+        NonNull::new(unsafe { self.boxed_place().read() })
+    }
+
+    /// Where the pointer to a boxed collection is.
+    #[inline]
+    fn boxed_place(self) -> NonNull<*mut ()> {
+        // SAFETY: the offset is within the allocation.
+        unsafe { self.start.add(self.header().value_offset()).cast() }
     }
 
     /// The vector of a value that lives apart.
@@ -194,7 +275,7 @@ impl<'a> Entry<'a> {
     /// The length of a string value's text.
     #[inline]
     pub fn string_len(self) -> usize {
-        self.value().string_len()
+        self.string().string_len()
     }
 
     /// Whether the key expires at all.
@@ -236,7 +317,7 @@ impl<'a> Entry<'a> {
                 0 => 0,
                 capacity => size_class(capacity),
             },
-            Form::Int | Form::Text => 0,
+            Form::Word | Form::Text => 0,
         };
         size_class(header.used(self.key_len())) + apart
     }
@@ -244,11 +325,28 @@ impl<'a> Entry<'a> {
     /// A copy of this entry under another key.
     pub fn duplicate(self, key: &[u8]) -> OwnedEntry {
         let header = self.header();
-        let value = match (header.encoding(), self.value()) {
-            (Encoding::Raw, ValueRef::Bytes(bytes)) => NewValue::RawBytes(bytes),
-            (_, value) => value.into(),
+        let value = if header.type_() != Type::String {
+            NewValue::Object(self.to_object())
+        } else {
+            match (header.encoding(), self.string()) {
+                (Encoding::Raw, StringRef::Bytes(bytes)) => NewValue::RawBytes(bytes),
+                (_, value) => value.into(),
+            }
         };
         OwnedEntry::new(key, value, self.expire_at_ms(), header.access())
+    }
+
+    /// A copy of the value, which is not a string.
+    fn to_object(self) -> Object {
+        let header = self.header();
+        Object {
+            type_: header.type_(),
+            encoding: header.encoding(),
+            parts: match self.parts() {
+                PartsRef::Packed(bytes) => Parts::Packed(bytes.to_vec()),
+                PartsRef::Boxed(value) => Parts::Boxed(value.to_boxed()),
+            },
+        }
     }
 }
 
@@ -278,10 +376,10 @@ impl<'a> EntryMut<'a> {
     #[inline]
     pub fn set_int(&mut self, int: i64) -> bool {
         let header = self.entry.header();
-        let is_int = header.form() == Form::Int;
+        let is_int = header.encoding() == Encoding::Int;
         if is_int {
             let start = self.entry.start;
-            // SAFETY: this form has an aligned integer there, and we have exclusive access.
+            // SAFETY: this encoding has an aligned integer there, and we have exclusive access.
             unsafe { start.add(header.value_offset()).cast::<i64>().write(int) }
         }
         is_int
@@ -292,304 +390,35 @@ impl<'a> EntryMut<'a> {
         match self.entry.header().form() {
             // SAFETY: this form has a vector there, and we have exclusive access for `'a`.
             Form::Apart => Some(unsafe { self.entry.apart().as_mut() }),
-            Form::Int | Form::Text => None,
+            Form::Word | Form::Text => None,
         }
     }
-}
 
-/// A value in the shape that entries store it in.
-enum Stored<'a> {
-    Int(i64),
-    Text(&'a [u8]),
-    Apart(Vec<u8>),
-}
-
-impl<'a> Stored<'a> {
-    /// Chooses encoding and form for a new value. A vector that is long enough is taken out of it.
+    /// Takes a collection out, so that the entry's value is nothing until it gets a new one.
+    /// An embedded one is copied to memory taken from `scratch`.
     #[inline]
-    fn choose(value: &'a mut NewValue<'_>) -> (Encoding, Stored<'a>) {
-        let (bytes, always_raw) = match value {
-            NewValue::Int(int) => return (Encoding::Int, Stored::Int(*int)),
-            NewValue::Owned(bytes) if bytes.len() > EMBEDDED_LEN_MAX => {
-                return (Encoding::Raw, Stored::Apart(mem::take(bytes)));
+    pub(super) fn take<T: Collection>(&mut self, scratch: &mut Vec<u8>) -> T {
+        let header = self.entry.header();
+        assert!(header.type_() == T::TYPE, "callers look at the type first");
+        let parts = match header.form() {
+            Form::Text => {
+                let mut bytes = mem::take(scratch);
+                bytes.clear();
+                bytes.extend_from_slice(self.entry.text());
+                Parts::Packed(bytes)
             }
-            NewValue::Bytes(bytes) => (*bytes, false),
-            NewValue::RawBytes(bytes) => (*bytes, true),
-            NewValue::Owned(bytes) => (bytes.as_slice(), false),
-        };
-        let short = bytes.len() <= EMBSTR_LEN_MAX && !always_raw;
-        let encoding = if short {
-            Encoding::Embstr
-        } else {
-            Encoding::Raw
-        };
-        if bytes.len() <= EMBEDDED_LEN_MAX {
-            (encoding, Stored::Text(bytes))
-        } else {
-            (encoding, Stored::Apart(bytes.to_vec()))
-        }
-    }
-
-    /// The header of an entry that gets this value and an expiry or none.
-    #[inline]
-    fn header(&self, before: Header, encoding: Encoding, expires: bool) -> Header {
-        let (form, text_len) = match self {
-            Stored::Int(_) => (Form::Int, 0),
-            Stored::Text(text) => (Form::Text, text.len()),
-            Stored::Apart(_) => (Form::Apart, 0),
-        };
-        before.with_value(encoding, form, text_len, expires)
-    }
-}
-
-/// An entry and the duty to free it. Large ones may be sent to another thread for that.
-pub struct OwnedEntry(EntryPtr);
-
-impl OwnedEntry {
-    /// A new entry.
-    pub fn new(
-        key: &[u8],
-        mut value: NewValue<'_>,
-        expire: Option<i64>,
-        access: u32,
-    ) -> OwnedEntry {
-        let (encoding, stored) = Stored::choose(&mut value);
-        let empty = Header::new(Type::String, key.len(), access);
-        let header = stored.header(empty, encoding, expire.is_some());
-        OwnedEntry::build(header, key, expire, stored)
-    }
-
-    /// Takes over an entry from a table, where the pointer must no longer be used.
-    ///
-    /// # Safety
-    /// `pointer` must come from [`OwnedEntry::into_ptr`], once for each time.
-    #[inline]
-    pub(super) unsafe fn from_ptr(pointer: EntryPtr) -> OwnedEntry {
-        OwnedEntry(pointer)
-    }
-
-    /// Leaves the entry to a table.
-    #[inline]
-    pub(super) fn into_ptr(self) -> EntryPtr {
-        ManuallyDrop::new(self).0
-    }
-
-    /// The entry, for reading.
-    #[inline]
-    pub fn entry(&self) -> Entry<'_> {
-        // SAFETY: we own it, and change or free it only when `self` is not borrowed.
-        unsafe { self.0.entry() }
-    }
-
-    /// The same key with another value and expiry; access bits stay.
-    #[inline]
-    pub fn with_value(self, mut value: NewValue<'_>, expire: Option<i64>) -> OwnedEntry {
-        let (encoding, stored) = Stored::choose(&mut value);
-        self.rewrite(encoding, stored, expire)
-    }
-
-    /// The same entry with its string in a vector, see [`EntryMut::into_string_mut`].
-    pub(super) fn growable(self) -> OwnedEntry {
-        let entry = self.entry();
-        if entry.header().form() == Form::Apart {
-            return self;
-        }
-        let text = entry.value().bytes().into_owned();
-        let expire = entry.expire_at_ms();
-        self.rewrite(Encoding::Raw, Stored::Apart(text), expire)
-    }
-
-    /// The same entry with another expiry.
-    pub fn with_expire(self, expire: Option<i64>) -> OwnedEntry {
-        let (old, key_len) = (self.entry().header(), self.entry().key_len());
-        let new = old.with_expires(expire.is_some());
-        let start = self.0.0;
-        let moves = !same_class(old.used(key_len), new.used(key_len));
-        let target = if moves {
-            allocate(new.used(key_len))
-        } else {
-            start
-        };
-        // All that follows the expiry keeps its order and moves as one piece.
-        let tail = old.used(key_len) - old.value_offset();
-        // SAFETY: both ranges are within their allocations by the layout, and `copy` does not
-        // mind if they overlap. A vector in the tail moves along bit by bit.
-        unsafe {
-            let from = start.add(old.value_offset());
-            ptr::copy(from.as_ptr(), target.add(new.value_offset()).as_ptr(), tail);
-            write_prefix(target, new, key_len, expire);
-        }
-        if moves {
-            // SAFETY: everything in the old place has been moved away.
-            unsafe { self.free_shallow() }
-        } else {
-            mem::forget(self);
-        }
-        OwnedEntry(EntryPtr(target))
-    }
-
-    /// The same value under another key.
-    pub fn with_key(self, key: &[u8]) -> OwnedEntry {
-        let entry = self.entry();
-        let old = entry.header();
-        let stored = match (old.form(), entry.value()) {
-            // SAFETY: the vector moves; below, only the shell that is left is freed.
-            (Form::Apart, _) => Stored::Apart(unsafe { entry.apart().read() }),
-            (_, ValueRef::Int(int)) => Stored::Int(int),
-            (_, ValueRef::Bytes(text)) => Stored::Text(text),
-        };
-        let header = old.with_key_len(key.len());
-        let renamed = OwnedEntry::build(header, key, entry.expire_at_ms(), stored);
-        // SAFETY: what the old entry owned has been moved.
-        unsafe { self.free_shallow() }
-        renamed
-    }
-
-    /// Writes a new value over the old one if it fits, else moves to a new allocation.
-    #[inline]
-    fn rewrite(self, encoding: Encoding, stored: Stored<'_>, expire: Option<i64>) -> OwnedEntry {
-        let entry = self.entry();
-        let (old, key_len) = (entry.header(), entry.key_len());
-        let new = stored.header(old, encoding, expire.is_some());
-        if !same_class(old.used(key_len), new.used(key_len)) {
-            return OwnedEntry::build(new, entry.key(), expire, stored);
-        }
-        let start = self.0.0;
-        // SAFETY: we own the entry. The old vector, if any, is dropped exactly once, as the header
-        // that tells of it is overwritten. The key moves within the allocation, which the new
-        // layout fits; `write_prefix` and `write_value` fill in the rest of that layout.
-        unsafe {
-            self.drop_apart();
-            if old.key_offset() != new.key_offset() {
-                let from = start.add(old.key_offset());
-                let to = start.add(new.key_offset());
-                ptr::copy(from.as_ptr(), to.as_ptr(), key_len);
+            // SAFETY: this form has a vector there, and we have exclusive access.
+            Form::Apart => Parts::Packed(mem::take(unsafe { self.entry.apart().as_mut() })),
+            Form::Word => {
+                let word = self.entry.boxed().expect("no edit was leaked");
+                // SAFETY: the word of a collection owns a box of its type; it is given up before
+                // the box has its new owner.
+                unsafe {
+                    self.entry.boxed_place().write(TAKEN);
+                    Parts::Boxed(Boxed::from_word(header.type_(), word))
+                }
             }
-            write_prefix(start, new, key_len, expire);
-            write_value(start, new, key_len, stored);
-        }
-        self
-    }
-
-    #[inline]
-    fn build(header: Header, key: &[u8], expire: Option<i64>, stored: Stored<'_>) -> OwnedEntry {
-        let start = allocate(header.used(key.len()));
-        // SAFETY: the allocation is new and as large as the layout; all of its parts are written.
-        unsafe {
-            write_prefix(start, header, key.len(), expire);
-            let to = start.add(header.key_offset());
-            ptr::copy_nonoverlapping(key.as_ptr(), to.as_ptr(), key.len());
-            write_value(start, header, key.len(), stored);
-        }
-        OwnedEntry(EntryPtr(start))
-    }
-
-    /// Drops the vector of a value that lives apart.
-    ///
-    /// # Safety
-    /// The entry must not be used as what its header says until it is written anew.
-    #[inline]
-    unsafe fn drop_apart(&self) {
-        let entry = self.entry();
-        if entry.header().form() == Form::Apart {
-            // SAFETY: the vector is there, and by contract this is the last use.
-            unsafe { entry.apart().drop_in_place() }
-        }
-    }
-
-    /// Frees the allocation without dropping what is in it.
-    ///
-    /// # Safety
-    /// What the entry owned must have been moved away or dropped.
-    unsafe fn free_shallow(self) {
-        let this = ManuallyDrop::new(self);
-        let used = this.entry().header().used(this.entry().key_len());
-        // SAFETY: it was allocated for this size class: rewriting in place never leaves it.
-        unsafe { dealloc(this.0.0.as_ptr(), layout(used)) }
-    }
-}
-
-impl Drop for OwnedEntry {
-    fn drop(&mut self) {
-        // SAFETY: we own the entry and it is not used again; the copy of the pointer is forgotten
-        // by `free_shallow`, so it is not dropped twice.
-        unsafe {
-            self.drop_apart();
-            OwnedEntry(self.0).free_shallow();
-        }
-    }
-}
-
-impl fmt::Debug for OwnedEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.entry().fmt(f)
-    }
-}
-
-/// Whether an allocation for one size serves the other as well.
-#[inline]
-fn same_class(a: usize, b: usize) -> bool {
-    a == b || size_class(a) == size_class(b)
-}
-
-/// What is allocated for an entry that uses this many bytes: all of its size class.
-#[inline]
-fn layout(used: usize) -> Layout {
-    Layout::from_size_align(size_class(used), align_of::<u64>()).expect("lengths are bounded")
-}
-
-#[inline]
-fn allocate(used: usize) -> NonNull<u8> {
-    let layout = layout(used);
-    // SAFETY: the size is not zero, since there is a header at least.
-    match NonNull::new(unsafe { alloc(layout) }) {
-        Some(start) => start,
-        None => handle_alloc_error(layout),
-    }
-}
-
-/// Writes the header, the length of a long key and the expiry.
-///
-/// # Safety
-/// `start` must be an allocation that fits the layout, owned by the caller.
-#[inline]
-unsafe fn write_prefix(start: NonNull<u8>, header: Header, key_len: usize, expire: Option<i64>) {
-    debug_assert_eq!(header.expires(), expire.is_some());
-    // SAFETY: the layout has these words at these places, aligned.
-    unsafe {
-        start.cast::<u64>().write(header.0);
-        if header.short_key_len().is_none() {
-            start.add(8).cast::<u64>().write(key_len as u64);
-        }
-        if let Some(at) = expire {
-            start.add(header.expire_offset()).cast::<i64>().write(at);
-        }
-    }
-}
-
-/// Writes the value.
-///
-/// # Safety
-/// As for [`write_prefix`]; the header must have been made for this value, and the value must not
-/// be borrowed from this entry.
-#[inline]
-unsafe fn write_value(start: NonNull<u8>, header: Header, key_len: usize, stored: Stored<'_>) {
-    debug_assert_eq!(
-        header,
-        stored.header(header, header.encoding(), header.expires())
-    );
-    // SAFETY: the layout has the respective form at these places; words and vector are aligned.
-    unsafe {
-        match stored {
-            Stored::Int(int) => start.add(header.value_offset()).cast::<i64>().write(int),
-            Stored::Text(text) => {
-                let to = start.add(header.key_offset() + key_len);
-                ptr::copy_nonoverlapping(text.as_ptr(), to.as_ptr(), text.len());
-            }
-            Stored::Apart(bytes) => start
-                .add(header.value_offset())
-                .cast::<Vec<u8>>()
-                .write(bytes),
-        }
+        };
+        T::from_parts(header.encoding(), parts)
     }
 }

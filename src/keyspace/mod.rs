@@ -13,8 +13,11 @@
 //! them together. Nothing here knows of clients, commands, the wire or the clock.
 
 pub mod access;
+pub mod boxed;
+pub mod collection;
 pub mod databases;
 pub mod db;
+pub mod edit;
 pub mod entry;
 pub mod expiry;
 pub mod hash;
@@ -23,8 +26,10 @@ pub mod size_class;
 pub mod table;
 pub mod value;
 
+pub use collection::{Collection, Object};
 pub use databases::Keyspace;
-pub use db::{Db, DetachedDb, Overhead};
+pub use db::{Db, DetachedDb, Overhead, WrongType};
+pub use edit::Edit;
 pub use entry::{Entry, EntryMut, OwnedEntry};
 pub use hash::KeyHasher;
-pub use value::{Encoding, NewValue, Type, ValueRef};
+pub use value::{Encoding, NewValue, StringRef, Type, ValueRef};

@@ -2,7 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::collection::Object;
 use crate::base::numbers::parse_i64;
+use crate::data::hash::HashRef;
+use crate::data::list::ListRef;
+use crate::data::set::SetRef;
+use crate::data::stream::Stream;
+use crate::data::zset::ZSetRef;
 
 /// The type of a value, as TYPE names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -124,20 +130,37 @@ pub const EMBSTR_LEN_MAX: usize = 44;
 const INT_LEN_MAX: usize = 20;
 
 /// A value in its entry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy)]
 pub enum ValueRef<'a> {
+    /// A string.
+    String(StringRef<'a>),
+    /// A list.
+    List(ListRef<'a>),
+    /// A set.
+    Set(SetRef<'a>),
+    /// A sorted set.
+    ZSet(ZSetRef<'a>),
+    /// A hash.
+    Hash(HashRef<'a>),
+    /// A stream.
+    Stream(&'a Stream),
+}
+
+/// A string in its entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StringRef<'a> {
     /// A string kept as an integer.
     Int(i64),
     /// A string.
     Bytes(&'a [u8]),
 }
 
-impl<'a> ValueRef<'a> {
+impl<'a> StringRef<'a> {
     /// The text of a string; an integer is spelled out.
     pub fn bytes(self) -> Cow<'a, [u8]> {
         match self {
-            ValueRef::Int(int) => Cow::Owned(itoa::Buffer::new().format(int).as_bytes().to_vec()),
-            ValueRef::Bytes(bytes) => Cow::Borrowed(bytes),
+            StringRef::Int(int) => Cow::Owned(itoa::Buffer::new().format(int).as_bytes().to_vec()),
+            StringRef::Bytes(bytes) => Cow::Borrowed(bytes),
         }
     }
 
@@ -145,8 +168,8 @@ impl<'a> ValueRef<'a> {
     #[inline]
     pub fn with_bytes<R>(self, use_it: impl FnOnce(&[u8]) -> R) -> R {
         match self {
-            ValueRef::Int(int) => use_it(itoa::Buffer::new().format(int).as_bytes()),
-            ValueRef::Bytes(bytes) => use_it(bytes),
+            StringRef::Int(int) => use_it(itoa::Buffer::new().format(int).as_bytes()),
+            StringRef::Bytes(bytes) => use_it(bytes),
         }
     }
 
@@ -154,14 +177,14 @@ impl<'a> ValueRef<'a> {
     #[inline]
     pub fn string_len(self) -> usize {
         match self {
-            ValueRef::Int(int) => itoa::Buffer::new().format(int).len(),
-            ValueRef::Bytes(bytes) => bytes.len(),
+            StringRef::Int(int) => itoa::Buffer::new().format(int).len(),
+            StringRef::Bytes(bytes) => bytes.len(),
         }
     }
 }
 
 /// A value to be stored.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub enum NewValue<'a> {
     /// An integer.
     Int(i64),
@@ -171,6 +194,8 @@ pub enum NewValue<'a> {
     RawBytes(&'a [u8]),
     /// As `Bytes`, but a long one is moved into place instead of copied.
     Owned(Vec<u8>),
+    /// A collection.
+    Object(Object),
 }
 
 impl<'a> NewValue<'a> {
@@ -202,11 +227,11 @@ impl<'a> NewValue<'a> {
     }
 }
 
-impl<'a> From<ValueRef<'a>> for NewValue<'a> {
-    fn from(value: ValueRef<'a>) -> Self {
+impl<'a> From<StringRef<'a>> for NewValue<'a> {
+    fn from(value: StringRef<'a>) -> Self {
         match value {
-            ValueRef::Int(int) => NewValue::Int(int),
-            ValueRef::Bytes(bytes) => NewValue::Bytes(bytes),
+            StringRef::Int(int) => NewValue::Int(int),
+            StringRef::Bytes(bytes) => NewValue::Bytes(bytes),
         }
     }
 }
@@ -214,6 +239,12 @@ impl<'a> From<ValueRef<'a>> for NewValue<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl<'b> PartialEq<NewValue<'b>> for NewValue<'_> {
+        fn eq(&self, other: &NewValue<'b>) -> bool {
+            format!("{self:?}") == format!("{other:?}")
+        }
+    }
 
     #[test]
     fn discriminants_and_names_round_trip() {
@@ -257,9 +288,9 @@ mod tests {
 
     #[test]
     fn values_know_their_text() {
-        assert_eq!(ValueRef::Int(-105).bytes().as_ref(), b"-105");
-        assert_eq!(ValueRef::Int(-105).string_len(), 4);
-        assert_eq!(ValueRef::Bytes(b"abc").with_bytes(<[u8]>::len), 3);
-        assert_eq!(NewValue::from(ValueRef::Int(5)), NewValue::Int(5));
+        assert_eq!(StringRef::Int(-105).bytes().as_ref(), b"-105");
+        assert_eq!(StringRef::Int(-105).string_len(), 4);
+        assert_eq!(StringRef::Bytes(b"abc").with_bytes(<[u8]>::len), 3);
+        assert_eq!(NewValue::from(StringRef::Int(5)), NewValue::Int(5));
     }
 }

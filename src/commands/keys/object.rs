@@ -11,7 +11,7 @@ use crate::commands::row::{Acl, Arg, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::session::Session;
 use crate::commands::wording;
 use crate::config::MaxmemoryPolicy;
-use crate::keyspace::{Entry, ValueRef, access};
+use crate::keyspace::{Entry, StringRef, ValueRef, access};
 use crate::resp::args::Args;
 
 /// The commands of this file.
@@ -117,7 +117,9 @@ fn refcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         );
     let shares = settings.maxmemory == 0 || !times_each;
     let count = look(ctx.env, ctx.session, args).map(|entry| match entry.value() {
-        ValueRef::Int(int) if shares && SHARED_INTEGERS.contains(&int) => SHARED_REFCOUNT,
+        ValueRef::String(StringRef::Int(int)) if shares && SHARED_INTEGERS.contains(&int) => {
+            SHARED_REFCOUNT
+        }
         _ => 1,
     });
     reply_int_or_null(ctx, count);

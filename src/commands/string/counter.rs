@@ -13,7 +13,7 @@ use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::integer;
 use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
-use crate::keyspace::{NewValue, ValueRef};
+use crate::keyspace::{NewValue, StringRef};
 use crate::resp::args::Args;
 
 /// The commands of this file.
@@ -120,10 +120,10 @@ fn decrby(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 fn add(ctx: &mut Ctx<'_>, key: &[u8], by: i64) -> CmdResult {
     let mut found = ctx.env.lookup_string_mut(ctx.session, key)?;
-    let old = match found.as_ref().map(|entry| entry.entry().value()) {
+    let old = match found.as_ref().map(|entry| entry.entry().string()) {
         None => 0,
-        Some(ValueRef::Int(int)) => int,
-        Some(ValueRef::Bytes(text)) => parse_i64(text).ok_or(CmdError::NotInteger)?,
+        Some(StringRef::Int(int)) => int,
+        Some(StringRef::Bytes(text)) => parse_i64(text).ok_or(CmdError::NotInteger)?,
     };
     let new = old.checked_add(by).ok_or(CmdError::Overflow)?;
     let in_place = found.as_mut().is_some_and(|entry| entry.set_int(new));
@@ -139,10 +139,10 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], by: i64) -> CmdResult {
 fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let key = &args[1];
     let found = ctx.env.lookup_string(ctx.session, key, Access::Write)?;
-    let old = match found.map(|entry| entry.value()) {
+    let old = match found.map(|entry| entry.string()) {
         None => LongDouble::from(0),
-        Some(ValueRef::Int(int)) => LongDouble::from(int),
-        Some(ValueRef::Bytes(text)) => LongDouble::parse(text).ok_or(CmdError::NotFloat)?,
+        Some(StringRef::Int(int)) => LongDouble::from(int),
+        Some(StringRef::Bytes(text)) => LongDouble::parse(text).ok_or(CmdError::NotFloat)?,
     };
     let by = LongDouble::parse(&args[2]).ok_or(CmdError::NotFloat)?;
     let new = old.checked_add(by).ok_or(CmdError::Fixed(

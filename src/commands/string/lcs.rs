@@ -98,7 +98,7 @@ fn lcs(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 fn string_or_empty(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<Vec<u8>, CmdError> {
     let found = ctx.env.lookup_string(ctx.session, key, Access::Read)?;
-    Ok(found.map_or_else(Vec::new, |entry| entry.value().bytes().into_owned()))
+    Ok(found.map_or_else(Vec::new, |entry| entry.string().bytes().into_owned()))
 }
 
 fn reply_matches(reply: &mut Reply, table: &LcsTable<'_>, options: &Options) {

@@ -15,15 +15,15 @@ pub mod set;
 use std::borrow::Cow;
 
 use super::context::{Access, Ctx};
-use crate::keyspace::{Entry, NewValue, ValueRef, access};
+use crate::keyspace::{Entry, NewValue, StringRef, access};
 use crate::resp::writer::Reply;
 
 /// Replies with a string.
 #[inline]
 fn reply_string(reply: &mut Reply, entry: Entry<'_>) {
-    match entry.value() {
-        ValueRef::Int(int) => reply.bulk_int(int),
-        ValueRef::Bytes(bytes) => reply.bulk(bytes),
+    match entry.string() {
+        StringRef::Int(int) => reply.bulk_int(int),
+        StringRef::Bytes(bytes) => reply.bulk(bytes),
     }
 }
 

@@ -179,7 +179,7 @@ fn getrange(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (start, end) = (integer(&args[2])?, integer(&args[3])?);
     match ctx.env.lookup_string(ctx.session, &args[1], Access::Read)? {
         Some(entry) => entry
-            .value()
+            .string()
             .with_bytes(|text| ctx.reply.bulk(&text[span(start, end, text.len())])),
         None => ctx.reply.bulk(b""),
     }

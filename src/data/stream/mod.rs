@@ -14,6 +14,7 @@ mod log;
 mod node;
 mod radix;
 mod restore;
+mod stored;
 #[cfg(test)]
 mod tests;
 

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::value::{Encoding, ValueRef};
+use super::super::collection::Collection;
+use super::super::value::{Encoding, StringRef, Type};
 use super::*;
 use crate::base::rng::Rng;
+use crate::data::hash::Hash;
+use crate::data::list::{List, ListRef};
 
 fn db() -> Db {
     Db::new(KeyHasher::from_seed([3, 4]))
@@ -100,7 +103,7 @@ fn apply(db: &mut Db, model: &mut BTreeMap<u16, Model>, step: Step) {
         }
         Step::Remove(n) => {
             let removed = db.remove(&key(n));
-            let removed = removed.map(|entry| entry.entry().value().bytes().into_owned());
+            let removed = removed.map(|entry| entry.entry().string().bytes().into_owned());
             assert_eq!(removed, model.remove(&n).map(|value| value.text));
         }
         Step::Rename(a, b) => {
@@ -134,7 +137,7 @@ fn compare(db: &Db, model: &BTreeMap<u16, Model>) {
     for (&n, value) in model {
         let entry = db.get(&key(n)).expect("the model has it");
         assert_eq!(entry.key(), key(n));
-        assert_eq!(entry.value().bytes().as_ref(), value.text);
+        assert_eq!(entry.string().bytes().as_ref(), value.text);
         assert_eq!(entry.expire_at_ms(), value.expire);
     }
     assert_eq!(db.iter().count(), model.len());
@@ -162,7 +165,7 @@ fn encodings_follow_what_was_done() {
     assert_eq!(encoding(&db), Encoding::Int);
     db.string_mut(b"k").unwrap().push(b'1');
     assert_eq!(encoding(&db), Encoding::Raw);
-    assert_eq!(db.get(b"k").unwrap().value(), ValueRef::Bytes(b"101"));
+    assert_eq!(db.get(b"k").unwrap().string(), StringRef::Bytes(b"101"));
     db.set(b"k", NewValue::from_bytes_auto(&[b'x'; 44]), None);
     assert_eq!(encoding(&db), Encoding::Embstr);
     db.set(b"k", NewValue::from_bytes_auto(&[b'x'; 45]), None);
@@ -188,7 +191,7 @@ fn renaming_a_key_to_itself_changes_nothing() {
     assert!(!db.rename(b"k", b"k"));
     db.set(b"k", NewValue::Int(1), None);
     assert!(db.rename(b"k", b"k"));
-    assert_eq!(db.get(b"k").unwrap().value(), ValueRef::Int(1));
+    assert_eq!(db.get(b"k").unwrap().string(), StringRef::Int(1));
 }
 
 #[test]
@@ -241,13 +244,80 @@ fn a_scan_lends_each_entry_once() {
     }
     let (mut cursor, mut sum) = (0, 0);
     loop {
-        cursor = db.scan(cursor, 10, &mut |entry| match entry.value() {
-            ValueRef::Int(int) => sum += int,
-            ValueRef::Bytes(_) => unreachable!("all values are integers"),
+        cursor = db.scan(cursor, 10, &mut |entry| match entry.string() {
+            StringRef::Int(int) => sum += int,
+            StringRef::Bytes(_) => unreachable!("all values are integers"),
         });
         if cursor == 0 {
             break;
         }
     }
     assert_eq!(sum, 999 * 1_000 / 2);
+}
+
+/// The elements of a list.
+fn elements(db: &Db, key: &[u8]) -> Vec<Vec<u8>> {
+    match db.get(key).unwrap().collection::<List>() {
+        Some(ListRef::Packed(packed)) => packed.iter().map(|element| element.to_vec()).collect(),
+        _ => panic!("not a packed list"),
+    }
+}
+
+/// Appends to a list.
+fn push(db: &mut Db, key: &[u8], element: &[u8]) {
+    let mut edit = db.edit_or_new::<List>(key, |_| {}).unwrap();
+    match &mut *edit {
+        List::Packed(packed) => packed.push_back(element),
+        List::Quick(_) => panic!("too large"),
+    };
+}
+
+#[test]
+fn collections_come_and_go_with_their_members() {
+    let mut db = db();
+    drop(db.edit_or_new::<List>(b"k", |_| {}).unwrap());
+    assert!(!db.contains(b"k"), "a new one without members gets no key");
+    push(&mut db, b"k", b"one");
+    db.set_expire(b"k", Some(5000));
+    push(&mut db, b"k", b"2");
+    assert_eq!(elements(&db, b"k"), [b"one".to_vec(), b"2".to_vec()]);
+    let entry = db.get(b"k").unwrap();
+    assert_eq!(
+        (entry.type_(), entry.encoding()),
+        (Type::List, Encoding::Listpack)
+    );
+    assert_eq!(entry.expire_at_ms(), Some(5000));
+    assert!(entry.collection::<Hash>().is_none());
+    assert_eq!(db.edit::<Hash>(b"k", |_| {}).err(), Some(WrongType));
+    let mut edit = db.edit::<List>(b"k", |_| {}).unwrap().unwrap();
+    *edit = List::empty();
+    assert!(edit.finish());
+    assert_eq!((db.len(), db.expires_len()), (0, 0));
+    assert!(db.edit::<List>(b"k", |_| {}).unwrap().is_none());
+}
+
+#[test]
+fn packed_collections_move_out_of_the_entry_and_back() {
+    let mut db = db();
+    let long = [b'x'; 200];
+    for n in 1..=8 {
+        push(&mut db, b"k", &long);
+        assert_eq!(elements(&db, b"k"), vec![long.to_vec(); n]);
+    }
+    db.rename(b"k", b"other");
+    let copy = db.get(b"other").unwrap().duplicate(b"copy");
+    db.insert(copy).unwrap();
+    for n in (0..8).rev() {
+        let mut edit = db.edit::<List>(b"other", |_| {}).unwrap().unwrap();
+        if let List::Packed(packed) = &mut *edit {
+            packed.remove_range(0, 1);
+        }
+        assert_eq!(edit.finish(), n == 0);
+        if n > 0 {
+            assert_eq!(elements(&db, b"other"), vec![long.to_vec(); n]);
+        }
+    }
+    assert_eq!(elements(&db, b"copy"), vec![long.to_vec(); 8]);
+    db.set(b"copy", NewValue::Bytes(b"now a string"), None);
+    assert_eq!(db.get(b"copy").unwrap().type_(), Type::String);
 }

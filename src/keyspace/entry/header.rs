@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | key length | 8 | the field above is all ones |
 //! | expiry | 8 | `expire` |
-//! | value | 8 × form | form 1: an integer; form 3: a vector |
+//! | value | 8 × form | form 1: an integer or a pointer; form 3: a vector |
 //! | key | key length | always |
 //! | text | text length | form 0; the field is zero for the others |
 //!
@@ -31,6 +31,7 @@ const TEXT_SHIFT: u32 = 48;
 const FORM_SHIFT: u32 = 62;
 
 const ENCODING_FIELD: u64 = 15;
+const TYPE_FIELD: u64 = 7 << TYPE_SHIFT;
 const EXPIRE_FIELD: u64 = 1 << EXPIRE_SHIFT;
 const ACCESS_FIELD: u64 = ((1 << ACCESS_BITS) - 1) << ACCESS_SHIFT;
 const TEXT_FIELD: u64 = (TEXT_LEN_MAX as u64) << TEXT_SHIFT;
@@ -46,8 +47,8 @@ pub(super) const TEXT_LEN_MAX: usize = (1 << (FORM_SHIFT - TEXT_SHIFT)) - 1;
 pub(super) enum Form {
     /// As text behind the key.
     Text = 0,
-    /// As an integer.
-    Int = 1,
+    /// As one word: an integer, or a pointer to a collection.
+    Word = 1,
     /// As a vector that holds its bytes elsewhere.
     Apart = 3,
 }
@@ -75,7 +76,6 @@ impl Header {
         expires: bool,
     ) -> Header {
         debug_assert!(form == Form::Text || text_len == 0);
-        debug_assert_eq!(form == Form::Int, encoding == Encoding::Int);
         assert!(text_len <= TEXT_LEN_MAX);
         let kept = self.0 & !(ENCODING_FIELD | EXPIRE_FIELD | TEXT_FIELD | FORM_FIELD);
         let value = encoding as u64
@@ -94,6 +94,12 @@ impl Header {
             self.text_len(),
             self.expires(),
         )
+    }
+
+    /// The header with another type, whose value is to be set next.
+    #[inline]
+    pub(super) fn with_type(self, type_: Type) -> Header {
+        Header(self.0 & !TYPE_FIELD | (type_ as u64) << TYPE_SHIFT)
     }
 
     #[inline]
@@ -130,7 +136,7 @@ impl Header {
     pub(super) fn form(self) -> Form {
         match self.0 >> FORM_SHIFT {
             0 => Form::Text,
-            1 => Form::Int,
+            1 => Form::Word,
             _ => Form::Apart,
         }
     }
@@ -183,7 +189,7 @@ mod tests {
     fn header(form: Form, text_len: usize, key_len: usize, expires: bool) -> Header {
         let encoding = match form {
             Form::Text => Encoding::Embstr,
-            Form::Int => Encoding::Int,
+            Form::Word => Encoding::Int,
             Form::Apart => Encoding::Raw,
         };
         Header::new(Type::String, key_len, 0).with_value(encoding, form, text_len, expires)
@@ -204,8 +210,8 @@ mod tests {
         assert_eq!(bare.short_key_len(), Some(65_534));
         assert_eq!((bare.form(), bare.text_len()), (Form::Text, TEXT_LEN_MAX));
         assert_eq!(bare.with_expires(true).with_access(u32::MAX), full);
-        for form in [Form::Int, Form::Apart] {
-            let encoding = if form == Form::Int {
+        for form in [Form::Word, Form::Apart] {
+            let encoding = if form == Form::Word {
                 Encoding::Int
             } else {
                 Encoding::Raw
@@ -221,13 +227,13 @@ mod tests {
     fn sizes_are_what_the_targets_count_on() {
         assert_eq!(header(Form::Text, 32, 16, false).used(16), 56);
         assert_eq!(header(Form::Text, 32, 16, true).used(16), 64);
-        assert_eq!(header(Form::Int, 0, 16, false).used(16), 32);
+        assert_eq!(header(Form::Word, 0, 16, false).used(16), 32);
         assert_eq!(header(Form::Apart, 0, 16, false).used(16), 48);
     }
 
     #[test]
     fn long_keys_bring_their_length_along() {
-        let header = header(Form::Int, 0, 65_535, true);
+        let header = header(Form::Word, 0, 65_535, true);
         assert_eq!(header.short_key_len(), None);
         assert_eq!(header.expire_offset(), 16);
         assert_eq!(header.value_offset(), 24);

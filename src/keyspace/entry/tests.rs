@@ -1,6 +1,7 @@
 //! Every form of entry through every change it can undergo.
 
 use super::*;
+use crate::keyspace::value::EMBSTR_LEN_MAX;
 
 const EMBEDDED: usize = EMBEDDED_LEN_MAX;
 
@@ -32,6 +33,7 @@ fn expected(value: &NewValue<'_>) -> (Encoding, Vec<u8>) {
         NewValue::Bytes(bytes) => by_len(bytes),
         NewValue::RawBytes(bytes) => (Encoding::Raw, bytes.to_vec()),
         NewValue::Owned(bytes) => by_len(bytes),
+        NewValue::Object(_) => unreachable!("these tests are about strings"),
     }
 }
 
@@ -41,7 +43,7 @@ fn check(entry: &OwnedEntry, key: &[u8], value: &NewValue<'_>, expire: Option<i6
     assert_eq!(entry.key(), key);
     assert_eq!(entry.type_(), Type::String);
     assert_eq!(entry.encoding(), encoding);
-    assert_eq!(entry.value().bytes().as_ref(), text);
+    assert_eq!(entry.string().bytes().as_ref(), text);
     assert_eq!(entry.string_len(), text.len());
     assert_eq!(entry.expire_at_ms(), expire);
     assert_eq!(entry.access(), 0xabcdef);
@@ -103,12 +105,12 @@ fn a_growable_string_keeps_its_text_and_becomes_raw() {
         let mut entry = OwnedEntry::new(b"key", value.clone(), Some(5), 0xabcdef).growable();
         let (_, mut text) = expected(&value);
         assert_eq!(entry.entry().encoding(), Encoding::Raw);
-        assert_eq!(entry.entry().value(), ValueRef::Bytes(&text));
+        assert_eq!(entry.entry().string(), StringRef::Bytes(&text));
         // SAFETY: we own the entry and borrow it once.
         let string = unsafe { entry.0.entry_mut() }.into_string_mut().unwrap();
         string.extend_from_slice(&[b'x'; 10_000]);
         text.extend_from_slice(&[b'x'; 10_000]);
-        assert_eq!(entry.entry().value(), ValueRef::Bytes(&text));
+        assert_eq!(entry.entry().string(), StringRef::Bytes(&text));
         assert_eq!(entry.entry().expire_at_ms(), Some(5));
         entry = entry.with_value(NewValue::Int(1), None);
         check(&entry, b"key", &NewValue::Int(1), None);
@@ -121,7 +123,7 @@ fn a_long_argument_is_moved_not_copied() {
     let address = argument.as_ptr();
     let entry = OwnedEntry::new(b"k", NewValue::Owned(argument), None, 0);
     let entry = entry.with_expire(Some(1)).with_key(b"other");
-    let ValueRef::Bytes(bytes) = entry.entry().value() else {
+    let StringRef::Bytes(bytes) = entry.entry().string() else {
         panic!("a string of letters is not an integer")
     };
     assert_eq!(bytes.as_ptr(), address);

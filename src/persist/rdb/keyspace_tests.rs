@@ -95,7 +95,7 @@ fn assert_same(a: &Keyspace, b: &Keyspace) {
         assert_eq!((a.len(), a.expires_len()), (b.len(), b.expires_len()));
         for entry in a.iter() {
             let other = b.get(entry.key()).unwrap();
-            assert_eq!(entry.value(), other.value());
+            assert_eq!(entry.string(), other.string());
             assert_eq!(entry.encoding(), other.encoding());
             assert_eq!(entry.expire_at_ms(), other.expire_at_ms());
         }

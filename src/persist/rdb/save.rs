@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use super::encoder::{Encoder, EncoderOptions, KeyMarks, Usage};
 use super::format::{ValueType, Version};
 use crate::keyspace::access::{LfuTuning, lfu_count, lru_idle_ms};
-use crate::keyspace::{Db, Entry, Keyspace, ValueRef};
+use crate::keyspace::{Db, Entry, Keyspace, StringRef, ValueRef};
 
 /// What a snapshot says of itself and its server.
 #[derive(Debug, Clone)]
@@ -131,14 +131,15 @@ fn save_db<W: Write>(
             usage: usage_of(entry, usage, now_ms),
         };
         match entry.value() {
-            ValueRef::Int(value) => {
+            ValueRef::String(StringRef::Int(value)) => {
                 encoder.key(entry.key(), ValueType::String, marks)?;
                 encoder.int(value)?;
             }
-            ValueRef::Bytes(text) => {
+            ValueRef::String(StringRef::Bytes(text)) => {
                 encoder.key(entry.key(), ValueType::String, marks)?;
                 encoder.string(text)?;
             }
+            _ => return Err(io::Error::other("collections are not saved yet")),
         }
         *saved += 1;
         observer.key_saved(*saved);

@@ -1,0 +1,81 @@
+//! Sorted sets.
+
+use super::listpack::{Listpack, ListpackRef};
+use crate::keyspace::boxed::{Boxed, BoxedRef};
+use crate::keyspace::collection::{Parts, PartsRef};
+use crate::keyspace::{Collection, Encoding, Type};
+
+/// A sorted set.
+#[derive(Clone)]
+pub enum ZSet {
+    /// In a listpack: member, score, member, score, in order.
+    Packed(Listpack),
+    /// In a tree, with a hash table over the same members.
+    Tree(Box<SortedSet>),
+}
+
+/// A sorted set. Borrowed.
+#[derive(Clone, Copy)]
+pub enum ZSetRef<'a> {
+    /// In a listpack: member, score, member, score, in order.
+    Packed(ListpackRef<'a>),
+    /// In a tree, with a hash table over the same members.
+    Tree(&'a SortedSet),
+}
+
+impl Collection for ZSet {
+    const TYPE: Type = Type::ZSet;
+    type Ref<'a> = ZSetRef<'a>;
+
+    fn empty() -> ZSet {
+        ZSet::Packed(Listpack::new())
+    }
+
+    fn is_vacant(&self) -> bool {
+        match self {
+            ZSet::Packed(packed) => packed.is_empty(),
+            ZSet::Tree(value) => value.is_empty(),
+        }
+    }
+
+    fn encoding(&self) -> Encoding {
+        match self {
+            ZSet::Packed(_) => Encoding::Listpack,
+            ZSet::Tree(_) => Encoding::Skiplist,
+        }
+    }
+
+    fn into_parts(self) -> Parts {
+        match self {
+            ZSet::Packed(packed) => Parts::Packed(packed.into_bytes()),
+            ZSet::Tree(value) => Parts::Boxed(Boxed::SortedSet(value)),
+        }
+    }
+
+    fn from_parts(_: Encoding, parts: Parts) -> ZSet {
+        match parts {
+            Parts::Packed(bytes) => ZSet::Packed(Listpack::from_bytes(bytes)),
+            Parts::Boxed(Boxed::SortedSet(value)) => ZSet::Tree(value),
+            Parts::Boxed(_) => unreachable!("the key's type says what is in the box"),
+        }
+    }
+
+    fn view(_: Encoding, parts: PartsRef<'_>) -> ZSetRef<'_> {
+        match parts {
+            PartsRef::Packed(bytes) => ZSetRef::Packed(ListpackRef::from_bytes(bytes)),
+            PartsRef::Boxed(BoxedRef::SortedSet(value)) => ZSetRef::Tree(value),
+            PartsRef::Boxed(_) => unreachable!("the key's type says what is in the box"),
+        }
+    }
+}
+
+/// Placeholder until its structure lands.
+#[derive(Clone)]
+pub struct SortedSet(Vec<u8>);
+
+impl SortedSet {
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
