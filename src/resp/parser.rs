@@ -17,6 +17,8 @@
 //! drops them from its buffer and reads the rest straight into [`Parser::big_target`]. When
 //! [`Parser::big_remaining`] is zero, the stream goes on in the input buffer. The target grows with
 //! what has arrived, never to the announced size at once: an announcement costs a peer nothing.
+//! Who has sent a big argument is likely to send another of that size, so room for it is made
+//! ready; [`Parser::trim_to_use`] takes it back when the guess was wrong.
 //!
 //! Anything that is not `*` begins an inline request, a line of words as one types at a terminal.
 //!
@@ -40,6 +42,9 @@ const UNAUTHENTICATED_BULK_BYTES_MAX: i64 = 16 * 1024;
 
 /// First allocation for a big argument; afterwards it grows to four times what has arrived.
 const BIG_FIRST_STEP_BYTES: usize = 1024 * 1024;
+
+/// Room made ready for a big argument may be larger than that by one in so many bytes.
+const SPARE_EXCESS_SHARE: usize = 8;
 
 /// Spans that an idle connection may keep room for.
 const IDLE_SPANS_MAX: usize = 32;
@@ -212,8 +217,35 @@ pub struct Parser {
     /// Arguments of an incomplete command that have been found already.
     spans: Vec<Span>,
     bigs: Vec<BigArg>,
-    /// The big argument that is arriving.
+    /// The big argument that is arriving, or room for the next one.
     big: Vec<u8>,
+    /// Whether that room was made since the last [`Parser::trim_to_use`].
+    spare_is_fresh: bool,
+}
+
+/// What a parser holds beside the input buffer, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// What has arrived of a big argument.
+    pub arrived: usize,
+    /// Room for the rest of it, or for the next one.
+    pub room: usize,
+    /// Big arguments of the incomplete command that are whole.
+    pub big_arguments: usize,
+    /// Where its other arguments are in the input buffer.
+    pub spans: usize,
+}
+
+impl Held {
+    /// What the peer has sent.
+    pub fn received(&self) -> usize {
+        self.arrived + self.big_arguments
+    }
+
+    /// All of it.
+    pub fn memory(&self) -> usize {
+        self.received() + self.room + self.spans
+    }
 }
 
 impl Parser {
@@ -267,10 +299,29 @@ impl Parser {
         }
     }
 
-    /// Memory that an incomplete command holds beside the input buffer.
-    pub fn held_bytes(&self) -> usize {
+    /// Memory held beside the input buffer.
+    pub fn held(&self) -> Held {
         let bigs: usize = self.bigs.iter().map(BigArg::held_bytes).sum();
-        self.big.capacity() + bigs + self.spans.capacity() * size_of::<Span>()
+        Held {
+            arrived: self.big.len(),
+            room: self.big.capacity() - self.big.len(),
+            big_arguments: bigs,
+            spans: self.spans.capacity() * size_of::<Span>(),
+        }
+    }
+
+    /// Gives back the room for the next big argument, unless one has come since the last call.
+    pub fn trim_to_use(&mut self) {
+        let is_spare = self.big.is_empty() && self.big_remaining() == 0;
+        if is_spare && !std::mem::take(&mut self.spare_is_fresh) {
+            self.big = Vec::new();
+        }
+    }
+
+    /// Gives back all room that is not filled.
+    pub fn trim_to_content(&mut self) {
+        self.big.shrink_to_fit();
+        self.spans.shrink_to_fit();
     }
 
     fn finish(&mut self, cursor: &Cursor, out: &mut ArgRanges) -> Parse {
@@ -368,7 +419,11 @@ impl Parser {
         }
         // Rare: everything is here but the line end, or the caller appended to the buffer.
         self.absorb(&there[..missing], missing);
-        out.push_big(std::mem::take(&mut self.big));
+        let spare = Vec::with_capacity(len.min(BIG_FIRST_STEP_BYTES));
+        let mut big = std::mem::replace(&mut self.big, spare);
+        self.spare_is_fresh = true;
+        big.shrink_to_fit();
+        out.push_big(big);
         // The payload is in no one's way in the buffer; skip it there.
         cursor.at += missing;
         cursor.canonical = false;
@@ -377,9 +432,13 @@ impl Parser {
     }
 
     fn absorb(&mut self, bytes: &[u8], missing: usize) {
-        if self.big.capacity() == 0 {
-            self.big
-                .reserve_exact(missing.min(BIG_FIRST_STEP_BYTES.max(bytes.len())));
+        if self.big.is_empty() {
+            let wanted = missing.min(BIG_FIRST_STEP_BYTES.max(bytes.len()));
+            // Room left from the last argument will do if the new one is much of its size.
+            let fits = wanted..=wanted + wanted / SPARE_EXCESS_SHARE;
+            if !fits.contains(&self.big.capacity()) {
+                self.big = Vec::with_capacity(wanted);
+            }
         }
         self.big.extend_from_slice(bytes);
     }

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::conn::Conn;
 use super::hub::Hub;
-use super::io::READ_BYTES_MAX;
 use crate::commands::context::Env;
 use crate::commands::host::ClientFilter;
 use crate::commands::session::{Closing, Kind, Session};
@@ -38,20 +37,12 @@ impl Hub {
         let age = |since: u64| env.now.mono_ms().saturating_sub(since) / 1000;
         let mut line = String::with_capacity(320);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (input, spare, output, held) = conn.map_or((0, 0, 0, 0), |c| {
-            let pending = &c.input.pending;
-            let held = c.input.parser.held_bytes();
-            // While its commands run, a client has the buffer that all share.
-            let (turn, room) = match c.session {
-                None => (
-                    self.turn_bytes,
-                    READ_BYTES_MAX.saturating_sub(self.turn_bytes),
-                ),
-                Some(_) => (0, 0),
-            };
+        let (input, spare, args, output, held) = conn.map_or((0, 0, 0, 0, 0), |c| {
+            let (buffer, held) = (&c.input.buffer, c.input.parser.held());
             (
-                pending.len() + held + turn,
-                pending.capacity() - pending.len() + room,
+                buffer.len() + held.arrived,
+                buffer.capacity() - buffer.len() + held.room,
+                held.big_arguments + held.spans,
                 c.output.pending(),
                 c.memory(),
             )
@@ -62,7 +53,7 @@ impl Hub {
         let _ = write!(
             line,
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 \
-             ssub=0 multi=-1 qbuf={input} qbuf-free={spare} argv-mem=0 multi-mem=0 rbs={output} \
+             ssub=0 multi=-1 qbuf={input} qbuf-free={spare} argv-mem={args} multi-mem=0 rbs={output} \
              rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} user={} redir=-1 \
              resp={} lib-name={} lib-ver={}",
             s.id,

@@ -1,14 +1,15 @@
 //! One connection: a socket, what came in and was not run yet, what is to go out.
 //!
-//! Most connections are idle most of the time, so an idle one owns no buffer. Input is read into
-//! a buffer that all share, and only the tail of an incomplete command is kept here; output is
-//! collected in a buffer from a pool, which goes back when all of it is written.
+//! Most connections are idle most of the time, so an idle one owns no buffer. The one for input
+//! comes with the first bytes and goes after a while without any (`inbuf.rs`); output is collected
+//! in a buffer from a pool, which goes back when all of it is written.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use mio::{Interest, Registry, Token};
 
+use super::inbuf::InputBuffer;
 use super::listener::Stream;
 use super::replicas::FileSend;
 use crate::commands::session::Session;
@@ -107,11 +108,35 @@ pub struct Input {
     /// Where the parser stands in an incomplete command.
     pub parser: Parser,
     /// The bytes from the beginning of that command on, or of commands that must wait.
-    pub pending: Vec<u8>,
+    pub buffer: InputBuffer,
     /// Parsed commands that must wait (`CLIENT PAUSE`).
     pub held: VecDeque<OwnedArgs>,
     /// The peer said that it sends no more; the end stands behind what is still to be read.
     pub ends: bool,
+}
+
+impl Input {
+    /// Bytes that were received and not run yet.
+    pub fn received(&self) -> usize {
+        self.buffer.len() + self.parser.held().received()
+    }
+
+    /// Memory held, unused room included.
+    pub fn memory(&self) -> usize {
+        let held: usize = self.held.iter().map(OwnedArgs::held_bytes).sum();
+        self.buffer.capacity() + self.parser.held().memory() + held
+    }
+
+    /// Gives back memory that is of no use now (`idle`), or was of none since the last call.
+    pub fn trim(&mut self, idle: bool) {
+        if idle {
+            self.buffer.trim_to_content();
+            self.parser.trim_to_content();
+        } else {
+            self.buffer.trim_to_use();
+            self.parser.trim_to_use();
+        }
+    }
 }
 
 /// A connected client or replica.
@@ -193,10 +218,6 @@ impl Conn {
 
     /// Memory held for it, replies included.
     pub fn memory(&self) -> usize {
-        size_of::<Conn>()
-            + size_of::<Session>()
-            + self.input.pending.capacity()
-            + self.input.parser.held_bytes()
-            + self.output.memory()
+        size_of::<Conn>() + size_of::<Session>() + self.input.memory() + self.output.memory()
     }
 }

@@ -13,6 +13,8 @@ use crate::sys;
 
 /// Connections looked at in one round, at least.
 const CONNS_PER_ROUND_MIN: usize = 5;
+/// A client that was silent for longer keeps no room for input.
+const IDLE_MS: u64 = 2000;
 
 /// Where periodic work stands.
 #[derive(Debug, Default)]
@@ -88,8 +90,8 @@ impl Server {
             return;
         }
         self.cron.last_second = second;
-        self.hub.max_input_buffer = 0;
-        self.hub.max_output_buffer = 0;
+        self.hub.input_peak.start_second(second);
+        self.hub.output_peak.start_second(second);
         if second.is_multiple_of(5) {
             self.log_summary();
         }
@@ -179,9 +181,8 @@ impl Hub {
             log::debug!("Closing idle client");
             return self.close_now(key);
         }
-        if conn.input.pending.capacity() > conn.input.pending.len() * 2 {
-            conn.input.pending.shrink_to_fit();
-        }
+        self.input_peak.note(conn.input.memory());
+        conn.input.trim(idle_ms > IDLE_MS);
         let pending = match conn.replica {
             Some(client) => self.replica_pending(client, env),
             None => conn.output.pending(),

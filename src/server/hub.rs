@@ -18,11 +18,12 @@ use slab::Slab;
 use super::children::Children;
 use super::conn::{BufferPool, Conn};
 use super::helper::Helper;
-use super::io::{Batch, READ_BYTES_MAX};
+use super::io::Batch;
 use super::link::MasterLink;
 use super::listener::{Accepted, Listener};
 use super::loading::Loader;
 use super::logger::Logger;
+use super::peak::RecentPeak;
 use super::rates::Rates;
 use super::shutdown::Shutdown;
 use crate::base::time::Now;
@@ -118,18 +119,14 @@ pub struct Hub {
     pub to_continue: Vec<usize>,
     /// Connections to be removed at the end of the tick.
     pub to_close: Vec<usize>,
-    /// The input buffer that all connections share.
-    pub inbuf: Vec<u8>,
     /// Commands parsed ahead.
     pub batch: Batch,
-    /// Bytes of input in the turn that is running.
-    pub turn_bytes: usize,
     /// Output buffers.
     pub pool: BufferPool,
-    /// The largest input kept by a connection of late.
-    pub max_input_buffer: usize,
-    /// The largest output of a connection of late.
-    pub max_output_buffer: usize,
+    /// The most memory that a connection had for its input of late.
+    pub input_peak: RecentPeak,
+    /// The most bytes of output that waited on a connection of late.
+    pub output_peak: RecentPeak,
     /// Whether commands are held back.
     pub pause: Option<Pause>,
     /// Child processes.
@@ -206,12 +203,10 @@ impl Hub {
             to_write: Vec::new(),
             to_continue: Vec::new(),
             to_close: Vec::new(),
-            inbuf: Vec::with_capacity(READ_BYTES_MAX),
             batch: Batch::default(),
-            turn_bytes: 0,
             pool: BufferPool::default(),
-            max_input_buffer: 0,
-            max_output_buffer: 0,
+            input_peak: RecentPeak::default(),
+            output_peak: RecentPeak::default(),
             pause: None,
             children: Children::default(),
             link,
@@ -313,7 +308,7 @@ impl Hub {
             self.pool.give(std::mem::take(&mut conn.output.buf));
             return;
         }
-        self.max_output_buffer = self.max_output_buffer.max(pending);
+        self.output_peak.note(pending);
         self.queue_write(key);
         self.enforce_output_limit(key, pending, env);
     }

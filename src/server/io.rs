@@ -1,9 +1,9 @@
 //! From a readable socket to executed commands, and from replies to the socket.
 //!
-//! **Reading.** One `read` per event into a buffer that all connections share; a read that does
-//! not fill it has drained the socket. Commands are parsed where they lie. What is left of an
-//! incomplete one moves to the connection; the payload of a big argument is read straight into
-//! the allocation that becomes the value.
+//! **Reading.** One `read` per event into the connection's buffer; a read that does not fill it has
+//! drained the socket. Commands are parsed where they lie. What is left of an incomplete one stays
+//! in the buffer; the payload of a big argument is read straight into the allocation that becomes
+//! the value.
 //!
 //! **Running.** Complete commands are taken in batches: all are looked up, the buckets of their
 //! first keys are fetched into the cache, then the entries, then they run. By then the memory has
@@ -16,10 +16,12 @@
 //! [`OwnedArgs`](crate::resp::args::OwnedArgs); nothing is read from it meanwhile.
 
 use std::io::ErrorKind;
+use std::ops::Range;
 
 use super::Server;
 use super::conn::Conn;
 use super::hub::{Hub, token_of};
+use super::inbuf::InputBuffer;
 use crate::commands::context::{Ctx, Env};
 use crate::commands::dispatch;
 use crate::commands::host::PauseMode;
@@ -32,14 +34,10 @@ use crate::resp::parser::{Limits, Parse, Peer, ProtocolError};
 use crate::resp::writer::Reply;
 use crate::sys;
 
-/// Bytes read at once from a client.
-pub const READ_BYTES_MAX: usize = 64 * 1024;
 /// Bytes read at once into a big argument.
 const BIG_READ_BYTES_MAX: usize = 1024 * 1024;
 /// Commands parsed ahead, whose keys are prefetched together.
 pub const BATCH_COMMANDS_MAX: usize = 16;
-/// An input buffer of a connection larger than this is given back as soon as it is empty.
-const IDLE_PENDING_BYTES_MAX: usize = 16 * 1024;
 /// How much of the input that broke the protocol is shown in the log.
 const SHOWN_INPUT_BYTES_MAX: usize = 128;
 
@@ -84,32 +82,23 @@ impl Server {
             return self.read_big(key);
         }
         let fd = conn.stream.fd();
-        let (mut data, result) = if conn.input.pending.is_empty() {
-            let mut shared = std::mem::take(&mut self.hub.inbuf);
-            shared.clear();
-            let result = sys::read::read_append(fd, &mut shared, READ_BYTES_MAX);
-            (shared, result)
+        let mut data = conn.input.buffer.lend();
+        let room = InputBuffer::room(&data);
+        let result = sys::read::read_append(fd, &mut data, room);
+        conn.input.buffer.note_read(&data);
+        let rest = if self.count_read(key, result, room) {
+            self.run_input(key, &data)
         } else {
-            let mut own = std::mem::take(&mut conn.input.pending);
-            own.reserve(READ_BYTES_MAX);
-            let result = sys::read::read_append(fd, &mut own, READ_BYTES_MAX);
-            (own, result)
+            0..data.len()
         };
-        let shared = self.hub.inbuf.capacity() == 0;
-        let alive = self.count_read(key, result, READ_BYTES_MAX);
-        if alive {
-            let rest = self.run_input(key, &data);
-            self.keep_rest(key, &mut data, rest, shared);
-        }
-        if shared {
-            self.hub.inbuf = data;
-        }
+        self.take_buffer_back(key, data, rest);
     }
 
     /// Reads into the big argument that is arriving; once it is whole, the stream goes on in the
     /// ordinary way.
     fn read_big(&mut self, key: usize) {
         let conn = &mut self.hub.conns[key];
+        conn.input.buffer.note_detour();
         let fd = conn.stream.fd();
         let remaining = conn.input.parser.big_remaining();
         let Some(target) = conn.input.parser.big_target() else {
@@ -123,7 +112,7 @@ impl Server {
     }
 
     /// Does the bookkeeping of one read; `false` when there is nothing to run: nothing came, or
-    /// the connection is over.
+    /// the connection is over, perhaps because it sent more than it may.
     fn count_read(&mut self, key: usize, result: std::io::Result<usize>, asked: usize) -> bool {
         let conn = &mut self.hub.conns[key];
         self.env.stats.total_reads += 1;
@@ -140,7 +129,7 @@ impl Server {
                 if n == asked || conn.input.ends {
                     self.hub.continue_later(key);
                 }
-                true
+                self.is_within_limit(key)
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => false,
             Err(e) => {
@@ -151,56 +140,43 @@ impl Server {
         }
     }
 
-    /// Stores what was not run of `data`: from `rest.0` on, so many bytes as `rest.1` says.
-    fn keep_rest(&mut self, key: usize, data: &mut Vec<u8>, rest: (usize, usize), shared: bool) {
-        let Some(conn) = self.hub.conns.get_mut(key) else {
-            return;
-        };
-        let (start, len) = rest;
-        if shared {
-            if len > 0 {
-                conn.input.pending = data[start..start + len].to_vec();
-            }
-        } else {
-            let mut own = std::mem::take(data);
-            own.truncate(start + len);
-            own.drain(..start);
-            if !own.is_empty() || own.capacity() <= IDLE_PENDING_BYTES_MAX {
-                conn.input.pending = own;
-            }
+    /// Whether a client keeps to `client-query-buffer-limit`; if not, it is closed.
+    fn is_within_limit(&mut self, key: usize) -> bool {
+        if self.hub.conns[key].input.received() <= self.env.config.client_query_buffer_limit {
+            return true;
         }
-        let held = conn.input.pending.len() + conn.input.parser.held_bytes();
-        self.hub.max_input_buffer = self.hub.max_input_buffer.max(held);
-        let limit = self.env.config.client_query_buffer_limit;
-        if held > limit && conn.session().kind != Kind::Master {
-            log::warn!(
-                "Closing client that reached max query buffer length: {}",
-                self.hub.describe(key, &self.env)
-            );
-            self.env.stats.query_buffer_limit_disconnections += 1;
-            self.hub.close_now(key);
+        log::warn!(
+            "Closing client that reached max query buffer length: {}",
+            self.hub.describe(key, &self.env)
+        );
+        self.env.stats.query_buffer_limit_disconnections += 1;
+        self.hub.close_now(key);
+        false
+    }
+
+    /// Ends a turn: the buffer goes back to its connection with what was not run.
+    fn take_buffer_back(&mut self, key: usize, data: Vec<u8>, rest: Range<usize>) {
+        if let Some(conn) = self.hub.conns.get_mut(key) {
+            conn.input.buffer.take_back(data, rest);
         }
     }
 
-    /// Parses and runs the commands in `data`. Returns where the part to be kept begins and how
-    /// long it is.
-    fn run_input(&mut self, key: usize, data: &[u8]) -> (usize, usize) {
+    /// Parses and runs the commands in `data`. Returns the part to be kept.
+    fn run_input(&mut self, key: usize, data: &[u8]) -> Range<usize> {
         let mut batch = std::mem::take(&mut self.hub.batch);
-        self.hub.turn_bytes = data.len();
-        self.hub.max_input_buffer = self.hub.max_input_buffer.max(data.len());
         let mut at = 0;
         let rest = loop {
             let (count, stop) = self.parse_batch(key, data, &mut at, &mut batch);
             if count > 0 && !self.run_batch(key, data, &mut batch.parsed[..count]) {
-                break (at, 0);
+                break at..at;
             }
             match stop {
                 Stop::Full if self.hub.conns[key].input.held.is_empty() => {}
-                Stop::Full | Stop::Incomplete => break (at, data.len() - at),
-                Stop::Big(keep) => break (at, keep),
+                Stop::Full | Stop::Incomplete => break at..data.len(),
+                Stop::Big(keep) => break at..at + keep,
                 Stop::Broken(error) => {
                     self.refuse_input(key, &data[at..], error);
-                    break (at, 0);
+                    break at..at;
                 }
             }
         };
@@ -336,12 +312,12 @@ impl Server {
         }
         self.hub.continue_later(key);
         let conn = &mut self.hub.conns[key];
-        if conn.input.pending.is_empty() || conn.input.parser.big_remaining() > 0 {
+        if conn.input.buffer.is_empty() || conn.input.parser.big_remaining() > 0 {
             return;
         }
-        let mut data = std::mem::take(&mut conn.input.pending);
+        let data = conn.input.buffer.lend();
         let rest = self.run_input(key, &data);
-        self.keep_rest(key, &mut data, rest, false);
+        self.take_buffer_back(key, data, rest);
     }
 
     /// Answers input that makes no sense and lets the connection go.

@@ -12,14 +12,14 @@
 //! | file | holds |
 //! |---|---|
 //! | `hub.rs` | the list of what can wake the server; connections as a set |
-//! | `conn.rs`, `io.rs` | one connection; reading, running, writing |
+//! | `conn.rs`, `inbuf.rs`, `io.rs` | one connection, its read buffer; reading, running, writing |
 //! | `listener.rs` | sockets that clients connect to |
 //! | `link.rs`, `incoming.rs`, `stream.rs` | our connection to our master and what it sends |
 //! | `replicas.rs`, `transfer.rs` | the driver of the machines; what replicas are sent |
 //! | `snapshot.rs`, `children.rs` | saving, and the child that saves |
 //! | `loading.rs` | loading, a slice at a time |
 //! | `host.rs`, `apply.rs`, `clients.rs`, `debug.rs` | what commands and directives ask for |
-//! | `cron.rs`, `rates.rs` | periodic work |
+//! | `cron.rs`, `rates.rs`, `peak.rs` | periodic work |
 //! | `startup.rs`, `shutdown.rs`, `logger.rs`, `crash.rs`, `oom.rs` | the life of the process |
 //! | `helper.rs` | the thread for what may drag |
 
@@ -33,6 +33,7 @@ mod debug;
 mod helper;
 mod host;
 mod hub;
+mod inbuf;
 mod incoming;
 mod io;
 mod link;
@@ -40,6 +41,7 @@ mod listener;
 mod loading;
 mod logger;
 mod oom;
+mod peak;
 mod rates;
 mod replicas;
 mod shutdown;

@@ -6,6 +6,7 @@
 mod harness;
 
 mod basics;
+mod buffers;
 mod config;
 mod differential;
 mod faults;

@@ -359,11 +359,11 @@ fn a_big_argument_costs_what_was_sent_and_ends_exactly_sized() {
         format!("*2\r\n$4\r\nECHO\r\n${LEN}\r\nx").as_bytes(),
         &CLIENT,
     );
-    assert!(connection.parser.held_bytes() <= BIG_FIRST_STEP_BYTES + 64);
+    assert!(connection.parser.held().memory() <= BIG_FIRST_STEP_BYTES + 64);
     let chunk = vec![b'x'; 1 << 20];
     for sent in 1..100usize {
         connection.feed(&chunk, &CLIENT);
-        assert!(connection.parser.held_bytes() <= 4 * ((sent + 1) << 20));
+        assert!(connection.parser.held().memory() <= 4 * ((sent + 1) << 20));
         assert!(connection.buf.len() < 64);
     }
     assert_eq!(connection.parser.big_remaining(), (1 << 20) - 1);
@@ -378,10 +378,65 @@ fn a_big_argument_costs_what_was_sent_and_ends_exactly_sized() {
     assert!(matches!(parse, Parse::Command { .. }));
     let taken = connection.ranges.args(&connection.buf).take(1).into_owned();
     assert_eq!(taken.as_ptr(), address, "the argument was not copied");
-    assert_eq!(
-        connection.parser.held_bytes(),
-        connection.parser.spans.capacity() * 16
-    );
+    let held = connection.parser.held();
+    assert_eq!((held.arrived, held.room), (0, BIG_FIRST_STEP_BYTES));
+}
+
+/// Feeds `SET k <len bytes>`, the payload in two pieces, and takes the value.
+fn set_big(connection: &mut Connection, len: usize) -> Vec<u8> {
+    let header = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${len}\r\n");
+    connection.feed(header.as_bytes(), &CLIENT);
+    connection.feed(&vec![b'x'; len], &CLIENT);
+    connection.buf.extend_from_slice(b"\r\n");
+    let parse = connection
+        .parser
+        .next(&connection.buf, &CLIENT, &mut connection.ranges);
+    assert!(matches!(parse, Parse::Command { .. }));
+    let value = connection.ranges.args(&connection.buf).take(2).into_owned();
+    connection.buf.clear();
+    value
+}
+
+#[test]
+fn room_for_the_next_big_argument_is_ready_and_used() {
+    let mut connection = Connection::default();
+    assert_eq!(set_big(&mut connection, 400_000).len(), 400_000);
+    assert_eq!(connection.parser.held().room, 400_000);
+    let ready = connection.parser.big.as_ptr();
+    let second = set_big(&mut connection, 399_000);
+    assert_eq!(second.len(), 399_000);
+    assert_eq!(second.capacity(), 399_000, "no room is left in a value");
+    assert_eq!(second.as_ptr(), ready);
+    let small = set_big(&mut connection, 40_000);
+    assert_eq!(small.capacity(), 40_000);
+    assert_eq!(connection.parser.held().room, 40_000);
+    let large = set_big(&mut connection, 4_000_000);
+    assert_eq!(large.capacity(), 4_000_000);
+    assert_eq!(connection.parser.held().room, BIG_FIRST_STEP_BYTES);
+}
+
+#[test]
+fn room_that_nobody_used_is_given_back() {
+    let mut connection = Connection::default();
+    set_big(&mut connection, 400_000);
+    connection.parser.trim_to_use();
+    assert_eq!(connection.parser.held().room, 400_000, "it is fresh");
+    connection.parser.trim_to_use();
+    assert_eq!(connection.parser.held().room, 0);
+
+    connection.feed(b"*2\r\n$4\r\nECHO\r\n$400000\r\n", &CLIENT);
+    for _ in 0..3 {
+        connection.parser.trim_to_use();
+    }
+    assert_eq!(connection.parser.held().room, 400_000, "it is awaited");
+    connection.parser.trim_to_content();
+    assert_eq!(connection.parser.held().room, 0);
+    let target = connection.parser.big_target().expect("still awaited");
+    target.extend_from_slice(&[b'x'; 1000]);
+    connection.parser.trim_to_content();
+    let held = connection.parser.held();
+    assert_eq!((held.arrived, held.room), (1000, 0));
+    assert_eq!(connection.parser.big_remaining(), 399_000);
 }
 
 mod properties {
