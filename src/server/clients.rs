@@ -10,6 +10,34 @@ use crate::commands::session::{Closing, Kind, Session};
 use crate::replication::log::BLOCK_BYTES;
 use crate::resp::writer::Protocol;
 
+/// Memory of a connection, as its line shows it.
+#[derive(Default)]
+struct Memory {
+    /// Bytes received and not run yet.
+    input: usize,
+    /// Room for more of them.
+    spare: usize,
+    /// Arguments kept beside them.
+    args: usize,
+    /// Bytes to be written.
+    output: usize,
+    /// All of it.
+    total: usize,
+}
+
+impl Memory {
+    fn of(conn: &Conn) -> Memory {
+        let (buffer, held) = (&conn.input.buffer, conn.input.parser.held());
+        Memory {
+            input: buffer.len() + held.arrived,
+            spare: buffer.capacity() - buffer.len() + held.room,
+            args: held.big_arguments + held.spans,
+            output: conn.output.pending(),
+            total: conn.memory(),
+        }
+    }
+}
+
 impl Hub {
     /// The ids to look at: those that were asked for, in that order, or all by age.
     pub fn ids_in_order(&self, filter: &ClientFilter) -> Vec<u64> {
@@ -37,25 +65,22 @@ impl Hub {
         let age = |since: u64| env.now.mono_ms().saturating_sub(since) / 1000;
         let mut line = String::with_capacity(320);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (input, spare, args, output, held) = conn.map_or((0, 0, 0, 0, 0), |c| {
-            let (buffer, held) = (&c.input.buffer, c.input.parser.held());
-            (
-                buffer.len() + held.arrived,
-                buffer.capacity() - buffer.len() + held.room,
-                held.big_arguments + held.spans,
-                c.output.pending(),
-                c.memory(),
-            )
-        });
+        let Memory {
+            input,
+            spare,
+            args,
+            output,
+            total,
+        } = conn.map_or(Memory::default(), Memory::of);
         let from_log = conn
             .and_then(|c| c.replica)
             .map_or(0, |id| self.replica_pending(id, env));
         let _ = write!(
             line,
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 \
-             ssub=0 multi=-1 qbuf={input} qbuf-free={spare} argv-mem={args} multi-mem=0 rbs={output} \
-             rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} user={} redir=-1 \
-             resp={} lib-name={} lib-ver={}",
+             ssub=0 multi=-1 qbuf={input} qbuf-free={spare} argv-mem={args} multi-mem=0 \
+             rbs={output} rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} \
+             user={} redir=-1 resp={} lib-name={} lib-ver={}",
             s.id,
             s.addr,
             s.local_addr,
@@ -67,7 +92,7 @@ impl Hub {
             s.db,
             from_log.div_ceil(BLOCK_BYTES),
             from_log,
-            held + from_log,
+            total + from_log,
             if conn.is_some_and(|c| c.wants_writable) {
                 "rw"
             } else {
