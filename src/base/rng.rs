@@ -78,6 +78,30 @@ impl Rng {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// Visits `count` of the `len` things that `from` yields, or all where there are no more; each
+    /// choice has the same chance. The order stays.
+    pub fn choose<T>(
+        &mut self,
+        count: usize,
+        len: usize,
+        from: impl Iterator<Item = T>,
+        mut visit: impl FnMut(T),
+    ) {
+        let mut unseen = len;
+        let mut wanted = count.min(len);
+        // Each is taken with the chance that it is among those still wanted.
+        for thing in from.take(len) {
+            if wanted == 0 {
+                break;
+            }
+            if self.below(unseen as u64) < wanted as u64 {
+                visit(thing);
+                wanted -= 1;
+            }
+            unseen -= 1;
+        }
+    }
+
     /// Fills `out` with random bytes.
     pub fn fill(&mut self, out: &mut [u8]) {
         for chunk in out.chunks_mut(8) {
@@ -144,6 +168,23 @@ mod tests {
         assert!(seen.iter().all(|&n| (800..1200).contains(&n)), "{seen:?}");
         assert_eq!(rng.below(1), 0);
         assert!(rng.below(u64::MAX) < u64::MAX);
+    }
+
+    #[test]
+    fn every_choice_has_the_same_chance() {
+        let mut rng = Rng::from_seed(2);
+        let mut seen = [0u32; 10];
+        for _ in 0..1000 {
+            let mut chosen = Vec::new();
+            rng.choose(3, 10, 0..10, |n| chosen.push(n));
+            assert!(chosen.len() == 3 && chosen.is_sorted());
+            chosen.iter().for_each(|n| seen[*n as usize] += 1);
+        }
+        assert!(seen.iter().all(|&n| (240..360).contains(&n)), "{seen:?}");
+        rng.choose(0, 10, 0..10, |_| unreachable!("none is wanted"));
+        let mut all = Vec::new();
+        rng.choose(9, 4, 0..4, |n| all.push(n));
+        assert_eq!(all, [0, 1, 2, 3]);
     }
 
     #[test]

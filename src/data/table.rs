@@ -16,6 +16,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -28,6 +29,10 @@ use crate::keyspace::table::{self, Found, Table};
 /// How many buckets a scan may visit for each element that it was asked for, so that a sparse
 /// table does not make it long.
 const SCAN_BUCKETS_PER_ELEMENT: usize = 10;
+
+/// A sample of a table at least so many times as large is drawn one by one; for a larger sample all
+/// elements are walked.
+const SAMPLE_SPARSE_FACTOR: usize = 3;
 
 /// Fields with their values.
 pub type HashTable = ElementTable<true>;
@@ -119,9 +124,9 @@ impl<const VALUED: bool> ElementTable<VALUED> {
         self.table.is_empty()
     }
 
-    /// Bytes allocated for buckets, directory and elements.
+    /// Bytes of this and all that is allocated for it.
     pub fn memory(&self) -> usize {
-        self.table.memory() + self.element_bytes
+        size_of::<Self>() + self.table.memory() + self.element_bytes
     }
 
     /// The hash function in use, for another table of the same kind.
@@ -223,6 +228,28 @@ impl<const VALUED: bool> ElementTable<VALUED> {
         let element = self.table.random(rng)?;
         // SAFETY: the element is in our table, and the result borrows `self`.
         Some(unsafe { view(element) })
+    }
+
+    /// Visits so many different elements chosen at random, or all where there are no more, each
+    /// choice with the same chance.
+    pub fn sample<'a>(
+        &'a self,
+        count: usize,
+        rng: &mut Rng,
+        visit: &mut dyn FnMut(ElementRef<'a, VALUED>),
+    ) {
+        if count.saturating_mul(SAMPLE_SPARSE_FACTOR) <= self.len() {
+            // Hardly any is drawn twice.
+            let mut drawn = HashSet::with_capacity(count);
+            while drawn.len() < count {
+                let element = self.random(rng).expect("there are more than enough");
+                if drawn.insert(element.name().as_ptr()) {
+                    visit(element);
+                }
+            }
+            return;
+        }
+        rng.choose(count, self.len(), self.iter(), visit);
     }
 
     /// All elements, in the order of the table.

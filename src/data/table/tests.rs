@@ -52,7 +52,7 @@ fn exact_memory(table: &HashTable) -> usize {
     let stored = |len: usize| len + if len < 254 { 1 } else { 5 };
     let element =
         |field: Field<'_>| size_class(stored(field.name().len()) + stored(field.value().len()));
-    table.table.memory() + table.iter().map(element).sum::<usize>()
+    size_of::<HashTable>() + table.table.memory() + table.iter().map(element).sum::<usize>()
 }
 
 proptest! {
@@ -182,6 +182,30 @@ fn every_element_has_the_same_chance() {
     let chi_square: f64 = counts.values().map(deviation).sum();
     // With 999 degrees of freedom the mean is 999 and the standard deviation 45.
     assert!(chi_square < 999.0 + 5.0 * 45.0, "{chi_square}");
+}
+
+#[test]
+fn samples_are_of_different_elements_each_with_the_same_chance() {
+    let mut table = SetTable::new(hasher());
+    (0..60).for_each(|id| assert!(table.insert(&name(id))));
+    let mut rng = Rng::from_seed(8);
+    for count in [1, 10, 20, 21, 50, 59, 60, 100] {
+        let mut counts: HashMap<&[u8], usize> = HashMap::new();
+        for _ in 0..500 {
+            let mut sample = HashSet::new();
+            table.sample(count, &mut rng, &mut |member| {
+                assert!(sample.insert(member.name()));
+                *counts.entry(member.name()).or_default() += 1;
+            });
+            assert_eq!(sample.len(), count.min(60));
+        }
+        let mean = 500.0 * count.min(60) as f64 / 60.0;
+        let deviation = 6.0 * mean.sqrt();
+        assert_eq!(counts.len(), 60);
+        for drawn in counts.values() {
+            assert!((*drawn as f64 - mean).abs() < deviation, "{count}: {drawn}");
+        }
+    }
 }
 
 #[test]

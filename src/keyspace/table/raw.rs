@@ -435,7 +435,7 @@ impl RawTable {
     /// The dice are thrown for a place in the directory, a bucket and a slot, and again where there
     /// is none. Every place counts as if it had `buckets_max` buckets; a segment that fills a run
     /// of places has its buckets spread over them. (Only a flood of colliding hashes makes segments
-    /// with more buckets, which are then hardly ever hit.)
+    /// that have more; their elements get less than their share.)
     pub(super) fn random(&self, rng: &mut Rng) -> Option<NonNull<u8>> {
         if self.len == 0 {
             return None;
@@ -447,8 +447,13 @@ impl RawTable {
         for _ in 0..RANDOM_TRIES {
             let place = rng.below(self.directory.len() as u64) as usize;
             let segment = &self.directory[place];
-            let part = (place - self.run(place).start) as u32;
-            let index = part * buckets_max + rng.below(u64::from(buckets_max)) as u32;
+            let run = self.run(place);
+            let index = if segment.n_buckets() as usize > run.len() * buckets_max as usize {
+                rng.below(u64::from(segment.n_buckets())) as u32
+            } else {
+                let part = (place - run.start) as u32;
+                part * buckets_max + rng.below(u64::from(buckets_max)) as u32
+            };
             if index >= segment.n_buckets() {
                 continue;
             }

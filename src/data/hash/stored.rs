@@ -1,0 +1,50 @@
+//! How a hash is kept under its key: a listpack as its bytes, a table as its box.
+
+use super::{Hash, HashRef};
+use crate::data::listpack::{Listpack, ListpackRef};
+use crate::keyspace::boxed::{Boxed, BoxedRef};
+use crate::keyspace::collection::{Parts, PartsRef};
+use crate::keyspace::{Collection, Encoding, Type};
+
+impl Collection for Hash {
+    const TYPE: Type = Type::Hash;
+    type Ref<'a> = HashRef<'a>;
+
+    fn empty() -> Hash {
+        Hash::new()
+    }
+
+    fn is_vacant(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn encoding(&self) -> Encoding {
+        match self {
+            Hash::Packed(_) => Encoding::Listpack,
+            Hash::Table(_) => Encoding::Hashtable,
+        }
+    }
+
+    fn into_parts(self) -> Parts {
+        match self {
+            Hash::Packed(packed) => Parts::Packed(packed.into_bytes()),
+            Hash::Table(value) => Parts::Boxed(Boxed::HashTable(value)),
+        }
+    }
+
+    fn from_parts(_: Encoding, parts: Parts) -> Hash {
+        match parts {
+            Parts::Packed(bytes) => Hash::Packed(Listpack::from_bytes(bytes)),
+            Parts::Boxed(Boxed::HashTable(value)) => Hash::Table(value),
+            Parts::Boxed(_) => unreachable!("the key's type says what is in the box"),
+        }
+    }
+
+    fn view(_: Encoding, parts: PartsRef<'_>) -> HashRef<'_> {
+        match parts {
+            PartsRef::Packed(bytes) => HashRef::Packed(ListpackRef::from_bytes(bytes)),
+            PartsRef::Boxed(BoxedRef::HashTable(value)) => HashRef::Table(value),
+            PartsRef::Boxed(_) => unreachable!("the key's type says what is in the box"),
+        }
+    }
+}
