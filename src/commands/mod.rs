@@ -5,6 +5,7 @@
 //! it reports changes, [`host`] what it may ask of the server. Handlers compute first and reply
 //! second; they know nothing of sockets, children or the replica link's inside.
 
+pub mod bitmap;
 pub mod config;
 pub mod connection;
 pub mod context;
@@ -14,6 +15,7 @@ pub mod dispatch;
 pub mod error;
 pub mod events;
 pub mod host;
+pub mod hyperloglog;
 pub mod info;
 pub mod introspection;
 pub mod keys;
@@ -44,6 +46,11 @@ pub const FAMILIES: &[&[Row]] = &[
     string::range::ROWS,
     string::counter::ROWS,
     string::lcs::ROWS,
+    bitmap::bit::ROWS,
+    bitmap::count::ROWS,
+    bitmap::combine::ROWS,
+    bitmap::field::ROWS,
+    hyperloglog::ROWS,
     keys::presence::ROWS,
     keys::expire::ROWS,
     keys::ttl::ROWS,

@@ -1,7 +1,9 @@
 //! Floor 1: the data types and their encodings.
 
+pub mod bits;
 mod element;
 pub mod hash;
+pub mod hyperloglog;
 pub mod intset;
 pub mod list;
 pub mod listpack;

@@ -48,7 +48,7 @@ fn to_store(argument: Cow<'_, [u8]>) -> NewValue<'_> {
 /// Sets a key for ever, whatever it held before. One lookup, as long as no key of the database
 /// expires.
 #[inline]
-fn overwrite(ctx: &mut Ctx<'_>, key: &[u8], value: NewValue<'_>) {
+pub(super) fn overwrite(ctx: &mut Ctx<'_>, key: &[u8], value: NewValue<'_>) {
     let lfu = ctx.env.config.maxmemory_policy.is_lfu();
     if lfu || ctx.db().expires_len() > 0 {
         // A key whose time has come is deleted first, and replicas are told.
