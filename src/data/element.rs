@@ -55,7 +55,7 @@ unsafe impl<const VALUED: bool> Send for Element<VALUED> {}
 
 /// Bytes that a string takes with its length in front.
 #[inline]
-fn stored_len(len: usize) -> usize {
+pub(super) fn stored_len(len: usize) -> usize {
     let length_bytes = match len {
         0..=253 => 1,
         254..=0xffff_ffff => 5,
@@ -85,7 +85,7 @@ unsafe fn read_length(at: *const u8) -> (usize, usize) {
 /// # Safety
 /// There must be room for [`stored_len`] bytes, owned by the caller, that do not overlap `string`.
 #[inline]
-unsafe fn write_string(at: *mut u8, string: &[u8]) -> *mut u8 {
+pub(super) unsafe fn write_string(at: *mut u8, string: &[u8]) -> *mut u8 {
     let len = string.len();
     // SAFETY: the writes are as long as `stored_len` says, so there is room by contract.
     unsafe {
@@ -115,7 +115,7 @@ unsafe fn write_string(at: *mut u8, string: &[u8]) -> *mut u8 {
 /// # Safety
 /// [`write_string`] must have written there, and nobody may change or free that during `'a`.
 #[inline]
-unsafe fn read_string<'a>(at: *const u8) -> (&'a [u8], *const u8) {
+pub(super) unsafe fn read_string<'a>(at: *const u8) -> (&'a [u8], *const u8) {
     // SAFETY: by contract a length stands there and so many initialised bytes behind it.
     unsafe {
         let (len, length_bytes) = read_length(at);

@@ -8,6 +8,7 @@ pub mod intset;
 pub mod list;
 pub mod listpack;
 pub mod quicklist;
+pub mod ranked;
 pub mod set;
 pub mod stream;
 pub mod table;

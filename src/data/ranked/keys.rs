@@ -1,0 +1,189 @@
+//! The ordered slots of a tree node, and ways to cut through them.
+//!
+//! Scores and pointers lie in two arrays: a search looks at scores alone and follows a pointer
+//! only where scores are equal. Counting the smaller scores of one node looks at all of them, but
+//! has no branch to mispredict, and its cache lines load side by side, where the steps of a binary
+//! search would wait for one another.
+
+use std::ops::Range;
+
+use super::member::Member;
+/// A member and its score.
+#[derive(Clone, Copy)]
+pub(super) struct Slot {
+    pub(super) score: f64,
+    pub(super) member: Member,
+}
+
+impl Slot {
+    /// The member's bytes.
+    #[inline]
+    pub(super) fn bytes<'a>(self) -> &'a [u8] {
+        // SAFETY: slots are taken from trees, whose members are live: the set frees a member only
+        // after it has left the tree. The set lends bytes for no longer than it is borrowed.
+        unsafe { self.member.bytes() }
+    }
+
+    /// Whether this comes before a member with this score and these bytes.
+    #[inline]
+    pub(super) fn is_before(self, score: f64, bytes: &[u8]) -> bool {
+        self.score < score || self.score == score && self.bytes() < bytes
+    }
+}
+
+/// A place between two neighbours in the order of a set: members are before or behind it.
+#[derive(Clone, Copy, Debug)]
+pub enum Cut<'a> {
+    /// Before the first member with this score.
+    BeforeScore(f64),
+    /// Behind the last member with this score.
+    AfterScore(f64),
+    /// Before the first member with these bytes; of use where all scores are equal.
+    BeforeBytes(&'a [u8]),
+    /// Behind the last member with these bytes; of use where all scores are equal.
+    AfterBytes(&'a [u8]),
+}
+
+/// Up to `N` slots in order.
+pub(super) struct Keys<const N: usize> {
+    len: usize,
+    scores: [f64; N],
+    members: [Member; N],
+}
+
+impl<const N: usize> Keys<N> {
+    pub(super) const fn new() -> Keys<N> {
+        Keys {
+            len: 0,
+            scores: [0.0; N],
+            members: [Member::NONE; N],
+        }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.len == N
+    }
+
+    #[inline]
+    pub(super) fn slot(&self, index: usize) -> Slot {
+        assert!(index < self.len);
+        Slot {
+            score: self.scores[index],
+            member: self.members[index],
+        }
+    }
+
+    #[inline]
+    pub(super) fn set(&mut self, index: usize, slot: Slot) {
+        assert!(index < self.len);
+        self.scores[index] = slot.score;
+        self.members[index] = slot.member;
+    }
+
+    #[inline]
+    fn scores(&self) -> &[f64] {
+        &self.scores[..self.len]
+    }
+
+    #[inline]
+    pub(super) fn members(&self) -> &[Member] {
+        &self.members[..self.len]
+    }
+
+    /// How many scores are below `score`.
+    #[inline]
+    fn below(&self, score: f64) -> usize {
+        self.scores().iter().map(|s| usize::from(*s < score)).sum()
+    }
+
+    /// How many scores are `score` or below.
+    #[inline]
+    fn up_to(&self, score: f64) -> usize {
+        self.scores().iter().map(|s| usize::from(*s <= score)).sum()
+    }
+
+    /// How many slots come before a member.
+    #[inline]
+    pub(super) fn before(&self, score: f64, bytes: &[u8]) -> usize {
+        self.partition(score, |other| other < bytes)
+    }
+
+    /// How many slots come before a member or are it.
+    #[inline]
+    pub(super) fn before_or_at(&self, score: f64, bytes: &[u8]) -> usize {
+        self.partition(score, |other| other <= bytes)
+    }
+
+    #[inline]
+    fn partition(&self, score: f64, is_before: impl Fn(&[u8]) -> bool) -> usize {
+        let below = self.below(score);
+        if below == self.len || self.scores[below] != score {
+            return below;
+        }
+        let equal = below..self.up_to(score);
+        below + self.partition_bytes(equal, is_before)
+    }
+
+    fn partition_bytes(&self, among: Range<usize>, is_before: impl Fn(&[u8]) -> bool) -> usize {
+        let is_before = |member: &Member| {
+            // SAFETY: the members of slots below `len` are live, see `Slot::bytes`.
+            is_before(unsafe { member.bytes() })
+        };
+        self.members()[among].partition_point(is_before)
+    }
+
+    /// How many slots are before a cut.
+    pub(super) fn before_cut(&self, cut: Cut<'_>) -> usize {
+        match cut {
+            Cut::BeforeScore(score) => self.below(score),
+            Cut::AfterScore(score) => self.up_to(score),
+            Cut::BeforeBytes(bytes) => self.partition_bytes(0..self.len, |other| other < bytes),
+            Cut::AfterBytes(bytes) => self.partition_bytes(0..self.len, |other| other <= bytes),
+        }
+    }
+
+    /// Inserts a slot; there must be room.
+    #[inline]
+    pub(super) fn insert(&mut self, index: usize, slot: Slot) {
+        let len = self.len;
+        self.scores[..=len].copy_within(index..len, index + 1);
+        self.members[..=len].copy_within(index..len, index + 1);
+        self.len += 1;
+        self.set(index, slot);
+    }
+
+    /// Removes slots.
+    #[inline]
+    pub(super) fn remove(&mut self, range: Range<usize>) {
+        let len = self.len;
+        self.len -= range.len();
+        self.scores[..len].copy_within(range.end.., range.start);
+        self.members[..len].copy_within(range.end.., range.start);
+    }
+
+    /// Moves the last `n` slots to the front of the node on the right.
+    pub(super) fn shift_right(&mut self, right: &mut Keys<N>, n: usize) {
+        let from = self.len - n..self.len;
+        right.scores.copy_within(..right.len, n);
+        right.members.copy_within(..right.len, n);
+        right.scores[..n].copy_from_slice(&self.scores[from.clone()]);
+        right.members[..n].copy_from_slice(&self.members[from]);
+        self.len -= n;
+        right.len += n;
+    }
+
+    /// Moves the first `n` slots of the node on the right to the end of this one.
+    pub(super) fn shift_left(&mut self, right: &mut Keys<N>, n: usize) {
+        let to = self.len..self.len + n;
+        self.scores[to.clone()].copy_from_slice(&right.scores[..n]);
+        self.members[to].copy_from_slice(&right.members[..n]);
+        self.len += n;
+        right.remove(0..n);
+    }
+}

@@ -1,0 +1,318 @@
+//! The large sorted set: a hash table that finds members, and a tree that keeps them in order.
+//!
+//! ```text
+//!            table: bytes → member            tree: (score, bytes) → rank
+//!                      \                       /
+//!                       [ score | length | bytes ]
+//! ```
+//!
+//! A skip list does this job with a node of some 40 bytes beside each member and a cache miss for
+//! every step. The B+-tree here ([`tree`]) needs about 24 bytes a member and a handful of misses
+//! to get anywhere, counts what is below each node, so that ranks cost what lookups do, and goes
+//! through ranges a leaf of members at a time. Members ([`member`]) are allocated once and known
+//! to both sides by their pointer.
+//!
+//! Order is by score, where -0 equals 0, and by bytes among equal scores. NaN is never stored.
+//!
+//! This folder is one of the places with unsafe code: it follows pointers to members. Invariant: a
+//! member is live from when it enters the table until it has left table and tree; table and tree
+//! hold the same members, but for those of a [`Builder`], which has no tree yet.
+
+mod keys;
+mod member;
+mod node;
+mod range;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::ops::Range;
+
+pub use self::keys::Cut;
+use self::keys::Slot;
+use self::member::Member;
+pub use self::range::RankRange;
+use self::tree::Tree;
+use crate::base::bytes::equal;
+use crate::base::rng::Rng;
+use crate::keyspace::KeyHasher;
+use crate::keyspace::table::{Found, Table};
+
+/// How many buckets a scan may visit for each member that it was asked for.
+const SCAN_BUCKETS_PER_MEMBER: usize = 10;
+
+/// Members that are found by their bytes, and own them. The half of a set that has no order.
+struct Members {
+    table: Table<Member>,
+    hasher: KeyHasher,
+    /// Allocated for the members themselves.
+    bytes: usize,
+}
+
+/// A large sorted set.
+pub struct SortedSet {
+    members: Members,
+    tree: Tree,
+}
+
+/// A set under construction: members come in any order and may change their scores.
+pub struct Builder {
+    members: Members,
+    /// In the order of arrival.
+    arrived: Vec<Member>,
+}
+
+/// What [`SortedSet::update`] found and did.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Update {
+    /// The score before; none if there was no such member.
+    pub old: Option<f64>,
+    /// The score that was asked for; none if all was left as it was.
+    pub new: Option<f64>,
+}
+
+impl Members {
+    fn new(hasher: KeyHasher) -> Members {
+        Members {
+            table: Table::new(),
+            hasher,
+            bytes: 0,
+        }
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, bytes: &[u8]) -> Option<Found<Member>> {
+        // SAFETY: members of the table are live.
+        let is_it = |member: Member| equal(unsafe { member.bytes() }, bytes);
+        self.table.find(hash, is_it)
+    }
+
+    /// Adds a member that is not there yet.
+    fn add(&mut self, hash: u64, score: f64, bytes: &[u8]) -> Member {
+        let member = Member::allocate(score, bytes);
+        // SAFETY: it has just been made.
+        self.bytes += unsafe { member.memory() };
+        self.table.insert(hash, member, hash_with(&self.hasher));
+        member
+    }
+
+    /// Removes and frees a member, which must not be in a tree any more.
+    fn free(&mut self, found: Found<Member>) {
+        let member = self.table.remove(found, hash_with(&self.hasher));
+        // SAFETY: the table was the last to have it.
+        self.bytes -= unsafe { member.free() };
+    }
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        for member in self.table.iter() {
+            // SAFETY: members of the table are live, each is there once, and neither the table
+            // nor a tree that goes down with it looks at them again.
+            unsafe { member.free() };
+        }
+    }
+}
+
+/// The hash of any member of the table.
+fn hash_with(hasher: &KeyHasher) -> impl Fn(Member) -> u64 {
+    // SAFETY: tables call this with their own members only, which are live.
+    move |member| hasher.hash(unsafe { member.bytes() })
+}
+
+/// A member of the table and its score.
+#[inline]
+fn slot(member: Member) -> Slot {
+    Slot {
+        // SAFETY: members of the table are live.
+        score: unsafe { member.score() },
+        member,
+    }
+}
+
+impl SortedSet {
+    /// An empty set that places its members by this hash function.
+    pub fn new(hasher: KeyHasher) -> SortedSet {
+        SortedSet {
+            members: Members::new(hasher),
+            tree: Tree::new(),
+        }
+    }
+
+    /// How many members there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.tree.len()
+    }
+
+    /// Whether there are no members.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.tree.len() == 0
+    }
+
+    /// Bytes allocated.
+    pub fn memory(&self) -> usize {
+        let members = &self.members;
+        size_of::<SortedSet>() + members.table.memory() + members.bytes + self.tree.memory()
+    }
+
+    #[inline]
+    fn find(&self, bytes: &[u8]) -> Option<Slot> {
+        let hash = self.members.hasher.hash(bytes);
+        Some(slot(self.members.find(hash, bytes)?.handle))
+    }
+
+    /// The score of a member.
+    #[inline]
+    pub fn score(&self, bytes: &[u8]) -> Option<f64> {
+        Some(self.find(bytes)?.score)
+    }
+
+    /// The rank of a member, counted from the lowest, and its score.
+    pub fn rank(&self, bytes: &[u8]) -> Option<(usize, f64)> {
+        let score = self.find(bytes)?.score;
+        Some((self.tree.rank(score, bytes), score))
+    }
+
+    /// How many members are before a cut.
+    pub fn position(&self, cut: Cut<'_>) -> usize {
+        self.tree.position(cut)
+    }
+
+    /// The members of these ranks, which must be within the set.
+    pub fn range(&self, ranks: Range<usize>) -> RankRange<'_> {
+        RankRange::new(&self.tree, ranks)
+    }
+
+    /// Adds a member or changes its score: `choose` gets the score that it has, if any, and says
+    /// which it shall have, if anything is to be done. The score must not be NaN.
+    pub fn update(
+        &mut self,
+        bytes: &[u8],
+        choose: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) -> Update {
+        let hash = self.members.hasher.hash(bytes);
+        let found = self.members.find(hash, bytes).map(|found| found.handle);
+        let old = found.map(slot);
+        let new = choose(old.map(|slot| slot.score));
+        if let Some(score) = new {
+            debug_assert!(!score.is_nan());
+            match old {
+                None => {
+                    let member = self.members.add(hash, score, bytes);
+                    self.tree.insert(Slot { score, member });
+                }
+                Some(slot) if slot.score != score => {
+                    self.tree.reseat(slot, score);
+                    // SAFETY: the member is live, and nobody holds more than its bytes.
+                    unsafe { slot.member.set_score(score) }
+                }
+                Some(_) => {}
+            }
+        }
+        Update {
+            old: old.map(|slot| slot.score),
+            new,
+        }
+    }
+
+    /// Removes a member and returns its score.
+    pub fn remove(&mut self, bytes: &[u8]) -> Option<f64> {
+        let hash = self.members.hasher.hash(bytes);
+        let found = self.members.find(hash, bytes)?;
+        let slot = slot(found.handle);
+        self.tree.remove(slot);
+        self.members.free(found);
+        Some(slot.score)
+    }
+
+    /// Removes the members of these ranks, which must be within the set, and shows each of them.
+    pub fn remove_ranks(&mut self, ranks: Range<usize>, mut show: impl FnMut(&[u8], f64)) {
+        let members = &mut self.members;
+        self.tree.remove_ranks(ranks, &mut |slot| {
+            show(slot.bytes(), slot.score);
+            let hash = members.hasher.hash(slot.bytes());
+            let found = members.table.find(hash, |member| member == slot.member);
+            members.free(found.expect("what is in the tree is in the table"));
+        });
+    }
+
+    /// A member chosen at random, nearly evenly, and its score.
+    pub fn random(&self, rng: &mut Rng) -> Option<(&[u8], f64)> {
+        let slot = slot(self.members.table.random(rng)?);
+        Some((slot.bytes(), slot.score))
+    }
+
+    /// Visits members from `cursor` on (0 to begin) until at least `count` were seen or that would
+    /// take too long; returns the cursor to go on from, 0 at the end.
+    pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(&[u8], f64)) -> u64 {
+        let buckets = count.saturating_mul(SCAN_BUCKETS_PER_MEMBER);
+        self.members.table.scan(cursor, count, buckets, |member| {
+            let slot = slot(member);
+            visit(slot.bytes(), slot.score);
+        })
+    }
+}
+
+impl Clone for SortedSet {
+    fn clone(&self) -> SortedSet {
+        let mut builder = Builder::new(self.members.hasher.clone(), self.len());
+        for (bytes, score) in self.range(0..self.len()) {
+            builder.update(bytes, |_| score);
+        }
+        builder.finish()
+    }
+}
+
+impl Builder {
+    /// A builder for about so many members.
+    pub fn new(hasher: KeyHasher, expected: usize) -> Builder {
+        let mut members = Members::new(hasher);
+        members.table.reserve(expected);
+        Builder {
+            members,
+            arrived: Vec::new(),
+        }
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.arrived.len()
+    }
+
+    /// Whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.arrived.is_empty()
+    }
+
+    /// Adds a member or changes its score: `choose` gets the score that it has, if any, and says
+    /// which it shall have. Returns whether the member is new.
+    pub fn update(&mut self, bytes: &[u8], choose: impl FnOnce(Option<f64>) -> f64) -> bool {
+        let hash = self.members.hasher.hash(bytes);
+        let Some(found) = self.members.find(hash, bytes) else {
+            let member = self.members.add(hash, choose(None), bytes);
+            self.arrived.push(member);
+            return true;
+        };
+        let slot = slot(found.handle);
+        // SAFETY: the member is live, and nobody else uses it.
+        unsafe { slot.member.set_score(choose(Some(slot.score))) }
+        false
+    }
+
+    /// The set. Members that arrived in order, or in reverse, are not sorted again.
+    pub fn finish(self) -> SortedSet {
+        let mut slots: Vec<Slot> = self.arrived.into_iter().map(slot).collect();
+        slots.sort_unstable_by(|a, b| {
+            let by_score = a.score.partial_cmp(&b.score);
+            by_score
+                .expect("scores are numbers")
+                .then_with(|| a.bytes().cmp(b.bytes()))
+        });
+        SortedSet {
+            tree: Tree::from_sorted(&slots),
+            members: self.members,
+        }
+    }
+}
