@@ -1,6 +1,7 @@
 //! Sorted sets.
 
 use super::listpack::{Listpack, ListpackRef};
+use super::ranked::SortedSet;
 use crate::keyspace::boxed::{Boxed, BoxedRef};
 use crate::keyspace::collection::{Parts, PartsRef};
 use crate::keyspace::{Collection, Encoding, Type};
@@ -66,16 +67,5 @@ impl Collection for ZSet {
             PartsRef::Boxed(BoxedRef::SortedSet(value)) => ZSetRef::Tree(value),
             PartsRef::Boxed(_) => unreachable!("the key's type says what is in the box"),
         }
-    }
-}
-
-/// Placeholder until its structure lands.
-#[derive(Clone)]
-pub struct SortedSet(Vec<u8>);
-
-impl SortedSet {
-    /// Whether nothing is in it.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
