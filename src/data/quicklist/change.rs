@@ -118,7 +118,6 @@ impl Quicklist {
         let Place { node: at, offset } = self.locate(index);
         let limit = self.limit();
         let node = &self.nodes[at];
-        let is_large = text.len() >= plain_from;
         let (at_edge, neighbour) = match side {
             Side::Before => (offset == 0, at.checked_sub(1)),
             Side::After => (offset + 1 == node.count(), Some(at + 1)),
@@ -151,50 +150,40 @@ impl Quicklist {
         } else if at_edge || node.is_plain() {
             self.insert_node(beside, new_node(text, plain_from));
         } else {
-            self.split_and_insert(at, offset, side, new_node(text, plain_from), is_large);
+            self.split_and_insert(at, offset, side, text, plain_from);
         }
     }
 
-    /// Splits the node at `at` beside its element `offset` and puts the element of `new` in
-    /// between: as a node if `alone`, else in the part that was split off.
-    fn split_and_insert(&mut self, at: usize, offset: usize, side: Side, new: Node, alone: bool) {
+    /// Splits the node at `at` beside its element `offset` and puts an element in between: into the
+    /// part that was split off, or as a node of its own.
+    fn split_and_insert(
+        &mut self,
+        at: usize,
+        offset: usize,
+        side: Side,
+        text: &[u8],
+        plain_from: usize,
+    ) {
         let cut = match side {
             Side::Before => offset,
             Side::After => offset + 1,
         };
-        let node = &mut self.nodes[at];
-        let old = node.count();
-        let pack = node.pack_mut().expect("only listpacks are split");
-        let pos = place(pack, cut);
-        let tail = pack.split_off(pos);
-        node.set_count(cut);
-        let tail = Node::packed(tail);
-        debug_assert_eq!(tail.count(), old - cut);
-        self.insert_node(at + 1, tail);
-        if alone {
-            self.insert_node(at + 1, new);
+        let tail = self.change(at, |pack| {
+            let pos = place(pack, cut);
+            pack.split_off(pos)
+        });
+        self.insert_node(at + 1, Node::packed(tail));
+        if text.len() >= plain_from {
+            self.insert_node(at + 1, new_node(text, plain_from));
             return;
         }
-        let element = new.into_pack().expect("a listpack with one element");
-        let element = element.as_ref().index(0).expect("a listpack with one element");
-        // The part that keeps the node is the center of the merges.
-        let center = match side {
-            Side::Before => {
-                self.change(at, |pack| {
-                    pack.push_back(element);
-                });
-                at + 1
-            }
-            Side::After => {
-                self.change(at + 1, |pack| {
-                    pack.push_front(element);
-                });
-                at
-            }
+        let (split_off, end, kept) = match side {
+            Side::Before => (at, End::Tail, at + 1),
+            Side::After => (at + 1, End::Head, at),
         };
-        self.settle(at);
-        self.settle(at + 1);
-        self.merge_around(center);
+        push_into(&mut self.nodes[split_off], end, text);
+        self.settle(split_off);
+        self.merge_around(kept);
     }
 
     /// Removes up to `count` elements from the one with this index on.
@@ -374,9 +363,7 @@ impl Quicklist {
 #[inline]
 fn takes(node: &Node, limit: super::Limit, text: &[u8], plain_from: usize) -> bool {
     let bytes = node.bytes() + text.len() + ENTRY_OVERHEAD_BYTES;
-    text.len() < plain_from
-        && !node.is_plain()
-        && !limit.is_exceeded_by(bytes, node.count() + 1)
+    text.len() < plain_from && !node.is_plain() && !limit.is_exceeded_by(bytes, node.count() + 1)
 }
 
 #[inline]

@@ -24,6 +24,7 @@ mod node;
 #[cfg(test)]
 mod tests;
 
+pub(super) use change::collect_places;
 pub use limits::{Limit, ListLimits};
 pub use node::NodeRef;
 
@@ -132,11 +133,13 @@ impl Quicklist {
         Limit::of(i32::from(self.max_listpack_size))
     }
 
-    /// The only listpack, if there is nothing else.
-    pub fn single_pack(&self) -> Option<NodeRef<'_>> {
-        match &self.nodes {
-            nodes if nodes.len() == 1 && !nodes[0].is_plain() => Some(nodes[0].as_ref()),
-            _ => None,
+    /// Whether all of it is one listpack that `limit` lets live without a list around it.
+    pub fn fits_one_pack(&self, limit: Limit, shrinking: bool) -> bool {
+        match self.nodes.front() {
+            Some(node) if self.nodes.len() == 1 && !node.is_plain() => {
+                limit.takes_back(node.bytes(), self.len, shrinking)
+            }
+            _ => false,
         }
     }
 
