@@ -9,8 +9,10 @@ mod filter;
 
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
+use super::pubsub;
 use super::row::{Acl, Arg, Deprecation, Flags, Group, Row};
 use super::session::{Closing, Kind};
+use super::transaction;
 use super::wording;
 use crate::base::numbers::parse_i64;
 use crate::base::version::REDIS_VERSION;
@@ -42,7 +44,8 @@ pub static ROWS: &[Row] = &[
         arity: -1,
         flags: Flags::FAST
             .and(Flags::SENTINEL)
-            .and(Flags::IN_SUBSCRIBED_STATE),
+            .and(Flags::IN_SUBSCRIBED_STATE)
+            .and(Flags::DENIED_ON_DISK_ERROR),
         summary: "Asks the server for a sign of life.",
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         args: &[Arg::string("message").optional()],
@@ -61,7 +64,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "quit",
         arity: -1,
-        flags: ALWAYS.and(Flags::IN_SUBSCRIBED_STATE),
+        flags: ALWAYS
+            .and(Flags::IN_SUBSCRIBED_STATE)
+            .and(Flags::NOT_QUEUED),
         summary: "Ends the connection.",
         deprecated: Some(Deprecation {
             since: "7.2.0",
@@ -73,7 +78,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "reset",
         arity: 1,
-        flags: ALWAYS.and(Flags::IN_SUBSCRIBED_STATE),
+        flags: ALWAYS
+            .and(Flags::IN_SUBSCRIBED_STATE)
+            .and(Flags::NOT_QUEUED),
         since: "6.2.0",
         summary: "Puts the connection back into its first state.",
         handler: reset,
@@ -121,10 +128,20 @@ pub static ROWS: &[Row] = &[
 ];
 
 fn ping(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    match args.len() {
-        1 => ctx.reply.simple("PONG"),
-        2 => ctx.reply.bulk(&args[1]),
-        _ => return Err(CmdError::Arity("ping".into())),
+    if args.len() > 2 {
+        return Err(CmdError::Arity("ping".into()));
+    }
+    let listens = ctx.session.subscriptions.is_some();
+    if listens && ctx.session.protocol == Protocol::Resp2 {
+        // Such a client takes everything for a message, so this looks like one.
+        ctx.reply.array(2);
+        ctx.reply.bulk("pong");
+        ctx.reply.bulk(args.get(1).unwrap_or_default());
+        return Ok(());
+    }
+    match args.get(1) {
+        None => ctx.reply.simple("PONG"),
+        Some(message) => ctx.reply.bulk(message),
     }
     Ok(())
 }
@@ -145,6 +162,8 @@ fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
         return Err(CmdError::err("can only reset normal client connections"));
     }
     let open_to_all = ctx.env.config.requirepass.is_none();
+    transaction::forget(ctx.env, ctx.session);
+    pubsub::forget(ctx.env, ctx.session);
     ctx.session.reset(open_to_all);
     ctx.reply.protocol = ctx.session.protocol;
     ctx.reply.simple("RESET");

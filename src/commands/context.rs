@@ -138,6 +138,28 @@ pub struct Unit {
     ops: Vec<(usize, usize)>,
     /// Whether the running command's own words are left out.
     instead: bool,
+    /// Whether the running command is part of a transaction, which ends the unit.
+    nested: bool,
+}
+
+impl Unit {
+    /// Begins to collect what the commands of a transaction cause.
+    pub fn nest(&mut self) {
+        assert!(!self.nested, "transactions do not contain transactions");
+        self.nested = true;
+    }
+
+    /// Ends that. The command that ran them is not to be propagated itself.
+    pub fn unnest(&mut self) {
+        self.nested = false;
+        self.instead = true;
+    }
+
+    /// Whether the running command is part of a transaction.
+    #[inline]
+    pub fn is_nested(&self) -> bool {
+        self.nested
+    }
 }
 
 /// The subsystems that commands work on.
@@ -224,6 +246,16 @@ impl Env {
         }
         self.unit.bytes.clear();
         self.unit.ops.clear();
+    }
+
+    /// Ends a command within a transaction. If it changed something, its own words go last, unless
+    /// it said otherwise.
+    pub(super) fn end_nested_command(&mut self, db: usize, args: &Args<'_>, changed: bool) {
+        let instead = std::mem::replace(&mut self.unit.instead, false);
+        if changed && !instead && self.streams_writes() {
+            args.encode(&mut self.unit.bytes);
+            self.unit.ops.push((db, self.unit.bytes.len()));
+        }
     }
 
     /// Ends the unit of a command that changed something: its own words go last, unless it said

@@ -1,15 +1,20 @@
 //! From words to a running handler and back to replicas.
 //!
 //! [`process`] finds the row, asks the gates in the reference's order, runs the handler and does
-//! the bookkeeping around it: statistics, error counts, propagation. It knows no command by name;
-//! whatever differs between commands is a flag on their row.
+//! the bookkeeping around it: statistics, error counts, propagation, messages to subscribers. It
+//! knows no command by name; whatever differs between commands is a flag on their row.
+//!
+//! A command of a client that has begun a transaction passes the gates and then waits for `EXEC`,
+//! which runs it through [`call`].
 
 use super::context::{CmdResult, Ctx, Env, Gates, Loading};
 use super::error::CmdError;
 use super::row::Flags;
 use super::session::{Closing, Kind, ReplyMode, Session};
 use super::table::Command;
+use super::transaction::{self, Scope};
 use crate::resp::args::Args;
+use crate::resp::writer::Protocol;
 
 /// Runs one command of a client, from lookup to propagation. Exactly one reply is written, unless
 /// the client wants none or the connection is to be closed.
@@ -35,7 +40,21 @@ pub fn process_found(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Ar
     if let Err(error) = admit(ctx.env, ctx.session, command) {
         return reject(ctx, Some(command), &error);
     }
+    if ctx.session.transaction.is_some() && !command.flags.has(Flags::NOT_QUEUED) {
+        return queue(ctx, command, args);
+    }
     call(ctx, command, args);
+}
+
+/// Keeps a command for the `EXEC` of its transaction.
+#[cold]
+fn queue(ctx: &mut Ctx<'_>, command: &'static Command, args: &Args<'_>) {
+    let reply_start = ctx.reply.len();
+    transaction::queue(ctx, command, args);
+    ctx.env.last_command_end_ns = ctx.env.clock.ns();
+    if ctx.session.reply_mode != ReplyMode::On {
+        withhold_reply(ctx, reply_start);
+    }
 }
 
 /// Whether the gates let a command pass. The order is the reference's: a client sees the first
@@ -49,18 +68,22 @@ fn admit(env: &Env, session: &Session, command: &Command) -> CmdResult {
     if !session.authenticated && !flags.has(Flags::NO_AUTH) && session.kind == Kind::Normal {
         return Err(CmdError::NoAuth);
     }
-    if env.gates.all_open() && session.kind != Kind::Replica {
+    if env.gates.all_open() && session.is_plain() {
         return Ok(());
     }
-    admit_past_gates(&env.gates, session, flags)
+    admit_past_gates(&env.gates, session, command)
 }
 
-/// The gates proper, for when at least one of them is closed.
+/// The gates proper, for when at least one of them is closed or the client is not just any.
 #[cold]
-fn admit_past_gates(gates: &Gates, session: &Session, flags: Flags) -> CmdResult {
+fn admit_past_gates(gates: &Gates, session: &Session, command: &Command) -> CmdResult {
+    let Scope { any, all } = Scope::of(command, session);
     let obeyed = session.must_be_obeyed();
-    let writes = flags.has(Flags::WRITE);
-    let denied_on_disk_error = flags.has(Flags::WRITE.and(Flags::DENIED_ON_DISK_ERROR));
+    let writes = any.has(Flags::WRITE);
+    let denied_on_disk_error = writes || command.flags.has(Flags::DENIED_ON_DISK_ERROR);
+    if session.transaction.is_some() && command.flags.has(Flags::NO_MULTI) {
+        return Err(CmdError::err("Command not allowed inside a transaction"));
+    }
     if gates.snapshots_fail && !gates.replica && denied_on_disk_error && !obeyed {
         return Err(CmdError::SnapshotsFail);
     }
@@ -70,24 +93,38 @@ fn admit_past_gates(gates: &Gates, session: &Session, flags: Flags) -> CmdResult
     if gates.replica && gates.read_only && writes && !obeyed {
         return Err(CmdError::ReadOnly);
     }
-    if gates.stale && !flags.has(Flags::STALE) {
+    admit_subscriber(session, command)?;
+    if gates.stale && !all.has(Flags::STALE) {
         return Err(CmdError::MasterDown);
     }
     let refused_while_loading = match gates.loading {
         Loading::No => false,
-        Loading::Exclusive => !flags.has(Flags::LOADING),
-        Loading::Aside => flags.has(Flags::NO_ASYNC_LOADING),
+        Loading::Exclusive => !all.has(Flags::LOADING),
+        Loading::Aside => any.has(Flags::NO_ASYNC_LOADING),
     };
     if refused_while_loading && session.kind != Kind::Internal {
         return Err(CmdError::Loading);
     }
-    let touches_keys = flags.has(Flags::WRITE.and(Flags::READONLY).and(Flags::MAY_REPLICATE));
+    let touches_keys = any.has(Flags::WRITE.and(Flags::READONLY).and(Flags::MAY_REPLICATE));
     if session.kind == Kind::Replica && touches_keys {
         return Err(CmdError::Fixed(
             "ERR Replica can't interact with the keyspace",
         ));
     }
     Ok(())
+}
+
+/// A RESP2 client with subscriptions cannot tell replies from messages.
+fn admit_subscriber(session: &Session, command: &Command) -> CmdResult {
+    let confused = session.subscriptions.is_some() && session.protocol == Protocol::Resp2;
+    if !confused || command.flags.has(Flags::IN_SUBSCRIBED_STATE) {
+        return Ok(());
+    }
+    Err(CmdError::err(format!(
+        "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+         allowed in this context",
+        command.full_name
+    )))
 }
 
 #[cold]
@@ -121,7 +158,8 @@ fn admit_protected(env: &Env, session: &Session, command: &Command) -> CmdResult
 pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     let reply_start = ctx.reply.len();
     let dirty_before = ctx.env.persistence.dirty;
-    let errors_before = ctx.env.stats.error_replies;
+    let started = ctx.env.last_command_end_ns;
+    ctx.env.stats.note_errors();
     // A command that changes the database selects it for the next one, not for itself.
     let db = ctx.session.db;
     if ctx.env.streams_writes() {
@@ -134,8 +172,12 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
         ctx.env.stats.count_error(&text);
     }
 
+    let nested = ctx.env.unit.is_nested();
     // Saving within a command takes the count back to nothing; that is no change.
-    if ctx.env.persistence.dirty > dirty_before {
+    let changed = ctx.env.persistence.dirty > dirty_before;
+    if nested {
+        ctx.env.end_nested_command(db, args, changed);
+    } else if changed {
         ctx.env.end_command_unit(db, args);
     } else if command.flags.has(Flags::TOUCHES_ARBITRARY_KEYS) {
         ctx.env.end_unit_in_parts();
@@ -145,7 +187,7 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
 
     let stats = &mut ctx.env.stats;
     let end = ctx.env.clock.ns();
-    let spent = end.saturating_sub(ctx.env.last_command_end_ns);
+    let spent = end.saturating_sub(started);
     ctx.env.last_command_end_ns = end;
     stats.commands_processed += 1;
     ctx.session.commands_run += 1;
@@ -153,11 +195,17 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     figures.calls += 1;
     figures.nanoseconds += spent;
     figures.latency.get_or_insert_default().record(spent);
-    if stats.error_replies != errors_before {
+    if stats.note_errors() {
         stats.commands[command.id].failed += 1;
+    }
+    if nested {
+        return;
     }
     if ctx.session.reply_mode != ReplyMode::On {
         withhold_reply(ctx, reply_start);
+    }
+    if !ctx.env.outbox.is_empty() {
+        ctx.host.deliver(ctx.env, ctx.session, ctx.reply);
     }
 }
 
@@ -165,7 +213,15 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
 #[cold]
 fn reject(ctx: &mut Ctx<'_>, command: Option<&Command>, error: &CmdError) {
     let reply_start = ctx.reply.len();
-    let text = error.text();
+    let mut text = error.text();
+    if let Some(transaction) = &mut ctx.session.transaction {
+        transaction.spoil();
+    }
+    if command.is_some_and(|c| c.flags.has(Flags::RUNS_QUEUE)) {
+        transaction::forget(ctx.env, ctx.session);
+        let why = b"EXECABORT Transaction discarded because of: ";
+        text = [&why[..], &text].concat().into();
+    }
     ctx.reply.error(&text);
     ctx.env.stats.count_error(&text);
     if let Some(command) = command {

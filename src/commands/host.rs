@@ -58,10 +58,10 @@ impl ClientClass {
     /// Whether a session belongs to it.
     pub fn matches(self, session: &Session) -> bool {
         match self {
-            ClientClass::Normal => session.kind == Kind::Normal,
+            ClientClass::Normal => session.kind == Kind::Normal && session.subscriptions.is_none(),
             ClientClass::Replica => session.kind == Kind::Replica,
             ClientClass::Master => session.kind == Kind::Master,
-            ClientClass::Pubsub => false,
+            ClientClass::Pubsub => session.kind == Kind::Normal && session.subscriptions.is_some(),
         }
     }
 }
@@ -281,6 +281,9 @@ pub trait Host {
     fn flushed_all(&mut self, env: &mut Env);
     /// Takes a detached data set to be freed, on the helper thread when `lazily`.
     fn free(&mut self, garbage: DetachedDb, lazily: bool);
+    /// Hands out the messages that wait in the outbox. Those to the client whose command has just
+    /// run go behind its reply.
+    fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply);
     /// Writes a line to the log, at a level from debug to warning.
     fn log(&self, level: log::Level, text: &str);
 }

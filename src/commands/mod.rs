@@ -33,6 +33,7 @@ pub mod string;
 pub mod table;
 #[cfg(test)]
 pub mod testing;
+pub mod transaction;
 pub mod watch;
 pub mod wording;
 
@@ -59,6 +60,8 @@ pub const FAMILIES: &[&[Row]] = &[
     keys::object::ROWS,
     keys::database::ROWS,
     connection::ROWS,
+    pubsub::ROWS,
+    transaction::ROWS,
     server::ROWS,
     info::ROWS,
     config::ROWS,

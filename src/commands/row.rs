@@ -43,9 +43,17 @@ macro_rules! bit_set {
             /// Every member with the name that clients see, in the order in which they see it.
             pub const NAMES: &'static [($name, &'static str)] = &[$(($name::$flag, $text)),*];
 
+            /// Every member there could be.
+            pub const EVERY: $name = $name(!0);
+
             /// The union of both sets.
             pub const fn and(self, other: $name) -> $name {
                 $name(self.0 | other.0)
+            }
+
+            /// What both sets have.
+            pub const fn common(self, other: $name) -> $name {
+                $name(self.0 & other.0)
             }
 
             /// Whether any member of `other` is in the set.
@@ -116,6 +124,10 @@ bit_set! {
         DENIED_ON_DISK_ERROR = 23, "";
         /// Shown by a Sentinel too.
         SENTINEL = 24, "";
+        /// Runs at once inside of a transaction that was begun.
+        NOT_QUEUED = 25, "";
+        /// Runs the commands of a transaction: gates look at them too.
+        RUNS_QUEUE = 26, "";
     }
 }
 

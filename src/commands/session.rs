@@ -4,6 +4,8 @@
 //! lends the session out while a command runs. Every field here shows in `CLIENT LIST` or decides
 //! what a command does.
 
+use super::pubsub::registry::Subscriptions;
+use super::transaction::Transaction;
 use crate::resp::writer::Protocol;
 
 /// What kind of peer is at the other end; it decides the output buffer limit class and who may
@@ -89,6 +91,12 @@ pub struct Session {
     pub no_touch: bool,
     /// Commands run.
     pub commands_run: u64,
+    /// The transaction that was begun.
+    pub transaction: Option<Box<Transaction>>,
+    /// What it is subscribed to; never empty.
+    pub subscriptions: Option<Box<Subscriptions>>,
+    /// No command of it may block, because a reply is due: it runs a transaction.
+    pub deny_blocking: bool,
 }
 
 impl Session {
@@ -116,12 +124,28 @@ impl Session {
             no_evict: false,
             no_touch: false,
             commands_run: 0,
+            transaction: None,
+            subscriptions: None,
+            deny_blocking: false,
         }
     }
 
     /// Whether its commands run whatever the gates say: our master's, and replayed ones.
     pub fn must_be_obeyed(&self) -> bool {
         matches!(self.kind, Kind::Master | Kind::Internal)
+    }
+
+    /// Whether nothing but the gates can refuse its commands.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.transaction.is_none() && self.subscriptions.is_none() && self.kind != Kind::Replica
+    }
+
+    /// Memory held for what it waits for and listens to.
+    pub fn memory(&self) -> usize {
+        size_of::<Session>()
+            + self.transaction.as_ref().map_or(0, |t| t.memory())
+            + self.subscriptions.as_ref().map_or(0, |s| s.memory())
     }
 
     /// Back to the state of a fresh connection (`RESET`).

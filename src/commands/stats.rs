@@ -86,6 +86,8 @@ pub struct Stats {
     pub unexpected_error_replies: u64,
     /// Failed authentications.
     pub acl_access_denied_auth: u64,
+    /// Error replies that were put down to a command.
+    noted_errors: u64,
 }
 
 impl Stats {
@@ -106,6 +108,13 @@ impl Stats {
         } else if self.errors.len() < ERROR_CODES_MAX {
             self.errors.insert(code.to_vec(), 1);
         }
+    }
+
+    /// Whether there were error replies since the last call. A command that runs others asks after
+    /// them, and so is not blamed for theirs.
+    pub fn note_errors(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.noted_errors, self.error_replies);
+        before != self.error_replies
     }
 
     /// `CONFIG RESETSTAT`: everything to zero, but for what describes the present.

@@ -181,6 +181,12 @@ impl CommandTable {
     }
 }
 
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.full_name)
+    }
+}
+
 impl Command {
     fn build(row: &'static Row, parent: Option<&'static str>, counted: &mut usize) -> Command {
         let id = *counted;

@@ -32,7 +32,7 @@ use crate::keyspace::access;
 use crate::keyspace::{DetachedDb, Keyspace};
 use crate::replication::{self, Child, ReplId, Replication, SavedIdentity};
 use crate::resp::args::{Args, OwnedArgs};
-use crate::resp::writer::Reply;
+use crate::resp::writer::{Protocol, Reply};
 use crate::sys::clock::CycleClock;
 
 /// When a rig's clock starts, in milliseconds since the epoch.
@@ -199,6 +199,8 @@ pub struct FakeHost {
     pub clients: Vec<u8>,
     /// What [`Host::kill_clients`] answers.
     pub killed: usize,
+    /// Messages that went to other clients: the client and the push as RESP3 spells it.
+    pub delivered: Vec<(u64, String)>,
 }
 
 impl FakeHost {
@@ -306,6 +308,18 @@ impl Host for FakeHost {
 
     fn free(&mut self, garbage: DetachedDb, lazily: bool) {
         self.wish(format!("free {} keys lazily={lazily}", garbage.len()));
+    }
+
+    fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply) {
+        env.outbox.drain(|to, message| {
+            if to == current.id {
+                return message.write(reply);
+            }
+            let mut push = Reply::new(Protocol::Resp3);
+            message.write(&mut push);
+            let text = String::from_utf8_lossy(push.as_bytes()).into_owned();
+            self.delivered.push((to, text));
+        });
     }
 
     fn log(&self, _: log::Level, _: &str) {}

@@ -6,6 +6,7 @@ use super::conn::Conn;
 use super::hub::Hub;
 use crate::commands::context::Env;
 use crate::commands::host::ClientFilter;
+use crate::commands::pubsub::registry::TopicKind;
 use crate::commands::session::{Closing, Kind, Session};
 use crate::replication::log::BLOCK_BYTES;
 use crate::resp::writer::Protocol;
@@ -75,10 +76,12 @@ impl Hub {
         let from_log = conn
             .and_then(|c| c.replica)
             .map_or(0, |id| self.replica_pending(id, env));
+        let own = s.subscriptions.as_deref();
+        let count = |kind| own.map_or(0, |own| own.count(kind));
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 \
-             ssub=0 multi=-1 qbuf={input} qbuf-free={spare} argv-mem={args} multi-mem=0 \
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} \
+             ssub={} multi={} qbuf={input} qbuf-free={spare} argv-mem={args} multi-mem={} \
              rbs={output} rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} \
              user={} redir=-1 resp={} lib-name={} lib-ver={}",
             s.id,
@@ -88,8 +91,13 @@ impl Hub {
             text(&s.name),
             age(s.created_ms),
             age(s.last_interaction_ms),
-            flags_of(s),
+            flags_of(s, env),
             s.db,
+            count(TopicKind::Channel),
+            count(TopicKind::Pattern),
+            count(TopicKind::Shard),
+            s.transaction.as_ref().map_or(-1, |t| t.len() as i64),
+            s.transaction.as_ref().map_or(0, |t| t.words_bytes()),
             from_log.div_ceil(BLOCK_BYTES),
             from_log,
             total + from_log,
@@ -113,19 +121,23 @@ impl Hub {
 }
 
 /// The letters of a session's `flags`.
-fn flags_of(s: &Session) -> String {
+fn flags_of(s: &Session, env: &Env) -> String {
     let mut flags = String::new();
     match s.kind {
         Kind::Replica => flags.push('S'),
         Kind::Master => flags.push('M'),
         Kind::Normal | Kind::Internal => {}
     }
-    match s.closing {
-        Closing::No => {}
-        Closing::AfterReplies => flags.push('c'),
-        Closing::Now => flags.push('A'),
-    }
-    for (on, letter) in [(s.unix_socket, 'U'), (s.no_evict, 'e'), (s.no_touch, 'T')] {
+    for (on, letter) in [
+        (s.subscriptions.is_some(), 'P'),
+        (s.transaction.is_some(), 'x'),
+        (env.watches.is_dirty(s.id), 'd'),
+        (s.closing == Closing::AfterReplies, 'c'),
+        (s.closing == Closing::Now, 'A'),
+        (s.unix_socket, 'U'),
+        (s.no_evict, 'e'),
+        (s.no_touch, 'T'),
+    ] {
         if on {
             flags.push(letter);
         }

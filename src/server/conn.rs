@@ -218,6 +218,9 @@ impl Conn {
 
     /// Memory held for it, replies included.
     pub fn memory(&self) -> usize {
-        size_of::<Conn>() + size_of::<Session>() + self.input.memory() + self.output.memory()
+        size_of::<Conn>()
+            + (self.session.as_ref()).map_or(size_of::<Session>(), |session| session.memory())
+            + self.input.memory()
+            + self.output.memory()
     }
 }

@@ -292,6 +292,10 @@ impl Host for Hub {
         self.free_db(garbage, lazily);
     }
 
+    fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply) {
+        self.deliver_messages(env, Some((current.id, reply)));
+    }
+
     fn log(&self, level: log::Level, text: &str) {
         log::log!(level, "{text}");
     }

@@ -29,9 +29,12 @@ use super::shutdown::Shutdown;
 use crate::base::time::Now;
 use crate::commands::context::Env;
 use crate::commands::host::PauseMode;
+use crate::commands::pubsub;
 use crate::commands::session::{Closing, Kind, Session};
+use crate::commands::transaction;
 use crate::config::OutputLimit;
 use crate::replication::Action;
+use crate::resp::writer::Reply;
 use crate::sys::memory::{MemoryStats, Meter};
 use crate::sys::title::ProcessTitle;
 
@@ -319,6 +322,7 @@ impl Hub {
         let limits = &env.config.client_output_buffer_limit;
         let limit = match conn.session().kind {
             Kind::Replica => at_least(limits.replica, env.config.repl_backlog_size),
+            _ if conn.session().subscriptions.is_some() => limits.pubsub,
             _ => limits.normal,
         };
         if !over_limit(
@@ -337,15 +341,47 @@ impl Hub {
         self.close_now(key);
     }
 
+    /// Hands out the messages that wait. Those to the client whose command has just run go behind
+    /// its reply; those to a client that is to be closed go nowhere.
+    pub fn deliver_messages(&mut self, env: &mut Env, mut current: Option<(u64, &mut Reply)>) {
+        let mut outbox = std::mem::take(&mut env.outbox);
+        outbox.drain(|to, message| {
+            if let Some((id, reply)) = &mut current
+                && *id == to
+            {
+                return message.write(reply);
+            }
+            let Some(key) = self.key_of(to) else { return };
+            let conn = &mut self.conns[key];
+            if conn.session().closing != Closing::No {
+                return;
+            }
+            let protocol = conn.session().protocol;
+            let buf = match conn.output.buf.capacity() {
+                0 => self.pool.take(),
+                _ => std::mem::take(&mut conn.output.buf),
+            };
+            let mut reply = Reply::with_buf(buf, protocol);
+            message.write(&mut reply);
+            conn.output.buf = reply.take_buf();
+            let pending = conn.output.pending();
+            self.queue_write(key);
+            self.enforce_output_limit(key, pending, env);
+        });
+        env.outbox = outbox;
+    }
+
     /// Removes what was closed in this tick; returns the ids of the clients among it.
-    pub fn sweep(&mut self) -> Vec<u64> {
+    pub fn sweep(&mut self, env: &mut Env) -> Vec<u64> {
         let mut clients = Vec::new();
         while let Some(key) = self.to_close.pop() {
             let Some(mut conn) = self.conns.try_remove(key) else {
                 continue;
             };
             let _ = self.poll.registry().deregister(&mut conn.stream);
-            if let Some(session) = conn.session.take() {
+            if let Some(mut session) = conn.session.take() {
+                transaction::forget(env, &mut session);
+                pubsub::forget(env, &mut session);
                 self.keys_by_id.remove(&session.id);
                 clients.push(session.id);
             }

@@ -29,6 +29,7 @@ use crate::commands::keyspec::first_key_index;
 use crate::commands::row::Flags;
 use crate::commands::session::{Closing, Kind, Session};
 use crate::commands::table::Command;
+use crate::commands::transaction::Scope;
 use crate::resp::args::ArgRanges;
 use crate::resp::parser::{Limits, Parse, Peer, ProtocolError};
 use crate::resp::writer::Reply;
@@ -465,7 +466,8 @@ impl Hub {
                 PauseMode::All => Flags(u32::MAX),
                 PauseMode::Write => Flags::WRITE.and(Flags::MAY_REPLICATE),
             };
-            session.kind == Kind::Normal && command.is_some_and(|c| c.flags.has(held))
+            let scope = command.map(|command| Scope::of(command, session));
+            session.kind == Kind::Normal && scope.is_some_and(|scope| scope.any.has(held))
         })
     }
 

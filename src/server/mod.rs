@@ -279,7 +279,7 @@ impl Server {
         self.feed_replicas();
         self.write_replies();
         let Server { env, hub, .. } = self;
-        for client in hub.sweep() {
+        for client in hub.sweep(env) {
             hub.drive(env, |r, e, out| r.on_client_closed(client, e, out));
         }
     }

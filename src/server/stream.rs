@@ -2,15 +2,15 @@
 //!
 //! Bytes wait here until whole commands can be run. What was run is reported to the replication
 //! machine in the very bytes in which it came, so that our own replicas see the same stream. A
-//! transaction is kept until its `EXEC` has come, run then, and reported as a whole: half of one
-//! must neither be seen by clients nor count as applied.
+//! transaction is reported as a whole once its `EXEC` has run: half of one must not count as
+//! applied, and when the link breaks in the middle, the session forgets it.
 
 use super::Server;
 use crate::commands::context::Ctx;
 use crate::commands::dispatch;
 use crate::commands::session::{Kind, Session};
 use crate::replication::Closed;
-use crate::resp::args::{ArgRanges, Args, OwnedArgs};
+use crate::resp::args::{ArgRanges, Args};
 use crate::resp::parser::{Limits, Parse, Parser, Peer};
 use crate::resp::writer::{Protocol, Reply};
 
@@ -30,8 +30,6 @@ pub struct Stream {
     start: usize,
     /// Bytes run that were not reported yet, because a transaction is not complete.
     unreported: usize,
-    /// The commands since a `MULTI` whose `EXEC` has not come.
-    transaction: Option<Vec<OwnedArgs>>,
 }
 
 impl Stream {
@@ -45,7 +43,6 @@ impl Stream {
             buf: Vec::new(),
             start: 0,
             unreported: 0,
-            transaction: None,
         }
     }
 
@@ -55,7 +52,7 @@ impl Stream {
         self.buf = Vec::new();
         self.start = 0;
         self.unreported = 0;
-        self.transaction = None;
+        self.session.transaction = None;
         self.parser = Parser::default();
     }
 }
@@ -126,26 +123,10 @@ impl Server {
         stream.buf = buf;
     }
 
-    /// Runs one command of the stream, which is `buf[at..end]`, or keeps it for its `EXEC`.
+    /// Runs one command of the stream, which is `buf[at..end]`.
     fn run_streamed(&mut self, buf: &[u8], at: usize, end: usize, ranges: &mut ArgRanges) {
         let mut args = ranges.args(&buf[at..]);
-        let stream = &mut self.hub.link.stream;
-        let is = |name: &[u8]| args[0].eq_ignore_ascii_case(name);
-        if is(b"MULTI") {
-            stream.transaction = Some(Vec::new());
-            return;
-        }
-        if is(b"EXEC") {
-            for queued in stream.transaction.take().unwrap_or_default() {
-                self.run_for_master(&mut queued.args());
-            }
-            return self.report_applied(buf, end);
-        }
-        if let Some(queued) = &mut stream.transaction {
-            queued.push(args.to_owned());
-            return;
-        }
-        if is(b"REPLCONF")
+        if args[0].eq_ignore_ascii_case(b"REPLCONF")
             && args
                 .get(1)
                 .is_some_and(|a| a.eq_ignore_ascii_case(b"getack"))
@@ -167,6 +148,7 @@ impl Server {
         let mut reply = Reply::with_buf(hub.pool.take(), Protocol::Resp2);
         env.last_command_end_ns = env.clock.ns();
         hub.running_command = env.table.find(args).map_or("unknown", |c| c.full_name);
+        let errors_before = env.stats.error_replies;
         let mut ctx = Ctx {
             env,
             session: &mut session,
@@ -174,7 +156,7 @@ impl Server {
             host: hub,
         };
         dispatch::process(&mut ctx, args);
-        if reply.as_bytes().first() == Some(&b'-') {
+        if env.stats.error_replies > errors_before {
             log_refused(&reply, &session);
             env.stats.unexpected_error_replies += 1;
         }
@@ -182,10 +164,10 @@ impl Server {
         hub.link.stream.session = session;
     }
 
-    /// Tells the machine that the stream was run up to `end`.
+    /// Tells the machine that the stream was run up to `end`, unless that is inside a transaction.
     fn report_applied(&mut self, buf: &[u8], end: usize) {
         let stream = &mut self.hub.link.stream;
-        if !stream.running {
+        if !stream.running || stream.session.transaction.is_some() {
             return;
         }
         let db = stream.session.db as u32;
@@ -196,10 +178,12 @@ impl Server {
 
 fn log_refused(reply: &Reply, session: &Session) {
     let text = String::from_utf8_lossy(reply.as_bytes());
+    // Of a transaction the reply is an array, and the error stands inside.
+    let error = text.lines().find_map(|line| line.strip_prefix('-'));
     log::warn!(
         "== CRITICAL == This replica is sending an error to its master: '{}' after processing the \
          command '{}'",
-        text.trim_start_matches('-').trim_end(),
+        error.unwrap_or_default(),
         session.last_command
     );
 }

@@ -2,6 +2,7 @@
 
 use super::View;
 use super::report::{Report, hundredths, safe_name};
+use crate::commands::pubsub::registry::TopicKind;
 
 const KIB: f64 = 1024.0;
 
@@ -56,6 +57,7 @@ fn traffic(view: &View<'_>, out: &mut Report) {
 /// What happened to keys, and to those who wait for news of them.
 fn effects(view: &View<'_>, out: &mut Report) {
     let stats = &view.env.stats;
+    let pubsub = &view.env.pubsub;
     out.lines(&[
         ("expired_keys", &stats.expired_keys),
         (
@@ -76,9 +78,9 @@ fn effects(view: &View<'_>, out: &mut Report) {
         ("current_eviction_exceeded_time", &0),
         ("keyspace_hits", &stats.keyspace_hits),
         ("keyspace_misses", &stats.keyspace_misses),
-        ("pubsub_channels", &0),
-        ("pubsub_patterns", &0),
-        ("pubsubshard_channels", &0),
+        ("pubsub_channels", &pubsub.count(TopicKind::Channel)),
+        ("pubsub_patterns", &pubsub.count(TopicKind::Pattern)),
+        ("pubsubshard_channels", &pubsub.count(TopicKind::Shard)),
         ("latest_fork_usec", &stats.latest_fork_us),
         ("total_forks", &stats.total_forks),
         ("migrate_cached_sockets", &0),

@@ -52,6 +52,14 @@ impl Outbox {
         self.letters.len() - before
     }
 
+    /// Sends a client a push that is encoded already.
+    pub fn send(&mut self, to: u64, push: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(push);
+        let place = start..self.bytes.len();
+        self.letters.push(Letter { to, place });
+    }
+
     /// Hands out everything in order: the client and its message.
     pub fn drain(&mut self, mut deliver: impl FnMut(u64, Message<'_>)) {
         let letters = std::mem::take(&mut self.letters);
@@ -71,12 +79,13 @@ impl Outbox {
 pub struct Message<'a>(&'a [u8]);
 
 impl Message<'_> {
-    /// Appends the message as the protocol spells it.
-    pub fn write(self, protocol: Protocol, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(self.0);
-        if protocol == Protocol::Resp2 {
-            out[start] = b'*';
-        }
+    /// Appends the message as the protocol of the reply spells it.
+    pub fn write(self, reply: &mut Reply) {
+        let kind: &[u8] = match reply.protocol {
+            Protocol::Resp2 => b"*",
+            Protocol::Resp3 => b">",
+        };
+        reply.raw(kind);
+        reply.raw(&self.0[1..]);
     }
 }

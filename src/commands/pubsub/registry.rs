@@ -13,7 +13,7 @@ use crate::base::glob::glob_match;
 
 /// The kinds of topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum TopicKind {
     /// `SUBSCRIBE`.
     Channel,
     /// `PSUBSCRIBE`.
@@ -22,9 +22,9 @@ pub enum Kind {
     Shard,
 }
 
-impl Kind {
+impl TopicKind {
     /// All of them.
-    pub const ALL: [Kind; 3] = [Kind::Channel, Kind::Pattern, Kind::Shard];
+    pub const ALL: [TopicKind; 3] = [TopicKind::Channel, TopicKind::Pattern, TopicKind::Shard];
 }
 
 /// What one client is subscribed to.
@@ -40,12 +40,12 @@ impl Subscriptions {
     }
 
     /// How many of a kind there are.
-    pub fn count(&self, kind: Kind) -> usize {
+    pub fn count(&self, kind: TopicKind) -> usize {
         self.topics[kind as usize].len()
     }
 
     /// The topics of a kind.
-    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &[u8]> {
+    pub fn of(&self, kind: TopicKind) -> impl Iterator<Item = &[u8]> {
         self.topics[kind as usize].iter().map(|topic| &**topic)
     }
 
@@ -66,23 +66,29 @@ pub struct Registry {
 
 impl Registry {
     /// How many topics of a kind have a subscriber.
-    pub fn count(&self, kind: Kind) -> usize {
+    pub fn count(&self, kind: TopicKind) -> usize {
         self.topics[kind as usize].len()
     }
 
     /// How many clients are subscribed to a topic.
-    pub fn subscribers(&self, kind: Kind, topic: &[u8]) -> usize {
+    pub fn subscribers(&self, kind: TopicKind, topic: &[u8]) -> usize {
         let clients = self.topics[kind as usize].get(topic);
         clients.map_or(0, BTreeSet::len)
     }
 
     /// The topics of a kind that have a subscriber.
-    pub fn topics(&self, kind: Kind) -> impl Iterator<Item = &[u8]> {
+    pub fn topics(&self, kind: TopicKind) -> impl Iterator<Item = &[u8]> {
         self.topics[kind as usize].keys().map(|topic| &**topic)
     }
 
     /// Subscribes a client to a topic.
-    pub fn subscribe(&mut self, client: u64, own: &mut Subscriptions, kind: Kind, topic: &[u8]) {
+    pub fn subscribe(
+        &mut self,
+        client: u64,
+        own: &mut Subscriptions,
+        kind: TopicKind,
+        topic: &[u8],
+    ) {
         if own.topics[kind as usize].insert(topic.into()) {
             let clients = self.topics[kind as usize].entry(topic.into()).or_default();
             let new = clients.insert(client);
@@ -91,7 +97,13 @@ impl Registry {
     }
 
     /// Takes a client's subscription away, if it has it.
-    pub fn unsubscribe(&mut self, client: u64, own: &mut Subscriptions, kind: Kind, topic: &[u8]) {
+    pub fn unsubscribe(
+        &mut self,
+        client: u64,
+        own: &mut Subscriptions,
+        kind: TopicKind,
+        topic: &[u8],
+    ) {
         if own.topics[kind as usize].remove(topic) {
             self.remove(client, kind, topic);
         }
@@ -99,14 +111,14 @@ impl Registry {
 
     /// Takes away all subscriptions of a client that is no more, or is as good as new.
     pub fn forget(&mut self, client: u64, own: Subscriptions) {
-        for kind in Kind::ALL {
+        for kind in TopicKind::ALL {
             for topic in &own.topics[kind as usize] {
                 self.remove(client, kind, topic);
             }
         }
     }
 
-    fn remove(&mut self, client: u64, kind: Kind, topic: &[u8]) {
+    fn remove(&mut self, client: u64, kind: TopicKind, topic: &[u8]) {
         let topics = &mut self.topics[kind as usize];
         let clients = topics.get_mut(topic);
         let clients = clients.expect("a client and the registry agree");
@@ -120,10 +132,10 @@ impl Registry {
     /// it; a client may get it more than once. Says how many copies went out.
     pub fn publish(&self, channel: &[u8], message: &[u8], outbox: &mut Outbox) -> usize {
         let mut sent = 0;
-        if let Some(clients) = self.topics[Kind::Channel as usize].get(channel) {
+        if let Some(clients) = self.topics[TopicKind::Channel as usize].get(channel) {
             sent += outbox.push(&[b"message", channel, message], clients.iter().copied());
         }
-        for (pattern, clients) in &self.topics[Kind::Pattern as usize] {
+        for (pattern, clients) in &self.topics[TopicKind::Pattern as usize] {
             if glob_match(pattern, channel, false) {
                 let words: [&[u8]; 4] = [b"pmessage", pattern, channel, message];
                 sent += outbox.push(&words, clients.iter().copied());
@@ -134,7 +146,7 @@ impl Registry {
 
     /// Sends a message to those who subscribed to the shard channel.
     pub fn publish_to_shard(&self, channel: &[u8], message: &[u8], outbox: &mut Outbox) -> usize {
-        match self.topics[Kind::Shard as usize].get(channel) {
+        match self.topics[TopicKind::Shard as usize].get(channel) {
             Some(clients) => outbox.push(&[b"smessage", channel, message], clients.iter().copied()),
             None => 0,
         }

@@ -1,0 +1,263 @@
+//! Transactions: `MULTI` keeps the commands that follow, `EXEC` runs them as one.
+//!
+//! Between the two, [`super::dispatch`] hands every command that passes the gates to [`queue`]. A
+//! command that it refuses spoils the transaction: its `EXEC` gives up and says so. `EXEC` itself
+//! passes the gates with what its commands are, all together ([`Scope`]), so that a transaction
+//! with a write in it is refused where a write would be.
+//!
+//! `EXEC` runs its commands through [`super::dispatch::call`] within one execution unit: what they
+//! changed goes to replicas together. Nothing blocks inside of one.
+//!
+//! `WATCH` makes an `EXEC` give up when a watched key was changed meanwhile; who watches what is
+//! in [`super::watch`].
+
+use super::context::{CmdResult, Ctx, Env};
+use super::dispatch;
+use super::error::CmdError;
+use super::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use super::session::Session;
+use super::table::Command;
+use crate::resp::args::{Args, OwnedArgs};
+
+const TRANSACTION: Row = Row {
+    flags: Flags::NOSCRIPT
+        .and(Flags::LOADING)
+        .and(Flags::STALE)
+        .and(Flags::FAST)
+        .and(Flags::ALLOW_BUSY),
+    acl: Acl::TRANSACTION,
+    group: Group::Transactions,
+    complexity: "O(1)",
+    ..Row::BASE
+};
+
+/// The rows of this family.
+pub static ROWS: &[Row] = &[
+    Row {
+        name: "multi",
+        arity: 1,
+        flags: TRANSACTION.flags.and(Flags::NOT_QUEUED),
+        since: "1.2.0",
+        summary: "Begins a transaction: the commands that follow wait for `EXEC`.",
+        handler: multi,
+        ..TRANSACTION
+    },
+    Row {
+        name: "exec",
+        arity: 1,
+        flags: Flags::NOSCRIPT
+            .and(Flags::LOADING)
+            .and(Flags::STALE)
+            .and(Flags::SKIP_SLOWLOG)
+            .and(Flags::NOT_QUEUED)
+            .and(Flags::RUNS_QUEUE),
+        since: "1.2.0",
+        complexity: "That of the commands that waited",
+        summary: "Runs the commands of the transaction, all of them and nothing in between.",
+        handler: exec,
+        ..TRANSACTION
+    },
+    Row {
+        name: "discard",
+        arity: 1,
+        flags: TRANSACTION.flags.and(Flags::NOT_QUEUED),
+        since: "2.0.0",
+        complexity: "O(N), N being the number of commands that waited",
+        summary: "Forgets the transaction and the keys that are watched.",
+        handler: discard,
+        ..TRANSACTION
+    },
+    Row {
+        name: "watch",
+        arity: -2,
+        flags: TRANSACTION.flags.and(Flags::NOT_QUEUED),
+        keys: &[KeySpec::range(KeyFlags::RO, 1, -1, 1)],
+        since: "2.2.0",
+        complexity: "O(1) for each key",
+        summary: "Has the next `EXEC` give up if one of these keys is changed before it.",
+        args: &[Arg::key("key", 0).multiple()],
+        handler: watch,
+        ..TRANSACTION
+    },
+    Row {
+        name: "unwatch",
+        arity: 1,
+        since: "2.2.0",
+        summary: "Forgets the keys that are watched.",
+        handler: unwatch,
+        ..TRANSACTION
+    },
+];
+
+/// A transaction that was begun.
+#[derive(Debug)]
+pub struct Transaction {
+    queue: Vec<(&'static Command, OwnedArgs)>,
+    /// What at least one of the commands is.
+    any: Flags,
+    /// What all of them are.
+    all: Flags,
+    /// A command was refused.
+    spoilt: bool,
+    bytes: usize,
+}
+
+impl Transaction {
+    fn new() -> Transaction {
+        Transaction {
+            queue: Vec::new(),
+            any: Flags::NONE,
+            all: Flags::EVERY,
+            spoilt: false,
+            bytes: 0,
+        }
+    }
+
+    /// How many commands wait.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether no command waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Memory held for the words that wait.
+    pub fn words_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// All memory held.
+    pub fn memory(&self) -> usize {
+        self.bytes + self.queue.capacity() * size_of::<(&Command, OwnedArgs)>()
+    }
+
+    /// A command was refused; `EXEC` will give up.
+    pub fn spoil(&mut self) {
+        self.spoilt = true;
+    }
+}
+
+/// What the gates look at: a command's own flags, or those of all that `EXEC` is about to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope {
+    /// What at least one command is.
+    pub any: Flags,
+    /// What every command is.
+    pub all: Flags,
+}
+
+impl Scope {
+    /// Of a command that this client sends now.
+    pub fn of(command: &Command, session: &Session) -> Scope {
+        let flags = command.flags;
+        match &session.transaction {
+            Some(transaction) if flags.has(Flags::RUNS_QUEUE) => Scope {
+                any: flags.and(transaction.any),
+                all: flags.common(transaction.all),
+            },
+            _ => Scope {
+                any: flags,
+                all: flags,
+            },
+        }
+    }
+}
+
+/// Keeps a command for `EXEC`. Once it is known that `EXEC` will give up, there is no use in that.
+pub fn queue(ctx: &mut Ctx<'_>, command: &'static Command, args: &Args<'_>) {
+    let dirty = ctx.env.watches.is_dirty(ctx.session.id);
+    let transaction = ctx.session.transaction.as_deref_mut();
+    let transaction = transaction.expect("commands are queued in a transaction");
+    if !transaction.spoilt && !dirty {
+        let words = args.to_owned();
+        transaction.any = transaction.any.and(command.flags);
+        transaction.all = transaction.all.common(command.flags);
+        transaction.bytes += words.held_bytes();
+        transaction.queue.push((command, words));
+    }
+    ctx.reply.simple("QUEUED");
+}
+
+/// Forgets the transaction and the watched keys of a client.
+pub fn forget(env: &mut Env, session: &mut Session) {
+    session.transaction = None;
+    env.watches.forget(session.id);
+}
+
+fn multi(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    if ctx.session.transaction.is_some() {
+        return Err(CmdError::err("MULTI calls can not be nested"));
+    }
+    ctx.session.transaction = Some(Box::new(Transaction::new()));
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn discard(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    if ctx.session.transaction.is_none() {
+        return Err(CmdError::err("DISCARD without MULTI"));
+    }
+    forget(ctx.env, ctx.session);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn exec(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    let Some(transaction) = ctx.session.transaction.take() else {
+        return Err(CmdError::err("EXEC without MULTI"));
+    };
+    let broken = watch_is_broken(ctx.env, ctx.session.id);
+    ctx.env.watches.forget(ctx.session.id);
+    if transaction.spoilt {
+        return Err(CmdError::Fixed(
+            "EXECABORT Transaction discarded because of previous errors.",
+        ));
+    }
+    if broken {
+        ctx.reply.null_array();
+        return Ok(());
+    }
+    let denied = std::mem::replace(&mut ctx.session.deny_blocking, true);
+    ctx.env.unit.nest();
+    ctx.reply.array(transaction.queue.len());
+    for (command, words) in &transaction.queue {
+        dispatch::call(ctx, command, &mut words.args());
+    }
+    ctx.env.unit.unnest();
+    ctx.session.deny_blocking = denied;
+    Ok(())
+}
+
+/// Whether a watched key was changed, or its time has come.
+fn watch_is_broken(env: &Env, client: u64) -> bool {
+    let is_due = |(db, key): (usize, &[u8])| {
+        let entry = env.keyspace.db(db).get(key);
+        entry.is_some_and(|entry| env.is_due(entry))
+    };
+    env.watches.is_dirty(client) || env.watches.live_keys(client).any(is_due)
+}
+
+fn watch(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    if ctx.session.transaction.is_some() {
+        return Err(CmdError::err("WATCH inside MULTI is not allowed"));
+    }
+    let (client, db) = (ctx.session.id, ctx.session.db);
+    for key in args.iter_from(1) {
+        let entry = ctx.env.keyspace.db(db).get(key);
+        let expired = entry.is_some_and(|entry| ctx.env.is_due(entry));
+        ctx.env.watches.watch(client, db, key, expired);
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn unwatch(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    ctx.env.watches.forget(ctx.session.id);
+    ctx.reply.ok();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
