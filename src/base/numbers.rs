@@ -8,7 +8,7 @@
 mod double;
 mod hex;
 
-pub use double::{DOUBLE_TEXT_BYTES_MAX, format_f64, write_f64};
+pub use double::{DOUBLE_TEXT_BYTES_MAX, exact_i64, format_f64, write_f64};
 pub use hex::{HexFloat, parse_hex_float};
 
 /// The longest text of an `i64` or `u64`.

@@ -49,7 +49,7 @@ pub fn write_f64(value: f64, text: &mut [u8; DOUBLE_TEXT_BYTES_MAX]) -> usize {
 }
 
 /// The integer that `value` is, where its magnitude leaves no doubt (at most 2^62).
-fn exact_i64(value: f64) -> Option<i64> {
+pub fn exact_i64(value: f64) -> Option<i64> {
     const LIMIT: f64 = (i64::MAX / 2) as f64;
     if !(-LIMIT..=LIMIT).contains(&value) {
         return None;

@@ -34,6 +34,8 @@ impl Slot {
 /// A place between two neighbours in the order of a set: members are before or behind it.
 #[derive(Clone, Copy, Debug)]
 pub enum Cut<'a> {
+    /// Before everybody.
+    Lowest,
     /// Before the first member with this score.
     BeforeScore(f64),
     /// Behind the last member with this score.
@@ -42,6 +44,23 @@ pub enum Cut<'a> {
     BeforeBytes(&'a [u8]),
     /// Behind the last member with these bytes; of use where all scores are equal.
     AfterBytes(&'a [u8]),
+    /// Behind everybody.
+    Highest,
+}
+
+impl Cut<'_> {
+    /// Whether a member is before the cut.
+    #[inline]
+    pub fn has_before(self, score: f64, bytes: &[u8]) -> bool {
+        match self {
+            Cut::Lowest => false,
+            Cut::BeforeScore(cut) => score < cut,
+            Cut::AfterScore(cut) => score <= cut,
+            Cut::BeforeBytes(cut) => bytes < cut,
+            Cut::AfterBytes(cut) => bytes <= cut,
+            Cut::Highest => true,
+        }
+    }
 }
 
 /// Up to `N` slots in order.
@@ -141,6 +160,8 @@ impl<const N: usize> Keys<N> {
     /// How many slots are before a cut.
     pub(super) fn before_cut(&self, cut: Cut<'_>) -> usize {
         match cut {
+            Cut::Lowest => 0,
+            Cut::Highest => self.len,
             Cut::BeforeScore(score) => self.below(score),
             Cut::AfterScore(score) => self.up_to(score),
             Cut::BeforeBytes(bytes) => self.partition_bytes(0..self.len, |other| other < bytes),

@@ -26,6 +26,7 @@ mod range;
 mod tests;
 mod tree;
 
+use std::fmt;
 use std::ops::Range;
 
 pub use self::keys::Cut;
@@ -34,7 +35,6 @@ use self::member::Member;
 pub use self::range::RankRange;
 use self::tree::Tree;
 use crate::base::bytes::equal;
-use crate::base::rng::Rng;
 use crate::keyspace::KeyHasher;
 use crate::keyspace::table::{Found, Table};
 
@@ -238,12 +238,6 @@ impl SortedSet {
         });
     }
 
-    /// A member chosen at random, nearly evenly, and its score.
-    pub fn random(&self, rng: &mut Rng) -> Option<(&[u8], f64)> {
-        let slot = slot(self.members.table.random(rng)?);
-        Some((slot.bytes(), slot.score))
-    }
-
     /// Visits members from `cursor` on (0 to begin) until at least `count` were seen or that would
     /// take too long; returns the cursor to go on from, 0 at the end.
     pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(&[u8], f64)) -> u64 {
@@ -262,6 +256,16 @@ impl Clone for SortedSet {
             builder.update(bytes, |_| score);
         }
         builder.finish()
+    }
+}
+
+impl fmt::Debug for SortedSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let pairs = self.range(0..self.len());
+        f.debug_map()
+            .entries(pairs.map(|(bytes, score)| (text(bytes), score)))
+            .finish()
     }
 }
 

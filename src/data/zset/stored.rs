@@ -1,42 +1,21 @@
-//! Sorted sets.
+//! How a sorted set is kept under its key: a listpack as its bytes, a tree as its box.
 
-use super::listpack::{Listpack, ListpackRef};
-use super::ranked::SortedSet;
+use super::{ZSet, ZSetRef};
+use crate::data::listpack::{Listpack, ListpackRef};
 use crate::keyspace::boxed::{Boxed, BoxedRef};
 use crate::keyspace::collection::{Parts, PartsRef};
 use crate::keyspace::{Collection, Encoding, Type};
-
-/// A sorted set.
-#[derive(Clone)]
-pub enum ZSet {
-    /// In a listpack: member, score, member, score, in order.
-    Packed(Listpack),
-    /// In a tree, with a hash table over the same members.
-    Tree(Box<SortedSet>),
-}
-
-/// A sorted set. Borrowed.
-#[derive(Clone, Copy)]
-pub enum ZSetRef<'a> {
-    /// In a listpack: member, score, member, score, in order.
-    Packed(ListpackRef<'a>),
-    /// In a tree, with a hash table over the same members.
-    Tree(&'a SortedSet),
-}
 
 impl Collection for ZSet {
     const TYPE: Type = Type::ZSet;
     type Ref<'a> = ZSetRef<'a>;
 
     fn empty() -> ZSet {
-        ZSet::Packed(Listpack::new())
+        ZSet::new()
     }
 
     fn is_vacant(&self) -> bool {
-        match self {
-            ZSet::Packed(packed) => packed.is_empty(),
-            ZSet::Tree(value) => value.is_empty(),
-        }
+        self.is_empty()
     }
 
     fn encoding(&self) -> Encoding {
