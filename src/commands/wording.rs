@@ -2,7 +2,9 @@
 
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
+use crate::data::listpack::Element;
 use crate::resp::args::Args;
+use crate::resp::writer::Reply;
 
 /// Replies to `HELP`: one line for the container, the lines given, one for `HELP` itself.
 pub fn help(ctx: &mut Ctx<'_>, args: &Args<'_>, lines: &[&str]) -> CmdResult {
@@ -16,6 +18,15 @@ pub fn help(ctx: &mut Ctx<'_>, args: &Args<'_>, lines: &[&str]) -> CmdResult {
     ctx.reply.simple("HELP");
     ctx.reply.simple("    Print this help.");
     Ok(())
+}
+
+/// Replies with what a collection holds, as the string that it is to clients.
+#[inline]
+pub fn element(reply: &mut Reply, element: Element<'_>) {
+    match element {
+        Element::Int(int) => reply.bulk_int(int),
+        Element::Bytes(bytes) => reply.bulk(bytes),
+    }
 }
 
 /// A refusal with code `ERR` that quotes a word of the client's.

@@ -6,6 +6,7 @@ use super::hash::KeyHasher;
 /// All databases, by number.
 pub struct Keyspace {
     dbs: Vec<Db>,
+    hasher: KeyHasher,
 }
 
 impl Keyspace {
@@ -15,6 +16,7 @@ impl Keyspace {
         let hasher = KeyHasher::from_seed(hash_seed);
         Keyspace {
             dbs: (0..n).map(|_| Db::new(hasher.clone())).collect(),
+            hasher,
         }
     }
 
@@ -22,7 +24,14 @@ impl Keyspace {
     pub fn new_like(&self) -> Keyspace {
         Keyspace {
             dbs: self.dbs.iter().map(Db::new_like).collect(),
+            hasher: self.hasher.clone(),
         }
+    }
+
+    /// The hash function of all tables, those of collections included.
+    #[inline]
+    pub fn hasher(&self) -> &KeyHasher {
+        &self.hasher
     }
 
     /// How many databases there are.

@@ -5,12 +5,10 @@
 
 use crate::base::glob::glob_match;
 use crate::commands::context::{Access, CmdResult, Ctx};
-use crate::commands::error::CmdError;
-use crate::commands::operand::integer;
+use crate::commands::cursor::{Page, ScanOptions, parse_cursor};
 use crate::commands::row::{Acl, Arg, ArgKind, Flags, Row};
 use crate::keyspace::Type;
 use crate::resp::args::Args;
-use crate::resp::writer::Reply;
 
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
@@ -112,98 +110,37 @@ impl TypeFilter {
     }
 }
 
-/// The options of `SCAN`.
-struct ScanOptions<'a> {
-    count: usize,
-    pattern: &'a [u8],
-    types: TypeFilter,
-}
-
-/// How many keys a call of `SCAN` looks at where nothing is said.
-const SCAN_COUNT_DEFAULT: usize = 10;
-
-impl<'a> ScanOptions<'a> {
-    /// Parses the words behind `SCAN cursor`.
-    fn parse(args: &'a Args<'_>) -> Result<ScanOptions<'a>, CmdError> {
-        let mut options = ScanOptions {
-            count: SCAN_COUNT_DEFAULT,
-            pattern: ANY,
-            types: TypeFilter::Any,
-        };
-        for at in (2..args.len()).step_by(2) {
-            let word = &args[at];
-            let value = args.get(at + 1).ok_or(CmdError::Syntax)?;
-            if word.eq_ignore_ascii_case(b"COUNT") {
-                let count = usize::try_from(integer(value)?).unwrap_or(0);
-                options.count = if count > 0 {
-                    count
-                } else {
-                    return Err(CmdError::Syntax);
-                };
-            } else if word.eq_ignore_ascii_case(b"MATCH") {
-                options.pattern = value;
-            } else if word.eq_ignore_ascii_case(b"TYPE") {
-                options.types = TypeFilter::named(value);
-            } else {
-                return Err(CmdError::Syntax);
-            }
-        }
-        Ok(options)
-    }
-}
-
 fn scan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let cursor = parse_cursor(&args[1])?;
-    let options = ScanOptions::parse(args)?;
-    let mut found = Reply::new(ctx.reply.protocol);
-    let mut count = 0;
+    let mut types = TypeFilter::Any;
+    let options = ScanOptions::parse_with(args, 2, |word, value| {
+        let is_type = word.eq_ignore_ascii_case(b"TYPE");
+        if is_type {
+            types = TypeFilter::named(value);
+        }
+        is_type
+    })?;
+    let mut page = Page::new(ctx.reply);
     let mut due: Vec<Vec<u8>> = Vec::new();
     let env = &*ctx.env;
-    let next = env
-        .keyspace
-        .db(ctx.session.db)
-        .scan(cursor, options.count, &mut |entry| {
-            let key = entry.key();
-            if options.pattern != ANY && !glob_match(options.pattern, key, false) {
-                return;
-            }
-            if env.is_due(entry) {
-                due.push(key.to_vec());
-            } else if options.types.lets_through(entry.type_()) {
-                found.bulk(key);
-                count += 1;
-            }
-        });
+    let db = env.keyspace.db(ctx.session.db);
+    let next = db.scan(cursor, options.count, &mut |entry| {
+        let key = entry.key();
+        if !options.matches(key) {
+            return;
+        }
+        if env.is_due(entry) {
+            due.push(key.to_vec());
+        } else if types.lets_through(entry.type_()) {
+            page.add().bulk(key);
+        }
+    });
     for key in &due {
         ctx.env
             .expire_if_due(ctx.session, ctx.session.db, key, Access::Peek);
     }
-    ctx.reply.array(2);
-    ctx.reply.bulk(itoa::Buffer::new().format(next));
-    ctx.reply.array(count);
-    ctx.reply.raw(found.as_bytes());
+    page.finish(ctx.reply, next);
     Ok(())
-}
-
-/// A cursor as C's `strtoul` reads it: no digits at all are 0, and a minus wraps around.
-fn parse_cursor(word: &[u8]) -> Result<u64, CmdError> {
-    let (negative, digits) = match word {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    let signed = digits.len() < word.len();
-    let all_digits = digits.iter().all(u8::is_ascii_digit) && !(signed && digits.is_empty());
-    let number = digits.iter().try_fold(0u64, |number, digit| {
-        number
-            .checked_mul(10)?
-            .checked_add(u64::from(digit.wrapping_sub(b'0')))
-    });
-    match number {
-        Some(number) if all_digits && negative => Ok(number.wrapping_neg()),
-        Some(number) if all_digits => Ok(number),
-        _ => Err(CmdError::Fixed("ERR invalid cursor")),
-    }
 }
 
 /// How often a replica, which may not delete keys, looks for one whose time has not come yet where
@@ -228,29 +165,5 @@ fn randomkey(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
         }
         let key = entry.key().to_vec();
         env.expire_if_due(ctx.session, ctx.session.db, &key, Access::Peek);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cursors_are_read_as_strtoul_would() {
-        for (word, cursor) in [
-            ("0", Some(0)),
-            ("", Some(0)),
-            ("007", Some(7)),
-            ("+5", Some(5)),
-            ("-1", Some(u64::MAX)),
-            ("18446744073709551615", Some(u64::MAX)),
-            ("18446744073709551616", None),
-            (" 1", None),
-            ("1 ", None),
-            ("-", None),
-            ("x", None),
-        ] {
-            assert_eq!(parse_cursor(word.as_bytes()).ok(), cursor, "{word:?}");
-        }
     }
 }

@@ -1,0 +1,31 @@
+//! Settings as the data types want them.
+//!
+//! The data types know nothing of directives; what they ask for is handed to them command by
+//! command, so that `CONFIG SET` works at once.
+
+use super::context::Env;
+use crate::data::hash::HashLimits;
+use crate::data::set::SetLimits;
+
+impl Env {
+    /// Up to where hashes are kept in one piece.
+    #[inline]
+    pub fn hash_limits(&self) -> HashLimits {
+        HashLimits {
+            max_listpack_entries: self.config.hash_max_listpack_entries,
+            max_listpack_value: self.config.hash_max_listpack_value,
+            hasher: self.keyspace.hasher().clone(),
+        }
+    }
+
+    /// Up to where sets are kept in one piece.
+    #[inline]
+    pub fn set_limits(&self) -> SetLimits {
+        SetLimits {
+            max_intset_entries: self.config.set_max_intset_entries,
+            max_listpack_entries: self.config.set_max_listpack_entries,
+            max_listpack_value: self.config.set_max_listpack_value,
+            hasher: self.keyspace.hasher().clone(),
+        }
+    }
+}
