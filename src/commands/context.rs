@@ -14,7 +14,8 @@ use std::path::PathBuf;
 
 use super::error::CmdError;
 use super::events::{self, Class};
-use super::host::Host;
+use super::eviction::Eviction;
+use super::host::{Garbage, Host};
 use super::pubsub::outbox::Outbox;
 use super::pubsub::registry::Registry;
 use super::session::{Kind, Session};
@@ -30,7 +31,7 @@ use crate::data::set::{Set, SetRef};
 use crate::data::stream::Stream;
 use crate::data::zset::{ZSet, ZSetRef};
 use crate::keyspace::access::{self, LfuTuning};
-use crate::keyspace::{Collection, Db, Edit, Entry, EntryMut, Keyspace, Type};
+use crate::keyspace::{Collection, Db, Edit, Entry, EntryMut, Keyspace, OwnedEntry, Type};
 use crate::replication::Replication;
 use crate::resp::args::{Args, encode_command};
 use crate::resp::writer::Reply;
@@ -188,6 +189,10 @@ pub struct Env {
     pub unit: Unit,
     /// Who watches which keys.
     pub watches: Watches,
+    /// Values that the helper thread may free.
+    pub garbage: Vec<Garbage>,
+    /// Where evictions stand.
+    pub eviction: Eviction,
     /// Who is subscribed to what.
     pub pubsub: Registry,
     /// Messages that wait for the end of the running command.
@@ -276,8 +281,24 @@ impl Env {
 
     /// Deletes a key whose time has come and tells replicas.
     pub fn expire_key(&mut self, db: usize, key: &[u8]) {
-        self.keyspace.db_mut(db).remove(key);
+        let removed = self.keyspace.db_mut(db).remove(key);
         self.on_expired(db, key);
+        self.discard(removed, self.config.lazyfree_lazy_expire);
+    }
+
+    /// Gets rid of a value; when `lazily`, the server hands it to the helper thread if that is
+    /// worth it.
+    pub fn discard(&mut self, removed: Option<OwnedEntry>, lazily: bool) {
+        if lazily && let Some(entry) = removed {
+            self.garbage.push(Garbage::Entry(entry));
+        }
+    }
+
+    /// Bytes that do not count towards `maxmemory`: what replicas have still to be sent beyond the
+    /// backlog.
+    pub fn memory_not_counted(&self) -> u64 {
+        let log = self.replication.log_memory_bytes() as u64;
+        log.saturating_sub(self.config.repl_backlog_size)
     }
 
     /// Tells replicas that a key was deleted by the server itself.
@@ -554,6 +575,18 @@ impl Ctx<'_> {
         key: &'a [u8],
     ) -> Result<Edit<'a, T>, CmdError> {
         self.env.edit_or_new(self.session, key)
+    }
+
+    /// Before a key gets a new value: a large collection under it goes to the helper thread, where
+    /// `lazyfree-lazy-server-del` asks for that.
+    #[inline]
+    pub fn clear_for_overwrite(&mut self, key: &[u8]) {
+        if self.env.config.lazyfree_lazy_server_del {
+            let db = self.db();
+            let is_large = |entry: Entry<'_>| entry.type_() != Type::String;
+            let removed = db.get(key).is_some_and(is_large).then(|| db.remove(key));
+            self.env.discard(removed.flatten(), true);
+        }
     }
 
     /// Milliseconds since the epoch at this tick.

@@ -58,7 +58,8 @@ pub fn has_passed(env: &Env, at_ms: i64) -> bool {
 pub fn delete_as_expired(ctx: &mut Ctx<'_>, key: &[u8]) {
     let lazily = ctx.env.config.lazyfree_lazy_expire;
     let verb: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
-    ctx.db().remove(key);
+    let removed = ctx.db().remove(key);
+    ctx.env.discard(removed, lazily);
     ctx.wrote(Class::GENERIC, "del", key);
     ctx.propagate_instead(&[verb, key]);
 }

@@ -9,6 +9,7 @@
 
 use super::context::{CmdResult, Ctx, Env, Gates, Loading};
 use super::error::CmdError;
+use super::eviction::Room;
 use super::row::Flags;
 use super::session::{Closing, Kind, ReplyMode, Session};
 use super::table::Command;
@@ -37,7 +38,7 @@ pub fn process_found(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Ar
     if !command.accepts(args.len()) {
         return reject(ctx, Some(command), &command.arity_error());
     }
-    if let Err(error) = admit(ctx.env, ctx.session, command) {
+    if let Err(error) = admit(ctx, command) {
         return reject(ctx, Some(command), &error);
     }
     if ctx.session.transaction.is_some() && !command.flags.has(Flags::NOT_QUEUED) {
@@ -60,7 +61,8 @@ fn queue(ctx: &mut Ctx<'_>, command: &'static Command, args: &Args<'_>) {
 /// Whether the gates let a command pass. The order is the reference's: a client sees the first
 /// reason only.
 #[inline]
-fn admit(env: &Env, session: &Session, command: &Command) -> CmdResult {
+fn admit(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
+    let (env, session) = (&*ctx.env, &*ctx.session);
     let flags = command.flags;
     if flags.has(Flags::PROTECTED) {
         admit_protected(env, session, command)?;
@@ -68,10 +70,29 @@ fn admit(env: &Env, session: &Session, command: &Command) -> CmdResult {
     if !session.authenticated && !flags.has(Flags::NO_AUTH) && session.kind == Kind::Normal {
         return Err(CmdError::NoAuth);
     }
+    if env.config.maxmemory > 0 {
+        admit_to_memory(ctx, command)?;
+    }
+    let (env, session) = (&*ctx.env, &*ctx.session);
     if env.gates.all_open() && session.is_plain() {
         return Ok(());
     }
     admit_past_gates(&env.gates, session, command)
+}
+
+/// Makes room where there is a limit on memory. Commands that we must obey are run even so: to
+/// refuse one would make our data differ from our master's. A transaction may not grow either.
+fn admit_to_memory(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
+    let room = ctx.make_room();
+    if room != Room::None || ctx.session.must_be_obeyed() {
+        return Ok(());
+    }
+    let queued = ctx.session.transaction.is_some() && !command.flags.has(Flags::NOT_QUEUED);
+    let scope = Scope::of(command, ctx.session);
+    if queued || scope.any.has(Flags::DENYOOM) {
+        return Err(CmdError::OutOfMemory);
+    }
+    Ok(())
 }
 
 /// The gates proper, for when at least one of them is closed or the client is not just any.

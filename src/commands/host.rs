@@ -8,7 +8,7 @@ use super::context::Env;
 use super::error::CmdError;
 use super::session::{Kind, Session};
 use crate::config::{Apply, MasterAddress, Reason, Settings};
-use crate::keyspace::DetachedDb;
+use crate::keyspace::{DetachedDb, OwnedEntry};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
 use crate::sys::memory::MemoryStats;
@@ -121,6 +121,35 @@ pub enum DebugRequest {
         /// How long to wait.
         delay_ms: u64,
     },
+}
+
+/// Something that is not needed any more.
+pub enum Garbage {
+    /// All that was in a database.
+    Db(Box<DetachedDb>),
+    /// A key and its value.
+    Entry(OwnedEntry),
+}
+
+impl Garbage {
+    /// A value of up to so many parts is freed as fast as it is handed to another thread.
+    const SMALL_EFFORT: usize = 64;
+
+    /// How many objects it is, for `INFO`.
+    pub fn objects(&self) -> usize {
+        match self {
+            Garbage::Db(db) => db.len(),
+            Garbage::Entry(_) => 1,
+        }
+    }
+
+    /// Whether freeing it takes so long that another thread should.
+    pub fn is_large(&self) -> bool {
+        match self {
+            Garbage::Db(db) => !db.is_empty(),
+            Garbage::Entry(entry) => entry.entry().free_effort() > Garbage::SMALL_EFFORT,
+        }
+    }
 }
 
 /// What the server knows that `INFO` shows.
@@ -279,8 +308,14 @@ pub trait Host {
     /// `FLUSHALL` removed every key: a snapshot that is being written is given up, and where there
     /// are save points an empty one is written at once.
     fn flushed_all(&mut self, env: &mut Env);
-    /// Takes a detached data set to be freed, on the helper thread when `lazily`.
-    fn free(&mut self, garbage: DetachedDb, lazily: bool);
+    /// Takes something to be freed, on the helper thread when `lazily` and if that is worth it.
+    fn free(&mut self, garbage: Garbage, lazily: bool);
+    /// Objects that the helper thread has still to free.
+    fn lazy_free_pending(&self) -> usize;
+    /// Bytes of memory in use.
+    fn used_memory(&self, env: &Env) -> usize;
+    /// Whether `CLIENT PAUSE` or something like it holds writes back.
+    fn writes_are_paused(&self) -> bool;
     /// Hands out the messages that wait in the outbox. Those to the client whose command has just
     /// run go behind its reply.
     fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply);

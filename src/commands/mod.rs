@@ -15,6 +15,7 @@ pub mod debug;
 pub mod dispatch;
 pub mod error;
 pub mod events;
+pub mod eviction;
 pub mod host;
 pub mod hyperloglog;
 pub mod info;

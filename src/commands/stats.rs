@@ -56,6 +56,8 @@ pub struct Stats {
     pub expired_keys: u64,
     /// Keys evicted.
     pub evicted_keys: u64,
+    /// For how long memory was above the limit, in nanoseconds, up to the last time it was not.
+    pub eviction_exceeded_ns: u64,
     /// Estimated share of expired keys not yet deleted, in percent.
     pub expired_stale_percent: f64,
     /// Expire cycles that ran out of time.

@@ -17,7 +17,10 @@ use super::FAMILIES;
 use super::context::{Ctx, Env, Gates, Persistence, Unit};
 use super::dispatch::process;
 use super::error::CmdError;
-use super::host::{ClientFilter, DebugRequest, Host, PauseMode, ServerFacts, ShutdownOptions};
+use super::eviction::Eviction;
+use super::host::{
+    ClientFilter, DebugRequest, Garbage, Host, PauseMode, ServerFacts, ShutdownOptions,
+};
 use super::pubsub::outbox::Outbox;
 use super::pubsub::registry::Registry;
 use super::session::{Kind, Session};
@@ -28,8 +31,8 @@ use crate::base::quoting::split_args;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::{Apply, MasterAddress, Reason, Settings};
+use crate::keyspace::Keyspace;
 use crate::keyspace::access;
-use crate::keyspace::{DetachedDb, Keyspace};
 use crate::replication::{self, Child, ReplId, Replication, SavedIdentity};
 use crate::resp::args::{Args, OwnedArgs};
 use crate::resp::writer::{Protocol, Reply};
@@ -82,6 +85,8 @@ impl Rig {
                 gates: Gates::OPEN,
                 table,
                 unit: Unit::default(),
+                garbage: Vec::new(),
+                eviction: Eviction::default(),
                 watches: Watches::default(),
                 pubsub: Registry::default(),
                 outbox: Outbox::default(),
@@ -306,8 +311,21 @@ impl Host for FakeHost {
         self.wish("flushed all");
     }
 
-    fn free(&mut self, garbage: DetachedDb, lazily: bool) {
-        self.wish(format!("free {} keys lazily={lazily}", garbage.len()));
+    fn lazy_free_pending(&self) -> usize {
+        0
+    }
+
+    /// A hundred bytes a key.
+    fn used_memory(&self, env: &Env) -> usize {
+        env.keyspace.len() * 100
+    }
+
+    fn writes_are_paused(&self) -> bool {
+        false
+    }
+
+    fn free(&mut self, garbage: Garbage, lazily: bool) {
+        self.wish(format!("free {} keys lazily={lazily}", garbage.objects()));
     }
 
     fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply) {

@@ -25,6 +25,9 @@ use crate::base::rng::Rng;
 /// table does not make it long.
 const SCAN_BUCKETS_PER_ELEMENT: usize = 10;
 
+/// Scan cursors are below this.
+const SCAN_CURSOR_END: u64 = 1 << 48;
+
 /// The same for sweeps over the expiring keys.
 const SWEEP_BUCKETS_PER_KEY: usize = 3;
 
@@ -294,6 +297,38 @@ impl Db {
         self.expiring
             .random(rng)
             .map(|pointer| unsafe { view(pointer) })
+    }
+
+    /// Visits about `count` keys from a place chosen at random, of all or of those that expire. There
+    /// is at least one if there are any keys of the kind.
+    pub fn sample(
+        &self,
+        of_all: bool,
+        count: usize,
+        rng: &mut Rng,
+        visit: &mut dyn FnMut(Entry<'_>),
+    ) {
+        let table = if of_all { &self.keys } else { &self.expiring };
+        let mut seen = 0;
+        // From a random place to the end, and if that was not enough from the start on.
+        for start in [rng.below(SCAN_CURSOR_END), 0] {
+            let wanted = count.saturating_sub(seen);
+            let look = |pointer| {
+                seen += 1;
+                // SAFETY: the table passes its own pointers, and the entries do not outlive the
+                // call.
+                visit(unsafe { view(pointer) });
+            };
+            if wanted > 0 {
+                table.scan(start, wanted, wanted * SCAN_BUCKETS_PER_ELEMENT, look);
+            }
+        }
+        if seen == 0
+            && let Some(pointer) = table.random(rng)
+        {
+            // SAFETY: as above.
+            visit(unsafe { view(pointer) });
+        }
     }
 
     /// All entries, in no useful order.

@@ -322,6 +322,18 @@ impl<'a> Entry<'a> {
         size_class(header.used(self.key_len())) + apart
     }
 
+    /// How many allocations it takes to free the value, roughly.
+    pub fn free_effort(self) -> usize {
+        match self.value() {
+            ValueRef::Hash(hash) => hash.free_effort(),
+            ValueRef::Set(set) => set.free_effort(),
+            ValueRef::Stream(stream) => stream.free_effort(),
+            ValueRef::List(list) => list.free_effort(),
+            ValueRef::ZSet(zset) => zset.free_effort(),
+            ValueRef::String(_) => 1,
+        }
+    }
+
     /// A copy of this entry under another key.
     pub fn duplicate(self, key: &[u8]) -> OwnedEntry {
         let header = self.header();

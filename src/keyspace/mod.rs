@@ -7,6 +7,7 @@
 //! * [`table`]: the hash table; [`hash`] places keys in it, [`prefetch`] brings it near.
 //! * [`db`]: one database, two tables over the same entries.
 //! * [`databases`]: all of them.
+//! * [`eviction`]: which key goes when memory is short.
 //! * [`expiry`]: the cycle that finds expired keys that nobody asks for.
 //!
 //! This is one of the two places with unsafe code: entries, the table, and the database that ties
@@ -19,6 +20,7 @@ pub mod databases;
 pub mod db;
 pub mod edit;
 pub mod entry;
+pub mod eviction;
 pub mod expiry;
 pub mod hash;
 pub mod prefetch;

@@ -77,11 +77,15 @@ impl Hub {
                 self.requirepass_changed(settings);
                 Ok(())
             }
+            Apply::Maxmemory => {
+                // The new limit may be below what is in use.
+                env.eviction.request(env.clock.ns());
+                Ok(())
+            }
             Apply::None
             | Apply::Hz
             | Apply::ReplBacklogSize
             | Apply::GoodReplicas
-            | Apply::Maxmemory
             | Apply::MaxmemoryClients
             | Apply::CrashLog
             | Apply::Appendfsync => Ok(()),

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::Server;
+use super::helper::Job;
 use super::hub::Hub;
 use crate::commands::context::{Env, Loading};
+use crate::commands::host::Garbage;
 use crate::commands::session::{Closing, Kind};
 use crate::keyspace::OwnedEntry;
 use crate::keyspace::access;
@@ -35,7 +37,11 @@ impl Server {
             .loader
             .as_ref()
             .is_some_and(super::loading::Loader::is_self_driven);
-        let busy = !hub.to_continue.is_empty() || hub.master_waits || hub.transfer_waits || loads;
+        let busy = !hub.to_continue.is_empty()
+            || self.env.eviction.is_going_on()
+            || hub.master_waits
+            || hub.transfer_waits
+            || loads;
         if busy {
             return Duration::ZERO;
         }
@@ -157,6 +163,7 @@ fn run_expire_cycle(env: &mut Env, cycle: &mut ExpiryCycle, pace: Pace) {
     });
     for (db, entry) in expired {
         env.on_expired(db, entry.entry().key());
+        env.discard(Some(entry), env.config.lazyfree_lazy_expire);
         env.end_unit();
     }
     env.stats.expired_stale_percent = cycle.stale_share() * 100.0;
@@ -192,11 +199,10 @@ impl Hub {
         }
     }
 
-    /// Frees a detached data set.
-    pub fn free_db(&mut self, garbage: crate::keyspace::DetachedDb, lazily: bool) {
-        if lazily && !garbage.is_empty() {
-            self.helper
-                .submit(super::helper::Job::Free(Box::new(garbage)));
+    /// Frees what is not needed any more, on the helper thread if `lazily` and worth it.
+    pub fn free_garbage(&mut self, garbage: Garbage, lazily: bool) {
+        if lazily && garbage.is_large() {
+            self.helper.submit(Job::Free(garbage));
         }
     }
 }

@@ -10,6 +10,7 @@ use super::snapshot;
 use crate::commands::context::Env;
 use crate::commands::error::CmdError;
 use crate::commands::host::DebugRequest;
+use crate::commands::host::Garbage;
 use crate::config::{Extent, rewrite_file};
 use crate::sys;
 
@@ -34,7 +35,7 @@ impl Hub {
                 if flush {
                     env.emptying_all();
                     for db in env.keyspace.clear() {
-                        self.free_db(db, false);
+                        self.free_garbage(Garbage::Db(Box::new(db)), false);
                     }
                 }
                 if let Err(e) = self.load_whole(env, merge) {

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::keyspace::DetachedDb;
+use crate::commands::host::Garbage;
 
 /// Something to be got rid of.
 pub enum Job {
-    /// A data set.
-    Free(Box<DetachedDb>),
+    /// Values.
+    Free(Garbage),
     /// A file whose last reference this is.
     Close(File),
 }
@@ -24,7 +24,7 @@ impl Job {
     /// How many objects it frees, for `INFO`.
     fn objects(&self) -> usize {
         match self {
-            Job::Free(db) => db.len(),
+            Job::Free(garbage) => garbage.objects(),
             Job::Close(_) => 0,
         }
     }
@@ -84,7 +84,7 @@ fn work(queue: &Receiver<Job>, pending: &AtomicUsize, freed: &AtomicU64) {
     while let Ok(job) = queue.recv() {
         let objects = job.objects();
         match job {
-            Job::Free(db) => drop(db),
+            Job::Free(garbage) => drop(garbage),
             Job::Close(file) => drop(file),
         }
         pending.fetch_sub(objects, Ordering::Relaxed);

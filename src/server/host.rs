@@ -8,11 +8,10 @@ use super::rates::Measure;
 use crate::commands::context::Env;
 use crate::commands::error::CmdError;
 use crate::commands::host::{
-    ClientFilter, DebugRequest, Host, PauseMode, ServerFacts, ShutdownOptions,
+    ClientFilter, DebugRequest, Garbage, Host, PauseMode, ServerFacts, ShutdownOptions,
 };
 use crate::commands::session::{Closing, Kind, Session};
 use crate::config::{Apply, MasterAddress, Reason, Settings};
-use crate::keyspace::DetachedDb;
 use crate::replication::{Contents, ReplconfReply, Replicaof, SyncReply, SyncRequest};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
@@ -288,8 +287,20 @@ impl Host for Hub {
         }
     }
 
-    fn free(&mut self, garbage: DetachedDb, lazily: bool) {
-        self.free_db(garbage, lazily);
+    fn free(&mut self, garbage: Garbage, lazily: bool) {
+        self.free_garbage(garbage, lazily);
+    }
+
+    fn lazy_free_pending(&self) -> usize {
+        self.helper.pending()
+    }
+
+    fn used_memory(&self, _: &Env) -> usize {
+        self.meter.used_memory()
+    }
+
+    fn writes_are_paused(&self) -> bool {
+        self.pause.is_some()
     }
 
     fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply) {

@@ -25,6 +25,7 @@ use super::loading::{LoadFor, Loader};
 use super::stream::Stream;
 use crate::base::errno::os_text;
 use crate::commands::context::Env;
+use crate::commands::host::Garbage;
 use crate::commands::session::Session;
 use crate::replication::{Action, Closed, ConnectFailure, LoadTarget};
 use crate::sys;
@@ -325,7 +326,7 @@ impl Hub {
         let lazily = env.config.replica_lazy_flush;
         env.emptying_all();
         for db in env.keyspace.clear() {
-            self.free_db(db, lazily);
+            self.free_garbage(Garbage::Db(Box::new(db)), lazily);
         }
         env.persistence.dirty = 0;
     }
@@ -355,7 +356,7 @@ impl Hub {
         env.replacing_all(&loaded);
         let mut old = std::mem::replace(&mut env.keyspace, loaded);
         for db in old.clear() {
-            self.free_db(db, true);
+            self.free_garbage(Garbage::Db(Box::new(db)), true);
         }
     }
 

@@ -60,6 +60,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest};
 
 use crate::commands::context::Env;
+use crate::commands::eviction::make_room;
 use crate::keyspace::expiry::{ExpiryCycle, Pace};
 use crate::sys;
 use crate::sys::signals::{Signal, Signals};
@@ -276,9 +277,16 @@ impl Server {
         if self.env.keyspace.expires_len() > 0 && !self.hub.cron_paused {
             self.expire_keys(Pace::Fast);
         }
+        let Server { env, hub, .. } = self;
+        if env.eviction.is_going_on() {
+            make_room(env, hub);
+        }
         self.feed_replicas();
         self.write_replies();
         let Server { env, hub, .. } = self;
+        for garbage in env.garbage.drain(..) {
+            hub.free_garbage(garbage, true);
+        }
         for client in hub.sweep(env) {
             hub.drive(env, |r, e, out| r.on_client_closed(client, e, out));
         }

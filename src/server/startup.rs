@@ -14,6 +14,7 @@ use crate::base::rng::Rng;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::FAMILIES;
 use crate::commands::context::{Env, Gates, Persistence, Unit};
+use crate::commands::eviction::Eviction;
 use crate::commands::pubsub::outbox::Outbox;
 use crate::commands::pubsub::registry::Registry;
 use crate::commands::stats::Stats;
@@ -318,6 +319,8 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
         gates: Gates::OPEN,
         table: parts.table,
         unit: Unit::default(),
+        garbage: Vec::new(),
+        eviction: Eviction::default(),
         watches: Watches::default(),
         pubsub: Registry::default(),
         outbox: Outbox::default(),

@@ -58,6 +58,7 @@ fn traffic(view: &View<'_>, out: &mut Report) {
 fn effects(view: &View<'_>, out: &mut Report) {
     let stats = &view.env.stats;
     let pubsub = &view.env.pubsub;
+    let exceeded_ns = view.env.eviction.exceeded_ns(view.env.clock.ns());
     out.lines(&[
         ("expired_keys", &stats.expired_keys),
         (
@@ -74,8 +75,11 @@ fn effects(view: &View<'_>, out: &mut Report) {
         ),
         ("evicted_keys", &stats.evicted_keys),
         ("evicted_clients", &0),
-        ("total_eviction_exceeded_time", &0),
-        ("current_eviction_exceeded_time", &0),
+        (
+            "total_eviction_exceeded_time",
+            &((stats.eviction_exceeded_ns + exceeded_ns) / 1_000_000),
+        ),
+        ("current_eviction_exceeded_time", &(exceeded_ns / 1_000_000)),
         ("keyspace_hits", &stats.keyspace_hits),
         ("keyspace_misses", &stats.keyspace_misses),
         ("pubsub_channels", &pubsub.count(TopicKind::Channel)),

@@ -6,6 +6,7 @@
 
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
+use crate::commands::host::Garbage;
 use crate::commands::operand::{database, existing_database, small_integer};
 use crate::commands::row::{Acl, Arg, Flags, Group, Row};
 use crate::resp::args::Args;
@@ -131,7 +132,7 @@ fn flushdb(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     ctx.env.emptying(ctx.session.db);
     let garbage = ctx.db().clear();
     ctx.changed(garbage.len() as u64);
-    ctx.host.free(garbage, lazily);
+    ctx.host.free(Garbage::Db(Box::new(garbage)), lazily);
     propagate_always(ctx, args);
     ctx.reply.ok();
     Ok(())
@@ -142,7 +143,7 @@ fn flushall(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     ctx.env.emptying_all();
     for garbage in ctx.env.keyspace.clear() {
         ctx.changed(garbage.len() as u64);
-        ctx.host.free(garbage, lazily);
+        ctx.host.free(Garbage::Db(Box::new(garbage)), lazily);
     }
     ctx.host.flushed_all(ctx.env);
     propagate_always(ctx, args);

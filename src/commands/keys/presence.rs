@@ -2,6 +2,7 @@
 
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::events::Class;
+use crate::commands::host::Garbage;
 use crate::commands::prefetch::{GROUP, prefetch_keys};
 use crate::commands::row::{Acl, Arg, Flags, KeyFlags, KeySpec, Row};
 use crate::resp::args::Args;
@@ -34,7 +35,7 @@ pub static ROWS: &[Row] = &[
         summary: "Deletes keys and leaves freeing large values to another thread.",
         tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         args: &[Arg::key("key", 0).multiple()],
-        handler: del,
+        handler: unlink,
         ..Row::BASE
     },
     Row {
@@ -79,9 +80,16 @@ pub static ROWS: &[Row] = &[
     },
 ];
 
-/// `DEL` and `UNLINK`. A string is freed at once by both: that takes no longer than handing it to
-/// another thread.
 fn del(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let lazily = ctx.env.config.lazyfree_lazy_user_del;
+    delete(ctx, args, lazily)
+}
+
+fn unlink(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    delete(ctx, args, true)
+}
+
+fn delete(ctx: &mut Ctx<'_>, args: &Args<'_>, lazily: bool) -> CmdResult {
     let mut deleted = 0;
     for (at, key) in args.iter().enumerate().skip(1) {
         if at % GROUP == 1 {
@@ -89,7 +97,8 @@ fn del(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         }
         ctx.env
             .expire_if_due(ctx.session, ctx.session.db, key, Access::Peek);
-        if ctx.db().remove(key).is_some() {
+        if let Some(entry) = ctx.db().remove(key) {
+            ctx.host.free(Garbage::Entry(entry), lazily);
             ctx.wrote(Class::GENERIC, "del", key);
             deleted += 1;
         }

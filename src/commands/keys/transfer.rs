@@ -109,6 +109,9 @@ fn renamenx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 /// Gives the value of a key that exists another name.
 fn move_value(ctx: &mut Ctx<'_>, from: &[u8], to: &[u8]) {
+    let replaced = ctx.db().remove(to);
+    let lazily = ctx.env.config.lazyfree_lazy_server_del;
+    ctx.env.discard(replaced, lazily);
     ctx.db().rename(from, to);
     // The key of the new name, if there was one, does not change: it goes, and a new one comes.
     ctx.notify(Class::NEW, "new", to);
@@ -166,9 +169,11 @@ fn copy(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let copied = replace || !occupied;
     if copied {
         let db = ctx.env.keyspace.db_mut(to);
-        db.remove(destination);
+        let replaced = db.remove(destination);
         let taken = db.insert(duplicate);
         assert!(taken.is_ok(), "the destination was made free");
+        let lazily = ctx.env.config.lazyfree_lazy_server_del;
+        ctx.env.discard(replaced, lazily);
         ctx.env.notify(to, Class::NEW, "new", destination);
         ctx.env.touched(to, destination);
         ctx.env.notify(to, Class::GENERIC, "copy_to", destination);

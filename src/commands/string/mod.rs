@@ -57,6 +57,7 @@ pub(super) fn overwrite(ctx: &mut Ctx<'_>, key: &[u8], value: NewValue<'_>) {
     let clock = access::lru_clock(ctx.now_ms());
     let counts_as_use = !lfu && !ctx.session.no_touch;
     ctx.adding(key);
+    ctx.clear_for_overwrite(key);
     let entry = ctx.db().set(key, value, None);
     if counts_as_use {
         entry.set_access(clock);
