@@ -24,6 +24,7 @@ pub mod keys;
 pub mod keyspec;
 pub mod latency;
 pub mod limits;
+pub mod lookup;
 pub mod operand;
 pub mod prefetch;
 pub mod pubsub;

@@ -299,8 +299,8 @@ impl Db {
             .map(|pointer| unsafe { view(pointer) })
     }
 
-    /// Visits about `count` keys from a place chosen at random, of all or of those that expire. There
-    /// is at least one if there are any keys of the kind.
+    /// Visits about `count` keys from a place chosen at random, of all or of those that expire.
+    /// There is at least one if there are any keys of the kind.
     pub fn sample(
         &self,
         of_all: bool,
