@@ -4,14 +4,11 @@
 //! [`Ctx`] adds the client, its reply and the [`Host`]. A command reports a change with
 //! [`Ctx::changed`]; by that alone its own words go to the backlog and to replicas. A command
 //! whose words would not give the same result elsewhere (a relative expiry, a random choice)
-//! says what to send instead with [`Ctx::propagate_instead`].
-//!
-//! **Execution unit.** What one command causes (the deletion of a key found expired, then the
-//! write itself) must reach replicas whole. It is collected in [`Unit`] and leaves in one go:
-//! alone as it is, several wrapped in `MULTI` and `EXEC`.
+//! says what to send instead with [`Ctx::propagate_instead`]; see [`super::unit`].
 
 use std::path::PathBuf;
 
+use super::blocking::Waiters;
 use super::error::CmdError;
 use super::eviction::Eviction;
 use super::host::{Garbage, Host};
@@ -21,6 +18,7 @@ use super::pubsub::registry::Registry;
 use super::session::Session;
 use super::stats::Stats;
 use super::table::CommandTable;
+use super::unit::Unit;
 use super::watch::Watches;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
@@ -33,7 +31,6 @@ use crate::data::zset::{ZSet, ZSetRef};
 
 use crate::keyspace::{Collection, Db, Edit, Entry, Keyspace, OwnedEntry, Type};
 use crate::replication::Replication;
-use crate::resp::args::{Args, encode_command};
 use crate::resp::writer::Reply;
 use crate::sys::clock::CycleClock;
 
@@ -130,39 +127,6 @@ impl Persistence {
     }
 }
 
-/// What goes to replicas when the running unit ends.
-#[derive(Debug, Default)]
-pub struct Unit {
-    /// Encoded commands, one behind the other.
-    bytes: Vec<u8>,
-    /// The database and the end in `bytes` of each.
-    ops: Vec<(usize, usize)>,
-    /// Whether the running command's own words are left out.
-    instead: bool,
-    /// Whether the running command is part of a transaction, which ends the unit.
-    nested: bool,
-}
-
-impl Unit {
-    /// Begins to collect what the commands of a transaction cause.
-    pub fn nest(&mut self) {
-        assert!(!self.nested, "transactions do not contain transactions");
-        self.nested = true;
-    }
-
-    /// Ends that. The command that ran them is not to be propagated itself.
-    pub fn unnest(&mut self) {
-        self.nested = false;
-        self.instead = true;
-    }
-
-    /// Whether the running command is part of a transaction.
-    #[inline]
-    pub fn is_nested(&self) -> bool {
-        self.nested
-    }
-}
-
 /// The subsystems that commands work on.
 pub struct Env {
     /// The instant of this tick.
@@ -193,6 +157,8 @@ pub struct Env {
     pub garbage: Vec<Garbage>,
     /// Where evictions stand.
     pub eviction: Eviction,
+    /// Who waits for which keys.
+    pub waiters: Waiters,
     /// Who is subscribed to what.
     pub pubsub: Registry,
     /// Messages that wait for the end of the running command.
@@ -206,79 +172,6 @@ pub struct Env {
 }
 
 impl Env {
-    /// Adds a command to the unit that is running.
-    pub fn propagate(&mut self, db: usize, words: &[&[u8]]) {
-        if !self.streams_writes() {
-            return;
-        }
-        encode_command(words, &mut self.unit.bytes);
-        self.unit.ops.push((db, self.unit.bytes.len()));
-    }
-
-    /// Whether writes made here go to anybody.
-    #[inline]
-    pub fn streams_writes(&self) -> bool {
-        self.replication.wants_feed()
-    }
-
-    /// Ends an execution unit: what it collected goes to the backlog and thereby to every
-    /// replica, as one.
-    #[inline]
-    pub fn end_unit(&mut self) {
-        match self.unit.ops.len() {
-            0 => self.unit.instead = false,
-            1 => self.end_unit_in_parts(),
-            _ => self.end_unit_as_transaction(),
-        }
-    }
-
-    fn end_unit_as_transaction(&mut self) {
-        // The transaction itself is in no database; `SELECT`, where needed, stands inside.
-        self.replication.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
-        self.end_unit_in_parts();
-        self.replication.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
-    }
-
-    /// Ends an execution unit whose commands have nothing to do with each other: deletions of
-    /// keys that were met by the way.
-    pub(super) fn end_unit_in_parts(&mut self) {
-        self.unit.instead = false;
-        let mut start = 0;
-        for (db, end) in &self.unit.ops {
-            self.replication
-                .feed(Some(*db as u32), &self.unit.bytes[start..*end]);
-            start = *end;
-        }
-        self.unit.bytes.clear();
-        self.unit.ops.clear();
-    }
-
-    /// Ends a command within a transaction. If it changed something, its own words go last, unless
-    /// it said otherwise.
-    pub(super) fn end_nested_command(&mut self, db: usize, args: &Args<'_>, changed: bool) {
-        let instead = std::mem::replace(&mut self.unit.instead, false);
-        if changed && !instead && self.streams_writes() {
-            args.encode(&mut self.unit.bytes);
-            self.unit.ops.push((db, self.unit.bytes.len()));
-        }
-    }
-
-    /// Ends the unit of a command that changed something: its own words go last, unless it said
-    /// otherwise.
-    pub(super) fn end_command_unit(&mut self, db: usize, args: &Args<'_>) {
-        if self.unit.instead || !self.streams_writes() {
-            return self.end_unit();
-        }
-        match args.raw() {
-            Some(raw) if self.unit.ops.is_empty() => self.replication.feed(Some(db as u32), raw),
-            _ => {
-                args.encode(&mut self.unit.bytes);
-                self.unit.ops.push((db, self.unit.bytes.len()));
-                self.end_unit();
-            }
-        }
-    }
-
     /// Deletes a key whose time has come and tells replicas.
     pub fn expire_key(&mut self, db: usize, key: &[u8]) {
         let removed = self.keyspace.db_mut(db).remove(key);
@@ -299,12 +192,6 @@ impl Env {
     pub fn memory_not_counted(&self) -> u64 {
         let log = self.replication.log_memory_bytes() as u64;
         log.saturating_sub(self.config.repl_backlog_size)
-    }
-
-    /// Tells replicas that a key was deleted by the server itself.
-    pub fn propagate_deletion(&mut self, db: usize, key: &[u8], lazily: bool) {
-        let verb: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
-        self.propagate(db, &[verb, key]);
     }
 }
 
@@ -399,11 +286,5 @@ impl Ctx<'_> {
     #[inline]
     pub fn changed(&mut self, n: u64) {
         self.env.persistence.dirty += n;
-    }
-
-    /// Sends these words to replicas in place of the command's own. May be called several times.
-    pub fn propagate_instead(&mut self, words: &[&[u8]]) {
-        self.env.unit.instead = true;
-        self.env.propagate(self.session.db, words);
     }
 }

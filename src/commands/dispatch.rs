@@ -7,6 +7,7 @@
 //! A command of a client that has begun a transaction passes the gates and then waits for `EXEC`,
 //! which runs it through [`call`].
 
+use super::blocking::{Parked, Wait};
 use super::context::{CmdResult, Ctx, Env, Gates, Loading};
 use super::error::CmdError;
 use super::eviction::Room;
@@ -206,27 +207,69 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
         ctx.env.end_unit();
     }
 
-    let stats = &mut ctx.env.stats;
     let end = ctx.env.clock.ns();
-    let spent = end.saturating_sub(started);
+    let mut spent = end.saturating_sub(started);
     ctx.env.last_command_end_ns = end;
-    stats.commands_processed += 1;
-    ctx.session.commands_run += 1;
-    let figures = &mut stats.commands[command.id];
-    figures.calls += 1;
-    figures.nanoseconds += spent;
-    figures.latency.get_or_insert_default().record(spent);
-    if stats.note_errors() {
-        stats.commands[command.id].failed += 1;
+    match &mut ctx.session.wait {
+        Wait::No => {}
+        Wait::Resumed(before) => spent += before.spent_ns,
+        Wait::Parked(parked) => {
+            // Nothing is counted before the command is done.
+            parked.spent_ns += spent;
+            parked.words.get_or_insert_with(|| args.to_owned());
+            return deliver(ctx);
+        }
     }
+    count(ctx, command, spent);
     if nested {
         return;
     }
     if ctx.session.reply_mode != ReplyMode::On {
         withhold_reply(ctx, reply_start);
     }
+    deliver(ctx);
+}
+
+/// Enters a command that is done into the statistics.
+#[inline]
+fn count(ctx: &mut Ctx<'_>, command: &Command, spent_ns: u64) {
+    let stats = &mut ctx.env.stats;
+    stats.commands_processed += 1;
+    ctx.session.commands_run += 1;
+    let failed = stats.note_errors();
+    let figures = &mut stats.commands[command.id];
+    figures.calls += 1;
+    figures.failed += u64::from(failed);
+    figures.nanoseconds += spent_ns;
+    figures.latency.get_or_insert_default().record(spent_ns);
+}
+
+/// Hands out what the command had to say to subscribers.
+#[inline]
+fn deliver(ctx: &mut Ctx<'_>) {
     if !ctx.env.outbox.is_empty() {
         ctx.host.deliver(ctx.env, ctx.session, ctx.reply);
+    }
+}
+
+/// Ends a command that waited and is not run again.
+pub fn conclude(ctx: &mut Ctx<'_>, parked: Parked, refusal: Option<&CmdError>) {
+    let reply_start = ctx.reply.len();
+    ctx.env.stats.note_errors();
+    match refusal {
+        None => ctx.reply.null_array(),
+        Some(error) => {
+            let text = error.text();
+            ctx.reply.error(&text);
+            ctx.env.stats.count_error(&text);
+        }
+    }
+    let words = parked.words.expect("a parked command has words");
+    if let Some(command) = ctx.env.table.find(&words.args()) {
+        count(ctx, command, parked.spent_ns);
+    }
+    if ctx.session.reply_mode != ReplyMode::On {
+        withhold_reply(ctx, reply_start);
     }
 }
 

@@ -1,5 +1,5 @@
-//! What follows from a change beside propagation: watches break, and subscribers of keyspace
-//! notifications hear of it.
+//! What follows from a change beside propagation: watches break, clients that wait for the key are
+//! woken, and subscribers of keyspace notifications hear of it.
 //!
 //! A handler that changed a key says so in this order, which is the reference's: [`Ctx::touched`],
 //! [`Ctx::notify`], [`Ctx::changed`]; [`Ctx::wrote`] is all three. The same exists on [`Env`] for
@@ -17,13 +17,14 @@ impl Env {
     /// The value of a key has changed, or the key has come or gone.
     #[inline]
     pub fn touched(&mut self, db: usize, key: &[u8]) {
-        if !self.watches.is_empty() {
-            self.break_watches(db, key);
+        if !self.watches.is_empty() || !self.waiters.is_empty() {
+            self.tell_observers(db, key);
         }
     }
 
     #[cold]
-    fn break_watches(&mut self, db: usize, key: &[u8]) {
+    fn tell_observers(&mut self, db: usize, key: &[u8]) {
+        self.waiters.signal(db, key);
         let became = self.state_in(self.keyspace.db(db), key);
         self.watches.on_change(db, key, became);
     }
@@ -47,6 +48,7 @@ impl Env {
 
     /// A database is about to be emptied.
     pub fn emptying(&mut self, db: usize) {
+        self.waiters.signal_all(db);
         if self.watches.is_empty() {
             return;
         }
@@ -62,7 +64,12 @@ impl Env {
 
     /// Two databases are about to be swapped.
     pub fn swapping(&mut self, a: usize, b: usize) {
-        if self.watches.is_empty() || a == b {
+        if a == b {
+            return;
+        }
+        self.waiters.signal_all(a);
+        self.waiters.signal_all(b);
+        if self.watches.is_empty() {
             return;
         }
         let mut watches = std::mem::take(&mut self.watches);
@@ -73,6 +80,7 @@ impl Env {
 
     /// All data is about to be replaced.
     pub fn replacing_all(&mut self, by: &Keyspace) {
+        (0..self.keyspace.n_dbs()).for_each(|db| self.waiters.signal_all(db));
         if self.watches.is_empty() {
             return;
         }

@@ -316,6 +316,11 @@ pub trait Host {
     fn used_memory(&self, env: &Env) -> usize;
     /// Whether `CLIENT PAUSE` or something like it holds writes back.
     fn writes_are_paused(&self) -> bool;
+    /// Runs the command of a client that waits again; see [`super::blocking`].
+    fn resume(&mut self, env: &mut Env, client: u64);
+    /// `CLIENT UNBLOCK`: ends the wait of a client, as if its time had run out or with an error.
+    /// `false` if there is no such client, or it does not wait.
+    fn unblock(&mut self, env: &mut Env, client: u64, refusal: Option<&CmdError>) -> bool;
     /// Hands out the messages that wait in the outbox. Those to the client whose command has just
     /// run go behind its reply.
     fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply);

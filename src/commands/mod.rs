@@ -6,6 +6,7 @@
 //! second; they know nothing of sockets, children or the replica link's inside.
 
 pub mod bitmap;
+pub mod blocking;
 pub mod config;
 pub mod connection;
 pub mod context;
@@ -38,6 +39,7 @@ pub mod table;
 #[cfg(test)]
 pub mod testing;
 pub mod transaction;
+pub mod unit;
 pub mod watch;
 pub mod wording;
 

@@ -4,6 +4,7 @@
 //! lends the session out while a command runs. Every field here shows in `CLIENT LIST` or decides
 //! what a command does.
 
+use super::blocking::Wait;
 use super::pubsub::registry::Subscriptions;
 use super::transaction::Transaction;
 use crate::resp::writer::Protocol;
@@ -97,6 +98,8 @@ pub struct Session {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// No command of it may block, because a reply is due: it runs a transaction.
     pub deny_blocking: bool,
+    /// Whether its command waits.
+    pub wait: Wait,
 }
 
 impl Session {
@@ -127,6 +130,7 @@ impl Session {
             transaction: None,
             subscriptions: None,
             deny_blocking: false,
+            wait: Wait::No,
         }
     }
 
@@ -139,6 +143,13 @@ impl Session {
     #[inline]
     pub fn is_plain(&self) -> bool {
         self.transaction.is_none() && self.subscriptions.is_none() && self.kind != Kind::Replica
+    }
+
+    /// Whether silence of it means that nobody is there: it is no peer of ours, and waits for
+    /// nothing.
+    pub fn may_be_idle(&self) -> bool {
+        let waits = self.wait.is_parked() || self.subscriptions.is_some();
+        self.kind == Kind::Normal && !waits
     }
 
     /// Memory held for what it waits for and listens to.

@@ -11,10 +11,12 @@
 //! assert_eq!(rig.propagated(), ["SELECT 0", "SET a 1 PXAT 1700000010000", "DEL a"]);
 //! ```
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::FAMILIES;
-use super::context::{Ctx, Env, Gates, Persistence, Unit};
+use super::blocking::{self, Waiters};
+use super::context::{Ctx, Env, Gates, Persistence};
 use super::dispatch::process;
 use super::error::CmdError;
 use super::eviction::Eviction;
@@ -26,6 +28,7 @@ use super::pubsub::registry::Registry;
 use super::session::{Kind, Session};
 use super::stats::Stats;
 use super::table::CommandTable;
+use super::unit::Unit;
 use super::watch::Watches;
 use crate::base::quoting::split_args;
 use crate::base::rng::Rng;
@@ -88,6 +91,7 @@ impl Rig {
                 garbage: Vec::new(),
                 eviction: Eviction::default(),
                 watches: Watches::default(),
+                waiters: Waiters::default(),
                 pubsub: Registry::default(),
                 outbox: Outbox::default(),
                 hold_access_times: false,
@@ -109,7 +113,7 @@ impl Rig {
         self.run_words(&words)
     }
 
-    /// Runs one command, word by word.
+    /// Runs one command, word by word. Clients whose commands waited for what it did are served.
     pub fn run_words<W: AsRef<[u8]>>(&mut self, words: &[W]) -> String {
         let owned = OwnedArgs::new(words);
         let mut reply = Reply::new(self.session.protocol);
@@ -120,7 +124,31 @@ impl Rig {
             host: &mut self.host,
         };
         process(&mut ctx, &mut owned.args());
+        blocking::serve(&mut self.env, &mut self.host);
         String::from_utf8_lossy(reply.as_bytes()).into_owned()
+    }
+
+    /// Lets another client speak from now on, who is made at its first turn. The first client is
+    /// number 1.
+    pub fn switch_to(&mut self, client: u64) {
+        let next = self.host.others.remove(&client);
+        let next = next.unwrap_or_else(|| Session::new(client, Kind::Normal));
+        let last = std::mem::replace(&mut self.session, next);
+        self.host.others.insert(last.id, last);
+    }
+
+    /// Runs one command of another client, and lets the one that spoke before go on.
+    pub fn run_as(&mut self, client: u64, line: &str) -> String {
+        let speaker = self.session.id;
+        self.switch_to(client);
+        let reply = self.run(line);
+        self.switch_to(speaker);
+        reply
+    }
+
+    /// What clients that waited got since the last call: who, and the reply.
+    pub fn served(&mut self) -> Vec<(u64, String)> {
+        std::mem::take(&mut self.host.served)
     }
 
     /// The commands that went to replicas since the last call.
@@ -132,9 +160,13 @@ impl Rig {
         commands(&bytes)
     }
 
-    /// Lets time pass.
+    /// Lets time pass; waits may end.
     pub fn advance_ms(&mut self, ms: u64) {
         self.env.now = self.env.now.plus_ms(ms);
+        while let Some(client) = self.env.waiters.overdue(self.env.now.mono_ms()) {
+            let ended = self.host.unblock(&mut self.env, client, None);
+            assert!(ended, "client {client} must not be the one that speaks");
+        }
         let now_ms = self.env.now.unix_ms();
         let lfu = self.env.config.maxmemory_policy.is_lfu();
         let fresh = if lfu {
@@ -204,11 +236,36 @@ pub struct FakeHost {
     pub clients: Vec<u8>,
     /// What [`Host::kill_clients`] answers.
     pub killed: usize,
+    /// The clients that are not speaking.
+    pub others: HashMap<u64, Session>,
+    /// What those among them got whose commands waited: who, and the reply.
+    pub served: Vec<(u64, String)>,
     /// Messages that went to other clients: the client and the push as RESP3 spells it.
     pub delivered: Vec<(u64, String)>,
 }
 
 impl FakeHost {
+    /// Lets something happen to a client that is not speaking, and notes what it is told.
+    fn with_other(&mut self, env: &mut Env, client: u64, act: impl FnOnce(&mut Ctx<'_>)) -> bool {
+        let Some(mut session) = self.others.remove(&client) else {
+            return false;
+        };
+        let mut reply = Reply::new(session.protocol);
+        let waited = session.wait.is_parked();
+        act(&mut Ctx {
+            env,
+            session: &mut session,
+            reply: &mut reply,
+            host: self,
+        });
+        self.others.insert(client, session);
+        if !reply.is_empty() {
+            let text = String::from_utf8_lossy(reply.as_bytes()).into_owned();
+            self.served.push((client, text));
+        }
+        waited
+    }
+
     fn wish(&mut self, wish: impl Into<String>) {
         self.wishes.push(wish.into());
     }
@@ -326,6 +383,14 @@ impl Host for FakeHost {
 
     fn free(&mut self, garbage: Garbage, lazily: bool) {
         self.wish(format!("free {} keys lazily={lazily}", garbage.objects()));
+    }
+
+    fn resume(&mut self, env: &mut Env, client: u64) {
+        self.with_other(env, client, blocking::resume);
+    }
+
+    fn unblock(&mut self, env: &mut Env, client: u64, refusal: Option<&CmdError>) -> bool {
+        self.with_other(env, client, |ctx| blocking::end_wait(ctx, refusal))
     }
 
     fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply) {

@@ -131,6 +131,7 @@ fn flags_of(s: &Session, env: &Env) -> String {
     for (on, letter) in [
         (s.subscriptions.is_some(), 'P'),
         (s.transaction.is_some(), 'x'),
+        (s.wait.is_parked(), 'b'),
         (env.watches.is_dirty(s.id), 'd'),
         (s.closing == Closing::AfterReplies, 'c'),
         (s.closing == Closing::Now, 'A'),

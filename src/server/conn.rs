@@ -197,6 +197,17 @@ impl Conn {
             .expect("the session is lent out only while a command runs")
     }
 
+    /// Whether commands of it wait for something else than those before them to be done.
+    pub fn is_held(&self) -> bool {
+        let parked = (self.session.as_ref()).is_some_and(|session| session.wait.is_parked());
+        !self.input.held.is_empty() && !parked
+    }
+
+    /// Whether what it sends next may run.
+    pub fn may_run(&self) -> bool {
+        self.input.held.is_empty() && !self.session().wait.is_parked()
+    }
+
     /// Starts or stops to wait for the socket to take more.
     pub fn set_writable_interest(
         &mut self,

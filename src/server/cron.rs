@@ -7,7 +7,7 @@ use super::helper::Job;
 use super::hub::Hub;
 use crate::commands::context::{Env, Loading};
 use crate::commands::host::Garbage;
-use crate::commands::session::{Closing, Kind};
+use crate::commands::session::Closing;
 use crate::keyspace::OwnedEntry;
 use crate::keyspace::access;
 use crate::keyspace::expiry::{CycleClock, ExpiryCycle, Pace};
@@ -37,7 +37,10 @@ impl Server {
             .loader
             .as_ref()
             .is_some_and(super::loading::Loader::is_self_driven);
+        let deadline_us = (self.env.waiters.next_deadline()).map_or(u64::MAX, |ms| ms * 1000);
         let busy = !hub.to_continue.is_empty()
+            || !hub.to_resume.is_empty()
+            || self.env.waiters.has_ready()
             || self.env.eviction.is_going_on()
             || hub.master_waits
             || hub.transfer_waits
@@ -46,7 +49,7 @@ impl Server {
             return Duration::ZERO;
         }
         let now_us = sys::clock::monotonic_ns() / 1000;
-        Duration::from_micros(self.cron.next_us.saturating_sub(now_us))
+        Duration::from_micros(self.cron.next_us.min(deadline_us).saturating_sub(now_us))
     }
 
     /// Does a round of periodic work when it is due.
@@ -184,7 +187,7 @@ impl Hub {
             .mono_ms()
             .saturating_sub(conn.session().last_interaction_ms);
         let limit_ms = u64::from(env.config.timeout) * 1000;
-        if limit_ms > 0 && conn.session().kind == Kind::Normal && idle_ms > limit_ms {
+        if limit_ms > 0 && conn.session().may_be_idle() && idle_ms > limit_ms {
             log::debug!("Closing idle client");
             return self.close_now(key);
         }

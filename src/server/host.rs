@@ -3,6 +3,7 @@
 //! Each method is thin; the work is in the file of its topic.
 
 use super::children::SnapshotPurpose;
+use super::conn::Conn;
 use super::hub::{Hub, Pause};
 use super::rates::Measure;
 use crate::commands::context::Env;
@@ -20,6 +21,8 @@ impl Host for Hub {
     fn facts(&mut self, env: &Env) -> ServerFacts {
         self.memory = self.meter.refresh();
         let replicas = env.replication.source().count();
+        let is_held = |(_, conn): &(usize, &Conn)| conn.is_held();
+        let held = self.conns.iter().filter(is_held).count();
         let (mut clients_memory, mut replicas_memory) = (0, 0);
         for (_, conn) in &self.conns {
             match conn.replica {
@@ -41,7 +44,7 @@ impl Host for Hub {
             connected_clients: self.conns.len() - replicas,
             max_input_buffer: self.input_peak.get(),
             max_output_buffer: self.output_peak.get(),
-            blocked_clients: 0,
+            blocked_clients: env.waiters.len() + held,
             clients_memory,
             replicas_memory,
             snapshot: self.children.facts(env.now),
@@ -301,6 +304,14 @@ impl Host for Hub {
 
     fn writes_are_paused(&self) -> bool {
         self.pause.is_some()
+    }
+
+    fn resume(&mut self, env: &mut Env, client: u64) {
+        self.resume_client(env, client);
+    }
+
+    fn unblock(&mut self, env: &mut Env, client: u64, refusal: Option<&CmdError>) -> bool {
+        self.end_wait(env, client, refusal)
     }
 
     fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply) {

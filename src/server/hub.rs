@@ -120,6 +120,8 @@ pub struct Hub {
     pub to_write: Vec<usize>,
     /// Connections to be continued in the next tick without an event.
     pub to_continue: Vec<usize>,
+    /// Connections whose commands waited and are done.
+    pub to_resume: Vec<usize>,
     /// Connections to be removed at the end of the tick.
     pub to_close: Vec<usize>,
     /// Commands parsed ahead.
@@ -205,6 +207,7 @@ impl Hub {
             next_client_id: 2,
             to_write: Vec::new(),
             to_continue: Vec::new(),
+            to_resume: Vec::new(),
             to_close: Vec::new(),
             batch: Batch::default(),
             pool: BufferPool::default(),
@@ -382,6 +385,7 @@ impl Hub {
             if let Some(mut session) = conn.session.take() {
                 transaction::forget(env, &mut session);
                 pubsub::forget(env, &mut session);
+                env.waiters.remove(session.id);
                 self.keys_by_id.remove(&session.id);
                 clients.push(session.id);
             }

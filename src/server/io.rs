@@ -13,7 +13,8 @@
 //! put on the list of those to be continued in the next tick.
 //!
 //! **Holding back.** A client that must wait (`CLIENT PAUSE`) keeps its parsed commands as
-//! [`OwnedArgs`](crate::resp::args::OwnedArgs); nothing is read from it meanwhile.
+//! [`OwnedArgs`](crate::resp::args::OwnedArgs); nothing is read from it meanwhile. The same goes
+//! for what stands behind a command that waits for a key, but such a client is read from.
 
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -22,6 +23,7 @@ use super::Server;
 use super::conn::Conn;
 use super::hub::{Hub, token_of};
 use super::inbuf::InputBuffer;
+use crate::commands::blocking;
 use crate::commands::context::{Ctx, Env};
 use crate::commands::dispatch;
 use crate::commands::host::PauseMode;
@@ -76,7 +78,13 @@ impl Server {
         let Some(conn) = self.hub.conns.get_mut(key) else {
             return;
         };
-        if conn.session().closing != Closing::No || !conn.input.held.is_empty() {
+        if conn.session().closing != Closing::No {
+            return;
+        }
+        if conn.session().wait.is_parked() {
+            return self.read_ahead(key);
+        }
+        if !conn.input.held.is_empty() {
             return;
         }
         if conn.input.parser.big_remaining() > 0 {
@@ -93,6 +101,22 @@ impl Server {
             0..data.len()
         };
         self.take_buffer_back(key, data, rest);
+    }
+
+    /// Reads what a client sends that waits: not to run it, but to see whether it is still there.
+    fn read_ahead(&mut self, key: usize) {
+        let conn = &mut self.hub.conns[key];
+        if conn.input.parser.big_remaining() > 0 {
+            return self.read_big(key);
+        }
+        let fd = conn.stream.fd();
+        let mut data = conn.input.buffer.lend();
+        let room = InputBuffer::room(&data);
+        let result = sys::read::read_append(fd, &mut data, room);
+        conn.input.buffer.note_read(&data);
+        self.count_read(key, result, room);
+        let all = 0..data.len();
+        self.take_buffer_back(key, data, all);
     }
 
     /// Reads into the big argument that is arriving; once it is whole, the stream goes on in the
@@ -172,7 +196,7 @@ impl Server {
                 break at..at;
             }
             match stop {
-                Stop::Full if self.hub.conns[key].input.held.is_empty() => {}
+                Stop::Full if self.hub.conns[key].may_run() => {}
                 Stop::Full | Stop::Incomplete => break at..data.len(),
                 Stop::Big(keep) => break at..at + keep,
                 Stop::Broken(error) => {
@@ -230,23 +254,15 @@ impl Server {
     /// Runs parsed commands; `false` when the connection is to be closed and the rest is moot.
     fn run_batch(&mut self, key: usize, data: &[u8], parsed: &mut [Parsed]) -> bool {
         let Server { env, hub, .. } = self;
-        let conn = &mut hub.conns[key];
-        let mut session = conn
-            .session
-            .take()
-            .expect("no command of this client is running");
+        let (mut session, mut reply) = hub.lend(key);
         look_ahead(env, &session, data, parsed);
-        let buf = match conn.output.buf.capacity() {
-            0 => hub.pool.take(),
-            _ => std::mem::take(&mut conn.output.buf),
-        };
-        let mut reply = Reply::with_buf(buf, session.protocol);
         env.last_command_end_ns = env.clock.ns();
         for p in parsed {
             let mut args = p.ranges.args(&data[p.start..]);
-            if hub.holds_back(&session, p.command) || !hub.conns[key].input.held.is_empty() {
+            let waits = session.wait.is_parked() || !hub.conns[key].input.held.is_empty();
+            if waits || hub.holds_back(&session, p.command) {
                 hub.conns[key].input.held.push_back(args.to_owned());
-                hub.has_held = true;
+                hub.has_held |= !waits;
                 continue;
             }
             hub.running_command = p.command.map_or("unknown", |command| command.full_name);
@@ -259,6 +275,11 @@ impl Server {
             match p.command {
                 Some(command) => dispatch::process_found(&mut ctx, command, &mut args),
                 None => dispatch::process(&mut ctx, &mut args),
+            }
+            if env.waiters.has_ready() {
+                hub.put_back(key, session, reply);
+                blocking::serve(env, hub);
+                (session, reply) = hub.lend(key);
             }
             if session.closing != Closing::No {
                 break;
@@ -273,15 +294,10 @@ impl Server {
         let Some(conn) = hub.conns.get_mut(key) else {
             return;
         };
-        if conn.session().closing != Closing::No {
+        if conn.session().closing != Closing::No || conn.session().wait.is_parked() {
             return;
         }
-        let mut session = conn
-            .session
-            .take()
-            .expect("no command of this client is running");
-        let buf = std::mem::take(&mut conn.output.buf);
-        let mut reply = Reply::with_buf(buf, session.protocol);
+        let (mut session, mut reply) = hub.lend(key);
         env.last_command_end_ns = env.clock.ns();
         while let Some(queued) = hub.conns[key].input.held.pop_front() {
             let mut args = queued.args();
@@ -296,7 +312,12 @@ impl Server {
                 host: hub,
             };
             dispatch::process(&mut ctx, &mut args);
-            if session.closing != Closing::No {
+            if env.waiters.has_ready() {
+                hub.put_back(key, session, reply);
+                blocking::serve(env, hub);
+                (session, reply) = hub.lend(key);
+            }
+            if session.closing != Closing::No || session.wait.is_parked() {
                 break;
             }
         }
@@ -307,8 +328,7 @@ impl Server {
 
     /// Runs what a connection had to leave unparsed when it was held back.
     fn resume_input(&mut self, key: usize) {
-        let conn = &mut self.hub.conns[key];
-        if !conn.input.held.is_empty() {
+        if !self.hub.conns[key].may_run() {
             return;
         }
         self.hub.continue_later(key);
@@ -441,7 +461,7 @@ impl Hub {
         &mut self,
         key: usize,
         mut session: Box<Session>,
-        mut reply: Reply,
+        reply: Reply,
         env: &mut Env,
     ) -> bool {
         let conn = &mut self.conns[key];
@@ -449,18 +469,14 @@ impl Hub {
             session.closing = Closing::AfterReplies;
         }
         let closing = session.closing;
-        conn.session = Some(session);
-        let mut replies = reply.take_buf();
-        // Actions of the turn (the answer to PSYNC) may have been queued already; they come after.
-        replies.append(&mut conn.output.buf);
-        conn.output.buf = replies;
+        self.put_back(key, session, reply);
         self.after_commands(key, env);
         closing == Closing::No
     }
 
     /// Whether `CLIENT PAUSE` holds this command back.
     #[inline]
-    fn holds_back(&self, session: &Session, command: Option<&Command>) -> bool {
+    pub fn holds_back(&self, session: &Session, command: Option<&Command>) -> bool {
         self.pause.is_some_and(|pause| {
             let held = match pause.mode {
                 PauseMode::All => Flags(u32::MAX),

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! poll → what woke us (accept, read + parse + execute, children, link) → connections to be
-//! continued → load a slice → timers → before sleep: expire · feed replicas · write replies · sweep
+//! continued → load a slice → timers → before sleep: expire · wake waiters · feed replicas · write
+//! replies · sweep
 //! ```
 //!
 //! | file | holds |
@@ -20,6 +21,7 @@
 //! | `loading.rs` | loading, a slice at a time |
 //! | `host.rs`, `apply.rs`, `clients.rs`, `debug.rs` | what commands and directives ask for |
 //! | `cron.rs`, `rates.rs`, `peak.rs` | periodic work |
+//! | `waiting.rs` | clients whose commands wait |
 //! | `startup.rs`, `shutdown.rs`, `logger.rs`, `crash.rs`, `oom.rs` | the life of the process |
 //! | `helper.rs` | the thread for what may drag |
 
@@ -49,6 +51,7 @@ mod snapshot;
 pub mod startup;
 mod stream;
 mod transfer;
+mod waiting;
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -281,6 +284,7 @@ impl Server {
         if env.eviction.is_going_on() {
             make_room(env, hub);
         }
+        self.wake_waiters();
         self.feed_replicas();
         self.write_replies();
         let Server { env, hub, .. } = self;

@@ -156,6 +156,9 @@ impl Hub {
     fn on_role_changed(&mut self, env: &mut Env) {
         let replica = env.replication.is_replica();
         env.gates.replica = replica;
+        if replica {
+            self.end_all_waits(env);
+        }
         self.logger.set_role(if replica { b'S' } else { b'M' });
         // A refusal is in the log; the change of role goes on.
         let _ = self.apply_oom_score(&env.config, part_of(env));

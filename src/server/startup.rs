@@ -13,12 +13,14 @@ use super::{Server, apply, crash, listener, path_of};
 use crate::base::rng::Rng;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::FAMILIES;
-use crate::commands::context::{Env, Gates, Persistence, Unit};
+use crate::commands::blocking::Waiters;
+use crate::commands::context::{Env, Gates, Persistence};
 use crate::commands::eviction::Eviction;
 use crate::commands::pubsub::outbox::Outbox;
 use crate::commands::pubsub::registry::Registry;
 use crate::commands::stats::Stats;
 use crate::commands::table::CommandTable;
+use crate::commands::unit::Unit;
 use crate::commands::watch::Watches;
 use crate::config::{Config, Settings, Sources, Supervised};
 use crate::keyspace::Keyspace;
@@ -322,6 +324,7 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
         garbage: Vec::new(),
         eviction: Eviction::default(),
         watches: Watches::default(),
+        waiters: Waiters::default(),
         pubsub: Registry::default(),
         outbox: Outbox::default(),
         hold_access_times: false,

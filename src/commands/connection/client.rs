@@ -426,21 +426,23 @@ fn unpause(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     Ok(())
 }
 
+const UNBLOCKED: CmdError = CmdError::Fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+
 fn unblock(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    match args.get(3) {
-        None => {}
+    let refusal = match args.get(3) {
         Some(_) if args.len() > 4 => return Err(wording::bad_subcommand(args)),
-        Some(word)
-            if word.eq_ignore_ascii_case(b"timeout") || word.eq_ignore_ascii_case(b"error") => {}
+        None => None,
+        Some(word) if word.eq_ignore_ascii_case(b"timeout") => None,
+        Some(word) if word.eq_ignore_ascii_case(b"error") => Some(UNBLOCKED),
         Some(_) => {
             return Err(CmdError::err(
                 "CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
             ));
         }
-    }
-    parse_i64(&args[2]).ok_or(CmdError::NotInteger)?;
-    // No command blocks, so nobody waits to be woken.
-    ctx.reply.int(0);
+    };
+    let id = parse_i64(&args[2]).ok_or(CmdError::NotInteger)?;
+    let woken = ctx.host.unblock(ctx.env, id as u64, refusal.as_ref());
+    ctx.reply.int(i64::from(woken));
     Ok(())
 }
 

@@ -53,6 +53,7 @@ pub fn server(view: &View<'_>, out: &mut Report) {
 
 pub fn clients(view: &View<'_>, out: &mut Report) {
     let facts = &view.facts;
+    let waiters = &view.env.waiters;
     out.lines(&[
         ("connected_clients", &facts.connected_clients),
         ("cluster_connections", &0),
@@ -61,9 +62,9 @@ pub fn clients(view: &View<'_>, out: &mut Report) {
         ("client_recent_max_output_buffer", &facts.max_output_buffer),
         ("blocked_clients", &facts.blocked_clients),
         ("tracking_clients", &0),
-        ("clients_in_timeout_table", &0),
-        ("total_blocking_keys", &0),
-        ("total_blocking_keys_on_nokey", &0),
+        ("clients_in_timeout_table", &waiters.with_deadline()),
+        ("total_blocking_keys", &waiters.keys()),
+        ("total_blocking_keys_on_nokey", &waiters.keys_on_deletion()),
     ]);
 }
 

@@ -1,17 +1,8 @@
 //! What subscribers get, in which order, and what a subscriber may still say.
 
-use super::super::session::{Kind, Session};
 use super::super::testing::Rig;
 use super::registry::TopicKind;
 use crate::resp::writer::Protocol;
-
-/// Runs a command of another client, whose session is kept by the caller.
-fn run_as(rig: &mut Rig, session: &mut Session, line: &str) -> String {
-    std::mem::swap(&mut rig.session, session);
-    let reply = rig.run(line);
-    std::mem::swap(&mut rig.session, session);
-    reply
-}
 
 fn push(words: &[&str]) -> String {
     let bulks = words.iter().map(|w| format!("${}\r\n{w}\r\n", w.len()));
@@ -65,11 +56,9 @@ fn each_topic_is_acknowledged_with_the_count_of_channels_and_patterns() {
 #[test]
 fn messages_go_to_channels_then_patterns_and_to_replicas() {
     let mut rig = Rig::new();
-    let mut reader = Session::new(2, Kind::Normal);
-    let mut other = Session::new(3, Kind::Normal);
-    run_as(&mut rig, &mut reader, "SUBSCRIBE news");
-    run_as(&mut rig, &mut other, "PSUBSCRIBE n*s");
-    run_as(&mut rig, &mut reader, "SSUBSCRIBE news");
+    rig.run_as(2, "SUBSCRIBE news");
+    rig.run_as(3, "PSUBSCRIBE n*s");
+    rig.run_as(2, "SSUBSCRIBE news");
     assert_eq!(rig.run("PUBLISH news hello"), ":2\r\n");
     assert_eq!(rig.run("SPUBLISH news shard"), ":1\r\n");
     assert_eq!(rig.run("PUBLISH nobody hears"), ":0\r\n");
@@ -129,9 +118,8 @@ fn a_subscriber_without_pushes_may_do_little_else() {
 #[test]
 fn pubsub_tells_who_listens() {
     let mut rig = Rig::new();
-    let mut reader = Session::new(2, Kind::Normal);
-    run_as(&mut rig, &mut reader, "SUBSCRIBE ab ba");
-    run_as(&mut rig, &mut reader, "PSUBSCRIBE x*");
+    rig.run_as(2, "SUBSCRIBE ab ba");
+    rig.run_as(2, "PSUBSCRIBE x*");
     assert_eq!(rig.run("PUBSUB CHANNELS a*"), "*1\r\n$2\r\nab\r\n");
     assert_eq!(rig.run("PUBSUB NUMPAT"), ":1\r\n");
     assert_eq!(
@@ -149,8 +137,7 @@ fn pubsub_tells_who_listens() {
 #[test]
 fn keyspace_events_are_messages() {
     let mut rig = Rig::new();
-    let mut reader = Session::new(2, Kind::Normal);
-    run_as(&mut rig, &mut reader, "PSUBSCRIBE __key*__:*");
+    rig.run_as(2, "PSUBSCRIBE __key*__:*");
     let events = |rig: &mut Rig, line: &str| {
         rig.host.delivered.clear();
         rig.run(line);

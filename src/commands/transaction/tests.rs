@@ -1,20 +1,10 @@
 //! What `EXEC` runs, when it gives up, and what replicas get of it.
 
-use super::super::session::{Kind, Session};
 use super::super::testing::Rig;
 
 const OK: &str = "+OK\r\n";
 const QUEUED: &str = "+QUEUED\r\n";
 const GIVEN_UP: &str = "*-1\r\n";
-
-/// Runs a command of another client in between.
-fn run_as_other(rig: &mut Rig, line: &str) -> String {
-    let mut other = Session::new(2, Kind::Normal);
-    std::mem::swap(&mut rig.session, &mut other);
-    let reply = rig.run(line);
-    std::mem::swap(&mut rig.session, &mut other);
-    reply
-}
 
 fn expect(rig: &mut Rig, dialogue: &[(&str, &str)]) {
     for (line, reply) in dialogue {
@@ -29,7 +19,7 @@ fn commands_wait_for_exec_and_run_together() {
         &mut rig,
         &[("MULTI", OK), ("SET a 1", QUEUED), ("INCR a", QUEUED)],
     );
-    assert_eq!(run_as_other(&mut rig, "GET a"), "$-1\r\n");
+    assert_eq!(rig.run_as(2, "GET a"), "$-1\r\n");
     expect(&mut rig, &[("SELECT 1", QUEUED), ("SET b 1", QUEUED)]);
     assert_eq!(rig.run("EXEC"), "*4\r\n+OK\r\n:2\r\n+OK\r\n+OK\r\n");
     assert_eq!(
@@ -180,7 +170,7 @@ fn a_change_of_a_watched_key_makes_exec_give_up() {
             &mut rig,
             &[("WATCH a", OK), ("MULTI", OK), ("SET x 1", QUEUED)],
         );
-        run_as_other(&mut rig, change);
+        rig.run_as(2, change);
         assert_eq!(rig.run("EXEC"), GIVEN_UP, "{change}");
         expect(
             &mut rig,
@@ -200,7 +190,7 @@ fn what_leaves_watched_keys_alone_breaks_nothing() {
             rig.run(other);
             rig.session.db = 0;
         } else {
-            run_as_other(&mut rig, other);
+            rig.run_as(2, other);
         }
     }
     rig.run("MULTI");
@@ -222,7 +212,7 @@ fn a_watched_key_that_expires_is_a_change_unless_it_had_expired_before() {
     assert_eq!(rig.run("EXEC"), GIVEN_UP);
     // The key is still there, for nobody has looked at it.
     rig.run("WATCH a");
-    assert_eq!(run_as_other(&mut rig, "GET a"), "$-1\r\n");
+    assert_eq!(rig.run_as(2, "GET a"), "$-1\r\n");
     rig.run("MULTI");
     assert_eq!(rig.run("EXEC"), "*0\r\n");
 }

@@ -1,0 +1,215 @@
+//! Commands that wait: how they are parked, woken and ended.
+//!
+//! A handler that finds nothing to give calls [`Ctx::block`] and replies nothing. Its client is
+//! parked: the words of the command stay in its session ([`Wait::Parked`]), the keys it waits for
+//! go to the registry ([`Waiters`]), and what it sends meanwhile waits unread. Whoever changes a
+//! key calls `touched`, which makes the key *ready* if somebody waits for it. When the command or
+//! transaction that did so has ended, [`serve`] runs the commands that wait for ready keys again,
+//! in the order in which they came, as long as the key holds what they want; a command that still
+//! finds nothing parks again, with the place and the deadline that it had.
+//!
+//! ```text
+//!            block                       key ready: run again
+//!  running ────────▶ parked ───────────────────────────────▶ running
+//!                      │ ◀──────────── block ────────────────────┘
+//!                      │ deadline, CLIENT UNBLOCK, change of role: end_wait
+//!                      ▼
+//!                    done
+//! ```
+//!
+//! Running the whole command again, instead of handing an element over, is what the reference
+//! does: every check is made anew, and what is propagated is what happened.
+
+mod waiters;
+
+use super::context::{Ctx, Env};
+use super::dispatch;
+use super::error::CmdError;
+use super::host::Host;
+use crate::base::numbers::{parse_f64, parse_i64};
+use crate::keyspace::Type;
+use crate::resp::args::OwnedArgs;
+pub use waiters::{Waiter, Waiters};
+
+/// How long a client wants to wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Timeout {
+    /// For ever.
+    Never,
+    /// So many milliseconds.
+    AfterMs(u64),
+}
+
+impl Timeout {
+    /// A number of seconds, perhaps with a fraction; 0 is for ever.
+    pub fn parse_seconds(word: &[u8], now_ms: i64) -> Result<Timeout, CmdError> {
+        let seconds = parse_f64(word)
+            .ok_or_else(|| CmdError::err("timeout is not a float or out of range"))?;
+        let ms = (seconds * 1000.0).ceil();
+        if ms >= i64::MAX as f64 {
+            return Err(CmdError::err("timeout is out of range"));
+        }
+        Timeout::after_ms(ms as i64, now_ms)
+    }
+
+    /// A number of milliseconds; 0 is for ever.
+    pub fn parse_ms(word: &[u8], now_ms: i64) -> Result<Timeout, CmdError> {
+        let ms = parse_i64(word)
+            .ok_or_else(|| CmdError::err("timeout is not an integer or out of range"))?;
+        Timeout::after_ms(ms, now_ms)
+    }
+
+    fn after_ms(ms: i64, now_ms: i64) -> Result<Timeout, CmdError> {
+        if ms < 0 {
+            return Err(CmdError::err("timeout is negative"));
+        }
+        if ms > i64::MAX - now_ms {
+            return Err(CmdError::err("timeout is out of range"));
+        }
+        Ok(match ms {
+            0 => Timeout::Never,
+            ms => Timeout::AfterMs(ms as u64),
+        })
+    }
+}
+
+/// What a command waits for.
+#[derive(Debug)]
+pub struct Block {
+    /// The type of value that makes a key ready.
+    pub wants: Type,
+    /// For how long.
+    pub timeout: Timeout,
+    /// Run it again also when a key goes or becomes another type: its reply is an error then.
+    pub on_deletion: bool,
+    /// The words to run again, where they are not those that came: `$` may not mean something
+    /// else the next time.
+    pub words: Option<OwnedArgs>,
+}
+
+/// Whether the client's command waits.
+#[derive(Debug, Default)]
+pub enum Wait {
+    /// It does not.
+    #[default]
+    No,
+    /// It does.
+    Parked(Box<Parked>),
+    /// It did, and is run again.
+    Resumed(Box<Parked>),
+}
+
+impl Wait {
+    /// Whether it waits now.
+    #[inline]
+    pub fn is_parked(&self) -> bool {
+        matches!(self, Wait::Parked(_))
+    }
+
+    /// Whether it neither waits nor did.
+    #[inline]
+    pub fn is_no(&self) -> bool {
+        matches!(self, Wait::No)
+    }
+}
+
+/// A command that waits.
+#[derive(Debug)]
+pub struct Parked {
+    /// Its words; there from the moment on at which its handler has returned.
+    pub words: Option<OwnedArgs>,
+    /// Its place among those who wait.
+    ticket: u64,
+    /// Its deadline, in milliseconds of the monotonic clock.
+    until_mono_ms: Option<u64>,
+    /// How long it has run so far.
+    pub spent_ns: u64,
+}
+
+impl Ctx<'_> {
+    /// Has the client wait for one of these keys. `false` if it may not, being in a transaction or
+    /// our master; then the handler replies as if the time had run out.
+    #[must_use = "a client that may not wait is due a reply"]
+    pub fn block<'k>(&mut self, block: Block, keys: impl IntoIterator<Item = &'k [u8]>) -> bool {
+        if self.session.deny_blocking || self.session.must_be_obeyed() {
+            return false;
+        }
+        let now_ms = self.env.now.mono_ms();
+        let waiters = &mut self.env.waiters;
+        let (ticket, until_mono_ms, spent_ns) = match std::mem::take(&mut self.session.wait) {
+            Wait::Resumed(before) => (before.ticket, before.until_mono_ms, before.spent_ns),
+            Wait::Parked(_) => unreachable!("a client that waits runs no command"),
+            Wait::No => {
+                let until = match block.timeout {
+                    Timeout::Never => None,
+                    Timeout::AfterMs(ms) => Some(now_ms.saturating_add(ms)),
+                };
+                (waiters.draw_ticket(), until, 0)
+            }
+        };
+        let waiter = Waiter {
+            client: self.session.id,
+            wants: block.wants,
+            on_deletion: block.on_deletion,
+        };
+        waiters.park(waiter, ticket, until_mono_ms, self.session.db, keys);
+        self.session.wait = Wait::Parked(Box::new(Parked {
+            words: block.words,
+            ticket,
+            until_mono_ms,
+            spent_ns,
+        }));
+        true
+    }
+}
+
+impl Env {
+    /// The next client after a place in the queue of a key that is to be run again, now that the
+    /// key is ready.
+    fn next_to_serve(&self, db: usize, key: &[u8], after: u64, last: u64) -> Option<(u64, u64)> {
+        let entry = self.keyspace.db(db).get(key);
+        let holds = (entry.filter(|entry| !self.is_due(*entry))).map(|entry| entry.type_());
+        self.waiters.next(db, key, after..=last, holds)
+    }
+}
+
+/// Runs the commands again that wait for keys that have become ready, and those that become ready
+/// by that. No client's command may be running.
+pub fn serve(env: &mut Env, host: &mut dyn Host) {
+    while let Some((db, key)) = env.waiters.take_ready() {
+        // Those who begin to wait from here on have seen the key as it is.
+        let last = env.waiters.last_ticket();
+        let mut after = 0;
+        while let Some((ticket, client)) = env.next_to_serve(db, &key, after, last) {
+            after = ticket;
+            host.resume(env, client);
+        }
+    }
+}
+
+/// Runs the command of a parked client again.
+pub fn resume(ctx: &mut Ctx<'_>) {
+    let Wait::Parked(mut parked) = std::mem::take(&mut ctx.session.wait) else {
+        return;
+    };
+    ctx.env.waiters.remove(ctx.session.id);
+    let words = parked.words.take().expect("a parked command has words");
+    ctx.session.wait = Wait::Resumed(parked);
+    dispatch::process(ctx, &mut words.args());
+    if !ctx.session.wait.is_parked() {
+        ctx.session.wait = Wait::No;
+    }
+}
+
+/// Ends the wait of a client without running its command: its time has run out, or (`refusal`)
+/// somebody does not let it wait longer.
+pub fn end_wait(ctx: &mut Ctx<'_>, refusal: Option<&CmdError>) {
+    let Wait::Parked(parked) = std::mem::take(&mut ctx.session.wait) else {
+        return;
+    };
+    ctx.env.waiters.remove(ctx.session.id);
+    dispatch::conclude(ctx, *parked, refusal);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! Clients whose commands wait: run again, told that their time has run out, let go on.
+//!
+//! Who waits for what is the business of [`blocking`]; here are their sessions and replies. While
+//! a client waits, what it sends is read, so that its end is noticed, but not parsed. When its
+//! command is done, the connection joins `to_resume`, and the end of the tick runs what had to
+//! wait behind that command.
+
+use super::Server;
+use super::hub::Hub;
+use crate::commands::blocking;
+use crate::commands::context::{Ctx, Env};
+use crate::commands::error::CmdError;
+use crate::commands::session::{Closing, Session};
+use crate::resp::writer::Reply;
+
+const ROLE_CHANGED: CmdError = CmdError::Fixed(
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+);
+
+impl Hub {
+    /// Lends the session of a connection, and a reply that goes on where its output ends.
+    pub fn lend(&mut self, key: usize) -> (Box<Session>, Reply) {
+        let conn = &mut self.conns[key];
+        let session = conn.session.take();
+        let session = session.expect("no command of this client is running");
+        let buf = match conn.output.buf.capacity() {
+            0 => self.pool.take(),
+            _ => std::mem::take(&mut conn.output.buf),
+        };
+        let reply = Reply::with_buf(buf, session.protocol);
+        (session, reply)
+    }
+
+    /// Takes back what was lent. Actions of the command (the answer to `PSYNC`) may have been
+    /// queued meanwhile; they come after its replies.
+    pub fn put_back(&mut self, key: usize, session: Box<Session>, mut reply: Reply) {
+        let conn = &mut self.conns[key];
+        conn.session = Some(session);
+        let mut replies = reply.take_buf();
+        replies.append(&mut conn.output.buf);
+        conn.output.buf = replies;
+    }
+
+    /// Runs the command of a client that waits again.
+    pub fn resume_client(&mut self, env: &mut Env, client: u64) {
+        let Some(key) = self.waiting_key(env, client) else {
+            return;
+        };
+        if self.postpone(env, key) {
+            return;
+        }
+        let (mut session, mut reply) = self.lend(key);
+        env.last_command_end_ns = env.clock.ns();
+        blocking::resume(&mut Ctx {
+            env,
+            session: &mut session,
+            reply: &mut reply,
+            host: self,
+        });
+        let done = !session.wait.is_parked();
+        self.put_back(key, session, reply);
+        self.after_commands(key, env);
+        if done {
+            self.to_resume.push(key);
+        }
+    }
+
+    /// Ends the wait of a client; `false` if it does not wait.
+    pub fn end_wait(&mut self, env: &mut Env, client: u64, refusal: Option<&CmdError>) -> bool {
+        let Some(key) = self.waiting_key(env, client) else {
+            return false;
+        };
+        let (mut session, mut reply) = self.lend(key);
+        let mut ctx = Ctx {
+            env,
+            session: &mut session,
+            reply: &mut reply,
+            host: self,
+        };
+        blocking::end_wait(&mut ctx, refusal);
+        self.put_back(key, session, reply);
+        self.after_commands(key, env);
+        self.to_resume.push(key);
+        true
+    }
+
+    /// The connection of a client that waits. One that is being closed waits no more.
+    fn waiting_key(&mut self, env: &mut Env, client: u64) -> Option<usize> {
+        let key = self.key_of(client)?;
+        let session = self.conns[key].session.as_deref()?;
+        if session.closing != Closing::No {
+            env.waiters.remove(client);
+            return None;
+        }
+        session.wait.is_parked().then_some(key)
+    }
+
+    /// While `CLIENT PAUSE` holds its command back, a client does not wait for its keys, but for
+    /// the end of the pause.
+    fn postpone(&mut self, env: &mut Env, key: usize) -> bool {
+        let session = self.conns[key].session();
+        let blocking::Wait::Parked(parked) = &session.wait else {
+            return false;
+        };
+        let words = parked.words.as_ref().expect("a parked command has words");
+        if !self.holds_back(session, env.table.find(&words.args())) {
+            return false;
+        }
+        let (client, words) = (session.id, words.clone());
+        env.waiters.remove(client);
+        let conn = &mut self.conns[key];
+        conn.session_mut().wait = blocking::Wait::No;
+        conn.input.held.push_front(words);
+        self.has_held = true;
+        true
+    }
+
+    /// We have become a replica: what clients wait for may never come, or not from here.
+    pub fn end_all_waits(&mut self, env: &mut Env) {
+        for client in env.waiters.clients() {
+            if self.end_wait(env, client, Some(&ROLE_CHANGED))
+                && let Some(key) = self.key_of(client)
+            {
+                self.conns[key].session_mut().closing = Closing::AfterReplies;
+            }
+        }
+    }
+}
+
+impl Server {
+    /// Serves whom the end of a tick finds ready, and ends the waits whose time has run out. Those
+    /// who waited then go on with what they sent meanwhile.
+    pub(super) fn wake_waiters(&mut self) {
+        let Server { env, hub, .. } = self;
+        blocking::serve(env, hub);
+        while let Some(client) = env.waiters.overdue(env.now.mono_ms()) {
+            if !hub.end_wait(env, client, None) {
+                env.waiters.remove(client);
+            }
+        }
+        while !self.hub.to_resume.is_empty() {
+            for key in std::mem::take(&mut self.hub.to_resume) {
+                self.run_held(key);
+            }
+        }
+    }
+}
