@@ -82,12 +82,13 @@ impl Hub {
                 env.eviction.request(env.clock.ns());
                 Ok(())
             }
+            Apply::CrashLog => sys::crash::report_crashes(settings.crash_log_enabled)
+                .map_err(|e| crate::base::errno::os_text(&e).into()),
             Apply::None
             | Apply::Hz
             | Apply::ReplBacklogSize
             | Apply::GoodReplicas
             | Apply::MaxmemoryClients
-            | Apply::CrashLog
             | Apply::Appendfsync => Ok(()),
         }
     }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::commands::host::Garbage;
+use crate::sys;
 
 /// Something to be got rid of.
 pub enum Job {
@@ -81,6 +82,8 @@ impl Helper {
 }
 
 fn work(queue: &Receiver<Job>, pending: &AtomicUsize, freed: &AtomicU64) {
+    // Without it, a crash in here is reported as far as the thread's own small stack allows.
+    let _ = sys::crash::use_alternate_stack();
     while let Ok(job) = queue.recv() {
         let objects = job.objects();
         match job {

@@ -180,8 +180,6 @@ pub struct Hub {
     pub master_waits: bool,
     /// The snapshot child's pipe may have more than was forwarded.
     pub transfer_waits: bool,
-    /// The command that was begun last, for the report of a crash.
-    pub running_command: &'static str,
 }
 
 /// The poll token of a connection.
@@ -237,7 +235,6 @@ impl Hub {
             readers: Vec::new(),
             master_waits: false,
             transfer_waits: false,
-            running_command: "none",
         })
     }
 

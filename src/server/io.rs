@@ -265,7 +265,7 @@ impl Server {
                 hub.has_held |= !waits;
                 continue;
             }
-            hub.running_command = p.command.map_or("unknown", |command| command.full_name);
+            sys::crash::note_command(p.command.map_or(&"unknown", |c| &c.full_name));
             let mut ctx = Ctx {
                 env,
                 session: &mut session,

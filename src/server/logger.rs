@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use log::{Level, LevelFilter};
 
 use crate::config::LogLevel;
-use crate::sys::clock;
+use crate::sys::{clock, crash};
 
 /// Where lines go; shared between the logger and the handle that redirects it.
 #[derive(Default)]
@@ -144,6 +144,7 @@ impl Logger {
             OpenOptions::new().append(true).create(true).open(path)?;
             Some(path.to_path_buf())
         };
+        crash::set_log_file(file.as_deref());
         if let Ok(mut target) = self.target.lock() {
             target.file = file;
         }

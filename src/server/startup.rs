@@ -152,6 +152,9 @@ fn start(args: &[Vec<u8>]) -> Result<Server, String> {
         .set_file(&logfile)
         .map_err(|e| format!("Can't open the log file {}: {e}", logfile.display()))?;
     crash::install_hook();
+    if settings.crash_log_enabled {
+        sys::crash::report_crashes(true).map_err(|e| format!("Cannot report crashes: {e}"))?;
+    }
     say_hello(&settings, file.is_some(), &executable, &notices);
     std::env::set_current_dir(&settings.dir.0).map_err(|e| {
         fatal(format!(

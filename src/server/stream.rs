@@ -14,6 +14,7 @@ use crate::replication::Closed;
 use crate::resp::args::{ArgRanges, Args};
 use crate::resp::parser::{Limits, Parse, Parser, Peer};
 use crate::resp::writer::{Protocol, Reply};
+use crate::sys;
 
 /// A buffer with more room than this is given back when it is empty.
 const IDLE_BYTES_MAX: usize = 1024 * 1024;
@@ -148,7 +149,7 @@ impl Server {
         session.last_interaction_ms = env.now.mono_ms();
         let mut reply = Reply::with_buf(hub.pool.take(), Protocol::Resp2);
         env.last_command_end_ns = env.clock.ns();
-        hub.running_command = env.table.find(args).map_or("unknown", |c| c.full_name);
+        sys::crash::note_command(env.table.find(args).map_or(&"unknown", |c| &c.full_name));
         let errors_before = env.stats.error_replies;
         let mut ctx = Ctx {
             env,

@@ -264,9 +264,46 @@ fn a_crash_leaves_a_report_in_the_log() {
         "BUG REPORT START",
         "Last command begun: debug",
         "tanist::",
+        "repl-diskless-sync yes",
         "BUG REPORT END",
     ] {
         assert!(exit.log.contains(part), "no {part:?} in\n{}", exit.log);
+    }
+    assert!(!exit.log.contains("crashed by signal"), "{}", exit.log);
+}
+
+#[test]
+fn a_bad_access_leaves_a_report_in_the_log_file() {
+    let mut server = Server::ours(&["logfile crash.log"]);
+    server.connect().send(b"DEBUG SEGFAULT\r\n");
+    assert_eq!(server.wait_exit().code(), 128 + libc::SIGSEGV);
+    let log = std::fs::read_to_string(server.path("crash.log")).unwrap();
+    for part in [
+        "BUG REPORT START",
+        "crashed by signal: 11 (SIGSEGV)",
+        "Accessing address: 0x8",
+        "Last command begun: debug",
+        "STACK TRACE",
+        "tanist::",
+        "BUG REPORT END",
+    ] {
+        assert!(log.contains(part), "no {part:?} in\n{log}");
+    }
+}
+
+#[test]
+fn crash_reports_can_be_switched_off_and_on() {
+    for (at_start, then, reports) in [("yes", "no", false), ("no", "yes", true)] {
+        let mut server = Server::ours(&[&format!("crash-log-enabled {at_start}")]);
+        assert_eq!(
+            server.ask(&format!("CONFIG SET crash-log-enabled {then}")),
+            "OK"
+        );
+        server.signal(libc::SIGABRT);
+        let exit = server.wait_exit();
+        assert_eq!(exit.code(), 128 + libc::SIGABRT);
+        let reported = exit.log.contains("crashed by signal: 6 (SIGABRT)");
+        assert_eq!(reported, reports, "{}", exit.log);
     }
 }
 
