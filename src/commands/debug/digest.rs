@@ -9,6 +9,9 @@
 use sha1::{Digest as _, Sha1};
 use std::fmt;
 
+use crate::base::numbers::format_f64;
+use crate::data::listpack::Element;
+use crate::data::stream::{Stream, StreamId};
 use crate::keyspace::{Entry, Keyspace, Type, ValueRef};
 
 /// 160 bits that stand for a value or a data set.
@@ -28,6 +31,14 @@ impl Digest {
     pub fn mix(&mut self, bytes: &[u8]) {
         self.add(bytes);
         self.0 = Sha1::digest(self.0).into();
+    }
+
+    /// Combines with two texts that belong together; the order of such additions does not show.
+    fn add_pair(&mut self, first: Element<'_>, second: Element<'_>) {
+        let mut pair = Digest::default();
+        first.with_bytes(|text| pair.mix(text));
+        second.with_bytes(|text| pair.mix(text));
+        self.add(&pair.0);
     }
 }
 
@@ -55,11 +66,39 @@ pub fn data_set(keyspace: &Keyspace) -> Digest {
 /// Mixes a value, and whether it expires, into a digest.
 pub fn value(entry: Entry<'_>, digest: &mut Digest) {
     digest.mix(&type_code(entry.type_()).to_be_bytes());
-    if let ValueRef::String(string) = entry.value() {
-        string.with_bytes(|text| digest.mix(text));
+    match entry.value() {
+        ValueRef::String(string) => string.with_bytes(|text| digest.mix(text)),
+        ValueRef::List(list) => {
+            list.for_each(|element| element.with_bytes(|text| digest.mix(text)));
+        }
+        ValueRef::Set(set) => {
+            set.iter()
+                .for_each(|member| member.with_bytes(|text| digest.add(text)));
+        }
+        ValueRef::ZSet(zset) => zset.iter().for_each(|(member, score)| {
+            let mut text = Vec::new();
+            format_f64(score, &mut text);
+            digest.add_pair(member, Element::Bytes(&text));
+        }),
+        ValueRef::Hash(hash) => {
+            hash.iter()
+                .for_each(|(field, value)| digest.add_pair(field, value));
+        }
+        ValueRef::Stream(stream) => mix_stream(stream, digest),
     }
     if entry.expire_at_ms().is_some() {
         digest.add(b"!!expire!!");
+    }
+}
+
+/// Mixes the entries of a stream into a digest. Its groups do not count.
+fn mix_stream(stream: &Stream, digest: &mut Digest) {
+    for entry in stream.log().range(StreamId::MIN, StreamId::MAX) {
+        digest.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+        for (field, value) in entry.fields() {
+            field.with_bytes(|text| digest.mix(text));
+            value.with_bytes(|text| digest.mix(text));
+        }
     }
 }
 
