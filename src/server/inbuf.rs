@@ -33,9 +33,9 @@ pub struct InputBuffer {
 }
 
 impl InputBuffer {
-    /// Whether no bytes wait in it.
+    /// Whether there are no bytes in it, also while it is lent out.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
     /// Bytes in it, also while it is lent out.
