@@ -163,6 +163,8 @@ pub struct Env {
     pub pubsub: Registry,
     /// Messages that wait for the end of the running command.
     pub outbox: Outbox,
+    /// Elements of lists from this size on stand alone; tests make it smaller (`DEBUG`).
+    pub list_plain_from_bytes: usize,
     /// Use of keys is not recorded: a child shares the memory, and touching pages copies them.
     pub hold_access_times: bool,
     /// Measures run times; read for statistics only.

@@ -15,8 +15,10 @@ use super::host::{DebugRequest, PeakReset};
 use super::row::{Flags, Group, Row};
 use super::wording;
 use crate::base::errno::os_text;
+use crate::base::memsize;
 use crate::base::numbers::{parse_f64, parse_i64};
 use crate::config::{self, Extent};
+use crate::data::list::ListLimits;
 use crate::keyspace::{Entry, NewValue, StringRef, ValueRef, access};
 use crate::persist::rdb::encoder::{Encoder, EncoderOptions};
 use crate::persist::rdb::format::Version;
@@ -147,6 +149,15 @@ const TOOLS: &[Tool] = &[
             "Reply with a sample of a type of reply; a wrong name lists them.",
         ),
         run: protocol::sample,
+    },
+    Tool {
+        name: "quicklist-packed-threshold",
+        words: (1, 1),
+        help: (
+            " <size>",
+            "Give elements of lists from this size on a node alone; 0 restores the default.",
+        ),
+        run: quicklist_packed_threshold,
     },
     Tool {
         name: "reload",
@@ -414,6 +425,24 @@ fn reload(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     ctx.host
         .debug(ctx.env, DebugRequest::Reload { save, flush, merge })?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// The most that a node of a list can be told to take, just below what its size field can hold.
+const PLAIN_FROM_BYTES_MAX: u64 = (1 << 32) - (1 << 20);
+
+fn quicklist_packed_threshold(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let bytes = memsize::parse(&args[2]).filter(|bytes| *bytes <= PLAIN_FROM_BYTES_MAX);
+    ctx.env.list_plain_from_bytes = match bytes {
+        None => {
+            return Err(CmdError::Fixed(
+                "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+            ));
+        }
+        Some(0) => ListLimits::PLAIN_FROM_BYTES,
+        Some(bytes) => bytes as usize,
+    };
     ctx.reply.ok();
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use super::context::Env;
 use crate::data::hash::HashLimits;
+use crate::data::list::ListLimits;
 use crate::data::set::SetLimits;
 
 impl Env {
@@ -26,6 +27,16 @@ impl Env {
             max_listpack_entries: self.config.set_max_listpack_entries,
             max_listpack_value: self.config.set_max_listpack_value,
             hasher: self.keyspace.hasher().clone(),
+        }
+    }
+
+    /// Up to where lists are kept in one piece, and how longer ones are cut.
+    #[inline]
+    pub fn list_limits(&self) -> ListLimits {
+        ListLimits {
+            max_listpack_size: self.config.list_max_listpack_size,
+            compress_depth: self.config.list_compress_depth,
+            plain_from_bytes: self.list_plain_from_bytes,
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod keys;
 pub mod keyspec;
 pub mod latency;
 pub mod limits;
+pub mod list;
 pub mod lookup;
 pub mod operand;
 pub mod prefetch;
@@ -53,6 +54,12 @@ pub const FAMILIES: &[&[Row]] = &[
     string::range::ROWS,
     string::counter::ROWS,
     string::lcs::ROWS,
+    list::push::ROWS,
+    list::pop::ROWS,
+    list::read::ROWS,
+    list::change::ROWS,
+    list::transfer::ROWS,
+    list::many::ROWS,
     bitmap::bit::ROWS,
     bitmap::count::ROWS,
     bitmap::combine::ROWS,

@@ -9,6 +9,23 @@ pub fn integer(word: &[u8]) -> Result<i64, CmdError> {
     parse_i64(word).ok_or(CmdError::NotInteger)
 }
 
+/// An integer argument with a refusal of its own for everything that is not within `range`.
+pub fn integer_within(
+    word: &[u8],
+    range: std::ops::RangeInclusive<i64>,
+    refusal: &'static str,
+) -> Result<i64, CmdError> {
+    parse_i64(word)
+        .filter(|value| range.contains(value))
+        .ok_or(CmdError::Fixed(refusal))
+}
+
+/// A number of things, zero included.
+pub fn positive(word: &[u8]) -> Result<usize, CmdError> {
+    let refusal = "ERR value is out of range, must be positive";
+    integer_within(word, 0..=i64::MAX, refusal).map(|count| count as usize)
+}
+
 /// An integer argument of 32 bits.
 pub fn small_integer(word: &[u8]) -> Result<i32, CmdError> {
     i32::try_from(integer(word)?).map_err(|_| {

@@ -34,6 +34,7 @@ use crate::base::quoting::split_args;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::{Apply, MasterAddress, Reason, Settings};
+use crate::data::list::ListLimits;
 use crate::keyspace::Keyspace;
 use crate::keyspace::access;
 use crate::replication::{self, Child, ReplId, Replication, SavedIdentity};
@@ -90,6 +91,7 @@ impl Rig {
                 unit: Unit::default(),
                 garbage: Vec::new(),
                 eviction: Eviction::default(),
+                list_plain_from_bytes: ListLimits::PLAIN_FROM_BYTES,
                 watches: Watches::default(),
                 waiters: Waiters::default(),
                 pubsub: Registry::default(),

@@ -23,6 +23,7 @@ use crate::commands::table::CommandTable;
 use crate::commands::unit::Unit;
 use crate::commands::watch::Watches;
 use crate::config::{Config, Settings, Sources, Supervised};
+use crate::data::list::ListLimits;
 use crate::keyspace::Keyspace;
 use crate::keyspace::expiry::ExpiryCycle;
 use crate::persist::rdb::check;
@@ -326,6 +327,7 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
         unit: Unit::default(),
         garbage: Vec::new(),
         eviction: Eviction::default(),
+        list_plain_from_bytes: ListLimits::PLAIN_FROM_BYTES,
         watches: Watches::default(),
         waiters: Waiters::default(),
         pubsub: Registry::default(),
