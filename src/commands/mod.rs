@@ -27,6 +27,7 @@ pub mod latency;
 pub mod limits;
 pub mod list;
 pub mod lookup;
+pub mod memory;
 pub mod operand;
 pub mod prefetch;
 pub mod pubsub;
@@ -77,6 +78,7 @@ pub const FAMILIES: &[&[Row]] = &[
     transaction::ROWS,
     server::ROWS,
     info::ROWS,
+    memory::ROWS,
     config::ROWS,
     introspection::ROWS,
     replication::ROWS,
