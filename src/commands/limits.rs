@@ -7,6 +7,7 @@ use super::context::Env;
 use crate::data::hash::HashLimits;
 use crate::data::list::ListLimits;
 use crate::data::set::SetLimits;
+use crate::data::zset::ZSetLimits;
 
 impl Env {
     /// Up to where hashes are kept in one piece.
@@ -37,6 +38,16 @@ impl Env {
             max_listpack_size: self.config.list_max_listpack_size,
             compress_depth: self.config.list_compress_depth,
             plain_from_bytes: self.list_plain_from_bytes,
+        }
+    }
+
+    /// Up to where sorted sets are kept in one piece.
+    #[inline]
+    pub fn zset_limits(&self) -> ZSetLimits {
+        ZSetLimits {
+            max_listpack_entries: self.config.zset_max_listpack_entries,
+            max_listpack_value: self.config.zset_max_listpack_value,
+            hasher: self.keyspace.hasher().clone(),
         }
     }
 }

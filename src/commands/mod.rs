@@ -44,6 +44,7 @@ pub mod transaction;
 pub mod unit;
 pub mod watch;
 pub mod wording;
+pub mod zset;
 
 use row::Row;
 
@@ -66,6 +67,14 @@ pub const FAMILIES: &[&[Row]] = &[
     bitmap::combine::ROWS,
     bitmap::field::ROWS,
     hyperloglog::ROWS,
+    zset::add::ROWS,
+    zset::remove::ROWS,
+    zset::score::ROWS,
+    zset::range::ROWS,
+    zset::pop::ROWS,
+    zset::wait::ROWS,
+    zset::combine::ROWS,
+    zset::walk::ROWS,
     keys::presence::ROWS,
     keys::expire::ROWS,
     keys::ttl::ROWS,
