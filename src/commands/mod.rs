@@ -62,6 +62,7 @@ pub const FAMILIES: &[&[Row]] = &[
     list::change::ROWS,
     list::transfer::ROWS,
     list::many::ROWS,
+    list::blocking::ROWS,
     bitmap::bit::ROWS,
     bitmap::count::ROWS,
     bitmap::combine::ROWS,
