@@ -7,6 +7,7 @@ use super::context::Env;
 use crate::data::hash::HashLimits;
 use crate::data::list::ListLimits;
 use crate::data::set::SetLimits;
+use crate::data::stream::StreamLimits;
 use crate::data::zset::ZSetLimits;
 
 impl Env {
@@ -48,6 +49,15 @@ impl Env {
             max_listpack_entries: self.config.zset_max_listpack_entries,
             max_listpack_value: self.config.zset_max_listpack_value,
             hasher: self.keyspace.hasher().clone(),
+        }
+    }
+
+    /// How large the nodes of streams become.
+    #[inline]
+    pub fn stream_limits(&self) -> StreamLimits {
+        StreamLimits {
+            node_max_bytes: self.config.stream_node_max_bytes,
+            node_max_entries: self.config.stream_node_max_entries,
         }
     }
 }

@@ -36,6 +36,7 @@ pub mod row;
 pub mod server;
 pub mod session;
 pub mod stats;
+pub mod stream;
 pub mod string;
 pub mod table;
 #[cfg(test)]
@@ -83,6 +84,14 @@ pub const FAMILIES: &[&[Row]] = &[
     keys::transfer::ROWS,
     keys::object::ROWS,
     keys::database::ROWS,
+    stream::append::ROWS,
+    stream::shorten::ROWS,
+    stream::range::ROWS,
+    stream::read::ROWS,
+    stream::group::ROWS,
+    stream::pending::ROWS,
+    stream::claim::ROWS,
+    stream::info::ROWS,
     connection::ROWS,
     pubsub::ROWS,
     transaction::ROWS,
