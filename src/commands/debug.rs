@@ -6,8 +6,6 @@
 pub mod digest;
 mod protocol;
 
-use std::io;
-
 use super::config::NO_CONFIG_FILE;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
@@ -19,9 +17,10 @@ use crate::base::memsize;
 use crate::base::numbers::{parse_f64, parse_i64};
 use crate::config::{self, Extent};
 use crate::data::list::ListLimits;
-use crate::keyspace::{Entry, NewValue, StringRef, ValueRef, access};
-use crate::persist::rdb::encoder::{Encoder, EncoderOptions};
+use crate::keyspace::{Entry, NewValue, access};
+use crate::persist::rdb::encoder::EncoderOptions;
 use crate::persist::rdb::format::Version;
+use crate::persist::rdb::payload;
 use crate::resp::args::Args;
 
 /// The rows of this family.
@@ -371,17 +370,7 @@ fn serialized_length(entry: Entry<'_>, compression: bool) -> u64 {
         compression,
         checksum: false,
     };
-    let length = || {
-        let mut encoder = Encoder::new(io::sink(), options)?;
-        let start = encoder.written();
-        match entry.value() {
-            ValueRef::String(StringRef::Int(int)) => encoder.int(int)?,
-            ValueRef::String(StringRef::Bytes(text)) => encoder.string(text)?,
-            _ => {}
-        }
-        Ok::<u64, io::Error>(encoder.written() - start)
-    };
-    length().expect("a sink takes everything")
+    payload::length_of(entry.value(), options)
 }
 
 fn populate(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {

@@ -71,10 +71,12 @@ pub enum Loaded {
 }
 
 impl Loader {
-    fn options(env: &Env) -> DecoderOptions {
+    fn options(env: &Env, stream_bytes: Option<u64>) -> DecoderOptions {
         DecoderOptions {
             purpose: Purpose::Load,
             verify_checksum: env.config.rdbchecksum,
+            limits: env.loading_limits(),
+            stream_bytes,
         }
     }
 
@@ -103,7 +105,7 @@ impl Loader {
 
     /// A load from a file.
     pub fn from_file(env: &Env, path: &Path, purpose: LoadFor) -> std::io::Result<Loader> {
-        let file = FileLoader::open(path, Loader::options(env))?;
+        let file = FileLoader::open(path, Loader::options(env, None))?;
         let total_bytes = file.total();
         Ok(Loader {
             source: Source::File(Box::new(file)),
@@ -121,7 +123,7 @@ impl Loader {
     /// meanwhile if `serves_reads`.
     pub fn pushed(env: &Env, size: Option<u64>, aside: bool, serves_reads: bool) -> Loader {
         Loader {
-            source: Source::Pushed(Box::new(load::Loader::new(Loader::options(env)))),
+            source: Source::Pushed(Box::new(load::Loader::new(Loader::options(env, size)))),
             fill: Loader::fill(env, LoadFor::Sync, size),
             purpose: LoadFor::Sync,
             aside: aside.then(|| env.keyspace.new_like()),

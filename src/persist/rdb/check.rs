@@ -13,8 +13,8 @@
 //! [info] 0 already expired
 //! ```
 //!
-//! It is the decoder of the loader that reads the file, so what passes here can be loaded as far
-//! as its structure goes. The insides of listpacks and the like are not looked into.
+//! It is the decoder of the loader that reads the file, and it makes every value that a load would
+//! make, so what passes here can be loaded. Data of modules alone is only passed over.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -46,11 +46,7 @@ pub fn check_file(path: &Path, now_ms: i64, out: &mut impl Write) -> io::Result<
 
 /// As [`check_file`], for what can be read from `source`.
 pub fn check(mut source: impl Read, now_ms: i64, out: &mut impl Write) -> io::Result<bool> {
-    let options = DecoderOptions {
-        purpose: Purpose::Check,
-        verify_checksum: true,
-    };
-    let mut decoder = Decoder::new(options);
+    let mut decoder = Decoder::new(DecoderOptions::usual(Purpose::Check));
     let mut counts = Counts::default();
     let mut buffer = Vec::new();
     while !decoder.is_done() {

@@ -4,18 +4,10 @@ use proptest::prelude::*;
 
 use super::decoder::{Decoder, DecoderOptions, Purpose};
 use super::encoder::{Encoder, EncoderOptions, KeyMarks, Usage};
+use super::error::Flaw;
 use super::format::{ValueType, Version};
 use super::item::{ChecksumVerdict, Item, KeyAttributes, KeyItem, Value};
 use super::{RdbError, RdbErrorKind, Stage};
-
-const LOAD: DecoderOptions = DecoderOptions {
-    purpose: Purpose::Load,
-    verify_checksum: true,
-};
-const CHECK: DecoderOptions = DecoderOptions {
-    purpose: Purpose::Check,
-    verify_checksum: true,
-};
 
 /// An item that owns what it says.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +19,10 @@ enum Owned {
     ModuleAux(String),
     Text(Vec<u8>, Vec<u8>, KeyAttributes),
     Int(Vec<u8>, i64, KeyAttributes),
-    Walked(Vec<u8>, ValueType, KeyAttributes),
+    /// A collection, as type and encoding.
+    Object(Vec<u8>, String, KeyAttributes),
+    Empty(Vec<u8>),
+    Module(Vec<u8>),
     End(ChecksumVerdict),
 }
 
@@ -46,7 +41,11 @@ impl From<Item<'_>> for Owned {
             }) => match value {
                 Value::Bytes(bytes) => Owned::Text(key.into(), bytes.into(), attributes),
                 Value::Int(value) => Owned::Int(key.into(), value, attributes),
-                Value::Walked(value_type) => Owned::Walked(key.into(), value_type, attributes),
+                Value::Object(object) => {
+                    Owned::Object(key.into(), format!("{object:?}"), attributes)
+                }
+                Value::Empty => Owned::Empty(key.into()),
+                Value::Module => Owned::Module(key.into()),
             },
             Item::End(verdict) => Owned::End(verdict),
         }
@@ -54,7 +53,15 @@ impl From<Item<'_>> for Owned {
 }
 
 /// Decodes `bytes` in slices of `slice` bytes as a caller would, keeping what is left over.
-fn decode(bytes: &[u8], slice: usize, options: DecoderOptions) -> Result<Vec<Owned>, RdbError> {
+fn decode(bytes: &[u8], slice: usize, purpose: Purpose) -> Result<Vec<Owned>, RdbError> {
+    decode_with(bytes, slice, DecoderOptions::usual(purpose))
+}
+
+fn decode_with(
+    bytes: &[u8],
+    slice: usize,
+    options: DecoderOptions,
+) -> Result<Vec<Owned>, RdbError> {
     let mut decoder = Decoder::new(options);
     let (mut items, mut used, mut given) = (Vec::new(), 0, 0);
     while !decoder.is_done() {
@@ -172,7 +179,7 @@ fn what_was_encoded_comes_back_item_by_item() {
     let bytes = sample();
     for slice in [1, 2, 3, 7, 64, bytes.len()] {
         assert_eq!(
-            decode(&bytes, slice, LOAD).unwrap(),
+            decode(&bytes, slice, Purpose::Load).unwrap(),
             expected,
             "slices of {slice}"
         );
@@ -219,7 +226,7 @@ fn strings_larger_than_the_buffer_go_around_it() {
         text(encoder, b"after", b"a", KeyMarks::default());
     });
     for slice in [4096, 1 << 20, bytes.len()] {
-        let items = decode(&bytes, slice, LOAD).unwrap();
+        let items = decode(&bytes, slice, Purpose::Load).unwrap();
         assert_eq!(
             items[1],
             Owned::Text(b"large".into(), large.clone(), KeyAttributes::default())
@@ -241,7 +248,7 @@ fn every_version_up_to_11_is_read_and_others_are_refused() {
             ChecksumVerdict::Disabled
         };
         assert_eq!(
-            decode(&bytes, 5, LOAD).unwrap().last(),
+            decode(&bytes, 5, Purpose::Load).unwrap().last(),
             Some(&Owned::End(verdict))
         );
     }
@@ -251,10 +258,10 @@ fn every_version_up_to_11_is_read_and_others_are_refused() {
         (b"REDISabcd", RdbErrorKind::UnsupportedVersion(0)),
         (b"VALKEY080", RdbErrorKind::WrongSignature),
     ] {
-        let error = decode(header, 9, LOAD).unwrap_err();
+        let error = decode(header, 9, Purpose::Load).unwrap_err();
         assert_eq!((error.kind, error.stage), (kind, Stage::Start));
     }
-    let error = decode(b"REDIS0012", 9, LOAD).unwrap_err();
+    let error = decode(b"REDIS0012", 9, Purpose::Load).unwrap_err();
     assert_eq!(error.kind.to_string(), "Can't handle RDB format version 12");
 }
 
@@ -267,34 +274,30 @@ fn the_writer_names_the_version_it_was_told() {
     ] {
         let bytes = encode(EncoderOptions { version, ..OPTIONS }, |_| {});
         assert_eq!(&bytes[..9], header);
-        decode(&bytes, 100, LOAD).unwrap();
+        decode(&bytes, 100, Purpose::Load).unwrap();
     }
 }
 
 #[test]
 fn a_checksum_is_compared_unless_it_is_zero_or_unwanted() {
-    let end = |bytes: &[u8], options| decode(bytes, 11, options).map(|items| items.last().cloned());
-    let verdict = |verdict| Ok(Some(Owned::End(verdict)));
-    let unverified = DecoderOptions {
-        verify_checksum: false,
-        ..LOAD
+    let end = |bytes: &[u8], verify_checksum| {
+        let options = DecoderOptions {
+            verify_checksum,
+            ..DecoderOptions::usual(Purpose::Load)
+        };
+        decode_with(bytes, 11, options).map(|items| items.last().cloned())
     };
+    let verdict = |verdict| Ok(Some(Owned::End(verdict)));
 
     let mut bytes = sample();
-    assert_eq!(end(&bytes, LOAD), verdict(ChecksumVerdict::Correct));
-    assert_eq!(
-        end(&bytes, unverified),
-        verdict(ChecksumVerdict::NotVerified)
-    );
+    assert_eq!(end(&bytes, true), verdict(ChecksumVerdict::Correct));
+    assert_eq!(end(&bytes, false), verdict(ChecksumVerdict::NotVerified));
     let at = bytes.len() - 1;
     bytes[at] ^= 1;
-    let error = end(&bytes, LOAD).unwrap_err();
+    let error = end(&bytes, true).unwrap_err();
     assert!(matches!(error.kind, RdbErrorKind::WrongChecksum { .. }));
     assert_eq!(error.stage, Stage::CheckSum);
-    assert_eq!(
-        end(&bytes, unverified),
-        verdict(ChecksumVerdict::NotVerified)
-    );
+    assert_eq!(end(&bytes, false), verdict(ChecksumVerdict::NotVerified));
 
     let bytes = encode(
         EncoderOptions {
@@ -303,14 +306,14 @@ fn a_checksum_is_compared_unless_it_is_zero_or_unwanted() {
         },
         |_| {},
     );
-    assert_eq!(end(&bytes, LOAD), verdict(ChecksumVerdict::Disabled));
+    assert_eq!(end(&bytes, true), verdict(ChecksumVerdict::Disabled));
 }
 
 #[test]
 fn old_expiry_in_seconds_and_the_never_of_old_writers_are_understood() {
     let bytes = b"REDIS0003\xfd\x10\x00\x00\x00\x00\x01a\x01v\
                   \xfc\xff\xff\xff\xff\xff\xff\xff\xff\x00\x01b\x01v\xff";
-    let items = decode(bytes, 1, LOAD).unwrap();
+    let items = decode(bytes, 1, Purpose::Load).unwrap();
     let expires = KeyAttributes {
         expire_at_ms: Some(16_000),
         ..KeyAttributes::default()
@@ -338,23 +341,38 @@ fn a_check_walks_over_values_of_every_kind() {
     let expected = vec![
         Owned::Function(b"lua".into()),
         Owned::ModuleAux("aAAAAAAAA".into()),
-        Owned::Walked(b"h".into(), ValueType::Hash, expires),
-        Owned::Walked(b"m".into(), ValueType::Module2, KeyAttributes::default()),
+        Owned::Object(b"h".into(), "hash (listpack)".into(), expires),
+        Owned::Module(b"m".into()),
         Owned::End(ChecksumVerdict::Disabled),
     ];
     for slice in [1, 5, 1000] {
-        assert_eq!(decode(FOREIGN, slice, CHECK).unwrap(), expected);
+        assert_eq!(decode(FOREIGN, slice, Purpose::Check).unwrap(), expected);
     }
+}
+
+#[test]
+fn collections_without_members_are_told_from_others() {
+    let head = [b"REDIS0011", &b"\x04\x01h\x00"[..]].concat();
+    let bytes = [
+        &head,
+        &b"\x10\x01p\x07\x07\x00\x00\x00\x00\x00\xff\xff"[..],
+        &[0; 8],
+    ]
+    .concat();
+    let items = decode(&bytes, 3, Purpose::Load).unwrap();
+    let empty = |key: &[u8]| Owned::Empty(key.into());
+    assert_eq!(items[..2], [empty(b"h"), empty(b"p")]);
 }
 
 #[test]
 fn a_load_stops_at_what_it_cannot_build() {
     for (record, kind) in [
+        (&b"\x06\x01m\x00"[..], RdbErrorKind::PreReleaseModule),
         (
-            &b"\x04\x01h\x01\x01f\x01v"[..],
-            RdbErrorKind::UnsupportedType(ValueType::Hash),
+            b"\x04\x01h\x02\x01f\x01v\x01f\x01v",
+            Flaw::DuplicateField.into(),
         ),
-        (b"\x06\x01m\x00", RdbErrorKind::PreReleaseModule),
+        (b"\x10\x01h\x02xy", Flaw::HashListpack.into()),
         (
             b"\x07\x01m\x00",
             RdbErrorKind::NoModuleForValue("AAAAAAAAA".into()),
@@ -372,7 +390,7 @@ fn a_load_stops_at_what_it_cannot_build() {
         (b"\x00\x01k\xc3\x02\x05\x00a", RdbErrorKind::InvalidLzf),
     ] {
         for slice in [1, 100] {
-            let error = decode(&[b"REDIS0011", record].concat(), slice, LOAD).unwrap_err();
+            let error = decode(&[b"REDIS0011", record].concat(), slice, Purpose::Load).unwrap_err();
             assert_eq!(error.kind, kind);
         }
     }
@@ -380,13 +398,16 @@ fn a_load_stops_at_what_it_cannot_build() {
 
 #[test]
 fn a_fault_names_the_key_and_the_type_it_met() {
-    let mut decoder = Decoder::new(LOAD);
-    assert!(decoder.feed(b"REDIS0011\x04\x03abc\x01").next().is_err());
+    let new = || Decoder::new(DecoderOptions::usual(Purpose::Load));
+    let mut decoder = new();
+    let bytes = b"REDIS0011\x04\x03abc\x01\xc9";
+    assert!(decoder.feed(bytes).next().is_err());
     assert_eq!(decoder.unfinished_type(), Some(ValueType::Hash));
     assert_eq!(decoder.unfinished_key(), Some(&b"abc"[..]));
 
-    let mut decoder = Decoder::new(LOAD);
-    assert_eq!(decoder.feed(b"REDIS0011\x00\x03abc\x05xy").next(), Ok(None));
+    let mut decoder = new();
+    let bytes = b"REDIS0011\x00\x03abc\x05xy";
+    assert!(decoder.feed(bytes).next().unwrap().is_none());
     assert_eq!(decoder.unfinished_key(), Some(&b"abc"[..]));
     let error = decoder.unexpected_end();
     assert_eq!((error.offset, error.stage), (15, Stage::ReadValue));
@@ -394,13 +415,13 @@ fn a_fault_names_the_key_and_the_type_it_met() {
 
 #[test]
 fn every_cut_is_an_unexpected_end() {
-    for (bytes, options) in [
-        (sample(), LOAD),
-        (sample(), CHECK),
-        (FOREIGN.to_vec(), CHECK),
+    for (bytes, purpose) in [
+        (sample(), Purpose::Load),
+        (sample(), Purpose::Check),
+        (FOREIGN.to_vec(), Purpose::Check),
     ] {
         for cut in 0..bytes.len() {
-            let error = decode(&bytes[..cut], 13, options).unwrap_err();
+            let error = decode(&bytes[..cut], 13, purpose).unwrap_err();
             assert_eq!(error.kind, RdbErrorKind::UnexpectedEnd, "cut at {cut}");
             assert!(error.offset <= cut as u64);
         }
@@ -409,27 +430,23 @@ fn every_cut_is_an_unexpected_end() {
 
 #[test]
 fn every_flipped_bit_is_survived() {
-    for (bytes, options) in [
-        (sample(), LOAD),
-        (sample(), CHECK),
-        (FOREIGN.to_vec(), CHECK),
+    for (bytes, purpose) in [
+        (sample(), Purpose::Load),
+        (sample(), Purpose::Check),
+        (FOREIGN.to_vec(), Purpose::Check),
     ] {
         for bit in 0..bytes.len() * 8 {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             let slice = 1 + bit % 50;
-            let _ = std::hint::black_box(decode_tolerating_rest(&bytes, slice, options));
+            let _ = std::hint::black_box(decode_tolerating_rest(&bytes, slice, purpose));
         }
     }
 }
 
 /// As [`decode`], for bytes that may end before their last one.
-fn decode_tolerating_rest(
-    bytes: &[u8],
-    slice: usize,
-    options: DecoderOptions,
-) -> Result<usize, RdbError> {
-    let mut decoder = Decoder::new(options);
+fn decode_tolerating_rest(bytes: &[u8], slice: usize, purpose: Purpose) -> Result<usize, RdbError> {
+    let mut decoder = Decoder::new(DecoderOptions::usual(purpose));
     let (mut used, mut given) = (0, 0);
     while !decoder.is_done() && given < bytes.len() {
         given = (given + slice).min(bytes.len());
@@ -474,7 +491,7 @@ proptest! {
                 text(encoder, key, value, *marks);
             }
         });
-        let items = decode(&bytes, slice, LOAD).unwrap();
+        let items = decode(&bytes, slice, Purpose::Load).unwrap();
         prop_assert_eq!(items.len(), keys.len() + 1);
         for (item, (key, value, marks)) in items.into_iter().zip(keys) {
             let item = match item {
@@ -494,6 +511,7 @@ proptest! {
         check in any::<bool>(),
     ) {
         let bytes = [b"REDIS0011", &body[..]].concat();
-        let _ = decode_tolerating_rest(&bytes, slice, if check { CHECK } else { LOAD });
+        let purpose = if check { Purpose::Check } else { Purpose::Load };
+        let _ = decode_tolerating_rest(&bytes, slice, purpose);
     }
 }

@@ -25,7 +25,7 @@ impl From<RdbErrorKind> for Stop {
 }
 
 /// A string as it stands in the stream.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum RawString<'a> {
     /// Written as an integer; means its decimal text.
     Int(i64),
@@ -54,6 +54,17 @@ impl<'a> RawString<'a> {
             }
         }
         Ok(scratch)
+    }
+
+    /// The bytes that are meant, to be kept.
+    pub(super) fn into_vec(self) -> Result<Vec<u8>, RdbErrorKind> {
+        let mut bytes = Vec::new();
+        if let RawString::Plain(plain) = self {
+            bytes.extend_from_slice(plain);
+        } else {
+            self.resolve(&mut bytes)?;
+        }
+        Ok(bytes)
     }
 }
 

@@ -7,19 +7,26 @@
 //! feeds it again with more behind it ([`super::load::Loader`] does).
 //!
 //! ```text
-//! Header ──> Records <──> Walking        (a value that is checked, not loaded)
-//!               └──> Trailer ──> Done    (eight bytes of checksum)
+//! Header ──> Records <──> Building       (a collection that comes in parts)
+//!              │  ^─────> Walking        (what a module wrote, when checking)
+//!              └──> Trailer ──> Done     (eight bytes of checksum)
 //! ```
 //!
 //! Invariants:
 //! - An item borrows from the slice, or from one of two scratch buffers if it was compressed or
-//!   written as an integer. Nothing is allocated per item, and no announced length reserves memory:
-//!   a scratch grows by what the input really contains (LZF bounds its own expansion).
-//! - A record (opcode, key and value of a string) is taken whole or not at all, so being fed one
-//!   byte at a time gives the same items as one large slice. [`Decoder::wanted`] keeps the caller
-//!   from trying again too early.
+//!   written as an integer; only a collection is made anew. No announced length reserves more
+//!   memory than the rest of the stream could fill: a scratch grows by what the input really
+//!   contains (LZF bounds its own expansion).
+//! - A record (opcode, key and value that is one string) or a part of a collection is taken whole
+//!   or not at all, so being fed one byte at a time gives the same items as one large slice.
+//!   [`Decoder::wanted`] keeps the caller from trying again too early.
 //! - The checksum runs over the used part of each slice at once, not item by item.
 
+mod feed;
+
+pub use feed::Feed;
+
+use super::build::{Builder, Limits, Means};
 use super::checksum::Checksum;
 use super::cursor::{Cursor, RawString, Stop};
 use super::error::{RdbError, RdbErrorKind, Stage};
@@ -29,29 +36,52 @@ use super::format::{
 };
 use super::item::{ChecksumVerdict, Item, KeyAttributes, KeyItem, Value};
 use super::structure::{Token, Walk};
+use crate::keyspace::Object;
 
-/// What to do about values that are no strings.
+/// What is believed of the length of a stream that nobody knows: room is made ahead for what that
+/// many bytes can hold.
+const UNKNOWN_STREAM_BYTES: u64 = 1 << 24;
+
+/// What to do about data of modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To load: a value of a type that cannot be built is an error.
+    /// To load: it is an error, since nothing can be made of it.
     Load,
-    /// To check: values are walked and their contents passed over.
+    /// To check: it is walked and passed over.
     Check,
 }
 
 /// How a stream is to be decoded.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct DecoderOptions {
     /// Loading or checking.
     pub purpose: Purpose,
     /// Whether a wrong checksum is an error (`rdbchecksum`).
     pub verify_checksum: bool,
+    /// Up to where collections take their small forms.
+    pub limits: Limits,
+    /// The length of the stream, where it is known.
+    pub stream_bytes: Option<u64>,
+}
+
+impl DecoderOptions {
+    /// With limits of a server that was not configured.
+    pub fn usual(purpose: Purpose) -> DecoderOptions {
+        DecoderOptions {
+            purpose,
+            verify_checksum: true,
+            limits: Limits::usual(),
+            stream_bytes: None,
+        }
+    }
 }
 
 enum State {
     Header,
     Records,
-    /// Inside a value (or module data) that is only checked.
+    /// Inside a collection.
+    Building(Walk, Builder),
+    /// Inside data of a module, of the current key or of none.
     Walking(Walk, Walked),
     Trailer,
     Done,
@@ -60,8 +90,7 @@ enum State {
 /// What a walk is through.
 #[derive(Clone, Copy)]
 enum Walked {
-    /// The value of the current key.
-    Value(ValueType),
+    Value,
     ModuleAux,
 }
 
@@ -85,7 +114,15 @@ enum Step<'a> {
         key: RawString<'a>,
         value: RawString<'a>,
     },
-    WalkedKey(ValueType),
+    /// A collection in one string.
+    PackedKey {
+        value_type: ValueType,
+        key: RawString<'a>,
+        value: RawString<'a>,
+    },
+    /// The value of the current key.
+    BuiltKey(Option<Object>),
+    ModuleKey,
     StoredChecksum(u64),
 }
 
@@ -127,7 +164,7 @@ impl Decoder {
 
     /// Starts to decode `input`, which begins where the last slice was used up.
     pub fn feed<'d, 'i>(&'d mut self, input: &'i [u8]) -> Feed<'d, 'i> {
-        if !matches!(self.state, State::Walking(..)) {
+        if !matches!(self.state, State::Walking(..) | State::Building(..)) {
             self.current.known = None;
         }
         Feed {
@@ -179,14 +216,30 @@ impl Decoder {
         match &mut self.state {
             State::Records => self.record(cursor),
             State::Header => self.header(cursor),
+            State::Building(walk, builder) => match walk.next(cursor)? {
+                Some(token) => {
+                    let used = self.offset + cursor.at() as u64;
+                    let mut means = Means {
+                        limits: &self.options.limits,
+                        ahead: match self.options.stream_bytes {
+                            Some(bytes) => bytes.saturating_sub(used),
+                            None => UNKNOWN_STREAM_BYTES,
+                        },
+                        scratch: &mut self.value_scratch,
+                    };
+                    builder.take(token, &mut means)?;
+                    Ok(Step::Silent)
+                }
+                None => self.built(),
+            },
             State::Walking(walk, walked) => {
                 let walked = *walked;
                 match walk.next(cursor)? {
-                    Some(Token::String(string)) => {
+                    Some(Token::ModuleString(string)) => {
                         string.resolve(&mut self.value_scratch)?;
                         Ok(Step::Silent)
                     }
-                    Some(Token::Other) => Ok(Step::Silent),
+                    Some(_) => Ok(Step::Silent),
                     None => Ok(self.walked(walked)),
                 }
             }
@@ -235,11 +288,19 @@ impl Decoder {
             .string()
             .inspect_err(|_| self.current.known = Some((value_type, false)))?;
         self.stage = Stage::ReadValue;
-        if value_type != ValueType::String {
-            return self.walk_value(value_type, key, cursor);
+        if let Some(walk) = Walk::of_value(value_type) {
+            return self.enter_value(value_type, walk, key, cursor);
+        }
+        if value_type == ValueType::ModulePreGa {
+            return Err(RdbErrorKind::PreReleaseModule.into());
         }
         match cursor.string() {
-            Ok(value) => Ok(Step::Key { key, value }),
+            Ok(value) if value_type == ValueType::String => Ok(Step::Key { key, value }),
+            Ok(value) => Ok(Step::PackedKey {
+                value_type,
+                key,
+                value,
+            }),
             Err(stop) => {
                 self.current.remember(value_type, key)?;
                 Err(stop)
@@ -247,34 +308,44 @@ impl Decoder {
         }
     }
 
-    fn walk_value<'i>(
+    /// A value begins that comes in parts.
+    fn enter_value<'i>(
         &mut self,
         value_type: ValueType,
+        walk: Walk,
         key: RawString<'i>,
         cursor: &mut Cursor<'i>,
     ) -> Result<Step<'i>, Stop> {
         self.current.remember(value_type, key)?;
-        if self.options.purpose == Purpose::Load {
-            return Err(match value_type {
-                ValueType::ModulePreGa => RdbErrorKind::PreReleaseModule.into(),
-                ValueType::Module2 => {
-                    let module = module_type_name(cursor.length()?);
-                    RdbErrorKind::NoModuleForValue(module).into()
-                }
-                _ => RdbErrorKind::UnsupportedType(value_type).into(),
-            });
-        }
-        self.state = State::Walking(Walk::of_value(value_type)?, Walked::Value(value_type));
+        self.state = match Builder::new(value_type, &self.options.limits) {
+            Some(builder) => State::Building(walk, builder),
+            None if self.options.purpose == Purpose::Load => {
+                let module = module_type_name(cursor.length()?);
+                return Err(RdbErrorKind::NoModuleForValue(module).into());
+            }
+            None => State::Walking(walk, Walked::Value),
+        };
         Ok(Step::Silent)
+    }
+
+    /// A collection is complete.
+    fn built<'i>(&mut self) -> Result<Step<'i>, Stop> {
+        let state = std::mem::replace(&mut self.state, State::Records);
+        let State::Building(_, builder) = state else {
+            unreachable!("a collection was being built");
+        };
+        let value = builder.finish(&self.options.limits)?;
+        self.current.known = None;
+        Ok(Step::BuiltKey(value))
     }
 
     /// A walk is through.
     fn walked<'i>(&mut self, walked: Walked) -> Step<'i> {
         self.state = State::Records;
         match walked {
-            Walked::Value(value_type) => {
+            Walked::Value => {
                 self.current.known = None;
-                Step::WalkedKey(value_type)
+                Step::ModuleKey
             }
             Walked::ModuleAux => Step::Silent,
         }
@@ -358,162 +429,14 @@ impl Decoder {
     }
 }
 
-/// The decoding of one slice. [`Feed::finish`] tells how much of it was used up.
-#[must_use = "the decoder must be told where the slice was left: call finish"]
-pub struct Feed<'d, 'i> {
-    decoder: &'d mut Decoder,
-    input: &'i [u8],
-    at: usize,
-    /// Up to where the checksum has seen the slice.
-    hashed: usize,
-}
-
-impl<'i> Feed<'_, 'i> {
-    /// The next item; none if the slice holds no further whole one, or after the end.
-    #[allow(clippy::should_implement_trait)] // the item borrows from self
-    #[inline]
-    pub fn next(&mut self) -> Result<Option<Item<'_>>, RdbError> {
-        let step = loop {
-            let mut cursor = Cursor::new(self.input, self.at);
-            match self.decoder.step(&mut cursor) {
-                Ok(step) => {
-                    self.at = cursor.at();
-                    match step {
-                        Step::Silent => {}
-                        Step::Finished => return Ok(None),
-                        Step::EndMark => {
-                            self.hash();
-                            if self.decoder.is_done() {
-                                return Ok(Some(Item::End(ChecksumVerdict::Absent)));
-                            }
-                        }
-                        item => break item,
-                    }
-                }
-                Err(stop) => return self.stopped(stop, cursor.at()).map(|()| None),
-            }
-        };
-        self.item(step).map(Some)
-    }
-
-    /// Bytes of the stream used up so far.
-    pub fn offset(&self) -> u64 {
-        self.decoder.offset + self.at as u64
-    }
-
-    /// Ends the decoding of this slice; the rest of it, from the returned position on, belongs in
-    /// front of the next one.
-    pub fn finish(mut self) -> usize {
-        self.hash();
-        self.decoder.offset += self.at as u64;
-        self.at
-    }
-
-    /// A fault that the caller found in the item it was given last.
-    pub fn fault(&self, kind: RdbErrorKind) -> RdbError {
-        RdbError {
-            kind,
-            offset: self.offset(),
-            stage: self.decoder.stage,
-        }
-    }
-
-    fn hash(&mut self) {
-        if self.decoder.options.verify_checksum {
-            self.decoder
-                .checksum
-                .update(&self.input[self.hashed..self.at]);
-        }
-        self.hashed = self.at;
-    }
-
-    #[cold]
-    fn stopped(&mut self, stop: Stop, at: usize) -> Result<(), RdbError> {
-        let reached = self.decoder.offset + at as u64;
-        match stop {
-            Stop::Short { missing } => {
-                let have = self.input.len() - self.at;
-                self.decoder.wanted = have.saturating_add(missing);
-                self.decoder.reached = reached;
-                Ok(())
-            }
-            Stop::Bad(kind) => Err(RdbError {
-                kind: *kind,
-                offset: reached,
-                stage: self.decoder.stage,
-            }),
-        }
-    }
-
-    #[inline]
-    fn item(&mut self, step: Step<'i>) -> Result<Item<'_>, RdbError> {
-        if let Step::Key { key, value } = step {
-            return self.key_item(key, value);
-        }
-        let (offset, stage) = (self.offset(), self.decoder.stage);
-        let fault = |kind| RdbError {
-            kind,
-            offset,
-            stage,
-        };
-        let decoder = &mut *self.decoder;
-        Ok(match step {
-            Step::Aux(name, value) => Item::Aux {
-                name: name.resolve(&mut decoder.current.name).map_err(fault)?,
-                value: value.resolve(&mut decoder.value_scratch).map_err(fault)?,
-            },
-            Step::SelectDb(db) => Item::SelectDb(db),
-            Step::ResizeDb { keys, expires } => Item::ResizeDb { keys, expires },
-            Step::Function(code) => {
-                Item::Function(code.resolve(&mut decoder.value_scratch).map_err(fault)?)
-            }
-            Step::ModuleAux { id } => Item::ModuleAux {
-                module: module_type_name(id),
-            },
-            Step::WalkedKey(value_type) => Item::Key(KeyItem {
-                key: &decoder.current.name,
-                value: Value::Walked(value_type),
-                attributes: std::mem::take(&mut decoder.attributes),
-            }),
-            Step::StoredChecksum(stored) => {
-                self.hashed = self.at;
-                Item::End(decoder.verdict(stored).map_err(fault)?)
-            }
-            Step::Silent | Step::Finished | Step::EndMark | Step::Key { .. } => {
-                unreachable!("no item comes of it")
-            }
-        })
-    }
-
-    #[inline]
-    fn key_item(&mut self, key: RawString<'i>, value: RawString<'i>) -> Result<Item<'_>, RdbError> {
-        let (offset, stage) = (self.offset(), self.decoder.stage);
-        let fault = |kind| RdbError {
-            kind,
-            offset,
-            stage,
-        };
-        let decoder = &mut *self.decoder;
-        let attributes = std::mem::take(&mut decoder.attributes);
-        let value = match value {
-            RawString::Int(value) => Value::Int(value),
-            text => match text.resolve(&mut decoder.value_scratch) {
-                Ok(bytes) => Value::Bytes(bytes),
-                Err(kind) => {
-                    decoder
-                        .current
-                        .remember(ValueType::String, key)
-                        .map_err(fault)?;
-                    return Err(fault(kind));
-                }
-            },
-        };
-        let key = key.resolve(&mut decoder.current.name).map_err(fault)?;
-        Ok(Item::Key(KeyItem {
-            key,
+impl Decoder {
+    /// The current key with its value.
+    fn current_item<'s>(&'s mut self, value: Value<'s>) -> Item<'s> {
+        Item::Key(KeyItem {
+            key: &self.current.name,
             value,
-            attributes,
-        }))
+            attributes: std::mem::take(&mut self.attributes),
+        })
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Encoder<W> {
     /// Bytes passed on to the sink.
     passed: u64,
     checksum: Option<Checksum>,
+    compression: bool,
+    /// Made when it is needed first.
     compressor: Option<Compressor>,
     packed: Vec<u8>,
     version: Version,
@@ -68,18 +70,25 @@ pub struct Encoder<W> {
 impl<W: Write> Encoder<W> {
     /// Starts a stream: writes its header.
     pub fn new(sink: W, options: EncoderOptions) -> io::Result<Encoder<W>> {
-        let mut encoder = Encoder {
-            sink,
-            buffer: Vec::with_capacity(BUFFER_BYTES + BUFFER_BYTES / 4),
-            passed: 0,
-            checksum: options.checksum.then(Checksum::default),
-            compressor: options.compression.then(Compressor::new),
-            packed: Vec::new(),
-            version: options.version,
-        };
+        let mut encoder = Encoder::bare(sink, options);
+        encoder.buffer.reserve(BUFFER_BYTES + BUFFER_BYTES / 4);
         encoder.raw(SIGNATURE)?;
         encoder.raw(format!("{:04}", options.version as u8).as_bytes())?;
         Ok(encoder)
+    }
+
+    /// Starts parts by themselves, without a header; to be ended by [`Encoder::into_sink`].
+    pub fn bare(sink: W, options: EncoderOptions) -> Encoder<W> {
+        Encoder {
+            sink,
+            buffer: Vec::new(),
+            passed: 0,
+            checksum: options.checksum.then(Checksum::default),
+            compression: options.compression,
+            compressor: None,
+            packed: Vec::new(),
+            version: options.version,
+        }
     }
 
     /// The version that is written.
@@ -210,20 +219,26 @@ impl<W: Write> Encoder<W> {
 
     /// Writes `text` compressed, or nothing if that would not be shorter.
     fn compressed(&mut self, text: &[u8]) -> io::Result<bool> {
-        let Some(compressor) = &mut self.compressor else {
+        if !self.compression {
             return Ok(false);
-        };
+        }
+        let compressor = self.compressor.get_or_insert_with(Compressor::new);
         self.packed.clear();
         if !compressor.compress(text, &mut self.packed) {
             return Ok(false);
         }
         let packed = std::mem::take(&mut self.packed);
-        self.raw(&[length::FORM_ENCODED | string_encoding::LZF])?;
-        self.length(packed.len() as u64)?;
-        self.length(text.len() as u64)?;
-        self.raw(&packed)?;
+        self.lzf(&packed, text.len())?;
         self.packed = packed;
         Ok(true)
+    }
+
+    /// Writes a string of so many bytes that is compressed already.
+    pub fn lzf(&mut self, packed: &[u8], len: usize) -> io::Result<()> {
+        self.raw(&[length::FORM_ENCODED | string_encoding::LZF])?;
+        self.length(packed.len() as u64)?;
+        self.length(len as u64)?;
+        self.raw(packed)
     }
 
     /// Writes bytes as they are.
@@ -258,6 +273,12 @@ impl<W: Write> Encoder<W> {
         let result = self.sink.write_all(&self.buffer);
         self.buffer.clear();
         result
+    }
+
+    /// Ends parts by themselves: gives the sink back, to which all of them have been passed on.
+    pub fn into_sink(mut self) -> io::Result<W> {
+        self.pass_on()?;
+        Ok(self.sink)
     }
 
     /// Ends the stream: writes end mark and checksum, and gives the sink back, to which all of it

@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use super::format::ValueType;
+use crate::data::stream::RestoreError;
 
 /// A fault in the bytes, with its place.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -37,8 +37,10 @@ pub enum RdbErrorKind {
     UnknownStringEncoding(u8),
     #[error("Invalid LZF compressed string")]
     InvalidLzf,
-    #[error("Values of type {} ({}) can't be loaded: type not supported yet", .0.id(), .0.name())]
-    UnsupportedType(ValueType),
+    #[error(transparent)]
+    Flaw(#[from] Flaw),
+    #[error("Collection without members")]
+    EmptyValue,
     #[error("Pre-release module format not supported")]
     PreReleaseModule,
     #[error("Pre-release function format not supported")]
@@ -62,6 +64,44 @@ pub enum RdbErrorKind {
     TooManyDatabases(usize),
     #[error("RDB has duplicated key '{}' in DB {db}", String::from_utf8_lossy(.key))]
     DuplicateKey { key: Vec<u8>, db: usize },
+}
+
+/// What is wrong with a value that is there as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[allow(missing_docs)]
+pub enum Flaw {
+    #[error("Quicklist integrity check failed.")]
+    ListNode,
+    #[error("Listpack integrity check failed.")]
+    Listpack,
+    #[error("Ziplist integrity check failed.")]
+    Ziplist,
+    #[error("List ziplist integrity check failed.")]
+    ListZiplist,
+    #[error("Intset integrity check failed.")]
+    Intset,
+    #[error("Set listpack integrity check failed.")]
+    SetListpack,
+    #[error("Zipmap integrity check failed.")]
+    Zipmap,
+    #[error("Hash ziplist integrity check failed.")]
+    HashZiplist,
+    #[error("Hash listpack integrity check failed.")]
+    HashListpack,
+    #[error("Zset ziplist integrity check failed.")]
+    ZsetZiplist,
+    #[error("Zset listpack integrity check failed.")]
+    ZsetListpack,
+    #[error("Duplicate set members detected")]
+    DuplicateMember,
+    #[error("Duplicate hash fields detected")]
+    DuplicateField,
+    #[error("Duplicate zset fields detected")]
+    DuplicateScored,
+    #[error("Zset with NAN score detected")]
+    Score,
+    #[error("Stream integrity check failed: {0}")]
+    Stream(#[from] RestoreError),
 }
 
 /// What was being read, in the words of `redis-check-rdb`.

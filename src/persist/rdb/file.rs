@@ -209,7 +209,10 @@ impl FileLoader {
             file,
             total,
             buffer: vec![0; READ_BYTES],
-            loader: Loader::new(options),
+            loader: Loader::new(DecoderOptions {
+                stream_bytes: Some(total),
+                ..options
+            }),
         })
     }
 

@@ -19,6 +19,8 @@ use crate::keyspace::{Keyspace, NewValue, OwnedEntry};
 const BATCH: usize = 16;
 /// No key takes fewer bytes in a stream: type, key and value.
 const KEY_BYTES_MIN: u64 = 3;
+/// Of empty keys, so many are named in the log.
+const EMPTY_LOGGED_MAX: u64 = 10;
 /// Keys for which room is made beforehand if nothing is known of the length of the stream.
 const KEYS_AHEAD_MAX: u64 = 1 << 20;
 
@@ -101,6 +103,8 @@ pub struct Fill {
     /// Keys in the keyspace, or in the batch.
     loaded: u64,
     expired: u64,
+    /// Keys without members, which were left out.
+    empty: u64,
     facts: SnapshotFacts,
 }
 
@@ -118,6 +122,7 @@ impl Fill {
             batch: Vec::with_capacity(BATCH),
             loaded: 0,
             expired: 0,
+            empty: 0,
             facts: SnapshotFacts::default(),
         }
     }
@@ -188,6 +193,27 @@ impl Fill {
         }
     }
 
+    /// Collections without members were written by versions that had a fault.
+    fn skip_empty(&mut self, key: &[u8]) {
+        self.empty += 1;
+        if self.empty <= EMPTY_LOGGED_MAX {
+            let key = String::from_utf8_lossy(key);
+            log::info!("rdbLoadObject skipping empty key: {key}");
+        }
+    }
+
+    fn log_end(&self) {
+        let (loaded, expired, empty) = (self.loaded, self.expired, self.empty);
+        if empty > 0 {
+            log::info!(
+                "Done loading RDB, keys loaded: {loaded}, keys expired: {expired}, \
+                 empty keys skipped: {empty}."
+            );
+        } else {
+            log::info!("Done loading RDB, keys loaded: {loaded}, keys expired: {expired}.");
+        }
+    }
+
     fn access_of(&self, attributes: &KeyAttributes) -> u32 {
         let now_ms = self.options.now_ms;
         match (self.options.access, attributes.idle_s, attributes.frequency) {
@@ -235,8 +261,7 @@ impl<F: FnMut(usize, &[u8])> Sink for FillSink<'_, F> {
                 if verdict == ChecksumVerdict::Disabled {
                     log::info!("RDB file was saved with checksum disabled: no check performed.");
                 }
-                let (loaded, expired) = (self.fill.loaded, self.fill.expired);
-                log::info!("Done loading RDB, keys loaded: {loaded}, keys expired: {expired}.");
+                self.fill.log_end();
             }
         }
         Ok(())
@@ -249,7 +274,13 @@ impl<F: FnMut(usize, &[u8])> FillSink<'_, F> {
         let value = match item.value {
             Value::Int(value) => NewValue::Int(value),
             Value::Bytes(bytes) => NewValue::from_bytes_auto(bytes),
-            Value::Walked(value_type) => return Err(RdbErrorKind::UnsupportedType(value_type)),
+            Value::Object(object) => NewValue::Object(object),
+            Value::Empty => {
+                self.fill.skip_empty(item.key);
+                return Ok(());
+            }
+            // A decoder that loads does not pass over modules' data.
+            Value::Module => unreachable!("data of a module is a fault"),
         };
         let fill = &mut *self.fill;
         let expire_at_ms = item.attributes.expire_at_ms;

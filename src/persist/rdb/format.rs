@@ -85,6 +85,14 @@ pub mod string_encoding {
     pub const LZF: u8 = 3;
 }
 
+/// What a node of a list is, as a length in front of it.
+pub mod container {
+    /// One large element.
+    pub const PLAIN: u64 = 1;
+    /// A listpack of elements.
+    pub const LISTPACK: u64 = 2;
+}
+
 /// What a module's data consists of: an opcode as a length, then the thing itself.
 pub mod module_opcode {
     /// Nothing more.

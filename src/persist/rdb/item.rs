@@ -2,10 +2,10 @@
 //!
 //! Items borrow from the bytes they were decoded from: whoever wants to keep one copies it.
 
-use super::format::ValueType;
+use crate::keyspace::Object;
 
 /// One thing that a snapshot says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Item<'a> {
     /// A field that tells of the file.
     Aux {
@@ -37,7 +37,7 @@ pub enum Item<'a> {
 }
 
 /// A key, its value, and what is known of it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct KeyItem<'a> {
     /// The key.
     pub key: &'a [u8],
@@ -48,14 +48,18 @@ pub struct KeyItem<'a> {
 }
 
 /// A value.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Value<'a> {
     /// A string that was written as an integer.
     Int(i64),
     /// Any other string.
     Bytes(&'a [u8]),
-    /// A value of another type that was checked, not loaded.
-    Walked(ValueType),
+    /// A collection.
+    Object(Object),
+    /// A collection without members, which is not worth a key. Old versions wrote them.
+    Empty,
+    /// What a module wrote; only met when checking.
+    Module,
 }
 
 /// What the opcodes before a key say of it.

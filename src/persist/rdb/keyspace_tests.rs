@@ -53,10 +53,7 @@ fn load_into(
     options: FillOptions,
     expired: &mut Vec<(usize, Vec<u8>)>,
 ) -> Result<Fill, RdbErrorKind> {
-    let mut loader = Loader::new(DecoderOptions {
-        purpose: Purpose::Load,
-        verify_checksum: true,
-    });
+    let mut loader = Loader::new(DecoderOptions::usual(Purpose::Load));
     let mut fill = Fill::new(options);
     for piece in bytes.chunks(1000) {
         let mut sink = fill.sink(keyspace, |db, key| expired.push((db, key.to_vec())));

@@ -11,11 +11,14 @@
 //! of I/O of their own: the encoder writes to any `Write`, and the decoder is pushed slices of any
 //! length and hands out items that borrow from them.
 //!
-//! In reading order: [`mod@format`] names the bytes; [`encoder`] writes them and [`save`] walks the
-//! keyspace with it; `cursor` reads the small parts (lengths, strings), `structure` knows the
-//! shape of every value type, [`decoder`] puts them together, [`load`] feeds it with what comes in
-//! pieces, and [`fill`] makes keys of what comes out; [`mod@file`] and [`check`] stand on top.
+//! In reading order: [`mod@format`] names the bytes; [`encoder`] writes them, `value` says how each
+//! type is written, and [`save`] walks the keyspace with both; `cursor` reads the small parts
+//! (lengths, strings), `structure` knows the shape of every value type, [`build`] makes values,
+//! [`decoder`] puts them together, [`load`] feeds it with what comes in pieces, and [`fill`] makes
+//! keys of what comes out; [`mod@file`] and [`check`] stand on top. [`payload`] has both directions
+//! for the one value of a `DUMP`.
 
+pub mod build;
 pub mod check;
 pub mod decoder;
 pub mod encoder;
@@ -24,12 +27,16 @@ pub mod fill;
 pub mod format;
 pub mod item;
 pub mod load;
+pub mod payload;
 pub mod save;
 
 mod checksum;
 mod cursor;
 mod error;
 mod structure;
+mod value;
+mod ziplist;
+mod zipmap;
 
 #[cfg(test)]
 mod codec_tests;

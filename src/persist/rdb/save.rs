@@ -7,9 +7,10 @@
 use std::io::{self, Write};
 
 use super::encoder::{Encoder, EncoderOptions, KeyMarks, Usage};
-use super::format::{ValueType, Version};
+use super::format::Version;
+use super::value;
 use crate::keyspace::access::{LfuTuning, lfu_count, lru_idle_ms};
-use crate::keyspace::{Db, Entry, Keyspace, StringRef, ValueRef};
+use crate::keyspace::{Db, Entry, Keyspace};
 
 /// What a snapshot says of itself and its server.
 #[derive(Debug, Clone)]
@@ -130,17 +131,9 @@ fn save_db<W: Write>(
             expire_at_ms: entry.expire_at_ms(),
             usage: usage_of(entry, usage, now_ms),
         };
-        match entry.value() {
-            ValueRef::String(StringRef::Int(value)) => {
-                encoder.key(entry.key(), ValueType::String, marks)?;
-                encoder.int(value)?;
-            }
-            ValueRef::String(StringRef::Bytes(text)) => {
-                encoder.key(entry.key(), ValueType::String, marks)?;
-                encoder.string(text)?;
-            }
-            _ => return Err(io::Error::other("collections are not saved yet")),
-        }
+        let value = entry.value();
+        encoder.key(entry.key(), value::type_of(value, encoder.version()), marks)?;
+        value::save(value, encoder)?;
         *saved += 1;
         observer.key_saved(*saved);
     }

@@ -3,129 +3,244 @@
 //! A value is a sequence of small parts (lengths, strings, fixed bytes), some of them repeated as
 //! often as a length before them says. The rows below write that down per type; [`Walk`] follows
 //! a row part by part, and can stop between any two parts for want of bytes and go on later. So a
-//! sorted set of a million members needs no more memory to be read than its largest member.
+//! sorted set of a million members needs no more of the stream at once than its largest member.
 //!
-//! A walk checks that the parts are there, not what they mean: whether a listpack inside a string
-//! is sound is for the loader of that type to say.
+//! What a walk comes by is handed on as a [`Token`] that says what it is, so whoever makes a value
+//! of tokens ([`super::build`]) needs no map of its own. The walk knows that the parts are there,
+//! not what they mean: whether a listpack inside a string is sound is for that one to say.
 
 use super::cursor::{Cursor, RawString, Stop};
-use super::error::RdbErrorKind;
+use super::error::{Flaw, RdbErrorKind};
 use super::format::{ValueType, module_opcode};
+use crate::base::numbers::parse_f64;
+use crate::data::stream::StreamId;
 
 /// One part of a value.
 enum Part {
-    Length,
-    String,
-    Bytes(u64),
+    Number(Number),
+    Text(Text),
+    /// Sixteen bytes: an id that is pending or owned.
+    Id(Of),
+    /// Eight bytes.
+    Time,
+    /// Eight bytes.
+    Score,
     /// A score of old sorted sets: length byte and text, or one byte for the three non-numbers.
     TextScore,
     /// A length, and so many times these parts.
-    Repeat(&'static [Part]),
+    Repeat(Of, &'static [Part]),
+    /// A length that says nothing that is not found out anyway.
+    Skipped,
+    /// A module's id, as a length.
+    ModuleId,
     /// What a module wrote: opcode and thing, up to the opcode that ends it.
     ModuleData,
 }
 
-use Part::*;
+/// What a string is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Text {
+    /// An element of a list, a member of a set or of a sorted set.
+    Member,
+    /// A field of a hash.
+    Field,
+    /// The value of a field.
+    FieldValue,
+    /// A node of a list.
+    ListNode,
+    /// The id of a stream's node.
+    NodeId,
+    /// A stream's node.
+    Node,
+    /// The name of a consumer group.
+    Group,
+    /// The name of a consumer.
+    Consumer,
+}
+
+/// What a number is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Number {
+    /// Whether a node of a list is a listpack or an element alone.
+    Container,
+    /// The number of a stream's entries.
+    Entries,
+    /// Milliseconds of an id.
+    IdMs,
+    /// Sequence number of an id.
+    IdSeq,
+    /// The number of entries ever added to a stream.
+    EntriesAdded,
+    /// The number of entries that a group has read.
+    EntriesRead,
+    /// How often a pending entry was delivered.
+    Deliveries,
+}
+
+/// What is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// Members, pairs or nodes that are the whole value.
+    Members,
+    /// Nodes of a stream.
+    Nodes,
+    /// Consumer groups.
+    Groups,
+    /// Pending entries of a group.
+    Pending,
+    /// Consumers of a group.
+    Consumers,
+    /// Pending entries of a consumer.
+    Owned,
+}
+
+use Part::{ModuleData, ModuleId, Repeat, Skipped, TextScore};
 
 /// From this first byte on, a score is one of the three that are no numbers.
 const TEXT_SCORE_SPECIAL: u8 = 253;
 /// No row nests repetitions deeper: consumers' pending entries in a stream, inside the row itself.
 const DEPTH_MAX: usize = 4;
 
-const ID: Part = Bytes(16);
-const TIME: Part = Bytes(8);
+const MEMBER: Part = Part::Text(Text::Member);
+const ID_MS: Part = Part::Number(Number::IdMs);
+const ID_SEQ: Part = Part::Number(Number::IdSeq);
+const ENTRIES: Part = Part::Number(Number::Entries);
+const ENTRIES_ADDED: Part = Part::Number(Number::EntriesAdded);
+const ENTRIES_READ: Part = Part::Number(Number::EntriesRead);
+const DELIVERIES: Part = Part::Number(Number::Deliveries);
+const GROUP: Part = Part::Text(Text::Group);
+const CONSUMER: Part = Part::Text(Text::Consumer);
+const NODES: Part = Repeat(
+    Of::Nodes,
+    &[Part::Text(Text::NodeId), Part::Text(Text::Node)],
+);
+const PENDING: Part = Repeat(
+    Of::Pending,
+    &[Part::Id(Of::Pending), Part::Time, DELIVERIES],
+);
+const OWNED: Part = Repeat(Of::Owned, &[Part::Id(Of::Owned)]);
 
+/// Entries, last id, groups. A group has the last id that was delivered.
 const STREAM: &[Part] = &[
-    Repeat(&[String, String]),
-    Length, // entries
-    Length, // last id
-    Length,
-    Repeat(&[
-        String, // group
-        Length, // last delivered id
-        Length,
-        Repeat(&[ID, TIME, Length]),
-        Repeat(&[String, TIME, Repeat(&[ID])]),
-    ]),
+    NODES,
+    ENTRIES,
+    ID_MS,
+    ID_SEQ,
+    Repeat(
+        Of::Groups,
+        &[
+            GROUP,
+            ID_MS,
+            ID_SEQ,
+            PENDING,
+            Repeat(Of::Consumers, &[CONSUMER, Part::Time, OWNED]),
+        ],
+    ),
 ];
 
-/// Between type 15 and this one came the first id, the largest deleted id, the entries ever added,
-/// and the entries a group has read.
+/// Between type 15 and this one came the first id (which is found anyway), the largest deleted id,
+/// the entries ever added, and the entries a group has read.
 const STREAM_2: &[Part] = &[
-    Repeat(&[String, String]),
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Repeat(&[
-        String,
-        Length,
-        Length,
-        Length,
-        Repeat(&[ID, TIME, Length]),
-        Repeat(&[String, TIME, Repeat(&[ID])]),
-    ]),
+    NODES,
+    ENTRIES,
+    ID_MS,
+    ID_SEQ,
+    Skipped,
+    Skipped,
+    ID_MS,
+    ID_SEQ,
+    ENTRIES_ADDED,
+    Repeat(
+        Of::Groups,
+        &[
+            GROUP,
+            ID_MS,
+            ID_SEQ,
+            ENTRIES_READ,
+            PENDING,
+            Repeat(Of::Consumers, &[CONSUMER, Part::Time, OWNED]),
+        ],
+    ),
 ];
 
 /// Between type 19 and this one came the time at which a consumer was last active.
 const STREAM_3: &[Part] = &[
-    Repeat(&[String, String]),
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Repeat(&[
-        String,
-        Length,
-        Length,
-        Length,
-        Repeat(&[ID, TIME, Length]),
-        Repeat(&[String, TIME, TIME, Repeat(&[ID])]),
-    ]),
+    NODES,
+    ENTRIES,
+    ID_MS,
+    ID_SEQ,
+    Skipped,
+    Skipped,
+    ID_MS,
+    ID_SEQ,
+    ENTRIES_ADDED,
+    Repeat(
+        Of::Groups,
+        &[
+            GROUP,
+            ID_MS,
+            ID_SEQ,
+            ENTRIES_READ,
+            PENDING,
+            Repeat(Of::Consumers, &[CONSUMER, Part::Time, Part::Time, OWNED]),
+        ],
+    ),
 ];
 
 /// Module id, then the data.
-const MODULE: &[Part] = &[Length, ModuleData];
+const MODULE: &[Part] = &[ModuleId, ModuleData];
 
-/// The parts of a type; none for the one that cannot be walked.
+/// The parts of a type; none for those that are one string, and for the one that nobody can read.
 fn parts_of(value_type: ValueType) -> Option<&'static [Part]> {
     use ValueType as T;
     Some(match value_type {
-        T::String => &[String],
-        T::List | T::Set | T::ListQuicklist => &[Repeat(&[String])],
-        T::Zset => &[Repeat(&[String, TextScore])],
-        T::Zset2 => &[Repeat(&[String, Bytes(8)])],
-        T::Hash => &[Repeat(&[String, String])],
-        T::ListQuicklist2 => &[Repeat(&[Length, String])],
-        T::HashZipmap
+        T::List | T::Set => &[Repeat(Of::Members, &[MEMBER])],
+        T::ListQuicklist => &[Repeat(Of::Members, &[Part::Text(Text::ListNode)])],
+        T::Zset => &[Repeat(Of::Members, &[MEMBER, TextScore])],
+        T::Zset2 => &[Repeat(Of::Members, &[MEMBER, Part::Score])],
+        T::Hash => &[Repeat(
+            Of::Members,
+            &[Part::Text(Text::Field), Part::Text(Text::FieldValue)],
+        )],
+        T::ListQuicklist2 => &[Repeat(
+            Of::Members,
+            &[Part::Number(Number::Container), Part::Text(Text::ListNode)],
+        )],
+        T::Stream => STREAM,
+        T::Stream2 => STREAM_2,
+        T::Stream3 => STREAM_3,
+        T::Module2 => MODULE,
+        T::String
+        | T::HashZipmap
         | T::ListZiplist
         | T::SetIntset
         | T::ZsetZiplist
         | T::HashZiplist
         | T::HashListpack
         | T::ZsetListpack
-        | T::SetListpack => &[String],
-        T::Stream => STREAM,
-        T::Stream2 => STREAM_2,
-        T::Stream3 => STREAM_3,
-        T::Module2 => MODULE,
-        T::ModulePreGa => return None,
+        | T::SetListpack
+        | T::ModulePreGa => return None,
     })
 }
 
 /// What a walk comes by.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Token<'a> {
-    /// A string, which the walk has not looked into.
-    String(RawString<'a>),
-    /// Anything else; it is known to be sound.
+    /// So many of these follow, it says.
+    Repeat(Of, u64),
+    /// A number.
+    Number(Number, u64),
+    /// A string.
+    Text(Text, RawString<'a>),
+    /// The id of an entry that is pending, or owned.
+    Id(Of, StreamId),
+    /// A time in milliseconds since the epoch.
+    Time(i64),
+    /// A score.
+    Score(f64),
+    /// A string of a module.
+    ModuleString(RawString<'a>),
+    /// Something that nobody needs.
     Other,
 }
 
@@ -144,11 +259,9 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// The start of a value.
-    pub(super) fn of_value(value_type: ValueType) -> Result<Walk, RdbErrorKind> {
-        parts_of(value_type)
-            .map(Walk::along)
-            .ok_or(RdbErrorKind::PreReleaseModule)
+    /// The start of a value; none of a type that is one string, or that nobody can read.
+    pub(super) fn of_value(value_type: ValueType) -> Option<Walk> {
+        parts_of(value_type).map(Walk::along)
     }
 
     /// The start of module data that belongs to no key.
@@ -173,16 +286,18 @@ impl Walk {
         let Some(part) = self.part_ahead() else {
             return Ok(None);
         };
-        let mut token = Token::Other;
-        match *part {
-            Length => drop(cursor.length()?),
-            String => token = Token::String(cursor.string()?),
-            Bytes(count) => drop(cursor.take(count)?),
-            TextScore => match cursor.byte()? {
-                TEXT_SCORE_SPECIAL.. => {}
-                count => drop(cursor.take(u64::from(count))?),
-            },
-            Repeat(parts) => {
+        let token = match *part {
+            Part::Number(number) => Token::Number(number, cursor.length()?),
+            Part::Text(text) => Token::Text(text, cursor.string()?),
+            Part::Id(of) => Token::Id(of, StreamId::from_bytes(cursor.array()?)),
+            Part::Time => Token::Time(i64::from_le_bytes(cursor.array()?)),
+            Part::Score => Token::Score(f64::from_le_bytes(cursor.array()?)),
+            TextScore => Token::Score(read_text_score(cursor)?),
+            Skipped | ModuleId => {
+                cursor.length()?;
+                Token::Other
+            }
+            Repeat(of, parts) => {
                 let rounds = cursor.length()?;
                 self.pass();
                 self.levels[self.depth] = Level {
@@ -191,14 +306,13 @@ impl Walk {
                     rounds,
                 };
                 self.depth += 1;
-                return Ok(Some(token));
+                return Ok(Some(Token::Repeat(of, rounds)));
             }
-            ModuleData => {
-                if let Some(item) = read_module_item(cursor)? {
-                    return Ok(Some(item));
-                }
-            }
-        }
+            ModuleData => match read_module_item(cursor)? {
+                Some(item) => return Ok(Some(item)),
+                None => Token::Other,
+            },
+        };
         self.pass();
         Ok(Some(token))
     }
@@ -224,6 +338,19 @@ impl Walk {
     }
 }
 
+/// Reads a score of old sorted sets.
+fn read_text_score(cursor: &mut Cursor<'_>) -> Result<f64, Stop> {
+    Ok(match cursor.byte()? {
+        TEXT_SCORE_SPECIAL => f64::NAN,
+        254 => f64::INFINITY,
+        255 => f64::NEG_INFINITY,
+        count => {
+            let text = cursor.take(u64::from(count))?;
+            parse_f64(text).ok_or(RdbErrorKind::Flaw(Flaw::Score))?
+        }
+    })
+}
+
 /// Reads one opcode of a module's data and what it announces; none at the end of the data.
 fn read_module_item<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Token<'a>>, Stop> {
     match cursor.length()? {
@@ -231,7 +358,7 @@ fn read_module_item<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Token<'a>>, St
         module_opcode::SINT | module_opcode::UINT => drop(cursor.length()?),
         module_opcode::FLOAT => drop(cursor.take(4)?),
         module_opcode::DOUBLE => drop(cursor.take(8)?),
-        module_opcode::STRING => return Ok(Some(Token::String(cursor.string()?))),
+        module_opcode::STRING => return Ok(Some(Token::ModuleString(cursor.string()?))),
         unknown => return Err(RdbErrorKind::UnknownModuleOpcode(unknown).into()),
     }
     Ok(Some(Token::Other))
@@ -243,7 +370,7 @@ mod tests {
 
     fn depth(parts: &[Part]) -> usize {
         let inner = parts.iter().map(|part| match part {
-            Repeat(parts) => depth(parts),
+            Repeat(_, parts) => depth(parts),
             _ => 0,
         });
         1 + inner.max().unwrap_or(0)
@@ -251,13 +378,14 @@ mod tests {
 
     /// Walks `bytes`, handing over one byte more whenever the walk asks for more.
     fn walk(value_type: ValueType, bytes: &[u8]) -> Result<(usize, usize), RdbErrorKind> {
-        let mut walk = Walk::of_value(value_type)?;
+        let mut walk = Walk::of_value(value_type).unwrap();
         let (mut at, mut given, mut strings) = (0, 0, 0);
         loop {
             let mut cursor = Cursor::new(&bytes[..given], at);
             match walk.next(&mut cursor) {
                 Ok(None) => return Ok((at, strings)),
-                Ok(Some(token)) => strings += usize::from(matches!(token, Token::String(_))),
+                Ok(Some(Token::Text(..) | Token::ModuleString(_))) => strings += 1,
+                Ok(Some(_)) => {}
                 Err(Stop::Short { missing }) => {
                     assert!(missing > 0);
                     given += 1;
@@ -285,7 +413,6 @@ mod tests {
             (ValueType::Zset, b"\x03\x01a\x031.5\x01b\xfe\x01c\xfd", 3),
             (ValueType::Zset2, b"\x01\x01a12345678", 1),
             (ValueType::ListQuicklist2, b"\x02\x02\x01a\x01\x01b", 2),
-            (ValueType::HashListpack, b"\x01x", 1),
             (
                 ValueType::Module2,
                 b"\x05\x02\x07\x05\x01a\x03ffff\x04dddddddd\x00",
@@ -328,9 +455,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_walked_is_refused() {
+        assert!(Walk::of_value(ValueType::ModulePreGa).is_none());
         assert_eq!(
-            walk(ValueType::ModulePreGa, b""),
-            Err(RdbErrorKind::PreReleaseModule)
+            walk(ValueType::Zset, b"\x01\x01a\x031x5"),
+            Err(RdbErrorKind::Flaw(Flaw::Score))
         );
         assert_eq!(
             walk(ValueType::Module2, b"\x01\x09"),

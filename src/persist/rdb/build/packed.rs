@@ -1,0 +1,225 @@
+//! Collections that the stream holds as one string.
+//!
+//! A listpack that is sound and short enough is taken over as it is. A longer one, by the number
+//! of its elements, becomes what large collections are; how long its elements are is looked at
+//! only where every one of them is handled anyway. Forms of old versions become listpacks first.
+
+use super::Limits;
+use super::hash::tabled;
+use super::unique::all_differ;
+use crate::base::numbers::parse_f64;
+use crate::data::hash::{Hash, HashLimits};
+use crate::data::intset::{Intset, IntsetRef};
+use crate::data::list::{End, List, ListLimits};
+use crate::data::listpack::{Element, Listpack, ListpackRef, entry_bytes};
+use crate::data::quicklist::Quicklist;
+use crate::data::set::{Set, SetLimits};
+use crate::data::table::SetTable;
+use crate::data::zset::{Builder, SortedSet, ZSet, ZSetLimits};
+use crate::keyspace::Object;
+use crate::persist::rdb::cursor::RawString;
+use crate::persist::rdb::error::{Flaw, RdbErrorKind};
+use crate::persist::rdb::format::ValueType;
+use crate::persist::rdb::{ziplist, zipmap};
+
+/// Makes a value of a type that comes as one string; none if it has no members.
+pub(in super::super) fn build(
+    value_type: ValueType,
+    raw: RawString<'_>,
+    limits: &Limits,
+) -> Result<Option<Object>, RdbErrorKind> {
+    use ValueType as T;
+    let bytes = raw.into_vec()?;
+    Ok(match value_type {
+        T::HashListpack => hash(
+            judged(bytes, Flaw::HashListpack)?,
+            Flaw::HashListpack,
+            limits,
+        )?,
+        T::SetListpack => set(judged(bytes, Flaw::SetListpack)?, &limits.set)?,
+        T::ZsetListpack => zset(
+            judged(bytes, Flaw::ZsetListpack)?,
+            Flaw::ZsetListpack,
+            limits,
+        )?,
+        T::SetIntset => Some(intset(bytes, &limits.set)?),
+        T::HashZiplist => {
+            let pack = unpack_ziplist(&bytes, Flaw::HashZiplist)?;
+            hash(pack, Flaw::HashZiplist, limits)?
+        }
+        T::ZsetZiplist => {
+            let pack = unpack_ziplist(&bytes, Flaw::ZsetZiplist)?;
+            zset(pack, Flaw::ZsetZiplist, limits)?
+        }
+        T::HashZipmap => Some(hash_of_zipmap(&bytes, &limits.hash)?),
+        T::ListZiplist => list_of_ziplist(&bytes, &limits.list)?,
+        _ => return Err(RdbErrorKind::UnknownType(value_type.id())),
+    })
+}
+
+/// Checks bytes that shall be a listpack. Larger ones than anybody makes are refused, since adding
+/// to them could go over what its header can say.
+pub(super) fn judge_listpack(bytes: &[u8], flaw: Flaw) -> Result<ListpackRef<'_>, Flaw> {
+    let view = ListpackRef::validate(bytes).map_err(|_| flaw)?;
+    if view.fits(0) { Ok(view) } else { Err(flaw) }
+}
+
+fn judged(bytes: Vec<u8>, flaw: Flaw) -> Result<Listpack, Flaw> {
+    judge_listpack(&bytes, flaw)?;
+    Ok(Listpack::from_bytes(bytes))
+}
+
+/// Converts a ziplist.
+pub(super) fn unpack_ziplist(bytes: &[u8], flaw: Flaw) -> Result<Listpack, Flaw> {
+    let mut pack = Listpack::with_capacity(bytes.len());
+    let all = ziplist::visit(bytes, |element| push(&mut pack, element));
+    all.ok_or(flaw)?;
+    pack.shrink_to_fit();
+    Ok(pack)
+}
+
+/// Adds an element; none if that makes it too large.
+fn push(pack: &mut Listpack, element: Element<'_>) -> Option<()> {
+    if !pack.as_ref().fits(entry_bytes(element)) {
+        return None;
+    }
+    pack.push_back(element);
+    Some(())
+}
+
+fn hash(pack: Listpack, flaw: Flaw, limits: &Limits) -> Result<Option<Object>, RdbErrorKind> {
+    let (len, limits) = (pack.len(), &limits.hash);
+    if !len.is_multiple_of(2) {
+        return Err(flaw.into());
+    }
+    if len == 0 {
+        return Ok(None);
+    }
+    if len / 2 > limits.max_listpack_entries {
+        let table = tabled(&pack, 0, limits).ok_or(flaw)?;
+        return Ok(Some(Hash::Table(Box::new(table)).into()));
+    }
+    if !all_differ(pack.as_ref().iter().step_by(2), len / 2) {
+        return Err(flaw.into());
+    }
+    Ok(Some(Hash::Packed(pack).into()))
+}
+
+fn hash_of_zipmap(bytes: &[u8], limits: &HashLimits) -> Result<Object, RdbErrorKind> {
+    let (mut pack, mut longest) = (Listpack::new(), 0);
+    let all = zipmap::visit(bytes, |field, value| {
+        longest = longest.max(field.len()).max(value.len());
+        push(&mut pack, Element::from(field))?;
+        push(&mut pack, Element::from(value))
+    });
+    all.ok_or(Flaw::Zipmap)?;
+    let len = pack.len() / 2;
+    if len > limits.max_listpack_entries || longest > limits.max_listpack_value {
+        let table = tabled(&pack, 0, limits).ok_or(Flaw::Zipmap)?;
+        return Ok(Hash::Table(Box::new(table)).into());
+    }
+    if !all_differ(pack.as_ref().iter().step_by(2), len) {
+        return Err(Flaw::Zipmap.into());
+    }
+    pack.shrink_to_fit();
+    Ok(Hash::Packed(pack).into())
+}
+
+fn set(pack: Listpack, limits: &SetLimits) -> Result<Option<Object>, RdbErrorKind> {
+    let len = pack.len();
+    if len == 0 {
+        return Ok(None);
+    }
+    if len > limits.max_listpack_entries {
+        let mut table = SetTable::with_capacity(len, limits.hasher.clone());
+        let mut members = pack.as_ref().iter();
+        if !members.all(|member| member.with_bytes(|member| table.insert(member))) {
+            return Err(Flaw::SetListpack.into());
+        }
+        return Ok(Some(Set::Table(Box::new(table)).into()));
+    }
+    if !all_differ(pack.as_ref().iter(), len) {
+        return Err(Flaw::SetListpack.into());
+    }
+    Ok(Some(Set::Packed(pack).into()))
+}
+
+fn intset(bytes: Vec<u8>, limits: &SetLimits) -> Result<Object, RdbErrorKind> {
+    let view = IntsetRef::validate(&bytes).map_err(|_| Flaw::Intset)?;
+    let len = view.len();
+    let mut set = Set::Ints(Intset::from_bytes(bytes));
+    if len > limits.max_intset_entries {
+        set.convert(len, &limits.hasher);
+    }
+    Ok(set.into())
+}
+
+fn zset(pack: Listpack, flaw: Flaw, limits: &Limits) -> Result<Option<Object>, RdbErrorKind> {
+    let (len, limits) = (pack.len(), &limits.zset);
+    if !len.is_multiple_of(2) || !is_in_order(pack.as_ref()) {
+        return Err(flaw.into());
+    }
+    if len == 0 {
+        return Ok(None);
+    }
+    if len / 2 > limits.max_listpack_entries {
+        let tree = ranked(pack.as_ref(), len / 2, limits).ok_or(flaw)?;
+        return Ok(Some(ZSet::Tree(Box::new(tree)).into()));
+    }
+    if !all_differ(pack.as_ref().iter().step_by(2), len / 2) {
+        return Err(flaw.into());
+    }
+    Ok(Some(ZSet::Packed(pack).into()))
+}
+
+/// Members and scores, in pairs; none where there is no score.
+fn scored(pack: ListpackRef<'_>) -> impl Iterator<Item = (Element<'_>, Option<f64>)> {
+    let mut elements = pack.iter();
+    std::iter::from_fn(move || {
+        let member = elements.next()?;
+        let score = match elements.next()? {
+            Element::Int(score) => Some(score as f64),
+            Element::Bytes(text) => parse_f64(text).filter(|score| !score.is_nan()),
+        };
+        Some((member, score))
+    })
+}
+
+/// Whether every member has a score, and they stand in the order of scores, then of members.
+fn is_in_order(pack: ListpackRef<'_>) -> bool {
+    let mut before: Option<(f64, Element<'_>)> = None;
+    scored(pack).all(|(member, score)| {
+        let Some(score) = score else {
+            return false;
+        };
+        let last = before.replace((score, member));
+        last.is_none_or(|(last_score, last)| {
+            last_score < score
+                || last_score == score
+                    && last.with_bytes(|last| member.with_bytes(|member| last < member))
+        })
+    })
+}
+
+/// A listpack that is in order as a tree; none if a member comes twice.
+fn ranked(pack: ListpackRef<'_>, len: usize, limits: &ZSetLimits) -> Option<SortedSet> {
+    let mut members = Builder::new(limits.hasher.clone(), len);
+    for (member, score) in scored(pack) {
+        let score = score?;
+        if !member.with_bytes(|member| members.update(member, |_| score)) {
+            return None;
+        }
+    }
+    Some(members.finish())
+}
+
+/// Lists of one ziplist stay what they become, however short they are.
+fn list_of_ziplist(bytes: &[u8], limits: &ListLimits) -> Result<Option<Object>, RdbErrorKind> {
+    let mut list = Quicklist::new(limits);
+    let all = ziplist::visit(bytes, |element| {
+        element.with_bytes(|text| list.push(End::Tail, text, limits.plain_from_bytes));
+        Some(())
+    });
+    all.ok_or(Flaw::ListZiplist)?;
+    Ok((!list.is_empty()).then(|| List::Quick(Box::new(list)).into()))
+}
