@@ -6,9 +6,11 @@
 //! exponents pass; `nan`, blanks around the number, overflow and underflow to zero do not.
 
 mod double;
+mod fixed;
 mod hex;
 
 pub use double::{DOUBLE_TEXT_BYTES_MAX, exact_i64, format_f64, write_f64};
+pub use fixed::format_f64_17;
 pub use hex::{HexFloat, parse_hex_float};
 
 /// The longest text of an `i64` or `u64`.

@@ -71,6 +71,9 @@ fn admit(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
     if !session.authenticated && !flags.has(Flags::NO_AUTH) && session.kind == Kind::Normal {
         return Err(CmdError::NoAuth);
     }
+    if session.transaction.is_some() && command.flags.has(Flags::NO_MULTI) {
+        return Err(CmdError::err("Command not allowed inside a transaction"));
+    }
     if env.config.maxmemory > 0 {
         admit_to_memory(ctx, command)?;
     }
@@ -103,9 +106,6 @@ fn admit_past_gates(gates: &Gates, session: &Session, command: &Command) -> CmdR
     let obeyed = session.must_be_obeyed();
     let writes = any.has(Flags::WRITE);
     let denied_on_disk_error = writes || command.flags.has(Flags::DENIED_ON_DISK_ERROR);
-    if session.transaction.is_some() && command.flags.has(Flags::NO_MULTI) {
-        return Err(CmdError::err("Command not allowed inside a transaction"));
-    }
     if gates.snapshots_fail && !gates.replica && denied_on_disk_error && !obeyed {
         return Err(CmdError::SnapshotsFail);
     }

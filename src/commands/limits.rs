@@ -7,6 +7,7 @@ use super::context::Env;
 use crate::data::hash::HashLimits;
 use crate::data::list::ListLimits;
 use crate::data::set::SetLimits;
+use crate::data::stream::StreamLimits;
 use crate::data::zset::ZSetLimits;
 use crate::persist::rdb::build::Limits;
 
@@ -42,17 +43,32 @@ impl Env {
         }
     }
 
+    /// Up to where sorted sets are kept in one piece.
+    #[inline]
+    pub fn zset_limits(&self) -> ZSetLimits {
+        ZSetLimits {
+            max_listpack_entries: self.config.zset_max_listpack_entries,
+            max_listpack_value: self.config.zset_max_listpack_value,
+            hasher: self.keyspace.hasher().clone(),
+        }
+    }
+
+    /// How large the nodes of streams become.
+    #[inline]
+    pub fn stream_limits(&self) -> StreamLimits {
+        StreamLimits {
+            node_max_bytes: self.config.stream_node_max_bytes,
+            node_max_entries: self.config.stream_node_max_entries,
+        }
+    }
+
     /// The limits for values that are loaded.
     pub fn loading_limits(&self) -> Limits {
         Limits {
             list: self.list_limits(),
             hash: self.hash_limits(),
             set: self.set_limits(),
-            zset: ZSetLimits {
-                max_listpack_entries: self.config.zset_max_listpack_entries,
-                max_listpack_value: self.config.zset_max_listpack_value,
-                hasher: self.keyspace.hasher().clone(),
-            },
+            zset: self.zset_limits(),
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod latency;
 pub mod limits;
 pub mod list;
 pub mod lookup;
+pub mod memory;
 pub mod operand;
 pub mod prefetch;
 pub mod pubsub;
@@ -35,6 +36,7 @@ pub mod row;
 pub mod server;
 pub mod session;
 pub mod stats;
+pub mod stream;
 pub mod string;
 pub mod table;
 #[cfg(test)]
@@ -43,6 +45,7 @@ pub mod transaction;
 pub mod unit;
 pub mod watch;
 pub mod wording;
+pub mod zset;
 
 use row::Row;
 
@@ -60,11 +63,20 @@ pub const FAMILIES: &[&[Row]] = &[
     list::change::ROWS,
     list::transfer::ROWS,
     list::many::ROWS,
+    list::blocking::ROWS,
     bitmap::bit::ROWS,
     bitmap::count::ROWS,
     bitmap::combine::ROWS,
     bitmap::field::ROWS,
     hyperloglog::ROWS,
+    zset::add::ROWS,
+    zset::remove::ROWS,
+    zset::score::ROWS,
+    zset::range::ROWS,
+    zset::pop::ROWS,
+    zset::wait::ROWS,
+    zset::combine::ROWS,
+    zset::walk::ROWS,
     keys::presence::ROWS,
     keys::expire::ROWS,
     keys::ttl::ROWS,
@@ -72,11 +84,20 @@ pub const FAMILIES: &[&[Row]] = &[
     keys::transfer::ROWS,
     keys::object::ROWS,
     keys::database::ROWS,
+    stream::append::ROWS,
+    stream::shorten::ROWS,
+    stream::range::ROWS,
+    stream::read::ROWS,
+    stream::group::ROWS,
+    stream::pending::ROWS,
+    stream::claim::ROWS,
+    stream::info::ROWS,
     connection::ROWS,
     pubsub::ROWS,
     transaction::ROWS,
     server::ROWS,
     info::ROWS,
+    memory::ROWS,
     config::ROWS,
     introspection::ROWS,
     replication::ROWS,

@@ -282,6 +282,37 @@ impl KeySpec {
         }
     }
 
+    /// A number of keys at argument `pos`, then the keys.
+    pub const fn counted(flags: KeyFlags, pos: i32) -> KeySpec {
+        KeySpec {
+            flags,
+            begin: BeginSearch::Index(pos),
+            find: FindKeys::KeyNum {
+                keynum: 0,
+                first: 1,
+                step: 1,
+            },
+            notes: "",
+        }
+    }
+
+    /// One key behind a keyword, which is looked for from argument `start_from` on.
+    pub const fn behind(flags: KeyFlags, keyword: &'static str, start_from: i32) -> KeySpec {
+        KeySpec {
+            flags,
+            begin: BeginSearch::Keyword {
+                keyword,
+                start_from,
+            },
+            find: FindKeys::Range {
+                last: 0,
+                step: 1,
+                limit: 0,
+            },
+            notes: "",
+        }
+    }
+
     /// The same specification with a remark.
     pub const fn notes(self, notes: &'static str) -> KeySpec {
         KeySpec { notes, ..self }

@@ -6,7 +6,7 @@
 //! nowhere: its bytes go from the input buffer to the log.
 
 use super::context::{Ctx, Env};
-use crate::resp::args::{Args, encode_command};
+use crate::resp::args::{Args, array_header, bulk, encode_command};
 
 /// What goes to replicas when the running unit ends.
 #[derive(Debug, Default)]
@@ -127,5 +127,25 @@ impl Ctx<'_> {
     pub fn propagate_instead(&mut self, words: &[&[u8]]) {
         self.env.unit.instead = true;
         self.env.propagate(self.session.db, words);
+    }
+
+    /// Keeps the command's own words from replicas, even if nothing is sent in their place.
+    pub fn propagate_nothing(&mut self) {
+        self.env.unit.instead = true;
+    }
+
+    /// Sends the command's own words to replicas with some of them, by index, replaced.
+    pub fn propagate_with(&mut self, args: &Args<'_>, replaced: &[(usize, &[u8])]) {
+        self.env.unit.instead = true;
+        if !self.env.streams_writes() {
+            return;
+        }
+        let unit = &mut self.env.unit;
+        array_header(args.len(), &mut unit.bytes);
+        for (at, word) in args.iter().enumerate() {
+            let other = replaced.iter().find(|(index, _)| *index == at);
+            bulk(other.map_or(word, |(_, other)| other), &mut unit.bytes);
+        }
+        unit.ops.push((self.session.db, unit.bytes.len()));
     }
 }

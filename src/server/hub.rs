@@ -344,6 +344,9 @@ impl Hub {
     /// Hands out the messages that wait. Those to the client whose command has just run go behind
     /// its reply; those to a client that is to be closed go nowhere.
     pub fn deliver_messages(&mut self, env: &mut Env, mut current: Option<(u64, &mut Reply)>) {
+        if env.outbox.is_empty() {
+            return;
+        }
         let mut outbox = std::mem::take(&mut env.outbox);
         outbox.drain(|to, message| {
             if let Some((id, reply)) = &mut current

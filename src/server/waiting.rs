@@ -128,10 +128,12 @@ impl Hub {
 }
 
 impl Server {
-    /// Serves whom the end of a tick finds ready, and ends the waits whose time has run out. Those
-    /// who waited then go on with what they sent meanwhile.
+    /// Tells subscribers what the server did by itself, serves whom the end of a tick finds ready,
+    /// and ends the waits whose time has run out. Those who waited then go on with what they sent
+    /// meanwhile.
     pub(super) fn wake_waiters(&mut self) {
         let Server { env, hub, .. } = self;
+        hub.deliver_messages(env, None);
         blocking::serve(env, hub);
         while let Some(client) = env.waiters.overdue(env.now.mono_ms()) {
             if !hub.end_wait(env, client, None) {

@@ -6,7 +6,7 @@
 //! lets us read at the price of two loads. What helper threads have freed meanwhile shows at the
 //! next [`Meter::refresh`], some milliseconds later.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::io;
 
 use tikv_jemalloc_ctl::thread::{self, ThreadLocal};
@@ -128,6 +128,25 @@ pub fn purge() -> io::Result<()> {
     } else {
         Err(io::Error::from_raw_os_error(error))
     }
+}
+
+/// The allocator's own report, for people.
+pub fn allocator_report() -> Vec<u8> {
+    extern "C" fn append(report: *mut c_void, text: *const c_char) {
+        // SAFETY: `report` is what was passed below, which nothing else uses meanwhile, and `text`
+        // ends in NUL, as the allocator promises.
+        unsafe {
+            let report = &mut *report.cast::<Vec<u8>>();
+            report.extend_from_slice(CStr::from_ptr(text).to_bytes());
+        }
+    }
+    let mut report = Vec::new();
+    // SAFETY: `report` lives as long as the call, and no options means a null pointer.
+    unsafe {
+        let report = (&raw mut report).cast::<c_void>();
+        tikv_jemalloc_sys::malloc_stats_print(Some(append), report, std::ptr::null());
+    }
+    report
 }
 
 /// Lets a thread of the allocator give unused pages back, or stops it. A forked child has no such

@@ -1,5 +1,6 @@
 //! Taking from the first of several lists that exists.
 
+use super::pop::pop_verb;
 use super::{ENDS, end, pop_elements, popped};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
@@ -9,22 +10,25 @@ use crate::data::list::{End, List};
 use crate::resp::args::Args;
 use std::ops::Range;
 
+/// A number of keys, then the keys, from the first word on.
+pub(super) const POP_KEYS: KeySpec = KeySpec {
+    flags: KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+    begin: BeginSearch::Index(1),
+    find: FindKeys::KeyNum {
+        keynum: 0,
+        first: 1,
+        step: 1,
+    },
+    notes: "",
+};
+
 /// The commands of this file.
 pub static ROWS: &[Row] = &[Row {
     name: "lmpop",
     arity: -4,
     flags: Flags::WRITE,
     acl: Acl::LIST,
-    keys: &[KeySpec {
-        flags: KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
-        begin: BeginSearch::Index(1),
-        find: FindKeys::KeyNum {
-            keynum: 0,
-            first: 1,
-            step: 1,
-        },
-        notes: "",
-    }],
+    keys: &[POP_KEYS],
     group: Group::List,
     since: "7.0.0",
     complexity: "O(N+M), N being the number of keys, M the number of elements taken.",
@@ -43,9 +47,9 @@ pub static ROWS: &[Row] = &[Row {
 /// What `LMPOP` and its blocking sister ask for.
 pub(super) struct Wish {
     /// Where the keys stand among the words.
-    pub(super) keys: Range<usize>,
-    pub(super) end: End,
-    pub(super) count: usize,
+    keys: Range<usize>,
+    end: End,
+    count: usize,
 }
 
 impl Wish {
@@ -75,11 +79,16 @@ impl Wish {
         })
     }
 
+    /// The keys among the words.
+    pub(super) fn keys<'a>(&self, args: &'a Args<'_>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.keys.clone().map(|at| &args[at])
+    }
+
     /// Takes from the first list that there is and replies with its key and the elements; false
     /// if there is none.
     pub(super) fn grant(&self, ctx: &mut Ctx<'_>, args: &Args<'_>) -> Result<bool, CmdError> {
         let limits = ctx.env.list_limits();
-        for key in self.keys.clone().map(|at| &args[at]) {
+        for key in self.keys(args) {
             let Some(mut list) = ctx.env.edit::<List>(ctx.session, key)? else {
                 continue;
             };
@@ -89,12 +98,8 @@ impl Wish {
             list.settle_shrunk(&limits);
             let gone = list.finish();
             popped(ctx, key, self.end, taken, gone);
-            let verb: &[u8] = match self.end {
-                End::Head => b"LPOP",
-                End::Tail => b"RPOP",
-            };
             let mut text = itoa::Buffer::new();
-            ctx.propagate_instead(&[verb, key, text.format(taken).as_bytes()]);
+            ctx.propagate_instead(&[pop_verb(self.end), key, text.format(taken).as_bytes()]);
             return Ok(true);
         }
         Ok(false)

@@ -2,10 +2,11 @@
 //!
 //! One file a topic: [`push`] and [`pop`] for the ends, [`read`] for looking, [`change`] for what
 //! happens inside a list, [`transfer`] from one list to another, [`many`] for the first of several
-//! lists. What more than one of them needs is here.
+//! lists, [`blocking`] for waiting. What more than one of them needs is here.
 //!
 //! `LEFT` is the head of a list, where index 0 is, and `RIGHT` its tail.
 
+pub mod blocking;
 pub mod change;
 pub mod many;
 pub mod pop;

@@ -42,6 +42,14 @@ pub static ROWS: &[Row] = &[
     },
 ];
 
+/// The command that takes from an end, as replicas are told.
+pub(super) fn pop_verb(end: End) -> &'static [u8] {
+    match end {
+        End::Head => b"LPOP",
+        End::Tail => b"RPOP",
+    }
+}
+
 fn pop(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End, name: &'static str) -> CmdResult {
     let key = &args[1];
     let count = match args.len() {

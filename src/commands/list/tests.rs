@@ -368,3 +368,96 @@ fn elements_of_the_threshold_stand_alone() {
     assert_eq!(rig.run("DEBUG QUICKLIST-PACKED-THRESHOLD 0"), "+OK\r\n");
     assert_eq!(rig.env.list_plain_from_bytes, 1 << 30);
 }
+
+#[test]
+fn a_waiting_client_is_served_by_what_is_pushed_and_replicas_see_a_plain_pop() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.run_as(2, "BLPOP a b 0"), "");
+    assert_eq!(rig.run_as(3, "BRPOP b 0"), "");
+    assert_eq!(rig.run("RPUSH b 1 2 3"), ":3\r\n");
+    let expected = [
+        (2, "*2\r\n$1\r\nb\r\n$1\r\n1\r\n".to_owned()),
+        (3, "*2\r\n$1\r\nb\r\n$1\r\n3\r\n".to_owned()),
+    ];
+    assert_eq!(rig.served(), expected);
+    assert_eq!(
+        rig.propagated(),
+        ["SELECT 0", "RPUSH b 1 2 3", "LPOP b", "RPOP b"]
+    );
+    expect(
+        &mut rig,
+        &[
+            ("BLPOP a b 0", "*2\r\n$1\r\nb\r\n$1\r\n2\r\n"),
+            ("EXISTS b", ":0\r\n"),
+        ],
+    );
+}
+
+#[test]
+fn waiting_for_several_elements_takes_what_there_is() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.run_as(2, "BLMPOP 0 2 a b RIGHT COUNT 5"), "");
+    rig.run("RPUSH b 1 2");
+    let reply = "*2\r\n$1\r\nb\r\n*2\r\n$1\r\n2\r\n$1\r\n1\r\n";
+    assert_eq!(rig.served(), [(2, reply.to_owned())]);
+    assert_eq!(rig.propagated(), ["SELECT 0", "RPUSH b 1 2", "RPOP b 2"]);
+}
+
+#[test]
+fn a_move_that_waited_feeds_those_who_wait_for_its_destination() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.run_as(2, "BLMOVE a b LEFT RIGHT 0"), "");
+    assert_eq!(rig.run_as(3, "BRPOPLPUSH b c 0"), "");
+    rig.run("LPUSH a x");
+    let x = "$1\r\nx\r\n".to_owned();
+    assert_eq!(rig.served(), [(2, x.clone()), (3, x)]);
+    assert_eq!(
+        rig.propagated(),
+        [
+            "SELECT 0",
+            "LPUSH a x",
+            "LMOVE a b LEFT RIGHT",
+            "RPOPLPUSH b c"
+        ]
+    );
+    assert_eq!(elements(&mut rig, "c"), "x");
+    rig.run("SET s text");
+    assert!(rig.run("BLMOVE c s LEFT LEFT 0").starts_with("-WRONGTYPE "));
+    assert_eq!(elements(&mut rig, "c"), "x");
+}
+
+#[test]
+fn a_wait_ends_with_a_null_and_one_in_a_transaction_never_begins() {
+    let mut rig = Rig::new();
+    for (client, line) in [
+        (2, "BLPOP a 0.5"),
+        (3, "BLMOVE a b LEFT LEFT 1"),
+        (4, "BLMPOP 2 1 a LEFT"),
+    ] {
+        assert_eq!(rig.run_as(client, line), "");
+    }
+    rig.advance_ms(2001);
+    let mut served = rig.served();
+    served.sort();
+    let null = "*-1\r\n".to_owned();
+    assert_eq!(served, [(2, null.clone()), (3, null.clone()), (4, null)]);
+    rig.run("MULTI");
+    for line in [
+        "BLPOP a 0",
+        "BRPOP a 0",
+        "BLMOVE a b LEFT LEFT 0",
+        "BRPOPLPUSH a b 0",
+        "BLMPOP 0 1 a LEFT",
+    ] {
+        assert_eq!(rig.run(line), "+QUEUED\r\n");
+    }
+    assert_eq!(rig.run("EXEC"), "*5\r\n*-1\r\n*-1\r\n$-1\r\n$-1\r\n*-1\r\n");
+    for (line, error) in [
+        ("BLPOP a x", "timeout is not a float or out of range"),
+        ("BRPOP a -1", "timeout is negative"),
+        ("BLMOVE a b LEFT UP x", "syntax error"),
+        ("BLMPOP x 0 a LEFT", "numkeys should be greater than 0"),
+    ] {
+        assert_eq!(rig.run(line), format!("-ERR {error}\r\n"), "{line}");
+    }
+}

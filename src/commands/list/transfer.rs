@@ -10,7 +10,7 @@ use crate::data::listpack::Element;
 use crate::resp::args::Args;
 
 /// What the rows of this file have in common.
-const MOVE: Row = Row {
+pub(super) const MOVE: Row = Row {
     flags: Flags::WRITE.and(Flags::DENYOOM),
     acl: Acl::LIST,
     keys: &[

@@ -199,16 +199,15 @@ impl Group {
 
     /// Records the delivery of an entry that is as good as new to the consumer: it becomes
     /// pending with one delivery, and if it was pending elsewhere, it is no longer.
-    pub fn deliver(&mut self, id: StreamId, owner: ConsumerId, now_ms: i64) {
-        self.own(
-            id,
-            Pending {
-                delivered_ms: now_ms,
-                deliveries: 1,
-                owner,
-            },
-        );
+    pub fn deliver(&mut self, id: StreamId, owner: ConsumerId, now_ms: i64) -> Pending {
+        let pending = Pending {
+            delivered_ms: now_ms,
+            deliveries: 1,
+            owner,
+        };
+        self.own(id, pending);
         self.consumers[owner.0].active_ms = Some(now_ms);
+        pending
     }
 
     /// Records one more delivery of an entry to its owner, who asked for its own history.

@@ -1,0 +1,242 @@
+//! Taking members from either end of the order.
+//!
+//! `ZMPOP` and the blocking commands go to replicas as the `ZPOPMIN` or `ZPOPMAX` that they came
+//! down to.
+
+use crate::commands::context::{CmdResult, Ctx};
+use crate::commands::error::CmdError;
+use crate::commands::events::Class;
+use crate::commands::operand::{integer_within, positive};
+use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::zset::Listing;
+use crate::data::zset::ZSet;
+use crate::resp::args::Args;
+use crate::resp::writer::Reply;
+
+/// The commands of this file.
+pub static ROWS: &[Row] = &[
+    Row {
+        name: "zpopmin",
+        arity: -2,
+        flags: Flags::WRITE.and(Flags::FAST),
+        acl: Acl::SORTEDSET,
+        keys: &[KeySpec::first(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+        )],
+        group: Group::SortedSet,
+        since: "5.0.0",
+        complexity: "O(M*log(N)), N being the number of members and M that of members taken.",
+        summary: "Takes the members with the lowest scores out.",
+        args: &[Arg::key("key", 0), Arg::integer("count").optional()],
+        handler: zpopmin,
+        ..Row::BASE
+    },
+    Row {
+        name: "zpopmax",
+        arity: -2,
+        flags: Flags::WRITE.and(Flags::FAST),
+        acl: Acl::SORTEDSET,
+        keys: &[KeySpec::first(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+        )],
+        group: Group::SortedSet,
+        since: "5.0.0",
+        complexity: "O(M*log(N)), N being the number of members and M that of members taken.",
+        summary: "Takes the members with the highest scores out.",
+        args: &[Arg::key("key", 0), Arg::integer("count").optional()],
+        handler: zpopmax,
+        ..Row::BASE
+    },
+    Row {
+        name: "zmpop",
+        arity: -4,
+        flags: Flags::WRITE.and(Flags::MOVABLE_KEYS),
+        acl: Acl::SORTEDSET,
+        keys: &[KeySpec::counted(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+            1,
+        )],
+        group: Group::SortedSet,
+        since: "7.0.0",
+        complexity: "O(K)+O(M*log(N)), K being the number of keys, N that of members and M that \
+            of members taken.",
+        summary: "Takes members out of the first of several sorted sets that has any.",
+        args: &[
+            Arg::integer("numkeys"),
+            Arg::key("key", 0).multiple(),
+            Arg::one_of("where", &[Arg::pure("min", "MIN"), Arg::pure("max", "MAX")]),
+            Arg::integer("count").token("COUNT").optional(),
+        ],
+        handler: zmpop,
+        ..Row::BASE
+    },
+];
+
+/// An end of the order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    Min,
+    Max,
+}
+
+impl End {
+    /// The command that pops from this end, as events and replicas are told.
+    fn command(self) -> &'static str {
+        match self {
+            End::Min => "zpopmin",
+            End::Max => "zpopmax",
+        }
+    }
+
+    fn parse(word: &[u8]) -> Option<End> {
+        if word.eq_ignore_ascii_case(b"MIN") {
+            Some(End::Min)
+        } else if word.eq_ignore_ascii_case(b"MAX") {
+            Some(End::Max)
+        } else {
+            None
+        }
+    }
+}
+
+fn zpopmin(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    pop_from_one(ctx, args, End::Min)
+}
+
+fn zpopmax(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    pop_from_one(ctx, args, End::Max)
+}
+
+fn pop_from_one(ctx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
+    // Without a count there is one member at most, and it is no list of one in any protocol.
+    let (count, listing) = match args.get(2) {
+        None => (1, Listing::InTurn),
+        Some(_) if args.len() > 3 => return Err(CmdError::Syntax),
+        Some(count) => (positive(count)?, Listing::WithScores),
+    };
+    let head = |reply: &mut Reply, members| listing.begin(reply, members);
+    if pop(ctx, &args[1], end, count, listing, head)? == 0 {
+        ctx.reply.array(0);
+    }
+    Ok(())
+}
+
+fn zmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let request = Many::parse(args, 1)?;
+    for key in request.keys(args) {
+        if pop_many(ctx, key, &request)? {
+            return Ok(());
+        }
+    }
+    ctx.reply.null_array();
+    Ok(())
+}
+
+/// What `ZMPOP` and `BZMPOP` ask for.
+pub(super) struct Many {
+    first_key: usize,
+    numkeys: usize,
+    end: End,
+    count: usize,
+}
+
+impl Many {
+    /// Parses the words from the number of keys on.
+    pub(super) fn parse(args: &Args<'_>, numkeys_at: usize) -> Result<Many, CmdError> {
+        let above_zero = |word, refusal| integer_within(word, 1..=i64::MAX, refusal);
+        let refusal = "ERR numkeys should be greater than 0";
+        let numkeys = above_zero(&args[numkeys_at], refusal)? as usize;
+        let first_key = numkeys_at + 1;
+        let end_at = first_key.saturating_add(numkeys);
+        let end = args.get(end_at).and_then(End::parse);
+        let end = end.ok_or(CmdError::Syntax)?;
+        let count = match args.len() - (end_at + 1) {
+            0 => 1,
+            2 if args[end_at + 1].eq_ignore_ascii_case(b"COUNT") => {
+                let refusal = "ERR count should be greater than 0";
+                above_zero(&args[end_at + 2], refusal)? as usize
+            }
+            _ => return Err(CmdError::Syntax),
+        };
+        Ok(Many {
+            first_key,
+            numkeys,
+            end,
+            count,
+        })
+    }
+
+    /// The keys.
+    pub(super) fn keys<'a>(&self, args: &'a Args<'_>) -> impl Iterator<Item = &'a [u8]> {
+        args.iter_from(self.first_key).take(self.numkeys)
+    }
+}
+
+/// Pops for `ZMPOP` and `BZMPOP`, if there is something under this key.
+pub(super) fn pop_many(ctx: &mut Ctx<'_>, key: &[u8], request: &Many) -> Result<bool, CmdError> {
+    let Many { end, count, .. } = *request;
+    let head = |reply: &mut Reply, members| {
+        reply.array(2);
+        reply.bulk(key);
+        Listing::Pairs.begin(reply, members);
+    };
+    let popped = pop(ctx, key, end, count, Listing::Pairs, head)?;
+    if popped > 0 {
+        let mut text = itoa::Buffer::new();
+        let command = end.command().to_ascii_uppercase();
+        ctx.propagate_instead(&[command.as_bytes(), key, text.format(popped).as_bytes()]);
+    }
+    Ok(popped > 0)
+}
+
+/// Pops for `BZPOPMIN` and `BZPOPMAX`, if there is something under this key.
+pub(super) fn pop_one(ctx: &mut Ctx<'_>, key: &[u8], end: End) -> Result<bool, CmdError> {
+    let head = |reply: &mut Reply, _| {
+        reply.array(3);
+        reply.bulk(key);
+    };
+    let popped = pop(ctx, key, end, 1, Listing::InTurn, head)? > 0;
+    if popped {
+        let command = end.command().to_ascii_uppercase();
+        ctx.propagate_instead(&[command.as_bytes(), key]);
+    }
+    Ok(popped)
+}
+
+/// Takes up to `count` members out of the set under a key and lists them behind the head of the
+/// reply; returns how many they were. Where there are none, nothing is replied.
+fn pop(
+    ctx: &mut Ctx<'_>,
+    key: &[u8],
+    end: End,
+    count: usize,
+    listing: Listing,
+    head: impl FnOnce(&mut Reply, usize),
+) -> Result<usize, CmdError> {
+    let Some(mut set) = ctx.env.edit::<ZSet>(ctx.session, key)? else {
+        return Ok(0);
+    };
+    let n = count.min(set.len());
+    if n == 0 {
+        return Ok(0);
+    }
+    head(ctx.reply, n);
+    let list = |member| listing.member(ctx.reply, member);
+    let ranks = match end {
+        End::Min => 0..n,
+        End::Max => set.len() - n..set.len(),
+    };
+    match end {
+        End::Min => set.as_ref().range(ranks.clone()).for_each(list),
+        End::Max => set.as_ref().range(ranks.clone()).rev().for_each(list),
+    }
+    set.remove_ranks(ranks, |_, _| {});
+    let gone = set.finish();
+    ctx.notify(Class::ZSET, end.command(), key);
+    ctx.touched(key);
+    if gone {
+        ctx.notify(Class::GENERIC, "del", key);
+    }
+    ctx.changed(n as u64);
+    Ok(n)
+}

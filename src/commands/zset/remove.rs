@@ -1,0 +1,132 @@
+//! Removing members, by name or from one end of a range to the other.
+
+use crate::commands::context::{CmdResult, Ctx};
+use crate::commands::events::Class;
+use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::zset::bounds::Bounds;
+use crate::data::zset::ZSet;
+use crate::resp::args::Args;
+
+/// The commands of this file.
+pub static ROWS: &[Row] = &[
+    Row {
+        name: "zrem",
+        arity: -3,
+        flags: Flags::WRITE.and(Flags::FAST),
+        acl: Acl::SORTEDSET,
+        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+        group: Group::SortedSet,
+        since: "1.2.0",
+        complexity: "O(M*log(N)), N being the number of members and M that of members to remove.",
+        summary: "Removes members.",
+        history: &[("2.4.0", "Takes several members.")],
+        args: &[Arg::key("key", 0), Arg::string("member").multiple()],
+        handler: zrem,
+        ..Row::BASE
+    },
+    Row {
+        name: "zremrangebyrank",
+        arity: 4,
+        flags: Flags::WRITE,
+        acl: Acl::SORTEDSET,
+        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+        group: Group::SortedSet,
+        since: "2.0.0",
+        complexity: "O(log(N)+M), N being the number of members and M that of members removed.",
+        summary: "Removes the members between two ranks.",
+        args: &[
+            Arg::key("key", 0),
+            Arg::integer("start"),
+            Arg::integer("stop"),
+        ],
+        handler: zremrangebyrank,
+        ..Row::BASE
+    },
+    Row {
+        name: "zremrangebyscore",
+        arity: 4,
+        flags: Flags::WRITE,
+        acl: Acl::SORTEDSET,
+        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+        group: Group::SortedSet,
+        since: "1.2.0",
+        complexity: "O(log(N)+M), N being the number of members and M that of members removed.",
+        summary: "Removes the members between two scores.",
+        args: &[
+            Arg::key("key", 0),
+            Arg::new("min", ArgKind::Double),
+            Arg::new("max", ArgKind::Double),
+        ],
+        handler: zremrangebyscore,
+        ..Row::BASE
+    },
+    Row {
+        name: "zremrangebylex",
+        arity: 4,
+        flags: Flags::WRITE,
+        acl: Acl::SORTEDSET,
+        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+        group: Group::SortedSet,
+        since: "2.8.9",
+        complexity: "O(log(N)+M), N being the number of members and M that of members removed.",
+        summary: "Removes the members between two strings, where all scores are equal.",
+        args: &[Arg::key("key", 0), Arg::string("min"), Arg::string("max")],
+        handler: zremrangebylex,
+        ..Row::BASE
+    },
+];
+
+fn zrem(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let key = &args[1];
+    let mut removed = 0;
+    let mut gone = false;
+    if let Some(mut set) = ctx.env.edit::<ZSet>(ctx.session, key)? {
+        for member in args.iter_from(2) {
+            removed += u64::from(set.remove(member).is_some());
+        }
+        gone = set.finish();
+    }
+    finish(ctx, key, "zrem", removed, gone);
+    Ok(())
+}
+
+fn zremrangebyrank(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let bounds = Bounds::ranks(&args[2], &args[3])?;
+    remove_range(ctx, &args[1], bounds, "zremrangebyrank")
+}
+
+fn zremrangebyscore(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let bounds = Bounds::scores(&args[2], &args[3])?;
+    remove_range(ctx, &args[1], bounds, "zremrangebyscore")
+}
+
+fn zremrangebylex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let bounds = Bounds::strings(&args[2], &args[3])?;
+    remove_range(ctx, &args[1], bounds, "zremrangebylex")
+}
+
+fn remove_range(ctx: &mut Ctx<'_>, key: &[u8], bounds: Bounds<'_>, event: &str) -> CmdResult {
+    let mut removed = 0;
+    let mut gone = false;
+    if let Some(mut set) = ctx.env.edit::<ZSet>(ctx.session, key)? {
+        let ranks = bounds.within(set.as_ref(), false);
+        removed = ranks.len() as u64;
+        set.remove_ranks(ranks, |_, _| {});
+        gone = set.finish();
+    }
+    finish(ctx, key, event, removed, gone);
+    Ok(())
+}
+
+/// Reports and replies how many members were removed, and whether the key went with the last.
+fn finish(ctx: &mut Ctx<'_>, key: &[u8], event: &str, removed: u64, gone: bool) {
+    if removed > 0 {
+        ctx.touched(key);
+        ctx.notify(Class::ZSET, event, key);
+        if gone {
+            ctx.notify(Class::GENERIC, "del", key);
+        }
+        ctx.changed(removed);
+    }
+    ctx.reply.int(removed as i64);
+}

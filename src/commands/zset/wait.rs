@@ -1,0 +1,131 @@
+//! Taking members out of a set that may still have to come.
+
+use crate::commands::blocking::{Block, Timeout};
+use crate::commands::context::{CmdResult, Ctx};
+use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::zset::pop::{End, Many, pop_many, pop_one};
+use crate::keyspace::Type;
+use crate::resp::args::Args;
+
+/// The commands of this file.
+pub static ROWS: &[Row] = &[
+    Row {
+        name: "bzpopmin",
+        arity: -3,
+        flags: Flags::WRITE.and(Flags::FAST).and(Flags::BLOCKING),
+        acl: Acl::SORTEDSET,
+        keys: &[KeySpec::range(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+            1,
+            -2,
+            1,
+        )],
+        group: Group::SortedSet,
+        since: "5.0.0",
+        complexity: "O(log(N)), N being the number of members.",
+        summary: "Takes the member with the lowest score out of the first of several sorted sets \
+            that has one; waits for one otherwise.",
+        history: &[("6.0.0", "The timeout may be a fraction.")],
+        args: &[
+            Arg::key("key", 0).multiple(),
+            Arg::new("timeout", ArgKind::Double),
+        ],
+        handler: bzpopmin,
+        ..Row::BASE
+    },
+    Row {
+        name: "bzpopmax",
+        arity: -3,
+        flags: Flags::WRITE.and(Flags::FAST).and(Flags::BLOCKING),
+        acl: Acl::SORTEDSET,
+        keys: &[KeySpec::range(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+            1,
+            -2,
+            1,
+        )],
+        group: Group::SortedSet,
+        since: "5.0.0",
+        complexity: "O(log(N)), N being the number of members.",
+        summary: "Takes the member with the highest score out of the first of several sorted \
+            sets that has one; waits for one otherwise.",
+        history: &[("6.0.0", "The timeout may be a fraction.")],
+        args: &[
+            Arg::key("key", 0).multiple(),
+            Arg::new("timeout", ArgKind::Double),
+        ],
+        handler: bzpopmax,
+        ..Row::BASE
+    },
+    Row {
+        name: "bzmpop",
+        arity: -5,
+        flags: Flags::WRITE.and(Flags::BLOCKING).and(Flags::MOVABLE_KEYS),
+        acl: Acl::SORTEDSET,
+        keys: &[KeySpec::counted(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+            2,
+        )],
+        group: Group::SortedSet,
+        since: "7.0.0",
+        complexity: "O(K)+O(M*log(N)), K being the number of keys, N that of members and M that \
+            of members taken.",
+        summary: "Takes members out of the first of several sorted sets that has any; waits for \
+            some otherwise.",
+        args: &[
+            Arg::new("timeout", ArgKind::Double),
+            Arg::integer("numkeys"),
+            Arg::key("key", 0).multiple(),
+            Arg::one_of("where", &[Arg::pure("min", "MIN"), Arg::pure("max", "MAX")]),
+            Arg::integer("count").token("COUNT").optional(),
+        ],
+        handler: bzmpop,
+        ..Row::BASE
+    },
+];
+
+fn bzpopmin(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    wait_for_one(ctx, args, End::Min)
+}
+
+fn bzpopmax(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    wait_for_one(ctx, args, End::Max)
+}
+
+fn wait_for_one(ctx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
+    let last = args.len() - 1;
+    let timeout = Timeout::parse_seconds(&args[last], ctx.now_ms())?;
+    let keys = || args.iter_from(1).take(last - 1);
+    for key in keys() {
+        if pop_one(ctx, key, end)? {
+            return Ok(());
+        }
+    }
+    wait(ctx, timeout, keys());
+    Ok(())
+}
+
+fn bzmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let request = Many::parse(args, 2)?;
+    let timeout = Timeout::parse_seconds(&args[1], ctx.now_ms())?;
+    for key in request.keys(args) {
+        if pop_many(ctx, key, &request)? {
+            return Ok(());
+        }
+    }
+    wait(ctx, timeout, request.keys(args));
+    Ok(())
+}
+
+/// Has the client wait for a sorted set; one that may not wait hears that there is nothing.
+fn wait<'k>(ctx: &mut Ctx<'_>, timeout: Timeout, keys: impl Iterator<Item = &'k [u8]>) {
+    let block = Block {
+        wants: Type::ZSet,
+        timeout,
+        on_deletion: false,
+        words: None,
+    };
+    if !ctx.block(block, keys) {
+        ctx.reply.null_array();
+    }
+}
