@@ -157,6 +157,7 @@ impl Session {
         size_of::<Session>()
             + self.transaction.as_ref().map_or(0, |t| t.memory())
             + self.subscriptions.as_ref().map_or(0, |s| s.memory())
+            + self.wait.memory()
     }
 
     /// Back to the state of a fresh connection (`RESET`).

@@ -111,6 +111,8 @@ pub struct Input {
     pub buffer: InputBuffer,
     /// Parsed commands that must wait (`CLIENT PAUSE`).
     pub held: VecDeque<OwnedArgs>,
+    /// An event said that there is more to read, but commands had to wait.
+    pub unread: bool,
     /// The peer said that it sends no more; the end stands behind what is still to be read.
     pub ends: bool,
 }

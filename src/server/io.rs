@@ -85,6 +85,7 @@ impl Server {
             return self.read_ahead(key);
         }
         if !conn.input.held.is_empty() {
+            conn.input.unread = true;
             return;
         }
         if conn.input.parser.big_remaining() > 0 {
@@ -303,6 +304,7 @@ impl Server {
             let mut args = queued.args();
             if hub.holds_back(&session, env.table.find(&args)) {
                 hub.conns[key].input.held.push_front(queued);
+                hub.has_held = true;
                 break;
             }
             let mut ctx = Ctx {
@@ -331,7 +333,9 @@ impl Server {
         if !self.hub.conns[key].may_run() {
             return;
         }
-        self.hub.continue_later(key);
+        if std::mem::take(&mut self.hub.conns[key].input.unread) {
+            self.hub.continue_later(key);
+        }
         let conn = &mut self.hub.conns[key];
         if conn.input.buffer.is_empty() || conn.input.parser.big_remaining() > 0 {
             return;

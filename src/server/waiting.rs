@@ -7,11 +7,13 @@
 
 use super::Server;
 use super::hub::Hub;
-use crate::commands::blocking;
+use crate::commands::blocking::{self, Wait};
 use crate::commands::context::{Ctx, Env};
 use crate::commands::error::CmdError;
 use crate::commands::session::{Closing, Session};
+use crate::commands::table::Command;
 use crate::resp::writer::Reply;
+use crate::sys;
 
 const ROLE_CHANGED: CmdError = CmdError::Fixed(
     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
@@ -46,9 +48,11 @@ impl Hub {
         let Some(key) = self.waiting_key(env, client) else {
             return;
         };
-        if self.postpone(env, key) {
-            return;
+        let command = self.parked_command(env, key);
+        if self.holds_back(self.conns[key].session(), command) {
+            return self.postpone(env, key);
         }
+        sys::crash::note_command(command.map_or(&"unknown", |c| &c.full_name));
         let (mut session, mut reply) = self.lend(key);
         env.last_command_end_ns = env.clock.ns();
         blocking::resume(&mut Ctx {
@@ -95,24 +99,25 @@ impl Hub {
         session.wait.is_parked().then_some(key)
     }
 
+    /// The command with which a client waits.
+    fn parked_command(&self, env: &Env, key: usize) -> Option<&'static Command> {
+        match &self.conns[key].session().wait {
+            Wait::Parked(parked) => env.table.find(&parked.words.as_ref()?.args()),
+            Wait::Resumed(_) | Wait::No => None,
+        }
+    }
+
     /// While `CLIENT PAUSE` holds its command back, a client does not wait for its keys, but for
     /// the end of the pause.
-    fn postpone(&mut self, env: &mut Env, key: usize) -> bool {
-        let session = self.conns[key].session();
-        let blocking::Wait::Parked(parked) = &session.wait else {
-            return false;
-        };
-        let words = parked.words.as_ref().expect("a parked command has words");
-        if !self.holds_back(session, env.table.find(&words.args())) {
-            return false;
-        }
-        let (client, words) = (session.id, words.clone());
-        env.waiters.remove(client);
+    fn postpone(&mut self, env: &mut Env, key: usize) {
         let conn = &mut self.conns[key];
-        conn.session_mut().wait = blocking::Wait::No;
-        conn.input.held.push_front(words);
+        let session = conn.session_mut();
+        env.waiters.remove(session.id);
+        if let Wait::Parked(parked) = std::mem::take(&mut session.wait) {
+            let words = parked.words.expect("a parked command has words");
+            conn.input.held.push_front(words);
+        }
         self.has_held = true;
-        true
     }
 
     /// We have become a replica: what clients wait for may never come, or not from here.
@@ -122,6 +127,7 @@ impl Hub {
                 && let Some(key) = self.key_of(client)
             {
                 self.conns[key].session_mut().closing = Closing::AfterReplies;
+                self.after_commands(key, env);
             }
         }
     }

@@ -21,3 +21,4 @@ mod replication;
 mod resync;
 mod tools;
 mod transactions;
+mod waiting;

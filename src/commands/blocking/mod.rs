@@ -106,10 +106,13 @@ impl Wait {
         matches!(self, Wait::Parked(_))
     }
 
-    /// Whether it neither waits nor did.
-    #[inline]
-    pub fn is_no(&self) -> bool {
-        matches!(self, Wait::No)
+    /// Memory held for it.
+    pub fn memory(&self) -> usize {
+        let words = |parked: &Parked| parked.words.as_ref().map_or(0, OwnedArgs::held_bytes);
+        match self {
+            Wait::No => 0,
+            Wait::Parked(parked) | Wait::Resumed(parked) => size_of::<Parked>() + words(parked),
+        }
     }
 }
 
