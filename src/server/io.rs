@@ -23,7 +23,6 @@ use super::Server;
 use super::conn::Conn;
 use super::hub::{Hub, token_of};
 use super::inbuf::InputBuffer;
-use crate::commands::blocking;
 use crate::commands::context::{Ctx, Env};
 use crate::commands::dispatch;
 use crate::commands::host::PauseMode;
@@ -33,7 +32,7 @@ use crate::commands::session::{Closing, Kind, Session};
 use crate::commands::table::Command;
 use crate::commands::transaction::Scope;
 use crate::resp::args::ArgRanges;
-use crate::resp::parser::{Limits, Parse, Peer, ProtocolError};
+use crate::resp::parser::{Limits, Parse, Parser, Peer, ProtocolError};
 use crate::resp::writer::Reply;
 use crate::sys;
 
@@ -200,6 +199,7 @@ impl Server {
                 Stop::Full if self.hub.conns[key].may_run() => {}
                 Stop::Full | Stop::Incomplete => break at..data.len(),
                 Stop::Big(keep) => break at..at + keep,
+                Stop::Broken(_) if self.put_off_refusal(key) => break at..data.len(),
                 Stop::Broken(error) => {
                     self.refuse_input(key, &data[at..], error);
                     break at..at;
@@ -279,7 +279,7 @@ impl Server {
             }
             if env.waiters.has_ready() {
                 hub.put_back(key, session, reply);
-                blocking::serve(env, hub);
+                hub.serve_waiters(env);
                 (session, reply) = hub.lend(key);
             }
             if session.closing != Closing::No {
@@ -316,7 +316,7 @@ impl Server {
             dispatch::process(&mut ctx, &mut args);
             if env.waiters.has_ready() {
                 hub.put_back(key, session, reply);
-                blocking::serve(env, hub);
+                hub.serve_waiters(env);
                 (session, reply) = hub.lend(key);
             }
             if session.closing != Closing::No || session.wait.is_parked() {
@@ -343,6 +343,17 @@ impl Server {
         let data = conn.input.buffer.lend();
         let rest = self.run_input(key, &data);
         self.take_buffer_back(key, data, rest);
+    }
+
+    /// Whether input that makes no sense is left as it is for now, because commands before it have
+    /// to wait. It is parsed again, then.
+    fn put_off_refusal(&mut self, key: usize) -> bool {
+        let conn = &mut self.hub.conns[key];
+        let put_off = !conn.may_run() && conn.input.parser.held().received() == 0;
+        if put_off {
+            conn.input.parser = Parser::default();
+        }
+        put_off
     }
 
     /// Answers input that makes no sense and lets the connection go.

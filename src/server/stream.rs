@@ -6,7 +6,6 @@
 //! applied, and when the link breaks in the middle, the session forgets it.
 
 use super::Server;
-use crate::commands::blocking;
 use crate::commands::context::Ctx;
 use crate::commands::dispatch;
 use crate::commands::session::{Kind, Session};
@@ -164,7 +163,7 @@ impl Server {
         }
         hub.pool.give(reply.take_buf());
         hub.link.stream.session = session;
-        blocking::serve(env, hub);
+        hub.serve_waiters(env);
     }
 
     /// Tells the machine that the stream was run up to `end`, unless that is inside a transaction.

@@ -43,6 +43,15 @@ impl Hub {
         conn.output.buf = replies;
     }
 
+    /// Serves those who wait for keys that are ready now. What they run begins now, and not with
+    /// the command that made the keys ready, which may have taken long.
+    pub fn serve_waiters(&mut self, env: &mut Env) {
+        if env.waiters.has_ready() {
+            env.now = sys::clock::now();
+            blocking::serve(env, self);
+        }
+    }
+
     /// Runs the command of a client that waits again.
     pub fn resume_client(&mut self, env: &mut Env, client: u64) {
         let Some(key) = self.waiting_key(env, client) else {
@@ -140,7 +149,7 @@ impl Server {
     pub(super) fn wake_waiters(&mut self) {
         let Server { env, hub, .. } = self;
         hub.deliver_messages(env, None);
-        blocking::serve(env, hub);
+        hub.serve_waiters(env);
         while let Some(client) = env.waiters.overdue(env.now.mono_ms()) {
             if !hub.end_wait(env, client, None) {
                 env.waiters.remove(client);

@@ -62,6 +62,18 @@ fn what_stands_behind_a_command_that_waits_runs_after_it() {
 }
 
 #[test]
+fn nonsense_behind_a_command_that_waits_is_refused_when_its_turn_comes() {
+    let server = Server::ours(&[]);
+    let mut client = server.connect();
+    client.send(&[encode(&["BLPOP", "a", "0"]), b"*x\r\n".to_vec()].concat());
+    wait_until("it waits", || server.info("blocked_clients") == "1");
+    server.ask("RPUSH a 1");
+    assert_eq!(reply(&mut client), "[a 1]");
+    let rest = String::from_utf8(client.read_to_close()).expect("text");
+    assert_eq!(rest, "-ERR Protocol error: invalid multibulk length\r\n");
+}
+
+#[test]
 fn a_wait_ends_at_its_time_though_nothing_else_happens() {
     let server = Server::ours(&["hz 1"]);
     let mut client = server.connect();
