@@ -16,7 +16,7 @@ use crate::base::errno::os_text;
 use crate::base::memsize;
 use crate::base::numbers::{parse_f64, parse_i64};
 use crate::config::{self, Extent};
-use crate::data::list::ListLimits;
+use crate::data::list::{List, ListLimits, ListRef};
 use crate::keyspace::{Entry, NewValue, access};
 use crate::persist::rdb::encoder::EncoderOptions;
 use crate::persist::rdb::format::Version;
@@ -353,14 +353,32 @@ fn object(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         .ok_or(CmdError::NoSuchKey)?;
     let lru = entry.access();
     let text = format!(
-        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{lru} lru_seconds_idle:{}",
+        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{lru} \
+         lru_seconds_idle:{}{}",
         entry.key().as_ptr(),
         entry.encoding().name(),
         serialized_length(entry, ctx.env.config.rdbcompression),
         access::lru_idle_ms(lru, ctx.env.now.unix_ms()) / 1000,
+        nodes(entry),
     );
     ctx.reply.simple(text);
     Ok(())
+}
+
+/// What `DEBUG OBJECT` tells of the nodes of a long list.
+fn nodes(entry: Entry<'_>) -> String {
+    let Some(ListRef::Quick(list)) = entry.collection::<List>() else {
+        return String::new();
+    };
+    let nodes = list.nodes().len();
+    format!(
+        " ql_nodes:{nodes} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{} \
+         ql_uncompressed_size:{}",
+        list.len() as f64 / nodes as f64,
+        list.max_listpack_size(),
+        u8::from(list.compress_depth() > 0),
+        list.uncompressed_bytes(),
+    )
 }
 
 /// How many bytes a value takes in a snapshot, without its key.

@@ -33,7 +33,10 @@ const INT_64: u8 = 0xf4;
 /// The longest form of an integer, and of what stands before a string.
 const HEAD_BYTES_MAX: usize = 9;
 /// The most bytes that the size behind an entry takes.
-pub(super) const BACKLEN_BYTES_MAX: usize = 5;
+const BACKLEN_BYTES_MAX: usize = 5;
+
+/// The most bytes that an entry takes beside the text of its element.
+pub const ENTRY_BYTES_MAX: usize = HEAD_BYTES_MAX + BACKLEN_BYTES_MAX;
 
 /// A value ready to be written as an entry.
 pub(super) struct Encoded<'e> {

@@ -13,9 +13,9 @@
 //! the elements have to be counted. `encoding` tells what an entry looks like.
 //!
 //! [`ListpackRef`] reads bytes wherever they lie, also inside an entry of the keyspace.
-//! [`Listpack`] owns them and writes. Its bytes may begin some way into its buffer: room in front
-//! makes pushing and popping at the head as cheap as at the tail, because what has to be moved is
-//! always the shorter side.
+//! [`Listpack`] owns them and writes. Its bytes may begin some way into its buffer: taking from the
+//! head then moves the header instead of everything else, and so does adding there once
+//! [`Listpack::reserve_front`] has made room, which nodes of long lists ask for.
 //!
 //! A place is the offset of an entry ([`Pos`]) and holds until the next write; writes return the
 //! place to go on from. Both are for bytes that we made or have checked
@@ -30,6 +30,7 @@ mod validate;
 mod view;
 
 pub use element::Element;
+pub use encoding::ENTRY_BYTES_MAX;
 pub use validate::ListpackError;
 pub use view::{Entries, ListpackRef};
 
@@ -42,6 +43,8 @@ const HEADER_BYTES: usize = 6;
 const COUNT_UNKNOWN: u16 = u16::MAX;
 /// No listpack may become larger, long before its size would overflow the header.
 const SIZE_MAX_BYTES: usize = 1 << 30;
+/// Up to this size everything behind a change is moved: to look for the shorter side does not pay.
+const SMALL_BYTES: usize = 256;
 const EMPTY: [u8; HEADER_BYTES + 1] = [7, 0, 0, 0, 0, 0, END];
 
 /// Where an entry begins, in bytes from the start of the listpack.
@@ -283,23 +286,47 @@ impl Listpack {
         self.set_size();
     }
 
-    /// Turns the `old` bytes at `at` into `new` ones of any content, moving the shorter of the two
-    /// sides if there is room for that.
+    /// Sees to it that up to `bytes` bytes of elements can be added at the head without moving the
+    /// others. Small listpacks do without.
+    #[inline]
+    pub fn reserve_front(&mut self, bytes: usize) {
+        let len = self.buffer.len() - self.start;
+        if self.start < bytes && len > SMALL_BYTES {
+            self.make_front_room(bytes);
+        }
+    }
+
+    /// Moves everything to the end of a buffer that has this much room before it, and as much more
+    /// as the allocator gives anyway.
+    #[cold]
+    fn make_front_room(&mut self, bytes: usize) {
+        let len = self.buffer.len() - self.start;
+        let capacity = size_class(len + bytes);
+        let mut buffer = Vec::with_capacity(capacity);
+        buffer.resize(capacity - len, 0);
+        buffer.extend_from_slice(self.bytes());
+        self.start = capacity - len;
+        self.buffer = buffer;
+    }
+
+    /// Turns the `old` bytes at `at` into `new` ones of any content. The header's side is moved if
+    /// it is the shorter one and there is room, else the other.
     #[inline]
     fn make_room(&mut self, at: usize, old: usize, new: usize) {
         let (start, end) = (self.start, self.buffer.len());
-        let head_is_shorter = at < end - start - at;
+        let len = end - start;
+        let head_is_shorter = len > SMALL_BYTES && at < len - at;
         if new > old {
             let added = new - old;
             if head_is_shorter && added <= start {
                 self.buffer.copy_within(start..start + at, start - added);
                 self.start -= added;
-            } else if !head_is_shorter && end + added <= self.buffer.capacity() {
+            } else if end + added <= self.buffer.capacity() {
                 self.buffer.resize(end + added, 0);
                 let tail = start + at + old;
                 self.buffer.copy_within(tail..end, tail + added);
             } else {
-                self.lay_out_anew(at, old, new, head_is_shorter);
+                self.lay_out_anew(at, old, new);
             }
         } else if new < old {
             let removed = old - new;
@@ -307,49 +334,37 @@ impl Listpack {
                 self.buffer.copy_within(start..start + at, start + removed);
                 self.start += removed;
             } else {
-                self.buffer
-                    .copy_within(start + at + old..end, start + at + new);
+                let tail = start + at + old;
+                self.buffer.copy_within(tail..end, tail - removed);
                 self.buffer.truncate(end - removed);
             }
         }
     }
 
-    /// As [`Self::make_room`] when neither side can be moved as things lie: lays the bytes out
-    /// anew, with the spare room on the side that is growing.
+    /// As [`Self::make_room`] when there is no room behind: lays the bytes out anew from the
+    /// beginning of the buffer, or of a larger one.
     #[cold]
-    fn lay_out_anew(&mut self, at: usize, old: usize, new: usize, at_head: bool) {
+    fn lay_out_anew(&mut self, at: usize, old: usize, new: usize) {
         let (start, end) = (self.start, self.buffer.len());
         let len = end - start - old + new;
         assert!(
             u32::try_from(len).is_ok(),
             "a listpack may not grow past 4 GiB"
         );
-        if len > self.buffer.capacity() {
-            let capacity = size_class(len);
-            self.start = if at_head { capacity - len } else { 0 };
-            let mut buffer = Vec::with_capacity(capacity);
-            buffer.resize(self.start, 0);
-            buffer.extend_from_slice(&self.buffer[start..start + at]);
-            buffer.resize(self.start + at + new, 0);
-            buffer.extend_from_slice(&self.buffer[start + at + old..end]);
-            self.buffer = buffer;
-            return;
-        }
-        let head = start..start + at;
-        let tail = start + at + old..end;
-        if at_head {
-            // Not all the spare room of a large buffer: room not needed would only be cleared.
-            self.start = (self.buffer.capacity() - len).min(len / 2 + 32);
-            self.buffer.resize(end.max(self.start + len), 0);
-            self.buffer.copy_within(tail, self.start + at + new);
-            self.buffer.copy_within(head, self.start);
-        } else {
-            self.start = 0;
+        let (head, tail) = (start..start + at, start + at + old..end);
+        self.start = 0;
+        if len <= self.buffer.capacity() {
             self.buffer.resize(end.max(len), 0);
             self.buffer.copy_within(head, 0);
             self.buffer.copy_within(tail, at + new);
+            self.buffer.truncate(len);
+        } else {
+            let mut buffer = Vec::with_capacity(size_class(len));
+            buffer.extend_from_slice(&self.buffer[head]);
+            buffer.resize(at + new, 0);
+            buffer.extend_from_slice(&self.buffer[tail]);
+            self.buffer = buffer;
         }
-        self.buffer.truncate(self.start + len);
     }
 
     #[inline]

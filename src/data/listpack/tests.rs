@@ -241,6 +241,7 @@ enum Step {
     RemoveRange(i64, usize),
     RemoveSome(Vec<bool>),
     Append(Vec<Vec<u8>>),
+    ReserveFront(usize),
     SplitOff(usize),
     Refit,
 }
@@ -269,6 +270,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => proptest::collection::vec(text(), 0..8).prop_map(Step::Append),
         1 => place.prop_map(Step::SplitOff),
         1 => Just(Step::Refit),
+        2 => (0usize..600).prop_map(Step::ReserveFront),
     ]
 }
 
@@ -346,6 +348,7 @@ fn take(step: Step, pack: &mut Listpack, model: &mut Vec<Vec<u8>>) {
             assert!(ListpackRef::validate(tail.bytes()).is_ok());
             assert_eq!(texts(tail.as_ref()), model.split_off(at));
         }
+        Step::ReserveFront(bytes) => pack.reserve_front(bytes),
         Step::Refit => {
             pack.shrink_to_fit();
             *pack = Listpack::from_bytes(std::mem::take(pack).into_bytes());

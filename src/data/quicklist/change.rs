@@ -2,7 +2,7 @@
 
 use super::node::{Contents, Node};
 use super::{End, Place, Quicklist, Side};
-use crate::data::listpack::{Element, Listpack, Pos};
+use crate::data::listpack::{ENTRY_BYTES_MAX, Element, Listpack, Pos};
 
 /// What the reference reckons an entry of a listpack takes beside its text.
 const ENTRY_OVERHEAD_BYTES: usize = 8;
@@ -371,7 +371,10 @@ fn push_into(node: &mut Node, end: End, text: &[u8]) {
     let count = node.count() + 1;
     let pack = node.pack_mut().expect("only listpacks take elements");
     match end {
-        End::Head => pack.push_front(text),
+        End::Head => {
+            pack.reserve_front(text.len() + ENTRY_BYTES_MAX);
+            pack.push_front(text)
+        }
         End::Tail => pack.push_back(text),
     };
     node.set_count(count);
