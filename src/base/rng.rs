@@ -42,6 +42,11 @@ impl Rng {
         }
     }
 
+    /// A generator of its own, seeded by this one: for use while this one cannot be borrowed.
+    pub fn fork(&mut self) -> Rng {
+        Rng::from_seed(self.next_u64())
+    }
+
     /// The next 64 random bits.
     #[inline]
     pub fn next_u64(&mut self) -> u64 {

@@ -17,6 +17,7 @@ pub mod dispatch;
 pub mod error;
 pub mod events;
 pub mod eviction;
+pub mod hash;
 pub mod host;
 pub mod hyperloglog;
 pub mod info;
@@ -35,6 +36,7 @@ pub mod replication;
 pub mod row;
 pub mod server;
 pub mod session;
+pub mod set;
 pub mod stats;
 pub mod stream;
 pub mod string;
@@ -77,6 +79,14 @@ pub const FAMILIES: &[&[Row]] = &[
     zset::wait::ROWS,
     zset::combine::ROWS,
     zset::walk::ROWS,
+    hash::write::ROWS,
+    hash::read::ROWS,
+    hash::counter::ROWS,
+    hash::random::ROWS,
+    set::change::ROWS,
+    set::read::ROWS,
+    set::random::ROWS,
+    set::combine::ROWS,
     keys::presence::ROWS,
     keys::expire::ROWS,
     keys::ttl::ROWS,

@@ -9,6 +9,17 @@ pub fn integer(word: &[u8]) -> Result<i64, CmdError> {
     parse_i64(word).ok_or(CmdError::NotInteger)
 }
 
+/// How many elements to pick: a negative number lets them repeat, so its sign can be taken away.
+pub fn signed_count(word: &[u8]) -> Result<i64, CmdError> {
+    match integer(word)? {
+        i64::MIN => Err(CmdError::Fixed(
+            "ERR value is out of range, value must between -9223372036854775807 and \
+             9223372036854775807",
+        )),
+        count => Ok(count),
+    }
+}
+
 /// An integer argument with a refusal of its own for everything that is not within `range`.
 pub fn integer_within(
     word: &[u8],

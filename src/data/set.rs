@@ -27,6 +27,9 @@ use crate::keyspace::KeyHasher;
 /// No intset gets longer, whatever the limits say.
 const INTSET_ENTRIES_MAX: usize = 1 << 30;
 
+/// How many members of a listpack are drawn in one walk.
+const DRAW_BATCH: usize = 1000;
+
 /// To pop many members, a new set is made of those that stay if there are at least so many times as
 /// many that go.
 const POP_REBUILD_FACTOR: usize = 5;
@@ -388,11 +391,18 @@ impl<'a> SetRef<'a> {
 
     /// Visits so many members chosen at random, each time from all of them. There must be one.
     pub fn draw(self, count: usize, rng: &mut Rng, visit: &mut dyn FnMut(Element<'a>)) {
-        if let SetRef::Packed(listpack) = self {
-            let places = listpack.random_repeating(1, count, rng);
-            return places.into_iter().for_each(|pos| visit(listpack.get(pos)));
+        let SetRef::Packed(listpack) = self else {
+            let mut draw = || visit(self.random(rng).expect("there is a member"));
+            return (0..count).for_each(|_| draw());
+        };
+        let mut left = count;
+        while left > 0 {
+            let batch = left.min(DRAW_BATCH);
+            for pos in listpack.random_repeating(1, batch, rng) {
+                visit(listpack.get(pos));
+            }
+            left -= batch;
         }
-        (0..count).for_each(|_| visit(self.random(rng).expect("there is a member")));
     }
 
     /// Visits so many different members chosen at random, or all where there are no more.

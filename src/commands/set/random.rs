@@ -1,0 +1,173 @@
+//! Members by chance.
+//!
+//! Which member `SPOP` takes is decided here once: replicas get `SREM` with the members that it
+//! took, or a deletion when it took all.
+
+use crate::commands::context::{Access, CmdResult, Ctx};
+use crate::commands::error::CmdError;
+use crate::commands::events::Class;
+use crate::commands::operand::{positive, signed_count};
+use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::wording::element;
+use crate::data::listpack::Element;
+use crate::data::set::Set;
+use crate::resp::args::Args;
+
+/// The commands of this file.
+pub static ROWS: &[Row] = &[
+    Row {
+        name: "spop",
+        arity: -2,
+        flags: Flags::WRITE.and(Flags::FAST),
+        acl: Acl::SET,
+        keys: &[KeySpec::first(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+        )],
+        group: Group::Set,
+        complexity: "O(N), N being the number of members popped.",
+        summary: "Removes members of a set at random, and the key with the last one.",
+        history: &[("3.2.0", "The argument `count`.")],
+        tips: &["nondeterministic_output"],
+        args: &[
+            Arg::key("key", 0),
+            Arg::integer("count").since("3.2.0").optional(),
+        ],
+        handler: spop,
+        ..Row::BASE
+    },
+    Row {
+        name: "srandmember",
+        arity: -2,
+        flags: Flags::READONLY,
+        acl: Acl::SET,
+        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        group: Group::Set,
+        complexity: "O(N), N being the number of members returned.",
+        summary: "Picks members of a set at random.",
+        history: &[("2.6.0", "The argument `count`.")],
+        tips: &["nondeterministic_output"],
+        args: &[
+            Arg::key("key", 0),
+            Arg::integer("count").since("2.6.0").optional(),
+        ],
+        handler: srandmember,
+        ..Row::BASE
+    },
+];
+
+/// Members in one `SREM` to replicas.
+const REMOVED_AT_ONCE_MAX: usize = 1024;
+
+fn spop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    match args.len() {
+        2 => pop_one(ctx, &args[1]),
+        3 => pop_several(ctx, &args[1], positive(&args[2])?),
+        _ => Err(CmdError::Syntax),
+    }
+}
+
+fn pop_one(ctx: &mut Ctx<'_>, key: &[u8]) -> CmdResult {
+    let mut rng = ctx.env.rng.fork();
+    let Some(mut set) = ctx.edit::<Set>(key)? else {
+        ctx.reply.null();
+        return Ok(());
+    };
+    let member = set.pop(&mut rng).expect("no set is empty");
+    let vanished = set.finish();
+    ctx.notify(Class::SET, "spop", key);
+    if vanished {
+        ctx.notify(Class::GENERIC, "del", key);
+    }
+    ctx.touched(key);
+    ctx.changed(1);
+    ctx.propagate_instead(&[b"SREM", key, &member]);
+    ctx.reply.bulk(&member);
+    Ok(())
+}
+
+fn pop_several(ctx: &mut Ctx<'_>, key: &[u8], count: usize) -> CmdResult {
+    let len = ctx.set(key, Access::Write)?.map_or(0, |set| set.len());
+    if len == 0 || count == 0 {
+        ctx.reply.set(0);
+        return Ok(());
+    }
+    if count >= len {
+        return pop_all(ctx, key);
+    }
+    let limits = ctx.env.set_limits();
+    let mut rng = ctx.env.rng.fork();
+    let mut popped = Vec::with_capacity(count);
+    if let Some(mut set) = ctx.edit::<Set>(key)? {
+        let mut take = |member: Element<'_>| popped.push(member.to_vec());
+        set.pop_many(count, &limits, &mut rng, &mut take);
+    }
+    ctx.notify(Class::SET, "spop", key);
+    ctx.touched(key);
+    ctx.changed(count as u64);
+    ctx.reply.set(count);
+    for batch in popped.chunks(REMOVED_AT_ONCE_MAX) {
+        let mut words: Vec<&[u8]> = vec![b"SREM", key];
+        words.extend(batch.iter().map(Vec::as_slice));
+        ctx.propagate_instead(&words);
+        batch.iter().for_each(|member| ctx.reply.bulk(member));
+    }
+    Ok(())
+}
+
+/// Shows all members and deletes the key.
+fn pop_all(ctx: &mut Ctx<'_>, key: &[u8]) -> CmdResult {
+    let env = &mut *ctx.env;
+    let mut count = 0;
+    if let Some(set) = env.collection::<Set>(ctx.session, key, Access::Write)? {
+        count = set.len();
+        ctx.reply.set(count);
+        set.iter().for_each(|member| element(ctx.reply, member));
+    }
+    let lazily = ctx.env.config.lazyfree_lazy_server_del;
+    let removed = ctx.db().remove(key);
+    ctx.env.discard(removed, lazily);
+    ctx.notify(Class::SET, "spop", key);
+    ctx.notify(Class::GENERIC, "del", key);
+    ctx.touched(key);
+    ctx.changed(count as u64);
+    let verb: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
+    ctx.propagate_instead(&[verb, key]);
+    Ok(())
+}
+
+fn srandmember(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let count = match args.len() {
+        2 => None,
+        3 => Some(signed_count(&args[2])?),
+        _ => return Err(CmdError::Syntax),
+    };
+    let mut rng = ctx.env.rng.fork();
+    let env = &mut *ctx.env;
+    let set = env.collection::<Set>(ctx.session, &args[1], Access::Read)?;
+    let reply = &mut *ctx.reply;
+    let Some(count) = count else {
+        match set.and_then(|set| set.random(&mut rng)) {
+            Some(member) => element(reply, member),
+            None => reply.null(),
+        }
+        return Ok(());
+    };
+    let wanted = count.unsigned_abs() as usize;
+    let Some(set) = set.filter(|_| wanted > 0) else {
+        reply.array(0);
+        return Ok(());
+    };
+    let repeats = count < 0 || wanted == 1;
+    reply.array(if repeats {
+        wanted
+    } else {
+        wanted.min(set.len())
+    });
+    let mut visit = |member: Element<'_>| element(reply, member);
+    if repeats {
+        set.draw(wanted, &mut rng, &mut visit);
+    } else {
+        set.sample(wanted, &mut rng, &mut visit);
+    }
+    Ok(())
+}
