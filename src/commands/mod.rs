@@ -93,6 +93,7 @@ pub const FAMILIES: &[&[Row]] = &[
     keys::scan::ROWS,
     keys::transfer::ROWS,
     keys::object::ROWS,
+    keys::sort::ROWS,
     keys::database::ROWS,
     stream::append::ROWS,
     stream::shorten::ROWS,

@@ -1,0 +1,379 @@
+//! `SORT` and `SORT_RO`: the elements of a list, a set or a sorted set, in order.
+//!
+//! What an element weighs is its own text, or a value found elsewhere under a name that the
+//! element is part of ([`pattern`]); what is shown for it likewise. Weights are gathered first,
+//! each once, so that comparing looks nothing up. Numbers that are equal are told apart by the
+//! elements' texts: a replica that runs the same `SORT … STORE` must get the same list.
+
+mod options;
+mod pattern;
+
+use std::cmp::Ordering;
+use std::ops::{ControlFlow, Range};
+
+use crate::base::numbers::parse_f64;
+use crate::commands::context::{Access, CmdResult, Ctx};
+use crate::commands::error::CmdError;
+use crate::commands::events::Class;
+use crate::commands::keyspec::KeyRef;
+use crate::commands::row::{
+    Acl, Arg, ArgKind, BeginSearch, FindKeys, Flags, KeyFlags, KeySpec, Row,
+};
+use crate::commands::string::overwrite;
+use crate::data::list::{List, ListRef};
+use crate::data::quicklist::{End, Quicklist, Side};
+use crate::data::zset::{ZSet, ZSetRef};
+use crate::keyspace::{NewValue, ValueRef};
+use crate::resp::args::Args;
+use options::SortOptions;
+use pattern::look_up;
+
+/// The commands of this file.
+pub static ROWS: &[Row] = &[
+    Row {
+        name: "sort",
+        arity: -2,
+        flags: Flags::WRITE.and(Flags::DENYOOM),
+        acl: SORT_ACL,
+        keys: &[
+            KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS)),
+            somewhere(
+                KeyFlags::RO.and(KeyFlags::ACCESS),
+                "For `BY` and `GET`: which keys these read depends on the elements.",
+            ),
+            somewhere(
+                KeyFlags::OW.and(KeyFlags::UPDATE),
+                "For `STORE`, which may stand anywhere among the options.",
+            ),
+        ],
+        get_keys: Some(sort_keys),
+        complexity: COMPLEXITY,
+        summary: "Puts the elements of a list, a set or a sorted set in order, and replies with \
+            them or stores them.",
+        args: &[
+            Arg::key("key", 0),
+            BY,
+            LIMIT,
+            GET,
+            ORDER,
+            ALPHA,
+            Arg::key("destination", 2).token("STORE").optional(),
+        ],
+        handler: sort_or_store,
+        ..Row::BASE
+    },
+    Row {
+        name: "sort_ro",
+        arity: -2,
+        flags: Flags::READONLY,
+        acl: SORT_ACL,
+        keys: &[
+            KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS)),
+            somewhere(
+                KeyFlags::RO.and(KeyFlags::ACCESS),
+                "For `BY` and `GET`: which keys these read depends on the elements.",
+            ),
+        ],
+        since: "7.0.0",
+        complexity: COMPLEXITY,
+        summary: "Replies with the elements of a list, a set or a sorted set in order.",
+        args: &[Arg::key("key", 0), BY, LIMIT, GET, ORDER, ALPHA],
+        handler: sort_ro,
+        ..Row::BASE
+    },
+];
+
+const SORT_ACL: Acl = Acl::SET
+    .and(Acl::SORTEDSET)
+    .and(Acl::LIST)
+    .and(Acl::DANGEROUS);
+
+const COMPLEXITY: &str = "O(N log N), N being the number of elements; O(N) where nothing is to be \
+    sorted.";
+
+const BY: Arg = Arg {
+    key_spec: 1,
+    ..Arg::new("by-pattern", ArgKind::Pattern)
+}
+.token("BY")
+.display("pattern")
+.optional();
+
+const LIMIT: Arg = Arg::block("limit", &[Arg::integer("offset"), Arg::integer("count")])
+    .token("LIMIT")
+    .optional();
+
+const GET: Arg = Arg {
+    key_spec: 1,
+    ..Arg::new("get-pattern", ArgKind::Pattern)
+}
+.token("GET")
+.display("pattern")
+.multiple_token()
+.optional();
+
+const ORDER: Arg = Arg::one_of(
+    "order",
+    &[Arg::pure("asc", "ASC"), Arg::pure("desc", "DESC")],
+)
+.optional();
+
+const ALPHA: Arg = Arg::pure("sorting", "ALPHA").optional();
+
+/// Keys that no position or word tells of.
+const fn somewhere(flags: KeyFlags, notes: &'static str) -> KeySpec {
+    KeySpec {
+        flags,
+        begin: BeginSearch::Unknown,
+        find: FindKeys::Unknown,
+        notes,
+    }
+}
+
+/// The key that is sorted, and the last that is stored to.
+fn sort_keys(args: &Args<'_>, keys: &mut Vec<KeyRef>) -> bool {
+    keys.push(KeyRef {
+        index: 1,
+        flags: KeyFlags::RO.and(KeyFlags::ACCESS),
+    });
+    if let Some(index) = options::store_index(args) {
+        keys.push(KeyRef {
+            index,
+            flags: KeyFlags::OW.and(KeyFlags::UPDATE),
+        });
+    }
+    true
+}
+
+fn sort_or_store(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let options = SortOptions::parse(args, true)?;
+    sort(ctx, &args[1], options)
+}
+
+fn sort_ro(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let options = SortOptions::parse(args, false)?;
+    sort(ctx, &args[1], options)
+}
+
+fn sort(ctx: &mut Ctx<'_>, key: &[u8], mut options: SortOptions<'_>) -> CmdResult {
+    let elements = match load(ctx, key, &mut options)? {
+        Loaded::Chosen(elements) => elements,
+        Loaded::All(elements) => {
+            let chosen = options.range(elements.len());
+            let mut elements = if options.keeps_order {
+                elements
+            } else {
+                in_order(ctx, elements, &options)?
+            };
+            elements.truncate(chosen.end);
+            elements.drain(..chosen.start);
+            elements
+        }
+    };
+    match options.store {
+        Some(destination) => store(ctx, destination, &elements, &options),
+        None => reply(ctx, &elements, &options),
+    }
+    Ok(())
+}
+
+/// The elements of a collection.
+enum Loaded {
+    /// All of them.
+    All(Vec<Vec<u8>>),
+    /// Those that were asked for, in the order in which the collection keeps them.
+    Chosen(Vec<Vec<u8>>),
+}
+
+/// Copies the elements. Where the collection's own order is wanted, only those asked for.
+fn load(ctx: &mut Ctx<'_>, key: &[u8], options: &mut SortOptions<'_>) -> Result<Loaded, CmdError> {
+    let found = ctx.env.lookup(ctx.session, key, Access::Read);
+    match found.map(|entry| entry.value()) {
+        None => Ok(Loaded::All(Vec::new())),
+        Some(ValueRef::List(list)) => Ok(from_list(list, options)),
+        Some(ValueRef::Set(set)) => {
+            if options.keeps_order && options.store.is_some() {
+                // A set has no order of its own that a replica would share.
+                options.sort_by_text();
+            }
+            Ok(Loaded::All(
+                set.iter().map(|member| member.to_vec()).collect(),
+            ))
+        }
+        Some(ValueRef::ZSet(zset)) => {
+            let loaded = from_zset(zset, options);
+            settle_as_tree(ctx, key)?;
+            Ok(loaded)
+        }
+        Some(ValueRef::String(_) | ValueRef::Hash(_) | ValueRef::Stream(_)) => {
+            Err(CmdError::WrongType)
+        }
+    }
+}
+
+fn from_list(list: ListRef<'_>, options: &SortOptions<'_>) -> Loaded {
+    if !options.keeps_order {
+        let mut elements = Vec::with_capacity(list.len());
+        list.for_each(|element| elements.push(element.to_vec()));
+        return Loaded::All(elements);
+    }
+    let chosen = options.range(list.len());
+    let mut elements = Vec::with_capacity(chosen.len());
+    if chosen.is_empty() {
+        return Loaded::Chosen(elements);
+    }
+    let (first, toward) = if options.descending {
+        (list.len() - 1 - chosen.start, Side::Before)
+    } else {
+        (chosen.start, Side::After)
+    };
+    list.visit(first, toward, |element| {
+        elements.push(element.to_vec());
+        if elements.len() < chosen.len() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    });
+    Loaded::Chosen(elements)
+}
+
+fn from_zset(zset: ZSetRef<'_>, options: &SortOptions<'_>) -> Loaded {
+    let copies = |ranks: Range<usize>| zset.range(ranks).map(|(member, _)| member.to_vec());
+    let chosen = options.range(zset.len());
+    match (options.keeps_order, options.descending) {
+        (false, _) => Loaded::All(copies(0..zset.len()).collect()),
+        (true, false) => Loaded::Chosen(copies(chosen).collect()),
+        (true, true) => {
+            let ranks = zset.len() - chosen.end..zset.len() - chosen.start;
+            Loaded::Chosen(copies(ranks).rev().collect())
+        }
+    }
+}
+
+/// A sorted set that has been sorted is a tree from then on, as in the reference.
+fn settle_as_tree(ctx: &mut Ctx<'_>, key: &[u8]) -> CmdResult {
+    let limits = ctx.env.zset_limits();
+    if let Some(mut zset) = ctx.edit::<ZSet>(key)? {
+        zset.convert(&limits);
+    }
+    Ok(())
+}
+
+/// What an element is compared by.
+enum Weight {
+    /// A number.
+    Number(f64),
+    /// The element itself.
+    Itself,
+    /// A text found elsewhere; what is missing comes first.
+    Text(Option<Vec<u8>>),
+}
+
+/// Sorts.
+fn in_order(
+    ctx: &mut Ctx<'_>,
+    elements: Vec<Vec<u8>>,
+    options: &SortOptions<'_>,
+) -> Result<Vec<Vec<u8>>, CmdError> {
+    let mut weighed = Vec::with_capacity(elements.len());
+    let mut all_numbers = true;
+    for element in elements {
+        let weight = match (options.by, options.alpha) {
+            (None, true) => Weight::Itself,
+            (Some(by), true) => Weight::Text(look_up(ctx, by, &element)),
+            (by, false) => {
+                let text = match by {
+                    None => Some(number(&element)),
+                    Some(by) => look_up(ctx, by, &element).map(|text| number(&text)),
+                };
+                let number = text.unwrap_or(Some(0.0));
+                all_numbers &= number.is_some();
+                Weight::Number(number.unwrap_or(0.0))
+            }
+        };
+        weighed.push((weight, element));
+    }
+    if !all_numbers {
+        return Err(CmdError::Fixed(
+            "ERR One or more scores can't be converted into double",
+        ));
+    }
+    weighed.sort_by(|a, b| {
+        let order = compare(a, b);
+        if options.descending {
+            order.reverse()
+        } else {
+            order
+        }
+    });
+    Ok(weighed.into_iter().map(|(_, element)| element).collect())
+}
+
+fn compare(a: &(Weight, Vec<u8>), b: &(Weight, Vec<u8>)) -> Ordering {
+    match (&a.0, &b.0) {
+        (Weight::Number(x), Weight::Number(y)) => {
+            let numbers = x.partial_cmp(y).unwrap_or(Ordering::Equal);
+            numbers.then_with(|| a.1.cmp(&b.1))
+        }
+        (Weight::Text(x), Weight::Text(y)) => x.cmp(y),
+        _ => a.1.cmp(&b.1),
+    }
+}
+
+/// The number that a text begins with after blanks, if it is all of the text.
+fn number(text: &[u8]) -> Option<f64> {
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let is_blank = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
+    let blanks = text.iter().take_while(|byte| is_blank(byte)).count();
+    parse_f64(&text[blanks..])
+}
+
+/// Replies with the elements, or with what is to be shown for each.
+fn reply(ctx: &mut Ctx<'_>, elements: &[Vec<u8>], options: &SortOptions<'_>) {
+    if options.gets.is_empty() {
+        ctx.reply.array(elements.len());
+        return elements.iter().for_each(|element| ctx.reply.bulk(element));
+    }
+    ctx.reply.array(elements.len() * options.gets.len());
+    for element in elements {
+        for pattern in &options.gets {
+            match look_up(ctx, pattern, element) {
+                Some(text) => ctx.reply.bulk(text),
+                None => ctx.reply.null(),
+            }
+        }
+    }
+}
+
+/// Makes a list of the elements, or of what is to be shown for each, where what is missing is an
+/// empty string.
+fn store(ctx: &mut Ctx<'_>, key: &[u8], elements: &[Vec<u8>], options: &SortOptions<'_>) {
+    let limits = ctx.env.list_limits();
+    let mut list = List::Quick(Box::new(Quicklist::new(&limits)));
+    for element in elements {
+        if options.gets.is_empty() {
+            list.push(End::Tail, element, &limits);
+        }
+        for pattern in &options.gets {
+            let text = look_up(ctx, pattern, element).unwrap_or_default();
+            list.push(End::Tail, &text, &limits);
+        }
+    }
+    let len = list.len();
+    if len > 0 {
+        list.settle_built(&limits);
+        overwrite(ctx, key, NewValue::Object(list.into()));
+        ctx.touched(key);
+        ctx.notify(Class::LIST, "sortstore", key);
+        ctx.changed(len as u64);
+    } else if ctx.db().remove(key).is_some() {
+        ctx.wrote(Class::GENERIC, "del", key);
+    }
+    ctx.reply.int(len as i64);
+}
+
+#[cfg(test)]
+mod tests;
