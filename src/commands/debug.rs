@@ -4,6 +4,7 @@
 //! have a table of their own here, which `HELP` reads as well.
 
 pub mod digest;
+mod inspect;
 mod protocol;
 
 use super::config::NO_CONFIG_FILE;
@@ -16,11 +17,8 @@ use crate::base::errno::os_text;
 use crate::base::memsize;
 use crate::base::numbers::{parse_f64, parse_i64};
 use crate::config::{self, Extent};
-use crate::data::list::{List, ListLimits, ListRef};
-use crate::keyspace::{Entry, NewValue, access};
-use crate::persist::rdb::encoder::EncoderOptions;
-use crate::persist::rdb::format::Version;
-use crate::persist::rdb::payload;
+use crate::data::list::ListLimits;
+use crate::keyspace::NewValue;
 use crate::resp::args::Args;
 
 /// The rows of this family.
@@ -105,7 +103,13 @@ const TOOLS: &[Tool] = &[
         name: "htstats",
         words: (1, ANY),
         help: (" <dbid> [full]", "Describe the hash tables of a database."),
-        run: table_stats,
+        run: inspect::table_stats,
+    },
+    Tool {
+        name: "htstats-key",
+        words: (1, ANY),
+        help: (" <key> [full]", "Describe the hash table of a value."),
+        run: inspect::table_stats_of_key,
     },
     Tool {
         name: "log",
@@ -117,7 +121,7 @@ const TOOLS: &[Tool] = &[
         name: "object",
         words: (1, 1),
         help: (" <key>", "Describe how a value is stored."),
-        run: object,
+        run: inspect::object,
     },
     Tool {
         name: "panic",
@@ -312,83 +316,10 @@ fn error(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     Ok(())
 }
 
-fn table_stats(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let number = parse_i64(&args[2]).ok_or(CmdError::NotInteger)?;
-    let number = usize::try_from(number)
-        .ok()
-        .filter(|n| *n < ctx.env.keyspace.n_dbs());
-    let number = number.ok_or_else(|| CmdError::err("Out of range database"))?;
-    let db = ctx.env.keyspace.db(number);
-    let slots = db.slots();
-    let table = |slots: usize, elements: usize| match elements {
-        0 => "Hash table 0 stats (main hash table):\n\
-              No stats available for empty dictionaries\n"
-            .to_owned(),
-        _ => format!(
-            "Hash table 0 stats (main hash table):\n table size: {slots}\n \
-             number of elements: {elements}\n"
-        ),
-    };
-    let text = format!(
-        "[Dictionary HT]\n{}[Expires HT]\n{}",
-        table(slots.keys, db.len()),
-        table(slots.expiring, db.expires_len()),
-    );
-    ctx.reply.verbatim("txt", text.as_bytes());
-    Ok(())
-}
-
 fn log_line(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     log::warn!("DEBUG LOG: {}", String::from_utf8_lossy(&args[2]));
     ctx.reply.ok();
     Ok(())
-}
-
-fn object(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let entry = ctx
-        .env
-        .keyspace
-        .db(ctx.session.db)
-        .get(&args[2])
-        .ok_or(CmdError::NoSuchKey)?;
-    let lru = entry.access();
-    let text = format!(
-        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{lru} \
-         lru_seconds_idle:{}{}",
-        entry.key().as_ptr(),
-        entry.encoding().name(),
-        serialized_length(entry, ctx.env.config.rdbcompression),
-        access::lru_idle_ms(lru, ctx.env.now.unix_ms()) / 1000,
-        nodes(entry),
-    );
-    ctx.reply.simple(text);
-    Ok(())
-}
-
-/// What `DEBUG OBJECT` tells of the nodes of a long list.
-fn nodes(entry: Entry<'_>) -> String {
-    let Some(ListRef::Quick(list)) = entry.collection::<List>() else {
-        return String::new();
-    };
-    let nodes = list.nodes().len();
-    format!(
-        " ql_nodes:{nodes} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{} \
-         ql_uncompressed_size:{}",
-        list.len() as f64 / nodes as f64,
-        list.max_listpack_size(),
-        u8::from(list.compress_depth() > 0),
-        list.uncompressed_bytes(),
-    )
-}
-
-/// How many bytes a value takes in a snapshot, without its key.
-fn serialized_length(entry: Entry<'_>, compression: bool) -> u64 {
-    let options = EncoderOptions {
-        version: Version::V11,
-        compression,
-        checksum: false,
-    };
-    payload::length_of(entry.value(), options)
 }
 
 fn populate(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {

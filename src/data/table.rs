@@ -129,6 +129,11 @@ impl<const VALUED: bool> ElementTable<VALUED> {
         size_of::<Self>() + self.table.memory() + self.element_bytes
     }
 
+    /// Slots for elements, in use or not.
+    pub fn slots(&self) -> usize {
+        self.table.slots()
+    }
+
     /// The hash function in use, for another table of the same kind.
     pub fn hasher(&self) -> &KeyHasher {
         &self.hasher

@@ -189,3 +189,20 @@ fn help_explains_every_tool() {
         );
     }
 }
+
+#[test]
+fn long_lists_and_tables_are_described() {
+    let mut rig = rig();
+    rig.run("CONFIG SET list-max-listpack-size 2 list-compress-depth 1");
+    rig.run("RPUSH list a b c d e");
+    let reply = rig.run("DEBUG OBJECT list");
+    let part = " ql_nodes:3 ql_avg_node:1.67 ql_listpack_max:2 ql_compressed:1 ";
+    assert!(reply.contains(part), "{reply}");
+    let none = "-ERR The value stored at the specified key is not represented using an hash table";
+    assert_eq!(rig.run("DEBUG HTSTATS-KEY list"), format!("{none}\r\n"));
+    assert_eq!(rig.run("DEBUG HTSTATS-KEY k"), "-ERR no such key\r\n");
+    rig.run("CONFIG SET zset-max-listpack-entries 0");
+    rig.run("ZADD zset 1 a 2 b");
+    let reply = rig.run("DEBUG HTSTATS-KEY zset");
+    assert!(reply.contains(" number of elements: 2\n"), "{reply}");
+}

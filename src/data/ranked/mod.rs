@@ -157,6 +157,11 @@ impl SortedSet {
         size_of::<SortedSet>() + members.table.memory() + members.bytes + self.tree.memory()
     }
 
+    /// Slots for members in the table, in use or not.
+    pub fn slots(&self) -> usize {
+        self.members.table.slots()
+    }
+
     #[inline]
     fn find(&self, bytes: &[u8]) -> Option<Slot> {
         let hash = self.members.hasher.hash(bytes);
