@@ -241,7 +241,9 @@ fn count(ctx: &mut Ctx<'_>, command: &Command, spent_ns: u64) {
     figures.calls += 1;
     figures.failed += u64::from(failed);
     figures.nanoseconds += spent_ns;
-    figures.latency.get_or_insert_default().record(spent_ns);
+    if ctx.env.config.latency_tracking {
+        figures.latency.get_or_insert_default().record(spent_ns);
+    }
 }
 
 /// Hands out what the command had to say to subscribers.

@@ -87,8 +87,8 @@ impl Server {
     }
 
     fn note_memory(&mut self) {
-        let stats = self.hub.meter.refresh();
-        let used = stats.allocated as u64;
+        let stats = self.hub.meter.stats();
+        let used = stats.used as u64;
         self.env.stats.peak_memory = self.env.stats.peak_memory.max(used);
         self.hub.memory = stats;
     }
@@ -117,7 +117,7 @@ impl Server {
         log::trace!(
             "{} clients connected ({replicas} replicas), {} bytes in use",
             self.hub.conns.len() - replicas,
-            self.hub.memory.allocated
+            self.hub.memory.used
         );
     }
 

@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::commands::host::Garbage;
 use crate::sys;
+use crate::sys::memory::ShareMaker;
 
 /// Something to be got rid of.
 pub enum Job {
@@ -44,14 +45,14 @@ impl Helper {
     /// # Errors
     ///
     /// The system refuses another thread.
-    pub fn start() -> std::io::Result<Helper> {
+    pub fn start(memory: ShareMaker) -> std::io::Result<Helper> {
         let (jobs, queue) = channel();
         let pending = Arc::new(AtomicUsize::new(0));
         let freed = Arc::new(AtomicU64::new(0));
         let (p, f) = (Arc::clone(&pending), Arc::clone(&freed));
         std::thread::Builder::new()
             .name("helper".to_owned())
-            .spawn(move || work(&queue, &p, &f))?;
+            .spawn(move || work(&queue, &p, &f, memory))?;
         Ok(Helper {
             jobs,
             pending,
@@ -81,7 +82,8 @@ impl Helper {
     }
 }
 
-fn work(queue: &Receiver<Job>, pending: &AtomicUsize, freed: &AtomicU64) {
+fn work(queue: &Receiver<Job>, pending: &AtomicUsize, freed: &AtomicU64, memory: ShareMaker) {
+    let mut share = memory.start();
     // Without it, a crash in here is reported as far as the thread's own small stack allows.
     let _ = sys::crash::use_alternate_stack();
     while let Ok(job) = queue.recv() {
@@ -89,6 +91,9 @@ fn work(queue: &Receiver<Job>, pending: &AtomicUsize, freed: &AtomicU64) {
         match job {
             Job::Free(garbage) => drop(garbage),
             Job::Close(file) => drop(file),
+        }
+        if let Some(share) = &mut share {
+            share.publish();
         }
         pending.fetch_sub(objects, Ordering::Relaxed);
         freed.fetch_add(objects as u64, Ordering::Relaxed);

@@ -19,7 +19,7 @@ use crate::resp::writer::Reply;
 
 impl Host for Hub {
     fn facts(&mut self, env: &Env) -> ServerFacts {
-        self.memory = self.meter.refresh();
+        self.memory = self.meter.stats();
         let replicas = env.replication.source().count();
         let is_held = |(_, conn): &(usize, &Conn)| conn.is_held();
         let held = self.conns.iter().filter(is_held).count();

@@ -197,6 +197,7 @@ impl Hub {
         let poll = Poll::new()?;
         // The first id is that of the session that runs our master's stream.
         let link = MasterLink::new(poll.registry(), 1)?;
+        let meter = Meter::new()?;
         Ok(Hub {
             poll,
             listeners: Vec::new(),
@@ -215,7 +216,7 @@ impl Hub {
             children: Children::default(),
             link,
             loader: None,
-            helper: Helper::start()?,
+            helper: Helper::start(meter.share())?,
             logger,
             rates: Rates::default(),
             shutdown: Shutdown::default(),
@@ -229,7 +230,7 @@ impl Hub {
             title: None,
             args: Vec::new(),
             oom_base: None,
-            meter: Meter::new()?,
+            meter,
             memory: MemoryStats::default(),
             actions: Vec::new(),
             readers: Vec::new(),

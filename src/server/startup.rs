@@ -339,8 +339,8 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
     // A refusal is in the log.
     let _ = hub.apply_oom_score(&env.config, apply::part_of(&env));
     hub.refresh_gates(&mut env);
-    hub.memory = hub.meter.refresh();
-    hub.startup_memory = hub.memory.allocated;
+    hub.memory = hub.meter.stats();
+    hub.startup_memory = hub.memory.used;
     let server = Server {
         env,
         hub,

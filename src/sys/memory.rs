@@ -1,13 +1,15 @@
 //! The allocator's figures, as users of `INFO memory` know them.
 //!
-//! jemalloc counts per arena and per thread and adds up only when asked to (its "epoch"), which
-//! is too slow to do per command, yet `maxmemory` must hold per command. So [`Meter`] keeps the
-//! last exact total and adds what its own thread has allocated and freed since, which jemalloc
-//! lets us read at the price of two loads. What helper threads have freed meanwhile shows at the
-//! next [`Meter::refresh`], some milliseconds later.
+//! `maxmemory` must hold per command, so the memory in use must be known at the price of a few
+//! loads. jemalloc counts what each thread allocates and frees, and lets us read the counts of our
+//! own thread; the few other threads add theirs up in a [`Share`] after each piece of work. Its
+//! arenas' totals would not do: they are added up only when asked for (its "epoch"), and they
+//! count what lies unused in the threads' caches, hundreds of kilobytes that come and go.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use tikv_jemalloc_ctl::thread::{self, ThreadLocal};
 use tikv_jemalloc_ctl::{Error, background_thread, epoch, epoch_mib, stats};
@@ -15,7 +17,9 @@ use tikv_jemalloc_ctl::{Error, background_thread, epoch, epoch_mib, stats};
 /// Exact totals over all threads, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryStats {
-    /// Handed out to the program, rounded up to size classes.
+    /// In use by the program, rounded up to size classes.
+    pub used: usize,
+    /// Handed out, what threads keep in their caches included.
     pub allocated: usize,
     /// Pages that hold at least one allocation.
     pub active: usize,
@@ -33,9 +37,42 @@ pub struct Meter {
     mibs: Mibs,
     allocated: ThreadLocal<u64>,
     deallocated: ThreadLocal<u64>,
-    /// Exact total at the last refresh, less what this thread's counters said then: the share of
-    /// the total that they do not know of. Modulo 2^64.
-    elsewhere: u64,
+    /// What other threads have allocated and not freed; mostly negative.
+    elsewhere: Arc<AtomicI64>,
+}
+
+/// Another thread's part of the memory in use.
+pub struct Share {
+    elsewhere: Arc<AtomicI64>,
+    allocated: ThreadLocal<u64>,
+    deallocated: ThreadLocal<u64>,
+    published: i64,
+}
+
+/// Lets a thread have its part counted.
+#[derive(Clone)]
+pub struct ShareMaker(Arc<AtomicI64>);
+
+impl ShareMaker {
+    /// The part of the current thread; none if the allocator does not tell.
+    pub fn start(self) -> Option<Share> {
+        Some(Share {
+            elsewhere: self.0,
+            allocated: thread::allocatedp::read().ok()?,
+            deallocated: thread::deallocatedp::read().ok()?,
+            published: 0,
+        })
+    }
+}
+
+impl Share {
+    /// Adds what the thread has allocated and freed since the last time.
+    pub fn publish(&mut self) {
+        let own = self.allocated.get().wrapping_sub(self.deallocated.get()) as i64;
+        let news = own.wrapping_sub(self.published);
+        self.elsewhere.fetch_add(news, Ordering::Relaxed);
+        self.published = own;
+    }
 }
 
 /// The allocator's figures by resolved name.
@@ -59,7 +96,7 @@ impl Meter {
     }
 
     fn resolve() -> Result<Meter, Error> {
-        let mut meter = Meter {
+        let meter = Meter {
             mibs: Mibs {
                 epoch: epoch::mib()?,
                 allocated: stats::allocated::mib()?,
@@ -70,23 +107,30 @@ impl Meter {
             },
             allocated: thread::allocatedp::read()?,
             deallocated: thread::deallocatedp::read()?,
-            elsewhere: 0,
+            elsewhere: Arc::default(),
         };
-        meter.refresh();
         Ok(meter)
     }
 
-    /// Bytes in use: exact for this thread, as of the last refresh for the others.
+    /// Bytes in use: exact for this thread, as last told for the others.
     #[inline]
     pub fn used_memory(&self) -> usize {
-        self.elsewhere.wrapping_add(self.own()) as usize
+        let elsewhere = self.elsewhere.load(Ordering::Relaxed) as u64;
+        elsewhere.wrapping_add(self.own()) as usize
     }
 
-    /// Takes exact totals of all threads.
-    pub fn refresh(&mut self) -> MemoryStats {
+    /// Has another thread's use counted.
+    pub fn share(&self) -> ShareMaker {
+        ShareMaker(Arc::clone(&self.elsewhere))
+    }
+
+    /// All figures, the allocator's own included.
+    pub fn stats(&self) -> MemoryStats {
         let stats = self.mibs.read().unwrap_or_default();
-        self.elsewhere = (stats.allocated as u64).wrapping_sub(self.own());
-        stats
+        MemoryStats {
+            used: self.used_memory(),
+            ..stats
+        }
     }
 
     /// What this thread has allocated and not freed; it may have freed what others allocated.
@@ -100,6 +144,7 @@ impl Mibs {
     fn read(&self) -> Result<MemoryStats, Error> {
         self.epoch.advance()?;
         Ok(MemoryStats {
+            used: 0,
             allocated: self.allocated.read()?,
             active: self.active.read()?,
             resident: self.resident.read()?,
@@ -170,27 +215,32 @@ mod tests {
 
     #[test]
     fn used_memory_follows_every_allocation_of_its_thread() {
-        let mut meter = Meter::new().unwrap();
+        let meter = Meter::new().unwrap();
         let before = meter.used_memory();
         let block = std::hint::black_box(vec![1u8; 40 << 20]);
         let with_block = meter.used_memory();
         assert!(with_block >= before + (40 << 20));
         drop(block);
         assert!(meter.used_memory() + (39 << 20) < with_block);
-        meter.refresh();
+        let stats = meter.stats();
+        assert!(stats.allocated <= stats.active && stats.metadata > 0);
     }
 
     #[test]
-    fn memory_freed_elsewhere_shows_after_a_refresh() {
-        let mut meter = Meter::new().unwrap();
-        let block = std::hint::black_box(vec![1u8; 400 << 20]);
+    fn memory_freed_elsewhere_is_counted_once_it_is_told() {
+        let meter = Meter::new().unwrap();
+        let block = std::hint::black_box(vec![1u8; 40 << 20]);
         let with_block = meter.used_memory();
-        std::thread::spawn(move || drop(block)).join().unwrap();
-        let stale = meter.used_memory();
-        assert!(stale + (200 << 20) > with_block);
-        let stats = meter.refresh();
-        assert!(meter.used_memory() + (200 << 20) < with_block);
-        assert!(stats.allocated <= stats.active && stats.metadata > 0);
+        let maker = meter.share();
+        let worker = std::thread::spawn(move || {
+            let mut share = maker.start().unwrap();
+            drop(block);
+            share.publish();
+            share.publish();
+        });
+        worker.join().unwrap();
+        let freed = with_block - meter.used_memory();
+        assert!(freed > (39 << 20) && freed < (41 << 20), "{freed}");
     }
 
     #[test]
@@ -202,7 +252,7 @@ mod tests {
     #[test]
     fn a_forked_child_goes_on_allocating_with_the_background_thread_on() {
         set_background_thread(true).unwrap();
-        let mut meter = Meter::new().unwrap();
+        let meter = Meter::new().unwrap();
         let child = match process::fork().unwrap() {
             ForkResult::Parent { child } => child,
             ForkResult::Child => {
@@ -210,7 +260,7 @@ mod tests {
                 let blocks: Vec<Vec<u8>> = (0..1000).map(|n| vec![1; n]).collect();
                 let grown = meter.used_memory() > before;
                 drop(blocks);
-                let fine = grown && meter.refresh().allocated > 0 && purge().is_ok();
+                let fine = grown && meter.stats().allocated > 0 && purge().is_ok();
                 process::exit_now(i32::from(!fine))
             }
         };

@@ -32,7 +32,7 @@ pub fn memory(view: &View<'_>, out: &mut Report) {
     waste(out, "rss_overhead", figures.rss_overhead());
     waste(out, "mem_fragmentation", figures.fragmentation());
     out.lines(&[
-        ("mem_not_counted_for_evict", &0),
+        ("mem_not_counted_for_evict", &env.memory_not_counted()),
         ("mem_replication_backlog", &figures.backlog),
         ("mem_total_replication_buffers", &figures.log),
         ("mem_clients_slaves", &figures.replicas),

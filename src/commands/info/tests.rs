@@ -154,7 +154,7 @@ fn a_snapshot_child_shows_how_far_it_is() {
 #[test]
 fn memory_adds_up() {
     let mut rig = Rig::new();
-    rig.host.facts.memory.allocated = 3 << 20;
+    rig.host.facts.memory.used = 3 << 20;
     rig.host.facts.memory.active = 6 << 20;
     rig.host.facts.startup_memory = 1 << 20;
     rig.env.stats.peak_memory = 4 << 20;

@@ -58,7 +58,7 @@ impl Waste {
 impl MemoryFigures {
     /// The figures of this moment.
     pub fn gather(env: &Env, facts: &ServerFacts, connected_replicas: usize) -> MemoryFigures {
-        let used = facts.memory.allocated as u64;
+        let used = facts.memory.used as u64;
         let log = env.replication.log_memory_bytes() as u64;
         // What the shared log holds beyond its window, it holds for replicas that lag.
         let backlog = match connected_replicas {

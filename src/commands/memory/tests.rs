@@ -54,7 +54,7 @@ fn reports_have_their_shape() {
     assert!(stats.contains("$4\r\ndb.0\r\n*6\r\n"), "{stats}");
     assert!(stats.contains("$10\r\nkeys.count\r\n:1\r\n"), "{stats}");
     assert!(rig.run("MEMORY DOCTOR").contains("hardly any memory"));
-    rig.host.facts.memory.allocated = 100 << 20;
+    rig.host.facts.memory.used = 100 << 20;
     rig.host.facts.memory.active = 200 << 20;
     assert!(rig.run("MEMORY DOCTOR").contains(" * Fragmentation: "));
     assert_eq!(rig.run("MEMORY PURGE"), "+OK\r\n");
