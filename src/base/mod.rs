@@ -2,6 +2,7 @@
 
 pub mod bytes;
 pub mod errno;
+pub mod geo;
 pub mod glob;
 pub mod longdouble;
 pub mod lzf;

@@ -17,6 +17,7 @@ pub mod dispatch;
 pub mod error;
 pub mod events;
 pub mod eviction;
+pub mod geo;
 pub mod hash;
 pub mod host;
 pub mod hyperloglog;
@@ -87,6 +88,10 @@ pub const FAMILIES: &[&[Row]] = &[
     set::read::ROWS,
     set::random::ROWS,
     set::combine::ROWS,
+    geo::add::ROWS,
+    geo::show::ROWS,
+    geo::search::ROWS,
+    geo::radius::ROWS,
     keys::presence::ROWS,
     keys::expire::ROWS,
     keys::ttl::ROWS,

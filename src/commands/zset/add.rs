@@ -71,7 +71,8 @@ pub static ROWS: &[Row] = &[
     },
 ];
 
-fn zadd(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+/// `ZADD`; `GEOADD` is one too.
+pub(in crate::commands) fn zadd(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let request = Request::parse(args, false)?;
     add(ctx, args, request)
 }

@@ -552,7 +552,7 @@ fn store_result(ctx: &mut Ctx<'_>, args: &Args<'_>, operation: Operation, name: 
     let limits = ctx.env.zset_limits();
     let sources = request.sources(ctx, args, &present);
     let set = request.result(&sources, limits.hasher.clone());
-    store(ctx, &args[1], ZSet::compact(set, &limits), name);
+    store(ctx, &args[1], ZSet::compact(set, &limits), name, 1);
     Ok(())
 }
 

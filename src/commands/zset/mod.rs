@@ -98,13 +98,13 @@ impl Listing {
 }
 
 /// Puts a computed set under a key, over whatever that one held, and replies with how many members
-/// there are; an empty one deletes the key.
-pub(super) fn store(ctx: &mut Ctx<'_>, key: &[u8], set: ZSet, event: &str) {
+/// there are; an empty one deletes the key. It counts as so many changes.
+pub(super) fn store(ctx: &mut Ctx<'_>, key: &[u8], set: ZSet, event: &str, changes: u64) {
     let len = set.len();
     if len > 0 {
         overwrite(ctx, key, NewValue::Object(set.into()));
         ctx.notify(Class::ZSET, event, key);
-        ctx.changed(1);
+        ctx.changed(changes);
     } else if let Some(removed) = ctx.db().remove(key) {
         ctx.wrote(Class::GENERIC, "del", key);
         let lazily = ctx.env.config.lazyfree_lazy_server_del;

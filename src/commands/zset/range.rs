@@ -388,6 +388,6 @@ fn zrangestore(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         // How many there will be is not known beforehand, so the reference takes the large form.
         By::Score | By::Bytes => ZSet::Tree(Box::new(builder.finish())),
     };
-    store(ctx, &args[1], set, "zrangestore");
+    store(ctx, &args[1], set, "zrangestore", 1);
     Ok(())
 }

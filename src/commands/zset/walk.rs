@@ -115,8 +115,11 @@ fn random_many(ctx: &mut Ctx<'_>, key: &[u8], count: i64, listing: Listing) -> C
     if count < 0 {
         listing.begin(reply, n);
         set.draw(n, &mut env.rng, &mut |member| listing.member(reply, member));
+    } else if n >= set.len() {
+        // From the top, as the reference goes.
+        listing.all(reply, set.iter().rev());
     } else {
-        listing.begin(reply, n.min(set.len()));
+        listing.begin(reply, n);
         set.sample(n, &mut env.rng, &mut |member| listing.member(reply, member));
     }
     Ok(())
