@@ -142,8 +142,8 @@ fn nodes_beyond_the_depth_are_compressed_and_read_without_a_change() {
     for number in 0..2000 {
         let text = format!("element number {number}");
         list.push(End::Tail, text.as_bytes(), usize::MAX);
-        list.check_invariants();
     }
+    list.check_invariants();
     let compressed = |list: &Quicklist| -> Vec<bool> {
         list.nodes()
             .map(|node| matches!(node, NodeRef::Compressed { .. }))
@@ -165,7 +165,9 @@ fn nodes_beyond_the_depth_are_compressed_and_read_without_a_change() {
     assert_eq!(list.remove_equal(b"another", End::Head, 1), 1);
     assert_eq!(compressed(&list), states);
     while list.pop(End::Head, |_| ()).is_some() {
-        list.check_invariants();
+        if list.len().is_multiple_of(100) {
+            list.check_invariants();
+        }
     }
 }
 
@@ -275,6 +277,7 @@ fn take(step: Step, list: &mut Quicklist, model: &mut Vec<Vec<u8>>, plain_from: 
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_history_gives_what_a_vector_gives(
         fill in prop_oneof![Just(-1), Just(-2), 0i32..6],
