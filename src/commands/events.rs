@@ -6,7 +6,7 @@
 //! what the server does by itself: keys that expire, that are evicted, databases that are emptied
 //! or swapped. With nobody watching and no class asked for, each costs a branch.
 
-use super::context::{Ctx, Env};
+use super::context::{Access, Ctx, Env};
 use super::pubsub::outbox::Outbox;
 use super::pubsub::registry::Registry;
 use super::watch::{Became, Watches};
@@ -107,15 +107,6 @@ impl Env {
             announce(wanted, &self.pubsub, &mut self.outbox, db, event, key);
         }
     }
-
-    /// A key is about to be set; where it is not there yet, that is an event of its own.
-    #[inline]
-    pub fn adding(&mut self, db: usize, key: &[u8]) {
-        let wanted = self.config.notify_keyspace_events.contains(Class::NEW);
-        if wanted && !self.keyspace.db(db).contains(key) {
-            self.notify(db, Class::NEW, "new", key);
-        }
-    }
 }
 
 /// Publishes an event on the channels that `wanted` asks for.
@@ -155,10 +146,22 @@ impl Ctx<'_> {
         self.env.notify(self.session.db, class, event, key);
     }
 
-    /// A key of the client's database is about to be set; see [`Env::adding`].
+    /// A key of the client's database is about to be set; where it is not there yet, that is an
+    /// event of its own.
     #[inline]
     pub fn adding(&mut self, key: &[u8]) {
-        self.env.adding(self.session.db, key);
+        if self.env.config.notify_keyspace_events.contains(Class::NEW) {
+            self.announce_new(key);
+        }
+    }
+
+    #[cold]
+    fn announce_new(&mut self, key: &[u8]) {
+        let db = self.session.db;
+        let expired = self.env.expire_if_due(self.session, db, key, Access::Write);
+        if expired || !self.db().contains(key) {
+            self.notify(Class::NEW, "new", key);
+        }
     }
 
     /// One change of a key: [`touched`](Self::touched), [`notify`](Self::notify) and

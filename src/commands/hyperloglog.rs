@@ -258,6 +258,7 @@ fn open_or_new<'c>(ctx: &'c mut Ctx<'_>, key: &[u8]) -> Result<(Hll<'c>, bool), 
         Some(entry) => look(entry, |_| Ok(()))?,
         None => {
             let new = NewValue::RawBytes(&hyperloglog::new());
+            ctx.adding(key);
             ctx.db().set(key, new, None);
         }
     }

@@ -126,7 +126,6 @@ impl Env {
         if self.expire_if_due(session, session.db, key, Access::Write) {
             self.keyspace.db_mut(session.db).remove(key);
         }
-        self.adding(session.db, key);
         let touches = self.touches(session, Access::Write);
         let (now, rng, config) = (self.now, &mut self.rng, &self.config);
         let touch = |entry: Entry<'_>| {

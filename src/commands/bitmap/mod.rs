@@ -45,6 +45,7 @@ fn string_reaching<'c>(
 ) -> Result<(&'c mut Vec<u8>, bool), CmdError> {
     let found = ctx.env.lookup_string(ctx.session, key, Access::Write)?;
     if found.is_none() {
+        ctx.adding(key);
         ctx.db().set(key, NewValue::RawBytes(b""), None);
     }
     let string = ctx.db().string_mut(key).expect("the key is there by now");

@@ -56,6 +56,7 @@ pub static ROWS: &[Row] = &[
 
 fn push(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> CmdResult {
     let limits = ctx.env.list_limits();
+    ctx.adding(&args[1]);
     let list = ctx.env.edit_or_new::<List>(ctx.session, &args[1])?;
     let len = push_all(list, args, end, &limits);
     pushed(ctx, args, end, len);

@@ -107,6 +107,7 @@ pub(super) fn move_element(
     } else {
         list.settle_shrunk(&limits);
         let gone = taken.is_some_and(|list| list.finish());
+        ctx.adding(destination);
         let mut list = ctx.env.edit_or_new::<List>(ctx.session, destination)?;
         list.make_room(reckoned, 1, &limits);
         list.push(to, &text, &limits);
