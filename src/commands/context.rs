@@ -163,6 +163,8 @@ pub struct Env {
     pub pubsub: Registry,
     /// Messages that wait for the end of the running command.
     pub outbox: Outbox,
+    /// Checksums of payloads and snapshots are not compared; tests ask for that (`DEBUG`).
+    pub skip_checksums: bool,
     /// Elements of lists from this size on stand alone; tests make it smaller (`DEBUG`).
     pub list_plain_from_bytes: usize,
     /// Use of keys is not recorded: a child shares the memory, and touching pages copies them.

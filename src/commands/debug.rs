@@ -214,6 +214,15 @@ const TOOLS: &[Tool] = &[
         run: |ctx, args| switch(ctx, args, 2, DebugRequest::ActiveExpire),
     },
     Tool {
+        name: "set-skip-checksum-validation",
+        words: (1, 1),
+        help: (
+            " <0|1>",
+            "Compare checksums of snapshots and payloads, or take them as right.",
+        ),
+        run: skip_checksums,
+    },
+    Tool {
         name: "sleep",
         words: (1, 1),
         help: (
@@ -420,6 +429,12 @@ fn restart(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 fn crash_and_recover(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     start_again(ctx, args, false)
+}
+
+fn skip_checksums(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    ctx.env.skip_checksums = is_on(&args[2]);
+    ctx.reply.ok();
+    Ok(())
 }
 
 fn start_again(ctx: &mut Ctx<'_>, args: &Args<'_>, graceful: bool) -> CmdResult {

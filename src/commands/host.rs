@@ -4,6 +4,8 @@
 //! asks through this trait, which the server implements; the server carries the wish out and
 //! answers with a value, and the handler words the reply. Tests stand in with a host of their own.
 
+use std::time::Duration;
+
 use super::context::Env;
 use super::error::CmdError;
 use super::session::{Kind, Session};
@@ -205,6 +207,8 @@ pub struct ServerFacts {
     pub lazy_free_pending: usize,
     /// Objects freed by the helper thread.
     pub lazy_freed: u64,
+    /// Connections kept for `MIGRATE`.
+    pub migrate_connections: usize,
     /// What the allocator says at this moment.
     pub memory: MemoryStats,
     /// Memory right after the start, in bytes.
@@ -241,6 +245,46 @@ pub struct LoadingFacts {
     pub loaded_bytes: u64,
     /// When it began, in milliseconds of the monotonic clock.
     pub started_mono_ms: u64,
+}
+
+/// What `MIGRATE` sends to another server, and how it gets there.
+#[derive(Clone, Copy, Debug)]
+pub struct Transfer<'a> {
+    /// The other server.
+    pub host: &'a [u8],
+    /// Its port.
+    pub port: &'a [u8],
+    /// How long each step may take.
+    pub timeout: Duration,
+    /// The command that logs in; empty for none.
+    pub login: &'a [u8],
+    /// The database that the keys shall be in.
+    pub db: i64,
+    /// One command for each key.
+    pub commands: &'a [u8],
+    /// How many of them.
+    pub count: usize,
+}
+
+/// What became of a transfer.
+#[derive(Debug, Default)]
+pub struct TransferOutcome {
+    /// What the other server answered, key by key: that it has taken the key, or its error. Fewer
+    /// than keys if the connection broke.
+    pub answers: Vec<Result<(), Vec<u8>>>,
+    /// Why not all was answered.
+    pub failure: Option<TransferFailure>,
+}
+
+/// At which step a transfer failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TransferFailure {
+    /// Connecting.
+    Connect,
+    /// Sending.
+    Write,
+    /// Waiting for an answer.
+    Read,
 }
 
 /// The server, as commands see it.
@@ -308,6 +352,8 @@ pub trait Host {
     /// `FLUSHALL` removed every key: a snapshot that is being written is given up, and where there
     /// are save points an empty one is written at once.
     fn flushed_all(&mut self, env: &mut Env);
+    /// `MIGRATE`: sends keys to another server and waits for its answers.
+    fn transfer(&mut self, env: &Env, transfer: &Transfer<'_>) -> TransferOutcome;
     /// Takes something to be freed, on the helper thread when `lazily` and if that is worth it.
     fn free(&mut self, garbage: Garbage, lazily: bool);
     /// Objects that the helper thread has still to free.

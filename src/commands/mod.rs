@@ -97,6 +97,8 @@ pub const FAMILIES: &[&[Row]] = &[
     keys::ttl::ROWS,
     keys::scan::ROWS,
     keys::transfer::ROWS,
+    keys::dump::ROWS,
+    keys::migrate::ROWS,
     keys::object::ROWS,
     keys::sort::ROWS,
     keys::database::ROWS,

@@ -34,6 +34,8 @@ pub struct Stats {
     pub errors: BTreeMap<Vec<u8>, u64>,
     /// All error replies.
     pub error_replies: u64,
+    /// Payloads of collections that were checked because the settings ask for it.
+    pub payloads_sanitized: u64,
     /// Commands run.
     pub commands_processed: u64,
     /// Connections accepted.

@@ -21,7 +21,8 @@ use super::dispatch::process;
 use super::error::CmdError;
 use super::eviction::Eviction;
 use super::host::{
-    ClientFilter, DebugRequest, Garbage, Host, PauseMode, ServerFacts, ShutdownOptions,
+    ClientFilter, DebugRequest, Garbage, Host, PauseMode, ServerFacts, ShutdownOptions, Transfer,
+    TransferOutcome,
 };
 use super::pubsub::outbox::Outbox;
 use super::pubsub::registry::Registry;
@@ -91,6 +92,7 @@ impl Rig {
                 unit: Unit::default(),
                 garbage: Vec::new(),
                 eviction: Eviction::default(),
+                skip_checksums: false,
                 list_plain_from_bytes: ListLimits::PLAIN_FROM_BYTES,
                 watches: Watches::default(),
                 waiters: Waiters::default(),
@@ -238,6 +240,8 @@ pub struct FakeHost {
     pub clients: Vec<u8>,
     /// What [`Host::kill_clients`] answers.
     pub killed: usize,
+    /// What [`Host::transfer`] answers, the last one first.
+    pub transfers: Vec<TransferOutcome>,
     /// The clients that are not speaking.
     pub others: HashMap<u64, Session>,
     /// What those among them got whose commands waited: who, and the reply.
@@ -364,6 +368,19 @@ impl Host for FakeHost {
     fn debug(&mut self, _: &mut Env, request: DebugRequest) -> Result<(), CmdError> {
         self.wish(format!("{request:?}"));
         Ok(())
+    }
+
+    fn transfer(&mut self, _: &Env, transfer: &Transfer<'_>) -> TransferOutcome {
+        let head = [transfer.login, transfer.commands].concat();
+        self.wish(format!(
+            "transfer to {}:{} within {:?}, db {}: {}",
+            String::from_utf8_lossy(transfer.host),
+            String::from_utf8_lossy(transfer.port),
+            transfer.timeout,
+            transfer.db,
+            String::from_utf8_lossy(&head).replace("\r\n", " "),
+        ));
+        self.transfers.pop().unwrap_or_default()
     }
 
     fn flushed_all(&mut self, _: &mut Env) {

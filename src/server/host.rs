@@ -9,7 +9,8 @@ use super::rates::Measure;
 use crate::commands::context::Env;
 use crate::commands::error::CmdError;
 use crate::commands::host::{
-    ClientFilter, DebugRequest, Garbage, Host, PauseMode, ServerFacts, ShutdownOptions,
+    ClientFilter, DebugRequest, Garbage, Host, PauseMode, ServerFacts, ShutdownOptions, Transfer,
+    TransferOutcome,
 };
 use crate::commands::session::{Closing, Kind, Session};
 use crate::config::{Apply, MasterAddress, Reason, Settings};
@@ -65,6 +66,7 @@ impl Host for Hub {
             lazy_free_pending: self.helper.pending(),
             lazy_freed: self.helper.freed(),
             listeners: self.describe_listeners(&env.config),
+            migrate_connections: self.peers.len(),
             memory: self.memory,
             startup_memory: self.startup_memory,
         }
@@ -280,6 +282,10 @@ impl Host for Hub {
 
     fn debug(&mut self, env: &mut Env, request: DebugRequest) -> Result<(), CmdError> {
         self.carry_out_debug(env, request)
+    }
+
+    fn transfer(&mut self, env: &Env, transfer: &Transfer<'_>) -> TransferOutcome {
+        self.migrate(transfer, env.now)
     }
 
     fn flushed_all(&mut self, env: &mut Env) {

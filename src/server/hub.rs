@@ -23,6 +23,7 @@ use super::link::MasterLink;
 use super::listener::{Accepted, Listener};
 use super::loading::Loader;
 use super::logger::Logger;
+use super::migrate::Peers;
 use super::peak::RecentPeak;
 use super::rates::Rates;
 use super::shutdown::Shutdown;
@@ -140,6 +141,8 @@ pub struct Hub {
     pub link: MasterLink,
     /// The load that is running.
     pub loader: Option<Loader>,
+    /// Connections for `MIGRATE`.
+    pub peers: Peers,
     /// The helper thread.
     pub helper: Helper,
     /// The log.
@@ -216,6 +219,7 @@ impl Hub {
             children: Children::default(),
             link,
             loader: None,
+            peers: Peers::default(),
             helper: Helper::start(meter.share())?,
             logger,
             rates: Rates::default(),

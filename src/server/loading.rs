@@ -74,7 +74,7 @@ impl Loader {
     fn options(env: &Env, stream_bytes: Option<u64>) -> DecoderOptions {
         DecoderOptions {
             purpose: Purpose::Load,
-            verify_checksum: env.config.rdbchecksum,
+            verify_checksum: env.config.rdbchecksum && !env.skip_checksums,
             limits: env.loading_limits(),
             stream_bytes,
         }

@@ -114,11 +114,6 @@ fn options_of<'a>(env: &Env, used_memory: u64) -> SaveOptions<'a> {
     } else {
         SavedUsage::None
     };
-    let version = match env.config.rdb_version {
-        9 => Version::V9,
-        10 => Version::V10,
-        _ => Version::V11,
-    };
     let place = env.replication.saved_identity().map(|saved| {
         let mut id = [0; 40];
         id.copy_from_slice(saved.id.as_bytes());
@@ -130,7 +125,7 @@ fn options_of<'a>(env: &Env, used_memory: u64) -> SaveOptions<'a> {
     });
     SaveOptions {
         encoder: EncoderOptions {
-            version,
+            version: Version::from_number(env.config.rdb_version),
             compression: env.config.rdbcompression,
             checksum: env.config.rdbchecksum,
         },

@@ -327,6 +327,7 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
         unit: Unit::default(),
         garbage: Vec::new(),
         eviction: Eviction::default(),
+        skip_checksums: false,
         list_plain_from_bytes: ListLimits::PLAIN_FROM_BYTES,
         watches: Watches::default(),
         waiters: Waiters::default(),

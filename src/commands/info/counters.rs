@@ -87,7 +87,7 @@ fn effects(view: &View<'_>, out: &mut Report) {
         ("pubsubshard_channels", &pubsub.count(TopicKind::Shard)),
         ("latest_fork_usec", &stats.latest_fork_us),
         ("total_forks", &stats.total_forks),
-        ("migrate_cached_sockets", &0),
+        ("migrate_cached_sockets", &view.facts.migrate_connections),
         ("slave_expires_tracked_keys", &0),
         ("active_defrag_hits", &0),
         ("active_defrag_misses", &0),
@@ -107,7 +107,7 @@ fn work(view: &View<'_>, out: &mut Report) {
     out.lines(&[
         ("unexpected_error_replies", &stats.unexpected_error_replies),
         ("total_error_replies", &stats.error_replies),
-        ("dump_payload_sanitizations", &0),
+        ("dump_payload_sanitizations", &stats.payloads_sanitized),
         ("total_reads_processed", &stats.total_reads),
         ("total_writes_processed", &stats.total_writes),
         ("io_threaded_reads_processed", &0),

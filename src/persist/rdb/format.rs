@@ -23,6 +23,17 @@ pub enum Version {
     V11 = 11,
 }
 
+impl Version {
+    /// The version of this number, or the nearest that is written.
+    pub fn from_number(number: u32) -> Version {
+        match number {
+            ..=9 => Version::V9,
+            10 => Version::V10,
+            _ => Version::V11,
+        }
+    }
+}
+
 /// Bytes that stand where a value type could stand, and are none.
 pub mod opcode {
     /// A function library: its code.
