@@ -1,4 +1,4 @@
-//! Part three: GET and SET as the key space grows past the caches.
+//! Part four: GET and SET as the key space grows past the caches.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::load::populate;
 use crate::peer::{Peer, Running, SERVER_CORE, pin};
 use crate::report::Table;
 use crate::settings::Settings;
-use crate::speed::alternate;
+use crate::speed::{Case, alternate};
 use crate::workload::Workload;
 
 const SIZES: &[u64] = &[10_000, 1_000_000, 10_000_000];
@@ -35,15 +35,15 @@ pub fn run(settings: &Settings, peers: &[Peer]) {
             continue;
         }
         let servers: Vec<Running> = peers.iter().map(Peer::start).collect();
-        let get = Workload::get("get", *size, settings.value_bytes);
-        let set = Workload::set("set", *size, settings.value_bytes);
+        let get = Case::steady(Workload::get("get", *size));
+        let set = Case::steady(Workload::set("set", *size, settings.value_bytes));
         for server in &servers {
             pin(server.pid(), SERVER_CORE);
-            populate(server.port, &set);
+            populate(server.port, &set.workload);
         }
-        for workload in [&get, &set] {
-            let samples = alternate(settings, &servers, workload, PIPELINE);
-            let name = format!("{}, {size} keys", workload.name);
+        for case in [&get, &set] {
+            let samples = alternate(settings, &servers, case, PIPELINE);
+            let name = format!("{}, {size} keys", case.workload.name);
             rows.push((name, samples.iter().map(|s| s.cpu_ns_per_op).collect()));
         }
     }

@@ -7,13 +7,30 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::peer::cpu_time;
-use crate::workload::{Batch, Ends, Workload};
+use crate::workload::{Batch, Workload};
 
 /// How long the load runs before it is measured.
 const WARM_UP: Duration = Duration::from_millis(300);
 
+const POPULATE_CLIENTS: usize = 8;
+const POPULATE_PIPELINE: usize = 100;
+
 /// A server that answers nothing for this long has lost a reply.
 const STALL_MAX: Duration = Duration::from_secs(20);
+
+/// How one server's turn goes.
+#[derive(Clone, Copy)]
+pub struct Turn {
+    pub clients: usize,
+    /// Commands that each of them sends at once.
+    pub pipeline: usize,
+    /// How long is measured.
+    pub time: Duration,
+    /// It ends early after so many operations, for what they take is used up then.
+    pub ops_max: u64,
+    /// Which draws to use: turns with the same seed send the same.
+    pub seed: u64,
+}
 
 /// What one turn showed.
 #[derive(Clone, Copy)]
@@ -26,7 +43,7 @@ struct Connection {
     stream: TcpStream,
     batch: Batch,
     sent: usize,
-    /// Bytes or lines of replies that are still to come.
+    /// Lines of replies that are still to come.
     awaited: usize,
 }
 
@@ -41,15 +58,8 @@ struct Load<'a> {
 }
 
 /// Runs a workload with random keys and measures a turn of it.
-pub fn measure(
-    port: u16,
-    pid: u32,
-    workload: &Workload,
-    clients: usize,
-    pipeline: usize,
-    turn: Duration,
-) -> Sample {
-    let mut state = 0x2545_F491_4F6C_DD1D_u64 ^ u64::from(port);
+pub fn measure(port: u16, pid: u32, workload: &Workload, turn: Turn) -> Sample {
+    let mut state = 0x2545_F491_4F6C_DD1D_u64.wrapping_mul(turn.seed.wrapping_mul(2) + 1);
     let keys = workload.keys;
     let random = move || {
         state ^= state << 13;
@@ -58,11 +68,21 @@ pub fn measure(
         // The high half of a product maps evenly onto the range without a division.
         ((u128::from(state) * u128::from(keys)) >> 64) as u64
     };
-    let mut load = Load::connect(port, workload, clients, pipeline, Box::new(random));
-    load.run(|started, _| started.elapsed() < WARM_UP);
+    // What is in flight when the measured time ends counts for nothing, but it is carried out.
+    let in_flight_max = (turn.clients * turn.pipeline) as u64;
+    let ops_max = turn.ops_max.saturating_sub(in_flight_max);
+    let warm_up_ops_max = ops_max / 8;
+    let mut load = Load::connect(
+        port,
+        workload,
+        turn.clients,
+        turn.pipeline,
+        Box::new(random),
+    );
+    load.run(|started, done| started.elapsed() < WARM_UP && done < warm_up_ops_max);
     let (before, done) = (cpu_time(pid), load.done);
     let start = Instant::now();
-    load.run(|started, _| started.elapsed() < turn);
+    load.run(|started, done| started.elapsed() < turn.time && done < ops_max);
     let (elapsed, ops) = (start.elapsed(), (load.done - done) as f64);
     let cpu = cpu_time(pid) - before;
     Sample {
@@ -73,14 +93,21 @@ pub fn measure(
 
 /// Runs a workload once over all its keys in order, to put them there.
 pub fn populate(port: u16, workload: &Workload) {
+    populate_with(port, workload, POPULATE_CLIENTS, POPULATE_PIPELINE);
+}
+
+/// The same with a choice of connections and commands in flight.
+pub fn populate_with(port: u16, workload: &Workload, clients: usize, pipeline: usize) {
     let mut next = 0;
     let keys = workload.keys;
     let in_order = move || {
         next += 1;
         (next - 1) % keys
     };
-    let mut load = Load::connect(port, workload, 8, 100, Box::new(in_order));
-    load.run(|_, done| done < keys + 800);
+    let commands = workload.commands_for_all_keys();
+    let in_flight_max = (clients * pipeline) as u64;
+    let mut load = Load::connect(port, workload, clients, pipeline, Box::new(in_order));
+    load.run(|_, done| done < commands + in_flight_max);
 }
 
 impl<'a> Load<'a> {
@@ -152,10 +179,7 @@ impl<'a> Load<'a> {
         let connection = &mut self.connections[number];
         connection.batch.fill(&mut self.next_key);
         connection.sent = 0;
-        connection.awaited = self.pipeline
-            * match self.workload.reply {
-                Ends::AfterBytes(count) | Ends::AfterLines(count) => count,
-            };
+        connection.awaited = connection.batch.reply_lines;
         connection.write_on();
     }
 
@@ -170,10 +194,7 @@ impl<'a> Load<'a> {
             };
             let input = &self.input[..got];
             assert_ne!(input[0], b'-', "{}", String::from_utf8_lossy(input));
-            let arrived = match self.workload.reply {
-                Ends::AfterBytes(_) => got,
-                Ends::AfterLines(_) => memchr::memchr_iter(b'\n', input).count(),
-            };
+            let arrived = memchr::memchr_iter(b'\n', input).count();
             connection.awaited = connection
                 .awaited
                 .checked_sub(arrived)

@@ -9,13 +9,18 @@
 //! What runs is chosen by environment variables (see `Settings`); the output is Markdown, fit for
 //! `docs/performance.md`.
 
+mod collections;
+mod datasets;
 mod echo;
 mod growth;
 mod load;
 mod memory;
+mod pause;
 mod peer;
+mod persistence;
 mod report;
 mod settings;
+mod sizes;
 mod speed;
 mod workload;
 
@@ -32,5 +37,8 @@ fn main() {
     peer::pin(std::process::id(), peer::LOAD_CORE);
     speed::run(&settings, &peers);
     memory::run(&settings, &peers);
+    persistence::run(&settings, &peers);
     growth::run(&settings, &peers);
+    sizes::run(&settings, &peers);
+    pause::run(&settings, &peers);
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::load::Turn;
 use crate::peer::Peer;
 
 /// The choices of one run.
@@ -14,7 +15,7 @@ pub struct Settings {
     /// `ROUNDS`: how often each server has its turn.
     pub rounds: usize,
     /// `SECONDS_PER_ROUND`: how long a turn is measured.
-    pub turn: Duration,
+    pub turn_time: Duration,
     /// `KEYS`: how many keys the speed part's data set has.
     pub keys: u64,
     /// `VALUE_BYTES`: the length of a small value.
@@ -37,7 +38,7 @@ impl Settings {
                 .map(str::to_owned)
                 .collect(),
             rounds: number("ROUNDS", 5),
-            turn: Duration::from_secs_f64(number("SECONDS_PER_ROUND", 2.0)),
+            turn_time: Duration::from_secs_f64(number("SECONDS_PER_ROUND", 2.0)),
             keys: number("KEYS", 1_000_000),
             value_bytes: number("VALUE_BYTES", 3),
             clients: number("CLIENTS", 50),
@@ -53,6 +54,17 @@ impl Settings {
     /// Whether a workload or part is to run.
     pub fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|chosen| chosen == name)
+    }
+
+    /// How a server's turn goes in this round.
+    pub fn turn(&self, pipeline: usize, ops_max: u64, round: usize) -> Turn {
+        Turn {
+            clients: self.clients,
+            pipeline,
+            time: self.turn_time,
+            ops_max,
+            seed: round as u64,
+        }
     }
 
     /// Ours first, if it takes part.

@@ -2,49 +2,107 @@
 
 use std::process::{Command, Stdio};
 
+use crate::collections;
 use crate::load::{Sample, measure, populate};
 use crate::peer::{Peer, Running, SERVER_CORE, free_port, pin};
 use crate::report::{Table, median};
 use crate::settings::Settings;
 use crate::workload::Workload;
 
-/// Workloads that share a data set, which `fill` makes.
-struct Group {
-    fill: Workload,
-    measured: Vec<Workload>,
+/// Workloads that share a data set.
+pub struct Group {
+    /// What makes it.
+    pub fill: Vec<Workload>,
+    pub cases: Vec<Case>,
+    /// Whether to measure only the deepest of the pipelines.
+    pub only_deepest: bool,
 }
 
-fn groups(settings: &Settings) -> Vec<Group> {
+/// A workload to measure.
+pub struct Case {
+    pub workload: Workload,
+    pub before: Before,
+}
+
+/// What is done to the data set before each turn.
+pub enum Before {
+    /// Nothing: the workload leaves it as it is.
+    Nothing,
+    /// It is emptied, for the workload adds to it.
+    Flush,
+    /// It is made anew, for the workload uses it up: so many operations and no more.
+    Refill { with: Workload, ops_max: u64 },
+}
+
+impl Case {
+    /// A workload that leaves the data set as it finds it.
+    pub fn steady(workload: Workload) -> Case {
+        let before = Before::Nothing;
+        Case { workload, before }
+    }
+
+    fn prepare(&self, server: &Running) {
+        match &self.before {
+            Before::Nothing => {}
+            Before::Flush => flush(server),
+            Before::Refill { with, .. } => {
+                flush(server);
+                populate(server.port, with);
+            }
+        }
+    }
+
+    fn ops_max(&self) -> u64 {
+        match self.before {
+            Before::Refill { ops_max, .. } => ops_max,
+            Before::Nothing | Before::Flush => u64::MAX,
+        }
+    }
+}
+
+fn flush(server: &Running) {
+    assert_eq!(server.ask("FLUSHALL"), "+OK");
+}
+
+/// Strings, in all pipelines.
+fn string_groups(settings: &Settings) -> Vec<Group> {
     let (keys, bytes) = (settings.keys, settings.value_bytes);
-    let groups = [
-        Group {
-            fill: Workload::set("fill", keys, bytes),
-            measured: vec![
+    let group = |fill: Workload, measured: Vec<Workload>| Group {
+        fill: vec![fill],
+        cases: measured.into_iter().map(Case::steady).collect(),
+        only_deepest: false,
+    };
+    vec![
+        group(
+            Workload::set("fill", keys, bytes),
+            vec![
                 Workload::ping(),
-                Workload::get("get", keys, bytes),
+                Workload::get("get", keys),
                 Workload::set("set", keys, bytes),
                 Workload::mset(keys, bytes),
             ],
-        },
-        Group {
-            fill: Workload::incr(keys),
-            measured: vec![Workload::incr(keys)],
-        },
-        Group {
-            fill: Workload::set("fill", keys, 1024),
-            measured: vec![
-                Workload::get("get1k", keys, 1024),
+        ),
+        group(Workload::incr(keys), vec![Workload::incr(keys)]),
+        group(
+            Workload::set("fill", keys, 1024),
+            vec![
+                Workload::get("get1k", keys),
                 Workload::set("set1k", keys, 1024),
             ],
-        },
-    ];
-    let chosen = groups.into_iter().map(|mut group| {
+        ),
+    ]
+}
+
+fn chosen_groups(settings: &Settings) -> Vec<Group> {
+    let mut groups = string_groups(settings);
+    groups.extend(collections::groups(settings.keys));
+    for group in &mut groups {
         group
-            .measured
-            .retain(|workload| settings.wants(workload.name));
-        group
-    });
-    chosen.filter(|group| !group.measured.is_empty()).collect()
+            .cases
+            .retain(|case| settings.wants(case.workload.name));
+    }
+    groups.retain(|group| !group.cases.is_empty());
+    groups
 }
 
 /// One line of both tables.
@@ -54,7 +112,7 @@ struct Row {
 }
 
 pub fn run(settings: &Settings, peers: &[Peer]) {
-    let groups = groups(settings);
+    let groups = chosen_groups(settings);
     if groups.is_empty() {
         return;
     }
@@ -65,20 +123,26 @@ pub fn run(settings: &Settings, peers: &[Peer]) {
         settings.keys,
         settings.value_bytes,
         settings.rounds,
-        settings.turn.as_secs_f64()
+        settings.turn_time.as_secs_f64()
     );
     let mut rows = Vec::new();
     for group in &groups {
         let servers: Vec<Running> = peers.iter().map(Peer::start).collect();
         for server in &servers {
             pin(server.pid(), SERVER_CORE);
-            populate(server.port, &group.fill);
+            for fill in &group.fill {
+                populate(server.port, fill);
+            }
         }
-        for workload in &group.measured {
+        let deepest = settings.pipelines.iter().max().expect("a pipeline");
+        for case in &group.cases {
             for pipeline in &settings.pipelines {
-                let samples = alternate(settings, &servers, workload, *pipeline);
+                if group.only_deepest && pipeline != deepest {
+                    continue;
+                }
+                let samples = alternate(settings, &servers, case, *pipeline);
                 rows.push(Row {
-                    name: format!("{}, pipeline {pipeline}", workload.name),
+                    name: format!("{}, pipeline {pipeline}", case.workload.name),
                     samples,
                 });
             }
@@ -94,20 +158,15 @@ pub fn run(settings: &Settings, peers: &[Peer]) {
 pub fn alternate(
     settings: &Settings,
     servers: &[Running],
-    workload: &Workload,
+    case: &Case,
     pipeline: usize,
 ) -> Vec<Sample> {
     let mut turns: Vec<Vec<Sample>> = vec![Vec::new(); servers.len()];
-    for _ in 0..settings.rounds {
+    for round in 0..settings.rounds {
+        let turn = settings.turn(pipeline, case.ops_max(), round);
         for (server, turns) in servers.iter().zip(&mut turns) {
-            turns.push(measure(
-                server.port,
-                server.pid(),
-                workload,
-                settings.clients,
-                pipeline,
-                settings.turn,
-            ));
+            case.prepare(server);
+            turns.push(measure(server.port, server.pid(), &case.workload, turn));
         }
     }
     turns.iter().map(|turns| median_sample(turns)).collect()
@@ -154,17 +213,11 @@ fn echo_floor(settings: &Settings) {
     let workload = Workload::echo(settings.keys);
     println!("A bare epoll echo of a GET's bytes:\n");
     for pipeline in &settings.pipelines {
-        let turn = || {
-            measure(
-                port,
-                child.id(),
-                &workload,
-                settings.clients,
-                *pipeline,
-                settings.turn,
-            )
+        let turn = |round| {
+            let turn = settings.turn(*pipeline, u64::MAX, round);
+            measure(port, child.id(), &workload, turn)
         };
-        let turns: Vec<Sample> = (0..settings.rounds).map(|_| turn()).collect();
+        let turns: Vec<Sample> = (0..settings.rounds).map(turn).collect();
         let sample = median_sample(&turns);
         println!(
             "- pipeline {pipeline}: {:.0} ns, {:.0} operations per second",

@@ -1,113 +1,164 @@
 //! What a connection sends, and how it knows that it was answered.
 //!
-//! A batch is built once with its keys' digits blank; for every turn only the digits are filled
-//! in. Replies are not parsed: all keys exist and all values have one length, so that the number
-//! of bytes (or of lines, where a number is replied) tells when a batch is answered.
+//! A batch is built once with its random digits blank; for every turn only the digits are filled
+//! in. Replies are not parsed but counted, line by line: a workload's data set is such that each
+//! command has as many lines in its reply every time, and no value has a line break in it.
 
-/// Digits of a key, after a prefix of four bytes: keys of 16 bytes in all.
-const KEY_DIGITS: usize = 12;
+use std::ops::Range;
 
-/// How the end of a command's reply is recognized.
-#[derive(Clone, Copy)]
-pub enum Ends {
-    AfterBytes(usize),
-    AfterLines(usize),
-}
+/// What stands in a command for digits to be drawn: as many as there are signs.
+pub const BLANK: &str = "############";
+/// What stands for the number last drawn, once more.
+pub const AGAIN: &str = "============";
 
 /// A kind of request.
 pub struct Workload {
     pub name: &'static str,
-    /// One command; each key in it ends in blanks to fill.
-    command: Vec<u8>,
-    /// Where those blanks begin.
-    blanks: Vec<usize>,
-    pub reply: Ends,
-    /// Keys are drawn from `0..keys`.
+    /// The commands that a batch goes around.
+    commands: Vec<Command>,
+    /// Digits are drawn from `0..keys`.
     pub keys: u64,
 }
 
+/// One command, its digits still blank.
+struct Command {
+    bytes: Vec<u8>,
+    blanks: Vec<Blank>,
+    reply_lines: usize,
+}
+
+/// Where digits are to be filled in.
+#[derive(Clone)]
+struct Blank {
+    range: Range<usize>,
+    /// Whether it is the number of the blank before.
+    again: bool,
+}
+
 impl Workload {
-    pub fn ping() -> Workload {
-        let reply = Ends::AfterBytes(b"+PONG\r\n".len());
-        Workload::new("ping", &[b"PING"], reply, 1)
+    /// One command over and over, given as its words apart by spaces.
+    pub fn new(name: &'static str, line: &str, reply_lines: usize, keys: u64) -> Workload {
+        Workload::cycle(name, &[(line, reply_lines)], keys)
     }
 
-    pub fn get(name: &'static str, keys: u64, value_bytes: usize) -> Workload {
-        let header = format!("${value_bytes}\r\n").len();
-        let reply = Ends::AfterBytes(header + value_bytes + 2);
-        Workload::new(name, &[b"GET", &key()], reply, keys)
-    }
-
-    pub fn set(name: &'static str, keys: u64, value_bytes: usize) -> Workload {
-        let reply = Ends::AfterBytes(b"+OK\r\n".len());
-        Workload::new(name, &[b"SET", &key(), &value(value_bytes)], reply, keys)
-    }
-
-    pub fn incr(keys: u64) -> Workload {
-        Workload::new("incr", &[b"INCR", &key()], Ends::AfterLines(1), keys)
-    }
-
-    pub fn mset(keys: u64, value_bytes: usize) -> Workload {
-        let (key, value) = (key(), value(value_bytes));
-        let mut args: Vec<&[u8]> = vec![b"MSET"];
-        for _ in 0..10 {
-            args.extend([key.as_slice(), &value]);
-        }
-        Workload::new("mset", &args, Ends::AfterBytes(b"+OK\r\n".len()), keys)
-    }
-
-    /// What a server that only returns its input is sent: as long as a GET.
-    pub fn echo(keys: u64) -> Workload {
-        let mut workload = Workload::get("echo", keys, 3);
-        workload.reply = Ends::AfterBytes(workload.command.len());
-        workload.name = "echo";
-        workload
-    }
-
-    fn new(name: &'static str, args: &[&[u8]], reply: Ends, keys: u64) -> Workload {
-        let mut command = format!("*{}\r\n", args.len()).into_bytes();
-        let mut blanks = Vec::new();
-        for arg in args {
-            command.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
-            if *arg == key() {
-                blanks.push(command.len() + arg.len() - KEY_DIGITS);
-            }
-            command.extend_from_slice(arg);
-            command.extend_from_slice(b"\r\n");
-        }
+    /// Several commands in turn.
+    pub fn cycle(name: &'static str, lines: &[(&str, usize)], keys: u64) -> Workload {
+        let command = |(line, reply_lines): &(&str, usize)| Command::new(line, *reply_lines);
         Workload {
             name,
-            command,
-            blanks,
-            reply,
+            commands: lines.iter().map(command).collect(),
             keys,
         }
     }
 
-    /// `count` commands in a row, their keys still blank.
+    /// The same by another name.
+    pub fn named(self, name: &'static str) -> Workload {
+        Workload { name, ..self }
+    }
+
+    pub fn ping() -> Workload {
+        Workload::new("ping", "PING", 1, 1)
+    }
+
+    pub fn get(name: &'static str, keys: u64) -> Workload {
+        Workload::new(name, &format!("GET key:{BLANK}"), 2, keys)
+    }
+
+    pub fn set(name: &'static str, keys: u64, value_bytes: usize) -> Workload {
+        let line = format!("SET key:{BLANK} {}", value(value_bytes));
+        Workload::new(name, &line, 1, keys)
+    }
+
+    pub fn incr(keys: u64) -> Workload {
+        Workload::new("incr", &format!("INCR key:{BLANK}"), 1, keys)
+    }
+
+    pub fn mset(keys: u64, value_bytes: usize) -> Workload {
+        let pair = format!(" key:{BLANK} {}", value(value_bytes));
+        Workload::new("mset", &format!("MSET{}", pair.repeat(10)), 1, keys)
+    }
+
+    /// What a server that only returns its input is sent: as long as a GET.
+    pub fn echo(keys: u64) -> Workload {
+        let mut workload = Workload::get("echo", keys);
+        let get = &mut workload.commands[0];
+        get.reply_lines = memchr::memchr_iter(b'\n', &get.bytes).count();
+        workload
+    }
+
+    /// How many commands it takes to draw each of the numbers once.
+    pub fn commands_for_all_keys(&self) -> u64 {
+        let blanks = self.commands.iter().flat_map(|command| &command.blanks);
+        let drawn = blanks.filter(|blank| !blank.again).count();
+        (self.keys * self.commands.len() as u64).div_ceil(drawn.max(1) as u64)
+    }
+
+    /// `count` commands in a row, their digits still blank.
     pub fn batch(&self, count: usize) -> Batch {
-        let bytes = self.command.repeat(count);
-        let starts = (0..count).map(|n| n * self.command.len());
-        let blanks = starts
-            .flat_map(|start| self.blanks.iter().map(move |b| start + b))
-            .collect();
-        Batch { bytes, blanks }
+        let mut batch = Batch {
+            bytes: Vec::new(),
+            blanks: Vec::new(),
+            reply_lines: 0,
+        };
+        for command in self.commands.iter().cycle().take(count) {
+            let start = batch.bytes.len();
+            batch
+                .blanks
+                .extend(command.blanks.iter().map(|blank| Blank {
+                    range: start + blank.range.start..start + blank.range.end,
+                    again: blank.again,
+                }));
+            batch.bytes.extend_from_slice(&command.bytes);
+            batch.reply_lines += command.reply_lines;
+        }
+        batch
     }
 }
 
-/// Several commands, ready to be sent once their keys are filled in.
+impl Command {
+    fn new(line: &str, reply_lines: usize) -> Command {
+        let words: Vec<&str> = line.split(' ').collect();
+        let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+        for word in words {
+            bytes.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+        }
+        let mut blanks = Vec::new();
+        let mut at = 0;
+        while let Some(found) = memchr::memchr2(b'#', b'=', &bytes[at..]) {
+            let start = at + found;
+            let sign = bytes[start];
+            let length = bytes[start..].iter().take_while(|b| **b == sign).count();
+            at = start + length;
+            blanks.push(Blank {
+                range: start..at,
+                again: sign == b'=',
+            });
+        }
+        Command {
+            bytes,
+            blanks,
+            reply_lines,
+        }
+    }
+}
+
+/// Several commands, ready to be sent once their digits are filled in.
 pub struct Batch {
     pub bytes: Vec<u8>,
-    blanks: Vec<usize>,
+    pub reply_lines: usize,
+    blanks: Vec<Blank>,
 }
 
 impl Batch {
-    /// Draws a key for every blank.
+    /// Draws a number for every blank.
     pub fn fill(&mut self, mut next_key: impl FnMut() -> u64) {
+        let mut number = 0;
         for blank in &self.blanks {
-            let digits = &mut self.bytes[*blank..*blank + KEY_DIGITS];
-            let mut rest = next_key();
-            for digit in digits.iter_mut().rev() {
+            if !blank.again {
+                number = next_key();
+            }
+            let mut rest = number;
+            for digit in self.bytes[blank.range.clone()].iter_mut().rev() {
                 *digit = b'0' + (rest % 10) as u8;
                 rest /= 10;
             }
@@ -115,22 +166,16 @@ impl Batch {
     }
 }
 
-fn key() -> Vec<u8> {
-    let mut key = b"key:".to_vec();
-    key.resize(4 + KEY_DIGITS, b'0');
-    key
-}
-
 /// A value that no compressor shortens by much.
-fn value(length: usize) -> Vec<u8> {
+pub fn value(length: usize) -> String {
     if length == 3 {
-        return b"xyz".to_vec();
+        return "xyz".to_owned();
     }
     let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = || {
         state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
-        letters[(state >> 58) as usize]
+        char::from(letters[(state >> 58) as usize])
     };
     (0..length).map(|_| next()).collect()
 }
