@@ -3,7 +3,7 @@
 //! `COMMAND GETKEYS`, access control and the pipeline's prefetch read the row's specifications;
 //! a command whose options change the answer names a function of its own.
 
-use super::row::{BeginSearch, FindKeys, KeyFlags, KeySpec, Row};
+use super::row::{Arg, ArgKind, BeginSearch, FindKeys, KeyFlags, KeySpec, Row};
 use crate::base::numbers::parse_i64;
 use crate::resp::args::Args;
 
@@ -37,6 +37,32 @@ pub fn first_key_index(row: &Row) -> Option<usize> {
         BeginSearch::Index(i) => usize::try_from(i).ok(),
         _ => None,
     }
+}
+
+/// The index of the first word that names a member of the collection under the first key, going
+/// by the documented arguments, whose options are taken to be absent. For prefetching.
+pub fn member_index(row: &Row) -> Option<usize> {
+    let mut index = 1;
+    first_member(row.args, &mut index).then_some(index)
+}
+
+/// Counts the words in front of the first member; `false` when there is none or it may be anywhere.
+fn first_member(args: &[Arg], index: &mut usize) -> bool {
+    for arg in args.iter().filter(|arg| !arg.optional) {
+        *index += usize::from(!arg.token.is_empty());
+        match arg.kind {
+            ArgKind::Block => {
+                if first_member(arg.args, index) {
+                    return true;
+                }
+            }
+            ArgKind::OneOf => return false,
+            _ if matches!(arg.name, "member" | "field") => return true,
+            _ if arg.multiple => return false,
+            _ => *index += 1,
+        }
+    }
+    false
 }
 
 fn begin_index(begin: BeginSearch, args: &Args<'_>) -> Option<usize> {
@@ -100,4 +126,25 @@ fn expand(spec: &KeySpec, args: &Args<'_>, out: &mut Vec<KeyRef>) -> bool {
         flags: spec.flags,
     }));
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::FAMILIES;
+
+    #[test]
+    fn the_documented_arguments_say_where_the_first_member_is() {
+        let rows = || FAMILIES.iter().flat_map(|rows| rows.iter());
+        let index = |name| member_index(rows().find(|row| row.name == name).unwrap());
+        for name in ["hset", "hmget", "sadd", "sismember", "zrank", "zrem"] {
+            assert_eq!(index(name), Some(2), "{name}");
+        }
+        for name in ["zadd", "zincrby", "smove"] {
+            assert_eq!(index(name), Some(3), "{name}");
+        }
+        for name in ["get", "lpush", "zrange", "hgetall", "zunionstore", "xadd"] {
+            assert_eq!(index(name), None, "{name}");
+        }
+    }
 }

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use super::error::CmdError;
+use super::keyspec::member_index;
 use super::row::{BeginSearch, FindKeys, Flags, KeyFlags, KeySpec, Row};
 use crate::resp::args::Args;
 
@@ -23,6 +24,8 @@ pub struct Command {
     pub flags: Flags,
     /// First key, last key and step, as clients of old read them.
     pub legacy_range: (i32, i32, i32),
+    /// Where the first word is that names a member of the collection under its first key.
+    pub member_index: Option<usize>,
     /// Its subcommands.
     pub subcommands: Vec<Command>,
 }
@@ -212,6 +215,7 @@ impl Command {
             full_name,
             flags,
             legacy_range,
+            member_index: member_index(row),
             subcommands,
         }
     }

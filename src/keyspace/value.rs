@@ -146,6 +146,31 @@ pub enum ValueRef<'a> {
     Stream(&'a Stream),
 }
 
+impl ValueRef<'_> {
+    /// First step of a prefetched lookup in a large collection: asks for the bucket of a member or
+    /// field, and gives the hash for the second. None where that would not help.
+    #[inline]
+    pub fn prefetch_bucket(self, member: &[u8]) -> Option<u64> {
+        match self {
+            ValueRef::Hash(HashRef::Table(table)) => Some(table.prefetch_bucket(member)),
+            ValueRef::Set(SetRef::Table(table)) => Some(table.prefetch_bucket(member)),
+            ValueRef::ZSet(ZSetRef::Tree(set)) => Some(set.prefetch_bucket(member)),
+            _ => None,
+        }
+    }
+
+    /// Second step, some other members later: asks for the member itself.
+    #[inline]
+    pub fn prefetch_member(self, hash: u64) {
+        match self {
+            ValueRef::Hash(HashRef::Table(table)) => table.prefetch_element(hash),
+            ValueRef::Set(SetRef::Table(table)) => table.prefetch_element(hash),
+            ValueRef::ZSet(ZSetRef::Tree(set)) => set.prefetch_member(hash),
+            _ => {}
+        }
+    }
+}
+
 /// A string in its entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StringRef<'a> {

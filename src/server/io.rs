@@ -5,9 +5,9 @@
 //! in the buffer; the payload of a big argument is read straight into the allocation that becomes
 //! the value.
 //!
-//! **Running.** Complete commands are taken in batches: all are looked up, the buckets of their
-//! first keys are fetched into the cache, then the entries, then they run. By then the memory has
-//! arrived, and the misses of a whole batch were waited for together.
+//! **Running.** Complete commands are taken in batches: all are looked up, and what they will need
+//! is fetched into the cache (see `look_ahead`), then they run. By then the memory has arrived, and
+//! the misses of a whole batch were waited for together.
 //!
 //! **Fairness.** A connection has one buffer's worth of input a turn. If there may be more, it is
 //! put on the list of those to be continued in the next tick.
@@ -23,10 +23,10 @@ use super::Server;
 use super::conn::Conn;
 use super::hub::{Hub, token_of};
 use super::inbuf::InputBuffer;
+use super::look_ahead::look_ahead;
 use crate::commands::context::{Ctx, Env};
 use crate::commands::dispatch;
 use crate::commands::host::PauseMode;
-use crate::commands::keyspec::first_key_index;
 use crate::commands::row::Flags;
 use crate::commands::session::{Closing, Kind, Session};
 use crate::commands::table::Command;
@@ -49,14 +49,15 @@ pub struct Batch {
     parsed: [Parsed; BATCH_COMMANDS_MAX],
 }
 
+/// A command in the input.
 #[derive(Default)]
-struct Parsed {
-    ranges: ArgRanges,
+pub(super) struct Parsed {
+    pub(super) ranges: ArgRanges,
     /// Where the command begins in the input.
-    start: usize,
-    command: Option<&'static Command>,
+    pub(super) start: usize,
+    pub(super) command: Option<&'static Command>,
     /// The hash of its first key, if that was worth fetching.
-    hash: Option<u64>,
+    pub(super) hash: Option<u64>,
 }
 
 /// Why parsing stopped.
@@ -416,36 +417,6 @@ impl Server {
         }
         hub.wait_writable(key, false);
     }
-}
-
-/// Looks commands up and has the processor fetch what they will touch.
-fn look_ahead(env: &Env, session: &Session, data: &[u8], parsed: &mut [Parsed]) {
-    let db = env.keyspace.db(session.db);
-    let alone = parsed.len() == 1;
-    for p in parsed.iter_mut() {
-        let args = p.ranges.args(&data[p.start..]);
-        p.command = env.table.find(&args);
-        if alone {
-            return;
-        }
-        p.hash = prefetchable_key(p.command)
-            .and_then(|i| args.get(i))
-            .map(|key| db.hash(key));
-        if let Some(hash) = p.hash {
-            db.prefetch_bucket(hash);
-        }
-    }
-    for hash in parsed.iter().filter_map(|p| p.hash) {
-        db.prefetch_entry(hash);
-    }
-}
-
-fn prefetchable_key(command: Option<&Command>) -> Option<usize> {
-    let command = command?;
-    if !command.flags.has(Flags::WRITE.and(Flags::READONLY)) {
-        return None;
-    }
-    first_key_index(command.row)
 }
 
 impl Hub {

@@ -42,6 +42,7 @@ mod link;
 mod listener;
 mod loading;
 mod logger;
+mod look_ahead;
 mod migrate;
 mod oom;
 mod peak;

@@ -168,6 +168,21 @@ impl SortedSet {
         Some(slot(self.members.find(hash, bytes)?.handle))
     }
 
+    /// First step of a prefetched lookup: asks for the bucket of a member, and gives the hash for
+    /// the second.
+    #[inline]
+    pub fn prefetch_bucket(&self, bytes: &[u8]) -> u64 {
+        let hash = self.members.hasher.hash(bytes);
+        self.members.table.prefetch_bucket(hash);
+        hash
+    }
+
+    /// Second step, some other lookups later: asks for the member.
+    #[inline]
+    pub fn prefetch_member(&self, hash: u64) {
+        self.members.table.prefetch_element(hash);
+    }
+
     /// The score of a member.
     #[inline]
     pub fn score(&self, bytes: &[u8]) -> Option<f64> {
