@@ -143,7 +143,8 @@ pub static ROWS: &[Row] = &[
         history: &[("7.0.0", "Units may be in upper case.")],
         deprecated: Some(Deprecation {
             since: "6.2.0",
-            replaced_by: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
+            replaced_by: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and \
+                `FROMMEMBER` arguments",
         }),
         args: &[
             Arg::key("key", 0),

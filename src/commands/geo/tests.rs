@@ -104,7 +104,8 @@ const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "GEORADIUS s 15 37 1 m STORE d WITHHASH",
-        "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
+        "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD \
+         options",
     ),
     ("GEORADIUS_RO s 15 37 1 m STORE d", "ERR syntax error"),
     (
@@ -134,7 +135,10 @@ const ANSWERS: &[(&str, &str)] = &[
     ),
     (
         "GEOSEARCH s FROMLONLAT 15 37 BYRADIUS 200 km DESC WITHCOORD WITHDIST WITHHASH",
-        "*2\r\n*4\r\n$7\r\nPalermo\r\n$8\r\n190.4424\r\n:3479099956230698\r\n*2\r\n$20\r\n13.36138933897018433\r\n$20\r\n38.11555639549629859\r\n*4\r\n$7\r\nCatania\r\n$7\r\n56.4413\r\n:3479447370796909\r\n*2\r\n$20\r\n15.08726745843887329\r\n$20\r\n37.50266842333162032\r\n",
+        "*2\r\n*4\r\n$7\r\nPalermo\r\n$8\r\n190.4424\r\n:3479099956230698\r\n*2\r\n$20\r\n\
+            13.36138933897018433\r\n$20\r\n38.11555639549629859\r\n*4\r\n$7\r\nCatania\r\n$7\r\n\
+            56.4413\r\n:3479447370796909\r\n*2\r\n$20\r\n15.08726745843887329\r\n$20\r\n\
+            37.50266842333162032\r\n",
     ),
     (
         "GEOSEARCH s FROMLONLAT 15 37 BYBOX 400 400 km ASC WITHDIST",
@@ -175,7 +179,8 @@ const STORING: &[(&str, &str)] = &[
     ),
     (
         "ZRANGE d 0 -1 WITHSCORES",
-        "*4\r\n$7\r\nPalermo\r\n$16\r\n3479099956230698\r\n$7\r\nCatania\r\n$16\r\n3479447370796909\r\n",
+        "*4\r\n$7\r\nPalermo\r\n$16\r\n3479099956230698\r\n$7\r\nCatania\r\n$16\r\n\
+            3479447370796909\r\n",
     ),
     (
         "GEOSEARCHSTORE d s FROMLONLAT 15 37 BYRADIUS 200 km STOREDIST ASC COUNT 1",
@@ -188,7 +193,8 @@ const STORING: &[(&str, &str)] = &[
     ("GEORADIUS s 15 37 200 km STOREDIST d", ":2\r\n"),
     (
         "ZRANGE d 0 -1 WITHSCORES",
-        "*4\r\n$7\r\nCatania\r\n$16\r\n56.4412578701582\r\n$7\r\nPalermo\r\n$18\r\n190.44242984775784\r\n",
+        "*4\r\n$7\r\nCatania\r\n$16\r\n56.4412578701582\r\n$7\r\nPalermo\r\n$18\r\n\
+            190.44242984775784\r\n",
     ),
     ("GEORADIUSBYMEMBER s Palermo 1 m STORE d", ":1\r\n"),
     ("ZRANGE d 0 -1", "*1\r\n$7\r\nPalermo\r\n"),
@@ -205,7 +211,8 @@ const IN_RESP3: &[(&str, &str)] = &[
     ("GEODIST s Palermo Catania", "$11\r\n166274.1516\r\n"),
     (
         "GEOSEARCH s FROMLONLAT 15 37 BYRADIUS 100 km WITHCOORD WITHDIST",
-        "*1\r\n*3\r\n$7\r\nCatania\r\n$7\r\n56.4413\r\n*2\r\n,15.08726745843887329\r\n,37.50266842333162032\r\n",
+        "*1\r\n*3\r\n$7\r\nCatania\r\n$7\r\n56.4413\r\n*2\r\n,15.08726745843887329\r\n\
+            ,37.50266842333162032\r\n",
     ),
 ];
 

@@ -2,8 +2,8 @@
 //!
 //! One file a topic: [`add`] and [`remove`] for members, [`score`] for what is known of one or
 //! counted, [`range`] for parts of the order, [`pop`] and [`wait`] for its ends, [`combine`] for
-//! several sets, [`walk`] for chance and for seeing everybody in the end. What more than one of them needs is
-//! here and in [`bounds`].
+//! several sets, [`walk`] for chance and for seeing everybody in the end. What more than one of
+//! them needs is here and in [`bounds`].
 
 pub mod add;
 mod bounds;

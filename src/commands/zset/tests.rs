@@ -114,7 +114,8 @@ const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "ZRANDMEMBER z -9223372036854775808",
-        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        "ERR value is out of range, value must between -9223372036854775807 and \
+         9223372036854775807",
     ),
     (
         "ZRANDMEMBER z 5000000000000000000 WITHSCORES",
@@ -171,7 +172,8 @@ const ADDING: &[(&str, &str)] = &[
     ("ZREM z a none b", ":2\r\n"),
     (
         "ZRANGE z 0 -1 WITHSCORES",
-        "*10\r\n$3\r\nnew\r\n$3\r\n1.5\r\n$1\r\nd\r\n$3\r\n2.5\r\n$1\r\ne\r\n$1\r\n4\r\n$1\r\nf\r\n$1\r\n6\r\n$1\r\nc\r\n$1\r\n9\r\n",
+        "*10\r\n$3\r\nnew\r\n$3\r\n1.5\r\n$1\r\nd\r\n$3\r\n2.5\r\n$1\r\ne\r\n$1\r\n4\r\n$1\r\n\
+            f\r\n$1\r\n6\r\n$1\r\nc\r\n$1\r\n9\r\n",
     ),
     ("ZREM z c d e f new", ":5\r\n"),
     ("EXISTS z none", ":0\r\n"),
@@ -236,19 +238,23 @@ const COMBINATIONS: &[(&str, &str)] = &[
     ("ZADD b 10 y 20 z 30 w", ":3\r\n"),
     (
         "ZUNION 2 a b WITHSCORES",
-        "*8\r\n$1\r\nx\r\n$1\r\n1\r\n$1\r\ny\r\n$2\r\n12\r\n$1\r\nz\r\n$2\r\n23\r\n$1\r\nw\r\n$2\r\n30\r\n",
+        "*8\r\n$1\r\nx\r\n$1\r\n1\r\n$1\r\ny\r\n$2\r\n12\r\n$1\r\nz\r\n$2\r\n23\r\n$1\r\nw\r\n\
+            $2\r\n30\r\n",
     ),
     (
         "ZUNION 2 a b WEIGHTS 2 -1 WITHSCORES",
-        "*8\r\n$1\r\nw\r\n$3\r\n-30\r\n$1\r\nz\r\n$3\r\n-14\r\n$1\r\ny\r\n$2\r\n-6\r\n$1\r\nx\r\n$1\r\n2\r\n",
+        "*8\r\n$1\r\nw\r\n$3\r\n-30\r\n$1\r\nz\r\n$3\r\n-14\r\n$1\r\ny\r\n$2\r\n-6\r\n$1\r\nx\r\n\
+            $1\r\n2\r\n",
     ),
     (
         "ZUNION 2 a b AGGREGATE MIN WITHSCORES",
-        "*8\r\n$1\r\nx\r\n$1\r\n1\r\n$1\r\ny\r\n$1\r\n2\r\n$1\r\nz\r\n$1\r\n3\r\n$1\r\nw\r\n$2\r\n30\r\n",
+        "*8\r\n$1\r\nx\r\n$1\r\n1\r\n$1\r\ny\r\n$1\r\n2\r\n$1\r\nz\r\n$1\r\n3\r\n$1\r\nw\r\n$2\r\n\
+            30\r\n",
     ),
     (
         "ZUNION 2 a b WEIGHTS inf -inf WITHSCORES",
-        "*8\r\n$1\r\nw\r\n$4\r\n-inf\r\n$1\r\ny\r\n$1\r\n0\r\n$1\r\nz\r\n$1\r\n0\r\n$1\r\nx\r\n$3\r\ninf\r\n",
+        "*8\r\n$1\r\nw\r\n$4\r\n-inf\r\n$1\r\ny\r\n$1\r\n0\r\n$1\r\nz\r\n$1\r\n0\r\n$1\r\nx\r\n\
+            $3\r\ninf\r\n",
     ),
     (
         "ZINTER 2 a b AGGREGATE MAX WITHSCORES",
