@@ -1,5 +1,7 @@
 //! Directives taking effect: at the start, and when `CONFIG SET` changed them.
 
+use std::path::Path;
+
 use super::hub::Hub;
 use super::listener;
 use super::oom::Part;
@@ -61,7 +63,7 @@ impl Hub {
             Apply::Dir => std::env::set_current_dir(&settings.dir.0)
                 .map_err(|e| crate::base::errno::os_text(&e).into()),
             Apply::ProcTitle => {
-                self.set_process_title(settings);
+                self.set_process_title(settings, env.config_file.as_deref());
                 Ok(())
             }
             Apply::Appendonly if settings.appendonly => {
@@ -150,8 +152,8 @@ impl Hub {
     }
 
     /// Shows what this process is in the list of processes.
-    pub fn set_process_title(&mut self, settings: &Settings) {
-        let text = startup::process_title(settings, &self.executable);
+    pub fn set_process_title(&mut self, settings: &Settings, config_file: Option<&Path>) {
+        let text = startup::process_title(settings, &self.executable, config_file);
         if settings.set_proc_title
             && let Some(title) = &mut self.title
         {

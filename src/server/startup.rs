@@ -311,7 +311,7 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
     hub.executable = parts.executable;
     hub.args = parts.args;
     hub.title = parts.title;
-    hub.set_process_title(settings);
+    hub.set_process_title(settings, parts.file.as_deref());
     let hash_seed = [rng.next_u64(), rng.next_u64()];
     let mut env = Env {
         now,
@@ -372,7 +372,8 @@ fn begin(server: &mut Server) -> Result<(), String> {
 }
 
 /// What the list of processes shows.
-pub fn process_title(settings: &Settings, executable: &Path) -> String {
+pub fn process_title(settings: &Settings, executable: &Path, file: Option<&Path>) -> String {
+    let socket = String::from_utf8_lossy(settings.unixsocket.as_deref().unwrap_or_default());
     let address = settings
         .bind
         .0
@@ -381,22 +382,18 @@ pub fn process_title(settings: &Settings, executable: &Path) -> String {
     let listen = if settings.port != 0 {
         format!("{address}:{}", settings.port)
     } else {
-        let socket = settings.unixsocket.as_deref().unwrap_or_default();
-        String::from_utf8_lossy(socket).into_owned()
+        format!("unixsocket:{socket}")
     };
-    let config_file = "";
+    let file = file.map_or("-".to_owned(), |path| path.display().to_string());
     String::from_utf8_lossy(&settings.proc_title_template)
         .replace("{title}", &executable.display().to_string())
         .replace("{listen-addr}", &listen)
         .replace("{server-mode}", "")
         .replace("{port}", &settings.port.to_string())
         .replace("{tls-port}", "0")
-        .replace(
-            "{unixsocket}",
-            &String::from_utf8_lossy(settings.unixsocket.as_deref().unwrap_or_default()),
-        )
-        .replace("{config-file}", config_file)
-        .trim_end()
+        .replace("{unixsocket}", &socket)
+        .replace("{config-file}", &file)
+        .trim_matches(' ')
         .to_owned()
 }
 
