@@ -118,6 +118,12 @@ const TOOLS: &[Tool] = &[
         run: log_line,
     },
     Tool {
+        name: "mallctl",
+        words: (1, 1),
+        help: (" <name>", "Show one of the allocator's numbers."),
+        run: inspect::allocator_number,
+    },
+    Tool {
         name: "object",
         words: (1, 1),
         help: (" <key>", "Describe how a value is stored."),

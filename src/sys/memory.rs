@@ -194,6 +194,30 @@ pub fn allocator_report() -> Vec<u8> {
     report
 }
 
+/// One of the allocator's numbers, by its own name for it.
+///
+/// # Errors
+///
+/// The allocator's own: there is no such name, or it does not stand for a number.
+pub fn allocator_number(name: &CStr) -> io::Result<u64> {
+    // Numbers are of several widths, and one must ask for the right one.
+    for width in [8, 4, 1] {
+        let mut number = [0u8; 8];
+        let mut len = width;
+        // SAFETY: the name ends in NUL, at most `width` bytes are written, and nothing is set.
+        let error = unsafe {
+            let out = number.as_mut_ptr().cast::<c_void>();
+            tikv_jemalloc_sys::mallctl(name.as_ptr(), out, &mut len, std::ptr::null_mut(), 0)
+        };
+        match error {
+            0 => return Ok(u64::from_le_bytes(number)),
+            libc::EINVAL => {}
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+    Err(io::Error::from_raw_os_error(libc::EINVAL))
+}
+
 /// Lets a thread of the allocator give unused pages back, or stops it. A forked child has no such
 /// thread, whatever its parent had.
 ///

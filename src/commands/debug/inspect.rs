@@ -1,5 +1,8 @@
-//! `DEBUG OBJECT`, `HTSTATS` and `HTSTATS-KEY`: how values and databases are kept.
+//! `DEBUG OBJECT`, `HTSTATS`, `HTSTATS-KEY` and `MALLCTL`: how values and databases are kept.
 
+use std::ffi::CString;
+
+use crate::base::errno::os_text;
 use crate::base::numbers::parse_i64;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
@@ -13,6 +16,7 @@ use crate::persist::rdb::encoder::EncoderOptions;
 use crate::persist::rdb::format::Version;
 use crate::persist::rdb::payload;
 use crate::resp::args::Args;
+use crate::sys::memory;
 
 pub(super) fn object(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let entry = ctx
@@ -106,4 +110,11 @@ fn describe_table(slots: usize, elements: usize) -> String {
              number of elements: {elements}\n"
         ),
     }
+}
+
+pub(super) fn allocator_number(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let name = CString::new(&args[2]).map_err(|_| CmdError::Syntax)?;
+    let number = memory::allocator_number(&name).map_err(|error| CmdError::err(os_text(&error)))?;
+    ctx.reply.int(number as i64);
+    Ok(())
 }

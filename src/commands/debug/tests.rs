@@ -206,3 +206,14 @@ fn long_lists_and_tables_are_described() {
     let reply = rig.run("DEBUG HTSTATS-KEY zset");
     assert!(reply.contains(" number of elements: 2\n"), "{reply}");
 }
+
+#[test]
+fn the_allocator_tells_its_numbers() {
+    let mut rig = rig();
+    assert_eq!(rig.run("DEBUG MALLCTL arenas.quantum"), ":8\r\n");
+    assert_eq!(rig.run("DEBUG MALLCTL config.stats"), ":1\r\n");
+    assert_eq!(
+        rig.run("DEBUG MALLCTL no.such"),
+        "-ERR No such file or directory\r\n"
+    );
+}
