@@ -315,7 +315,11 @@ fn start_in_group(
              history of this consumer by specifying a proper ID, or use the > ID to get new \
              messages. The $ ID would just return an empty result set.",
         )),
-        _ => Ok(From::Behind(id(word)?)),
+        // Nothing is behind the largest id, which the reference takes for `>`.
+        _ => Ok(match id(word)? {
+            StreamId::MAX => From::Undelivered,
+            id => From::Behind(id),
+        }),
     }
 }
 
