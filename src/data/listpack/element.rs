@@ -3,7 +3,7 @@
 //! To clients both are strings. An integer is stored as one only if its text is the canonical one,
 //! so nothing is lost, and text need not be made where two numbers can be compared.
 
-use crate::base::numbers::{INTEGER_TEXT_BYTES_MAX, format_i64, parse_i64};
+use crate::base::numbers::{format_i64, parse_i64};
 use std::borrow::Cow;
 
 /// One element. Two are equal if their texts are.
@@ -63,22 +63,11 @@ impl<'a> Element<'a> {
     }
 }
 
-/// The integer that `text` is the canonical spelling of. Most texts give themselves away by their
-/// length or their first byte.
-#[inline]
-fn exact_int(text: &[u8]) -> Option<i64> {
-    let first = *text.first()?;
-    if text.len() > INTEGER_TEXT_BYTES_MAX || !(first == b'-' || first.is_ascii_digit()) {
-        return None;
-    }
-    parse_i64(text)
-}
-
 /// The form in which `text` is to be stored.
 impl<'a> From<&'a [u8]> for Element<'a> {
     #[inline]
     fn from(text: &'a [u8]) -> Element<'a> {
-        match exact_int(text) {
+        match parse_i64(text) {
             Some(value) => Element::Int(value),
             None => Element::Bytes(text),
         }

@@ -1,6 +1,6 @@
 //! Reading a listpack, wherever its bytes lie.
 
-use super::encoding::{decode, skip, skip_back};
+use super::encoding::{backlen_bytes, decode, skip, skip_back};
 use super::{COUNT_UNKNOWN, Element, HEADER_BYTES, Pos, SIZE_MAX_BYTES};
 
 /// A listpack that lies in somebody else's memory.
@@ -91,31 +91,31 @@ impl<'a> ListpackRef<'a> {
 
     /// The place of the element with this index, -1 being the last one; walks from the nearer end.
     pub fn seek(self, index: i64) -> Option<Pos> {
-        let count = self.header_count();
-        let from_front = if count == COUNT_UNKNOWN {
-            index
-        } else {
-            let count = i64::from(count);
-            let index = if index < 0 { index + count } else { index };
-            if !(0..count).contains(&index) {
-                return None;
-            }
-            if index > count / 2 {
-                index - count
-            } else {
-                index
+        let index = match self.header_count() {
+            COUNT_UNKNOWN => index,
+            count => {
+                let count = i64::from(count);
+                let from_head = if index < 0 { index + count } else { index };
+                if !(0..count).contains(&from_head) {
+                    return None;
+                }
+                if from_head > count / 2 {
+                    from_head - count
+                } else {
+                    from_head
+                }
             }
         };
-        if from_front >= 0 {
+        if index >= 0 {
             let mut at = HEADER_BYTES;
-            for _ in 0..from_front {
+            for _ in 0..index {
                 self.pos(at)?;
                 at = skip(self.bytes, at);
             }
             self.pos(at)
         } else {
             let mut at = self.end();
-            for _ in 0..from_front.unsigned_abs() {
+            for _ in 0..index.unsigned_abs() {
                 if at == HEADER_BYTES {
                     return None;
                 }
@@ -145,7 +145,7 @@ impl<'a> ListpackRef<'a> {
             if found {
                 return Some(Pos(at));
             }
-            at += size + super::encoding::backlen_bytes(size);
+            at += size + backlen_bytes(size);
             for _ in 0..skipped {
                 if at >= self.end() {
                     return None;
@@ -216,7 +216,7 @@ impl<'a> Iterator for Entries<'a> {
         }
         let pos = Pos(self.front);
         let (element, size) = decode(self.bytes, self.front);
-        self.front += size + super::encoding::backlen_bytes(size);
+        self.front += size + backlen_bytes(size);
         Some((pos, element))
     }
 }

@@ -173,6 +173,7 @@ impl Quicklist {
             pack.split_off(pos)
         });
         self.insert_node(at + 1, Node::packed(tail));
+        self.settle(at);
         if text.len() >= plain_from {
             self.insert_node(at + 1, new_node(text, plain_from));
             return;
@@ -309,12 +310,7 @@ impl Quicklist {
 
     fn insert_node(&mut self, at: usize, node: Node) {
         self.nodes.insert(at, node);
-        if self.compress_depth > 0 {
-            self.settle(at);
-            // What stood at this end may have to be compressed by now.
-            self.settle((at + 1).min(self.nodes.len() - 1));
-            self.settle(at.saturating_sub(1));
-        }
+        self.settle(at);
     }
 
     fn remove_node(&mut self, at: usize) {
