@@ -17,6 +17,8 @@ pub mod dispatch;
 pub mod error;
 pub mod events;
 pub mod eviction;
+#[cfg(test)]
+mod fuzz_tests;
 pub mod geo;
 pub mod hash;
 pub mod host;
