@@ -9,6 +9,7 @@ mod basics;
 mod buffers;
 mod config;
 mod differential;
+mod families;
 mod faults;
 mod hostile;
 mod interop;

@@ -51,14 +51,42 @@ fn scan_all(conn: &mut Conn) -> Vec<Vec<u8>> {
 
 /// None for a key that has expired since it was seen.
 fn read_key(conn: &mut Conn, key: &[u8]) -> Option<Content> {
+    // Most keys are strings: ask for one, and look closer only when it is not.
     conn.send(&encode(&[b"GET".as_slice(), key]));
     conn.send(&encode(&[b"PEXPIRETIME".as_slice(), key]));
     let value = conn.read_value().expect("a reply to GET");
     let expiry = conn.read_value().expect("a reply to PEXPIRETIME").int();
     match value {
         Value::Null => None,
+        Value::Error(_) => Some((read_collection(conn, key)?, expiry)),
         other => Some((other.bytes().to_vec(), expiry)),
     }
+}
+
+/// The members of a collection, one a line; sorted where their order means nothing.
+fn read_collection(conn: &mut Conn, key: &[u8]) -> Option<Vec<u8>> {
+    let kind = conn.command(&[b"TYPE".as_slice(), key]).to_string();
+    let (words, group): (&[&str], usize) = match kind.as_str() {
+        "none" => return None,
+        "list" => (&["LRANGE", "0", "-1"], 0),
+        "set" => (&["SMEMBERS"], 1),
+        "zset" => (&["ZRANGE", "0", "-1", "WITHSCORES"], 0),
+        "hash" => (&["HGETALL"], 2),
+        "stream" => (&["XRANGE", "-", "+"], 0),
+        other => panic!("unknown type {other}"),
+    };
+    let mut request: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    request.insert(1, key);
+    let reply = conn.command(&request);
+    let lines: Vec<String> = reply.items().iter().map(Value::to_string).collect();
+    let mut members: Vec<String> = match group {
+        0 => lines,
+        size => lines.chunks(size).map(|chunk| chunk.join(" = ")).collect(),
+    };
+    if group > 0 {
+        members.sort();
+    }
+    Some(format!("{kind}\n{}", members.join("\n")).into_bytes())
 }
 
 /// Fails with the first differences if two servers hold different data.
