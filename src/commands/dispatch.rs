@@ -286,7 +286,9 @@ fn reject(ctx: &mut Ctx<'_>, command: Option<&Command>, error: &CmdError) {
     if command.is_some_and(|c| c.flags.has(Flags::RUNS_QUEUE)) {
         transaction::forget(ctx.env, ctx.session);
         let why = b"EXECABORT Transaction discarded because of: ";
-        text = [&why[..], &text].concat().into();
+        // The plain code is left out of it, the telling ones stay.
+        let reason = text.strip_prefix(b"ERR ").unwrap_or(&text);
+        text = [&why[..], reason].concat().into();
     }
     ctx.reply.error(&text);
     ctx.env.stats.count_error(&text);

@@ -150,14 +150,18 @@ impl Many {
         let end_at = first_key.saturating_add(numkeys);
         let end = args.get(end_at).and_then(End::parse);
         let end = end.ok_or(CmdError::Syntax)?;
-        let count = match args.len() - (end_at + 1) {
-            0 => 1,
-            2 if args[end_at + 1].eq_ignore_ascii_case(b"COUNT") => {
-                let refusal = "ERR count should be greater than 0";
-                above_zero(&args[end_at + 2], refusal)? as usize
-            }
-            _ => return Err(CmdError::Syntax),
-        };
+        let mut count = None;
+        let mut at = end_at + 1;
+        while at < args.len() {
+            let is_count = args[at].eq_ignore_ascii_case(b"COUNT");
+            let (true, None, Some(word)) = (is_count, count, args.get(at + 1)) else {
+                return Err(CmdError::Syntax);
+            };
+            let refusal = "ERR count should be greater than 0";
+            count = Some(above_zero(word, refusal)? as usize);
+            at += 2;
+        }
+        let count = count.unwrap_or(1);
         Ok(Many {
             first_key,
             numkeys,
