@@ -38,6 +38,9 @@ const BACKLEN_BYTES_MAX: usize = 5;
 /// The most bytes that an entry takes beside the text of its element.
 pub const ENTRY_BYTES_MAX: usize = HEAD_BYTES_MAX + BACKLEN_BYTES_MAX;
 
+/// The most bytes that an entry takes beside its text; an integer takes no more in all.
+pub(super) const ENTRY_OVERHEAD_BYTES_MAX: usize = HEAD_BYTES_MAX + BACKLEN_BYTES_MAX;
+
 /// A value ready to be written as an entry.
 pub(super) struct Encoded<'e> {
     head: [u8; HEAD_BYTES_MAX],

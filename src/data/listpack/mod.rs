@@ -35,7 +35,7 @@ pub use validate::ListpackError;
 pub use view::{Entries, ListpackRef};
 
 use crate::keyspace::size_class::size_class;
-use encoding::{END, Encoded, skip};
+use encoding::{END, ENTRY_OVERHEAD_BYTES_MAX, Encoded, skip};
 
 /// Bytes before the first entry.
 const HEADER_BYTES: usize = 6;
@@ -138,6 +138,32 @@ impl Listpack {
     pub fn push_back<'e>(&mut self, element: impl Into<Element<'e>>) -> Pos {
         let end = self.as_ref().end();
         self.write_new(end, &Encoded::new(element.into()))
+    }
+
+    /// Adds elements behind the last one, making room for all of them at once: they are at most
+    /// `count`, with texts of at most `text_bytes` together.
+    #[inline]
+    pub fn extend_back<'e>(
+        &mut self,
+        elements: impl Iterator<Item = Element<'e>>,
+        count: usize,
+        text_bytes: usize,
+    ) {
+        let end = self.as_ref().end();
+        self.make_room(end, 0, text_bytes + count * ENTRY_OVERHEAD_BYTES_MAX);
+        let mut at = self.start + end;
+        let mut len = usize::from(self.as_ref().header_count());
+        for element in elements {
+            let new = Encoded::new(element);
+            let next = at + new.total();
+            new.write(&mut self.buffer[at..next]);
+            at = next;
+            len += 1;
+        }
+        self.buffer[at] = END;
+        self.buffer.truncate(at + 1);
+        self.set_size();
+        self.set_count(len);
     }
 
     /// Adds an element before the first one.

@@ -356,6 +356,28 @@ fn take(step: Step, pack: &mut Listpack, model: &mut Vec<Vec<u8>>) {
     }
 }
 
+#[test]
+fn elements_added_together_are_as_those_added_one_by_one() {
+    let texts = [
+        &b"v"[..],
+        b"",
+        b"-9223372036854775808",
+        b"127",
+        &[b'x'; 5000],
+    ];
+    let bytes = texts.iter().map(|text| text.len()).sum();
+    let (mut together, mut apart) = (Listpack::new(), Listpack::new());
+    for _ in 0..3 {
+        let elements = texts.iter().map(|text| Element::from(*text));
+        together.extend_back(elements, texts.len(), bytes);
+        texts.iter().for_each(|text| {
+            apart.push_back(*text);
+        });
+        assert_eq!(together, apart);
+        assert!(ListpackRef::validate(together.bytes()).is_ok());
+    }
+}
+
 proptest! {
     #[test]
     fn any_history_gives_what_a_vector_gives(

@@ -176,7 +176,7 @@ impl Log {
         self.open_node(id, words.clone(), bytes, limits);
         let mut last = self.nodes.last_entry().expect("a node is open");
         let node_id = *last.key();
-        node::append(last.get_mut(), node_id, id, words);
+        node::append(last.get_mut(), node_id, id, words, bytes);
         if self.len == 0 {
             self.first_id = id;
         }
@@ -270,10 +270,15 @@ impl Log {
             }
             if !trim.by_node {
                 let node_id = *first.key();
-                let places = places_to_trim(first.get(), node_id, trim.to, self.len);
-                node::mark_deleted(first.get_mut(), &places);
-                self.len -= places.len() as u64;
-                removed += places.len() as u64;
+                let cut = Cut::find(first.get(), node_id, trim.to, self.len);
+                let cut_len = cut.places.len() as u64;
+                node::mark_deleted(first.get_mut(), &cut.places);
+                self.len -= cut_len;
+                removed += cut_len;
+                if let Some(next) = cut.next {
+                    self.first_id = next;
+                    return removed;
+                }
             }
             break;
         }
@@ -387,19 +392,33 @@ fn last_recorded_id(pack: &Listpack, node_id: StreamId) -> StreamId {
     last.map_or(StreamId::MIN, |record| record.entry.id)
 }
 
-/// The entries of a node that have to go when the log of `len` entries is trimmed.
-fn places_to_trim(pack: &Listpack, node_id: StreamId, to: TrimTo, len: u64) -> Vec<Pos> {
-    let live = Head::read(pack.as_ref())
-        .records(node_id)
-        .filter(|record| !record.deleted);
-    match to {
-        TrimTo::Len(keep) => live
-            .take((len - keep) as usize)
-            .map(|record| record.at)
-            .collect(),
-        TrimTo::Id(id) => live
-            .take_while(|record| record.entry.id < id)
-            .map(|record| record.at)
-            .collect(),
+/// Where a log is to be cut within a node.
+struct Cut {
+    /// The entries that have to go.
+    places: Vec<Pos>,
+    /// The first one behind them that is in the node.
+    next: Option<StreamId>,
+}
+
+impl Cut {
+    /// Looks for the cut that trims a log of `len` entries in its first node.
+    fn find(pack: &Listpack, node_id: StreamId, to: TrimTo, len: u64) -> Cut {
+        let mut cut = Cut {
+            places: Vec::new(),
+            next: None,
+        };
+        let records = Head::read(pack.as_ref()).records(node_id);
+        for record in records.filter(|record| !record.deleted) {
+            let goes = match to {
+                TrimTo::Len(keep) => len - cut.places.len() as u64 > keep,
+                TrimTo::Id(id) => record.entry.id < id,
+            };
+            if !goes {
+                cut.next = Some(record.entry.id);
+                break;
+            }
+            cut.places.push(record.at);
+        }
+        cut
     }
 }

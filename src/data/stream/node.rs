@@ -102,12 +102,13 @@ pub(super) fn create<'w>(words: impl Iterator<Item = &'w [u8]> + Clone) -> Listp
     pack
 }
 
-/// Adds an entry behind the last one of the node with id `node_id`.
+/// Adds an entry behind the last one of the node with id `node_id`. Its words have `bytes` bytes.
 pub(super) fn append<'w>(
     pack: &mut Listpack,
     node_id: StreamId,
     id: StreamId,
     words: impl ExactSizeIterator<Item = &'w [u8]> + Clone,
+    bytes: usize,
 ) {
     let fields = words.len() / 2;
     let head = Head::read(pack.as_ref());
@@ -116,20 +117,18 @@ pub(super) fn append<'w>(
     let elements = PREFIX + if same { fields } else { 1 + 2 * fields };
     set_counter(pack, 0, live);
 
-    pack.push_back(if same { SAME_FIELDS } else { 0 });
-    pack.push_back(id.ms.wrapping_sub(node_id.ms) as i64);
-    pack.push_back(id.seq.wrapping_sub(node_id.seq) as i64);
-    if same {
-        for value in words.skip(1).step_by(2) {
-            pack.push_back(value);
-        }
-    } else {
-        pack.push_back(fields as i64);
-        for word in words {
-            pack.push_back(word);
-        }
-    }
-    pack.push_back(elements as i64);
+    let prefix = [
+        if same { SAME_FIELDS } else { 0 },
+        id.ms.wrapping_sub(node_id.ms) as i64,
+        id.seq.wrapping_sub(node_id.seq) as i64,
+        fields as i64,
+    ];
+    let prefix = prefix[..if same { PREFIX } else { PREFIX + 1 }].iter();
+    let (first, step) = if same { (1, 2) } else { (0, 1) };
+    let said = words.skip(first).step_by(step).map(Element::from);
+    let entry = (prefix.map(|number| Element::Int(*number)).chain(said))
+        .chain([Element::Int(elements as i64)]);
+    pack.extend_back(entry, elements + 1, bytes);
 }
 
 /// Marks the entries at `places` as deleted. The counters follow; says how many are left.
