@@ -126,7 +126,8 @@ pub static SET: Family = Family {
         "SSCAN {any} 0 COUNT 100000",
         "SSCAN {any} 0 MATCH {pattern} COUNT 100000",
     ],
-    settings: &[&[], &["set-max-intset-entries 10"]],
+    // Below the limit of listpacks the encoding would depend on the order of a source table.
+    settings: &[&[], &["set-max-intset-entries 200"]],
 };
 
 pub static ZSET: Family = Family {
@@ -301,7 +302,7 @@ pub static GEO: Family = Family {
         "GEOSEARCH {any} FROMLONLAT {longitude} {latitude} BYRADIUS {radius} {unit} ASC {geoopt}",
         "GEOSEARCH {any} FROMMEMBER {spot} BYBOX {radius} {radius} {unit} ASC {geoopt}",
         "GEOSEARCHSTORE {key} {any} FROMMEMBER {spot} BYRADIUS {radius} {unit}",
-        "GEOSEARCHSTORE {key} {any} FROMLONLAT {longitude} {latitude} BYBOX {radius} {radius} {unit} STOREDIST",
+        "GEOSEARCHSTORE {key} {any} FROMMEMBER {spot} BYBOX {radius} {radius} {unit} STOREDIST",
         "GEORADIUS {any} {longitude} {latitude} {radius} {unit} ASC {geoopt}",
         "GEORADIUSBYMEMBER {any} {spot} {radius} {unit} ASC {geoopt}",
         "GEORADIUS_RO {any} {longitude} {latitude} {radius} {unit} ASC {geoopt}",
