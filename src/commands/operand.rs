@@ -44,6 +44,16 @@ pub fn small_integer(word: &[u8]) -> Result<i32, CmdError> {
     })
 }
 
+/// Elements drawn between two looks at whether there is still use in it.
+const BATCH: usize = 1000;
+
+/// Splits a count, which may be as large as a client likes, into parts of bounded size.
+pub fn batches(count: usize) -> impl Iterator<Item = usize> {
+    (0..count)
+        .step_by(BATCH)
+        .map(move |at| (count - at).min(BATCH))
+}
+
 /// The number of one of so many databases.
 pub fn database(word: &[u8], databases: usize) -> Result<usize, CmdError> {
     existing_database(small_integer(word)?, databases)

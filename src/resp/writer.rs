@@ -51,6 +51,8 @@ pub struct Reply {
     buf: Vec<u8>,
     /// The version that the following replies are written in.
     pub protocol: Protocol,
+    /// From this length on the buffer is never sent, if that is not 0.
+    limit: usize,
 }
 
 impl Reply {
@@ -61,7 +63,22 @@ impl Reply {
 
     /// A reply that appends to `buf`.
     pub fn with_buf(buf: Vec<u8>, protocol: Protocol) -> Reply {
-        Reply { buf, protocol }
+        Reply {
+            buf,
+            protocol,
+            limit: 0,
+        }
+    }
+
+    /// Says that a buffer longer than this will be thrown away with its client.
+    pub fn set_limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+    }
+
+    /// Whether nothing of this will be sent, so that there is no use in writing more.
+    #[inline]
+    pub fn is_moot(&self) -> bool {
+        self.limit > 0 && self.buf.len() > self.limit
     }
 
     /// Takes the buffer out and leaves an empty one that owns no memory.

@@ -11,6 +11,9 @@ use crate::commands::session::{Closing, Kind, Session};
 use crate::replication::log::BLOCK_BYTES;
 use crate::resp::writer::Protocol;
 
+/// What is shown as one block of a list of replies.
+const REPLY_BLOCK_BYTES: usize = 16 * 1024;
+
 /// Memory of a connection, as its line shows it.
 #[derive(Default)]
 struct Memory {
@@ -20,8 +23,10 @@ struct Memory {
     spare: usize,
     /// Arguments kept beside them.
     args: usize,
-    /// Bytes to be written.
+    /// Bytes to be written that count towards no limit.
     output: usize,
+    /// Bytes to be written that do.
+    overflow: usize,
     /// All of it.
     total: usize,
 }
@@ -33,7 +38,8 @@ impl Memory {
             input: buffer.len() + held.arrived,
             spare: buffer.capacity() - buffer.len() + held.room,
             args: held.big_arguments + held.spans,
-            output: conn.output.pending(),
+            output: conn.output.pending() - conn.output.overflow(),
+            overflow: conn.output.overflow(),
             total: conn.memory(),
         }
     }
@@ -71,6 +77,7 @@ impl Hub {
             spare,
             args,
             output,
+            overflow,
             total,
         } = conn.map_or(Memory::default(), Memory::of);
         let from_log = conn
@@ -98,8 +105,8 @@ impl Hub {
             count(TopicKind::Shard),
             s.transaction.as_ref().map_or(-1, |t| t.len() as i64),
             s.transaction.as_ref().map_or(0, |t| t.words_bytes()),
-            from_log.div_ceil(BLOCK_BYTES),
-            from_log,
+            overflow.div_ceil(REPLY_BLOCK_BYTES) + from_log.div_ceil(BLOCK_BYTES),
+            overflow + from_log,
             total + from_log,
             if conn.is_some_and(|c| c.wants_writable) {
                 "rw"

@@ -22,6 +22,9 @@ const POOLED_BYTES_MAX: usize = 64 * 1024;
 /// Idle buffers kept.
 const POOLED_MAX: usize = 256;
 
+/// So much may wait to be written before it counts towards the limits of output.
+pub const FREE_OUTPUT_BYTES: usize = 16 * 1024;
+
 /// A pool of output buffers.
 #[derive(Default)]
 pub struct BufferPool {
@@ -66,6 +69,15 @@ impl Output {
     /// Bytes not written yet.
     pub fn pending(&self) -> usize {
         self.buf.len() - self.sent
+    }
+
+    /// Bytes not written yet, if they are more than every client may have waiting. In the
+    /// reference a client owns a buffer of that size; limits are about what does not fit into it.
+    pub fn overflow(&self) -> usize {
+        match self.pending() {
+            ..=FREE_OUTPUT_BYTES => 0,
+            pending => pending,
+        }
     }
 
     /// Memory held.

@@ -196,11 +196,9 @@ impl Hub {
         conn.input.trim(idle_ms > IDLE_MS);
         let pending = match conn.replica {
             Some(client) => self.replica_pending(client, env),
-            None => conn.output.pending(),
+            None => conn.output.overflow(),
         };
-        if pending > 0 {
-            self.enforce_output_limit(key, pending, env);
-        }
+        self.enforce_output_limit(key, pending, env);
     }
 
     /// Frees what is not needed any more, on the helper thread if `lazily` and worth it.

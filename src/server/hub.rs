@@ -316,20 +316,17 @@ impl Hub {
             self.pool.give(std::mem::take(&mut conn.output.buf));
             return;
         }
+        let overflow = conn.output.overflow();
         self.output_peak.note(pending);
         self.queue_write(key);
-        self.enforce_output_limit(key, pending, env);
+        self.enforce_output_limit(key, overflow, env);
     }
 
-    /// Drops a connection whose output waits too large or too long.
+    /// Drops a connection whose output waits too large or too long. Nothing of it is written any
+    /// more, so that what a client sees ends with a whole reply.
     pub fn enforce_output_limit(&mut self, key: usize, pending: usize, env: &mut Env) {
         let conn = &mut self.conns[key];
-        let limits = &env.config.client_output_buffer_limit;
-        let limit = match conn.session().kind {
-            Kind::Replica => at_least(limits.replica, env.config.repl_backlog_size),
-            _ if conn.session().subscriptions.is_some() => limits.pubsub,
-            _ => limits.normal,
-        };
+        let limit = output_limit(conn.session(), env);
         if !over_limit(
             limit,
             pending,
@@ -372,9 +369,9 @@ impl Hub {
             let mut reply = Reply::with_buf(buf, protocol);
             message.write(&mut reply);
             conn.output.buf = reply.take_buf();
-            let pending = conn.output.pending();
+            let overflow = conn.output.overflow();
             self.queue_write(key);
-            self.enforce_output_limit(key, pending, env);
+            self.enforce_output_limit(key, overflow, env);
         });
         env.outbox = outbox;
     }
@@ -396,6 +393,16 @@ impl Hub {
             }
         }
         clients
+    }
+}
+
+/// How much output of a client may wait.
+pub fn output_limit(session: &Session, env: &Env) -> OutputLimit {
+    let limits = &env.config.client_output_buffer_limit;
+    match session.kind {
+        Kind::Replica => at_least(limits.replica, env.config.repl_backlog_size),
+        _ if session.subscriptions.is_some() => limits.pubsub,
+        _ => limits.normal,
     }
 }
 

@@ -256,7 +256,7 @@ impl Server {
     /// Runs parsed commands; `false` when the connection is to be closed and the rest is moot.
     fn run_batch(&mut self, key: usize, data: &[u8], parsed: &mut [Parsed]) -> bool {
         let Server { env, hub, .. } = self;
-        let (mut session, mut reply) = hub.lend(key);
+        let (mut session, mut reply) = hub.lend(key, env);
         look_ahead(env, &session, data, parsed);
         env.last_command_end_ns = env.clock.ns();
         for p in parsed {
@@ -281,7 +281,7 @@ impl Server {
             if env.waiters.has_ready() {
                 hub.put_back(key, session, reply);
                 hub.serve_waiters(env);
-                (session, reply) = hub.lend(key);
+                (session, reply) = hub.lend(key, env);
             }
             if session.closing != Closing::No {
                 break;
@@ -299,7 +299,7 @@ impl Server {
         if conn.session().closing != Closing::No || conn.session().wait.is_parked() {
             return;
         }
-        let (mut session, mut reply) = hub.lend(key);
+        let (mut session, mut reply) = hub.lend(key, env);
         env.last_command_end_ns = env.clock.ns();
         while let Some(queued) = hub.conns[key].input.held.pop_front() {
             let mut args = queued.args();
@@ -318,7 +318,7 @@ impl Server {
             if env.waiters.has_ready() {
                 hub.put_back(key, session, reply);
                 hub.serve_waiters(env);
-                (session, reply) = hub.lend(key);
+                (session, reply) = hub.lend(key, env);
             }
             if session.closing != Closing::No || session.wait.is_parked() {
                 break;
@@ -398,6 +398,9 @@ impl Server {
         let Some(conn) = hub.conns.get_mut(key) else {
             return;
         };
+        if conn.session().closing == Closing::Now {
+            return;
+        }
         if conn.output.pending() > 0 {
             let written = hub.flush_conn(key, env);
             let conn = &mut hub.conns[key];

@@ -6,7 +6,8 @@
 //! wait behind that command.
 
 use super::Server;
-use super::hub::Hub;
+use super::conn::FREE_OUTPUT_BYTES;
+use super::hub::{Hub, output_limit};
 use crate::commands::blocking::{self, Wait};
 use crate::commands::context::{Ctx, Env};
 use crate::commands::error::CmdError;
@@ -21,7 +22,7 @@ const ROLE_CHANGED: CmdError = CmdError::Fixed(
 
 impl Hub {
     /// Lends the session of a connection, and a reply that goes on where its output ends.
-    pub fn lend(&mut self, key: usize) -> (Box<Session>, Reply) {
+    pub fn lend(&mut self, key: usize, env: &Env) -> (Box<Session>, Reply) {
         let conn = &mut self.conns[key];
         let session = conn.session.take();
         let session = session.expect("no command of this client is running");
@@ -29,7 +30,11 @@ impl Hub {
             0 => self.pool.take(),
             _ => std::mem::take(&mut conn.output.buf),
         };
-        let reply = Reply::with_buf(buf, session.protocol);
+        let mut reply = Reply::with_buf(buf, session.protocol);
+        let hard = output_limit(&session, env).hard as usize;
+        if hard > 0 {
+            reply.set_limit(hard.max(FREE_OUTPUT_BYTES));
+        }
         (session, reply)
     }
 
@@ -62,7 +67,7 @@ impl Hub {
             return self.postpone(env, key);
         }
         sys::crash::note_command(command.map_or(&"unknown", |c| &c.full_name));
-        let (mut session, mut reply) = self.lend(key);
+        let (mut session, mut reply) = self.lend(key, env);
         env.last_command_end_ns = env.clock.ns();
         blocking::resume(&mut Ctx {
             env,
@@ -83,7 +88,7 @@ impl Hub {
         let Some(key) = self.waiting_key(env, client) else {
             return false;
         };
-        let (mut session, mut reply) = self.lend(key);
+        let (mut session, mut reply) = self.lend(key, env);
         let mut ctx = Ctx {
             env,
             session: &mut session,

@@ -2,7 +2,7 @@
 
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
-use crate::commands::operand::signed_count;
+use crate::commands::operand::{batches, signed_count};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::data::hash::{Hash, Pair};
@@ -80,11 +80,15 @@ fn several(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     };
     let is_flat = with_values && reply.protocol == Protocol::Resp2;
     reply.array(if is_flat { 2 * shown } else { shown });
-    let mut visit = |pair: Pair<'_>| show(reply, pair, with_values);
-    if repeats {
-        hash.draw(wanted, &mut rng, &mut visit);
-    } else {
-        hash.sample(wanted, &mut rng, &mut visit);
+    if !repeats {
+        hash.sample(wanted, &mut rng, &mut |pair| show(reply, pair, with_values));
+        return Ok(());
+    }
+    for some in batches(wanted) {
+        hash.draw(some, &mut rng, &mut |pair| show(reply, pair, with_values));
+        if reply.is_moot() {
+            break;
+        }
     }
     Ok(())
 }

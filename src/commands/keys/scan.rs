@@ -79,6 +79,9 @@ fn keys(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         if matches && !ctx.env.is_due(entry) {
             ctx.reply.bulk(entry.key());
             count += 1;
+            if ctx.reply.is_moot() {
+                break;
+            }
         }
     }
     ctx.reply.end(shown, count);

@@ -6,7 +6,7 @@
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::operand::{positive, signed_count};
+use crate::commands::operand::{batches, positive, signed_count};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::data::listpack::Element;
@@ -163,11 +163,15 @@ fn srandmember(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     } else {
         wanted.min(set.len())
     });
-    let mut visit = |member: Element<'_>| element(reply, member);
-    if repeats {
-        set.draw(wanted, &mut rng, &mut visit);
-    } else {
-        set.sample(wanted, &mut rng, &mut visit);
+    if !repeats {
+        set.sample(wanted, &mut rng, &mut |member| element(reply, member));
+        return Ok(());
+    }
+    for some in batches(wanted) {
+        set.draw(some, &mut rng, &mut |member| element(reply, member));
+        if reply.is_moot() {
+            break;
+        }
     }
     Ok(())
 }

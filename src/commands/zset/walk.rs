@@ -4,7 +4,7 @@ use crate::base::numbers::{format_f64, format_f64_17};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::cursor::{Page, ScanOptions, parse_cursor};
 use crate::commands::error::CmdError;
-use crate::commands::operand::integer;
+use crate::commands::operand::{batches, integer};
 use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::commands::zset::Listing;
@@ -114,7 +114,14 @@ fn random_many(ctx: &mut Ctx<'_>, key: &[u8], count: i64, listing: Listing) -> C
     let n = count.unsigned_abs() as usize;
     if count < 0 {
         listing.begin(reply, n);
-        set.draw(n, &mut env.rng, &mut |member| listing.member(reply, member));
+        for some in batches(n) {
+            set.draw(some, &mut env.rng, &mut |member| {
+                listing.member(reply, member)
+            });
+            if reply.is_moot() {
+                break;
+            }
+        }
     } else if n >= set.len() {
         // From the top, as the reference goes.
         listing.all(reply, set.iter().rev());
