@@ -39,10 +39,10 @@ pub static ROWS: &[Row] = &[
             Arg::one_of(
                 "unit",
                 &[
-                    Arg::pure("m", "m"),
-                    Arg::pure("km", "km"),
-                    Arg::pure("ft", "ft"),
-                    Arg::pure("mi", "mi"),
+                    Arg::pure("m", "M"),
+                    Arg::pure("km", "KM"),
+                    Arg::pure("ft", "FT"),
+                    Arg::pure("mi", "MI"),
                 ],
             ),
             Arg::pure("withcoord", "WITHCOORD").optional(),
@@ -99,10 +99,10 @@ pub static ROWS: &[Row] = &[
             Arg::one_of(
                 "unit",
                 &[
-                    Arg::pure("m", "m"),
-                    Arg::pure("km", "km"),
-                    Arg::pure("ft", "ft"),
-                    Arg::pure("mi", "mi"),
+                    Arg::pure("m", "M"),
+                    Arg::pure("km", "KM"),
+                    Arg::pure("ft", "FT"),
+                    Arg::pure("mi", "MI"),
                 ],
             ),
             Arg::pure("withcoord", "WITHCOORD").optional(),
@@ -153,10 +153,10 @@ pub static ROWS: &[Row] = &[
             Arg::one_of(
                 "unit",
                 &[
-                    Arg::pure("m", "m"),
-                    Arg::pure("km", "km"),
-                    Arg::pure("ft", "ft"),
-                    Arg::pure("mi", "mi"),
+                    Arg::pure("m", "M"),
+                    Arg::pure("km", "KM"),
+                    Arg::pure("ft", "FT"),
+                    Arg::pure("mi", "MI"),
                 ],
             ),
             Arg::pure("withcoord", "WITHCOORD").optional(),
@@ -211,10 +211,10 @@ pub static ROWS: &[Row] = &[
             Arg::one_of(
                 "unit",
                 &[
-                    Arg::pure("m", "m"),
-                    Arg::pure("km", "km"),
-                    Arg::pure("ft", "ft"),
-                    Arg::pure("mi", "mi"),
+                    Arg::pure("m", "M"),
+                    Arg::pure("km", "KM"),
+                    Arg::pure("ft", "FT"),
+                    Arg::pure("mi", "MI"),
                 ],
             ),
             Arg::pure("withcoord", "WITHCOORD").optional(),

@@ -54,10 +54,10 @@ pub static ROWS: &[Row] = &[
                             Arg::one_of(
                                 "unit",
                                 &[
-                                    Arg::pure("m", "m"),
-                                    Arg::pure("km", "km"),
-                                    Arg::pure("ft", "ft"),
-                                    Arg::pure("mi", "mi"),
+                                    Arg::pure("m", "M"),
+                                    Arg::pure("km", "KM"),
+                                    Arg::pure("ft", "FT"),
+                                    Arg::pure("mi", "MI"),
                                 ],
                             ),
                         ],
@@ -70,10 +70,10 @@ pub static ROWS: &[Row] = &[
                             Arg::one_of(
                                 "unit",
                                 &[
-                                    Arg::pure("m", "m"),
-                                    Arg::pure("km", "km"),
-                                    Arg::pure("ft", "ft"),
-                                    Arg::pure("mi", "mi"),
+                                    Arg::pure("m", "M"),
+                                    Arg::pure("km", "KM"),
+                                    Arg::pure("ft", "FT"),
+                                    Arg::pure("mi", "MI"),
                                 ],
                             ),
                         ],
@@ -142,10 +142,10 @@ pub static ROWS: &[Row] = &[
                             Arg::one_of(
                                 "unit",
                                 &[
-                                    Arg::pure("m", "m"),
-                                    Arg::pure("km", "km"),
-                                    Arg::pure("ft", "ft"),
-                                    Arg::pure("mi", "mi"),
+                                    Arg::pure("m", "M"),
+                                    Arg::pure("km", "KM"),
+                                    Arg::pure("ft", "FT"),
+                                    Arg::pure("mi", "MI"),
                                 ],
                             ),
                         ],
@@ -158,10 +158,10 @@ pub static ROWS: &[Row] = &[
                             Arg::one_of(
                                 "unit",
                                 &[
-                                    Arg::pure("m", "m"),
-                                    Arg::pure("km", "km"),
-                                    Arg::pure("ft", "ft"),
-                                    Arg::pure("mi", "mi"),
+                                    Arg::pure("m", "M"),
+                                    Arg::pure("km", "KM"),
+                                    Arg::pure("ft", "FT"),
+                                    Arg::pure("mi", "MI"),
                                 ],
                             ),
                         ],

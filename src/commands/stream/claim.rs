@@ -36,7 +36,7 @@ pub static ROWS: &[Row] = &[
             Arg::string("group"),
             Arg::string("consumer"),
             Arg::string("min-idle-time"),
-            Arg::string("ID").multiple(),
+            Arg::string("id").multiple(),
             Arg::integer("ms").token("IDLE").optional(),
             Arg::new("unix-time-milliseconds", ArgKind::UnixTime)
                 .token("TIME")

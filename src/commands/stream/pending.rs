@@ -24,7 +24,7 @@ pub static ROWS: &[Row] = &[
         args: &[
             Arg::key("key", 0),
             Arg::string("group"),
-            Arg::string("ID").multiple(),
+            Arg::string("id").multiple(),
         ],
         handler: xack,
         ..Row::BASE

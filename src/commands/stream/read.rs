@@ -46,7 +46,7 @@ const COUNT: Arg = Arg::integer("count").token("COUNT").optional();
 const BLOCK: Arg = Arg::integer("milliseconds").token("BLOCK").optional();
 const STREAMS: Arg = Arg::block(
     "streams",
-    &[Arg::key("key", 0).multiple(), Arg::string("ID").multiple()],
+    &[Arg::key("key", 0).multiple(), Arg::string("id").multiple()],
 )
 .token("STREAMS");
 

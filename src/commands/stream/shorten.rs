@@ -47,7 +47,7 @@ pub static ROWS: &[Row] = &[
         since: "5.0.0",
         complexity: "O(1) for each entry, however long the stream is.",
         summary: "Deletes entries of a stream and tells how many there were.",
-        args: &[Arg::key("key", 0), Arg::string("ID").multiple()],
+        args: &[Arg::key("key", 0), Arg::string("id").multiple()],
         handler: xdel,
         ..Row::BASE
     },
