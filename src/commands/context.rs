@@ -33,6 +33,7 @@ use crate::keyspace::{Collection, Db, Edit, Entry, Keyspace, OwnedEntry, Type};
 use crate::replication::Replication;
 use crate::resp::writer::Reply;
 use crate::sys::clock::CycleClock;
+use crate::sys::collation::Collation;
 
 /// What a handler returns: done and replied, or why not.
 pub type CmdResult = Result<(), CmdError>;
@@ -163,6 +164,8 @@ pub struct Env {
     pub pubsub: Registry,
     /// Messages that wait for the end of the running command.
     pub outbox: Outbox,
+    /// In what order `SORT` puts texts.
+    pub collation: Collation,
     /// Checksums of payloads and snapshots are not compared; tests ask for that (`DEBUG`).
     pub skip_checksums: bool,
     /// Elements of lists from this size on stand alone; tests make it smaller (`DEBUG`).

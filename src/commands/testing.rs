@@ -42,6 +42,7 @@ use crate::replication::{self, Child, ReplId, Replication, SavedIdentity};
 use crate::resp::args::{Args, OwnedArgs};
 use crate::resp::writer::{Protocol, Reply};
 use crate::sys::clock::CycleClock;
+use crate::sys::collation::Collation;
 
 /// When a rig's clock starts, in milliseconds since the epoch.
 pub const START_MS: i64 = 1_700_000_000_000;
@@ -92,6 +93,7 @@ impl Rig {
                 unit: Unit::default(),
                 garbage: Vec::new(),
                 eviction: Eviction::default(),
+                collation: Collation::Bytes,
                 skip_checksums: false,
                 list_plain_from_bytes: ListLimits::PLAIN_FROM_BYTES,
                 watches: Watches::default(),

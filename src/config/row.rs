@@ -44,6 +44,8 @@ pub enum Apply {
     Requirepass,
     /// Write the process title anew.
     ProcTitle,
+    /// Compare texts in the order of another locale.
+    LocaleCollate,
     /// Write the kernel's out-of-memory score.
     OomScore,
     /// Change the working directory.

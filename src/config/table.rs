@@ -137,7 +137,7 @@ directives! {
     proc_title_template: Text = b"{title} {listen-addr} {server-mode}".to_vec(),
         "proc-title-template".check(checks::proc_title_template).apply(Apply::ProcTitle);
     /// Locale that SORT ALPHA compares by; empty takes the environment's.
-    locale_collate: Text = Vec::new(), "locale-collate";
+    locale_collate: Text = Vec::new(), "locale-collate".apply(Apply::LocaleCollate);
     /// Start-up warnings that do not stop the server, by name.
     ignore_warnings: Text = Vec::new(), "ignore-warnings";
     /// Turn transparent huge pages off for this process.

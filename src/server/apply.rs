@@ -10,6 +10,7 @@ use crate::commands::context::Env;
 use crate::config::{Apply, Reason, ReplDisklessLoad, Settings};
 use crate::replication::{self, DisklessLoad};
 use crate::sys;
+use crate::sys::collation::Collation;
 
 /// The directives that replication reads.
 pub fn replication_settings(s: &Settings) -> replication::Settings {
@@ -64,6 +65,11 @@ impl Hub {
                 .map_err(|e| crate::base::errno::os_text(&e).into()),
             Apply::ProcTitle => {
                 self.set_process_title(settings, env.config_file.as_deref());
+                Ok(())
+            }
+            Apply::LocaleCollate => {
+                let named = Collation::named(&settings.locale_collate);
+                env.collation = named.ok_or("Invalid locale name")?;
                 Ok(())
             }
             Apply::Appendonly if settings.appendonly => {

@@ -29,6 +29,7 @@ use crate::keyspace::expiry::ExpiryCycle;
 use crate::persist::rdb::check;
 use crate::replication::Replication;
 use crate::sys;
+use crate::sys::collation::Collation;
 use crate::sys::signals::Signals;
 
 /// Descriptors that the server needs besides its clients': files, pipes, listeners, the poll.
@@ -300,6 +301,9 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
     let now = sys::clock::now();
     let mut rng = Rng::from_seed_bytes(sys::entropy::seed()?);
     let settings = &parts.settings;
+    let collation = Collation::named(&settings.locale_collate).ok_or_else(|| {
+        std::io::Error::other("Failed to configure LOCALE for invalid locale name.")
+    })?;
     let replication_rng = Rng::from_seed(rng.next_u64());
     let mut replication =
         Replication::new(apply::replication_settings(settings), replication_rng, now);
@@ -327,6 +331,7 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
         unit: Unit::default(),
         garbage: Vec::new(),
         eviction: Eviction::default(),
+        collation,
         skip_checksums: false,
         list_plain_from_bytes: ListLimits::PLAIN_FROM_BYTES,
         watches: Watches::default(),

@@ -6,6 +6,7 @@
 pub mod affinity;
 pub mod allocator;
 pub mod clock;
+pub mod collation;
 pub mod crash;
 pub mod entropy;
 pub mod facts;

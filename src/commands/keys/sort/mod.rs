@@ -8,8 +8,12 @@
 mod options;
 mod pattern;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::ffi::CString;
 use std::ops::{ControlFlow, Range};
+
+use memchr::memchr;
 
 use crate::base::numbers::parse_f64;
 use crate::commands::context::{Access, CmdResult, Ctx};
@@ -25,6 +29,7 @@ use crate::data::quicklist::{End, Quicklist, Side};
 use crate::data::zset::{ZSet, ZSetRef};
 use crate::keyspace::{NewValue, ValueRef};
 use crate::resp::args::Args;
+use crate::sys::collation::Collation;
 use options::SortOptions;
 use pattern::look_up;
 
@@ -264,11 +269,14 @@ fn settle_as_tree(ctx: &mut Ctx<'_>, key: &[u8]) -> CmdResult {
 enum Weight {
     /// A number.
     Number(f64),
-    /// The element itself.
-    Itself,
-    /// A text found elsewhere; what is missing comes first.
-    Text(Option<Vec<u8>>),
+    /// A text, byte by byte; what is missing comes first.
+    Bytes(Option<Vec<u8>>),
+    /// A text in the order of the server's locale, which ends at its first NUL.
+    Collated(Option<CString>),
 }
+
+/// An element with its weight.
+type Weighed = (Weight, Vec<u8>);
 
 /// Sorts.
 fn in_order(
@@ -279,18 +287,19 @@ fn in_order(
     let mut weighed = Vec::with_capacity(elements.len());
     let mut all_numbers = true;
     for element in elements {
-        let weight = match (options.by, options.alpha) {
-            (None, true) => Weight::Itself,
-            (Some(by), true) => Weight::Text(look_up(ctx, by, &element)),
-            (by, false) => {
-                let text = match by {
-                    None => Some(number(&element)),
-                    Some(by) => look_up(ctx, by, &element).map(|text| number(&text)),
-                };
-                let number = text.unwrap_or(Some(0.0));
-                all_numbers &= number.is_some();
-                Weight::Number(number.unwrap_or(0.0))
-            }
+        let text = match options.by {
+            None => Some(Cow::Borrowed(&element[..])),
+            Some(by) => look_up(ctx, by, &element).map(Cow::Owned),
+        };
+        let weight = if !options.alpha {
+            let number = text.map_or(Some(0.0), |text| number(&text));
+            all_numbers &= number.is_some();
+            Weight::Number(number.unwrap_or(0.0))
+        } else if options.store.is_some() {
+            // Replicas may have other locales.
+            Weight::Bytes(text.map(Cow::into_owned))
+        } else {
+            Weight::Collated(text.map(|text| until_nul(&text)))
         };
         weighed.push((weight, element));
     }
@@ -300,7 +309,7 @@ fn in_order(
         ));
     }
     weighed.sort_by(|a, b| {
-        let order = compare(a, b);
+        let order = compare(a, b, &ctx.env.collation);
         if options.descending {
             order.reverse()
         } else {
@@ -310,15 +319,23 @@ fn in_order(
     Ok(weighed.into_iter().map(|(_, element)| element).collect())
 }
 
-fn compare(a: &(Weight, Vec<u8>), b: &(Weight, Vec<u8>)) -> Ordering {
+fn compare(a: &Weighed, b: &Weighed, collation: &Collation) -> Ordering {
     match (&a.0, &b.0) {
         (Weight::Number(x), Weight::Number(y)) => {
             let numbers = x.partial_cmp(y).unwrap_or(Ordering::Equal);
             numbers.then_with(|| a.1.cmp(&b.1))
         }
-        (Weight::Text(x), Weight::Text(y)) => x.cmp(y),
-        _ => a.1.cmp(&b.1),
+        (Weight::Bytes(x), Weight::Bytes(y)) => x.cmp(y),
+        (Weight::Collated(Some(x)), Weight::Collated(Some(y))) => collation.compare(x, y),
+        (Weight::Collated(x), Weight::Collated(y)) => x.is_some().cmp(&y.is_some()),
+        _ => unreachable!("all elements of a call are weighed alike"),
     }
+}
+
+/// A text as the C library sees it.
+fn until_nul(text: &[u8]) -> CString {
+    let end = memchr(0, text).unwrap_or(text.len());
+    CString::new(&text[..end]).expect("cut at the first NUL")
 }
 
 /// The number that a text begins with after blanks, if it is all of the text.

@@ -164,3 +164,19 @@ fn the_key_that_is_stored_to_is_told() {
         assert_eq!(rig.run(&format!("COMMAND GETKEYS {line}")), array(keys));
     }
 }
+
+#[test]
+fn texts_follow_the_locale_unless_they_are_stored() {
+    let mut rig = rig();
+    rig.run(r#"RPUSH texts "b\x00c" b a "b\x00a""#);
+    // To a locale all of these but one are equal, and keep their order.
+    assert_eq!(
+        rig.run("SORT texts ALPHA"),
+        "*4\r\n$1\r\na\r\n$3\r\nb\0c\r\n$1\r\nb\r\n$3\r\nb\0a\r\n"
+    );
+    rig.run("SORT texts ALPHA STORE dest");
+    assert_eq!(
+        rig.run("LRANGE dest 0 -1"),
+        "*4\r\n$1\r\na\r\n$1\r\nb\r\n$3\r\nb\0a\r\n$3\r\nb\0c\r\n"
+    );
+}
