@@ -22,4 +22,5 @@ mod replication;
 mod resync;
 mod tools;
 mod transactions;
+mod values;
 mod waiting;

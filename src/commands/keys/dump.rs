@@ -212,7 +212,7 @@ fn read_payload<'a>(ctx: &mut Ctx<'_>, bytes: &'a [u8]) -> Result<NewValue<'a>, 
     }
     value.map_err(|error| {
         if let PayloadError::Value(reason) = &error {
-            log::warn!("A payload could not be restored: {reason}");
+            log::debug!("A payload could not be restored: {reason}");
         }
         CmdError::err(error.to_string())
     })

@@ -100,8 +100,25 @@ pub enum Flaw {
     DuplicateScored,
     #[error("Zset with NAN score detected")]
     Score,
-    #[error("Stream integrity check failed: {0}")]
+    #[error("{}", stream_flaw(*.0))]
     Stream(#[from] RestoreError),
+}
+
+/// What is wrong with a stream, in the words that operators find in logs.
+fn stream_flaw(error: RestoreError) -> &'static str {
+    match error {
+        RestoreError::NodeId => "Stream node key entry is not the size of a stream ID",
+        RestoreError::Node => "Stream listpack integrity check failed.",
+        RestoreError::NodeOrder => "Stream listpacks out of order",
+        RestoreError::Length => "Stream length inconsistent with rax entries",
+        RestoreError::LastId => "Stream entry above the last ID",
+        RestoreError::GroupTwice => "Duplicated consumer group name",
+        RestoreError::ConsumerTwice => "Duplicate stream consumer detected",
+        RestoreError::PendingTwice => "Duplicated global PEL entry loading stream consumer group",
+        RestoreError::NotPending => "Consumer entry not found in group global PEL",
+        RestoreError::NoOwner => "Stream CG PEL entry without consumer",
+        RestoreError::PartOrder => "Stream parts out of order",
+    }
 }
 
 /// What was being read, in the words of `redis-check-rdb`.
