@@ -12,6 +12,7 @@ use crate::base::time::Now;
 use crate::commands::context::{Env, Loading};
 use crate::commands::host::LoadingFacts;
 use crate::keyspace::Keyspace;
+use crate::persist::rdb::check;
 use crate::persist::rdb::decoder::{DecoderOptions, Purpose};
 use crate::persist::rdb::file::{FileLoader, LoadError, Progress};
 use crate::persist::rdb::fill::{
@@ -212,6 +213,17 @@ impl Loader {
     }
 }
 
+/// Logs what the checker has to say of the snapshot file: where it is damaged, and in which key.
+fn log_damage(env: &Env) {
+    let mut report = Vec::new();
+    let path = path_of(&env.config.dbfilename);
+    let checked = check::check_file(&path, env.now.unix_ms(), &mut report);
+    checked.expect("a vector takes everything");
+    for line in String::from_utf8_lossy(&report).lines() {
+        log::warn!("{line}");
+    }
+}
+
 impl Hub {
     /// Puts a load in force.
     pub fn begin_load(&mut self, env: &mut Env, loader: Loader) {
@@ -281,7 +293,11 @@ impl Hub {
             return Ok(());
         };
         match loader.purpose {
-            LoadFor::Start => Err(reason.to_owned()),
+            LoadFor::Start => {
+                log::warn!("{reason}");
+                log_damage(env);
+                Err("Terminating server after rdb file reading failure.".to_owned())
+            }
             LoadFor::Reload { .. } => {
                 log::warn!("Error trying to load the RDB dump: {reason}");
                 Ok(())
