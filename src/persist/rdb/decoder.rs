@@ -40,7 +40,7 @@ use crate::keyspace::Object;
 
 /// What is believed of the length of a stream that nobody knows: room is made ahead for what that
 /// many bytes can hold.
-const UNKNOWN_STREAM_BYTES: u64 = 1 << 24;
+const UNKNOWN_STREAM_BYTES: u64 = 1 << 20;
 
 /// What to do about data of modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
