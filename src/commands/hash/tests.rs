@@ -35,7 +35,7 @@ fn bulks(reply: &str) -> Vec<&str> {
     let headers = lines
         .iter()
         .enumerate()
-        .filter(|(_, line)| is_header(&line));
+        .filter(|(_, line)| is_header(line));
     headers.map(|(at, _)| lines[at + 1]).collect()
 }
 
