@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::load::populate_with;
 use crate::peer::{Peer, SERVER_CORE, pin};
-use crate::report::Table;
+use crate::report::{Table, median};
 use crate::settings::Settings;
 use crate::workload::Workload;
 
@@ -25,28 +25,38 @@ const PIPELINE: usize = 16;
 
 const PINGS_APART: Duration = Duration::from_micros(200);
 
+/// What is shown of the latencies, by name.
+const SHOWN: &[(&str, f64)] = &[
+    ("median", 0.5),
+    ("99 %", 0.99),
+    ("99.99 %", 0.9999),
+    ("worst", 1.0),
+];
+
 pub fn run(settings: &Settings, peers: &[Peer]) {
     if !settings.wants("pause") {
         return;
     }
     println!(
         "## Pauses while a table grows\n\nOne client inserts {KEYS} keys, pipeline {PIPELINE}; \
-         another one sends a PING every {} µs.",
-        PINGS_APART.as_micros()
+         another one sends a PING every {} µs. Medians of {} rounds.",
+        PINGS_APART.as_micros(),
+        settings.rounds
     );
-    let seen: Vec<Latencies> = peers
-        .iter()
-        .map(|peer| insert_and_ping(settings, peer))
-        .collect();
+    let mut rounds: Vec<Vec<Latencies>> = peers.iter().map(|_| Vec::new()).collect();
+    for _ in 0..settings.rounds {
+        for (peer, rounds) in peers.iter().zip(&mut rounds) {
+            rounds.push(insert_and_ping(settings, peer));
+        }
+    }
     let mut table = Table::begin("Latency of PING in microseconds", "which", peers, 0);
-    let mut row = |name, pick: fn(&Latencies) -> Duration| {
-        let micros = |latencies| pick(latencies).as_secs_f64() * 1e6;
-        table.row(name, seen.iter().map(micros).collect());
-    };
-    row("median", |latencies| latencies.quantile(0.5));
-    row("99 %", |latencies| latencies.quantile(0.99));
-    row("99.99 %", |latencies| latencies.quantile(0.9999));
-    row("worst", |latencies| latencies.quantile(1.0));
+    for (name, part) in SHOWN {
+        let micros = |latencies: &Latencies| latencies.quantile(*part).as_secs_f64() * 1e6;
+        let values = rounds
+            .iter()
+            .map(|rounds| median(rounds.iter().map(micros).collect()));
+        table.row(name, values.collect());
+    }
     println!();
 }
 
