@@ -158,6 +158,12 @@ impl<H: Handle> Table<H> {
         }
     }
 
+    /// The element that a lookup of `hash` will compare first, most likely the one sought.
+    #[inline]
+    pub fn likely(&self, hash: u64) -> Option<H> {
+        self.raw.likely(hash).map(Self::handle)
+    }
+
     /// Finds the element with this hash for which `is_it` holds.
     #[inline]
     pub fn find(&self, hash: u64, mut is_it: impl FnMut(H) -> bool) -> Option<Found<H>> {

@@ -159,13 +159,21 @@ impl ValueRef<'_> {
         }
     }
 
-    /// Second step, some other members later: asks for the member itself.
-    #[inline]
-    pub fn prefetch_member(self, hash: u64) {
+    /// The other steps for members whose buckets have arrived: asks for the members themselves and,
+    /// where they have an order, for the way to them.
+    pub fn prefetch_members<const N: usize>(self, hashes: &[Option<u64>; N]) {
+        let known = || hashes.iter().flatten();
         match self {
-            ValueRef::Hash(HashRef::Table(table)) => table.prefetch_element(hash),
-            ValueRef::Set(SetRef::Table(table)) => table.prefetch_element(hash),
-            ValueRef::ZSet(ZSetRef::Tree(set)) => set.prefetch_member(hash),
+            ValueRef::Hash(HashRef::Table(table)) => {
+                known().for_each(|hash| table.prefetch_element(*hash));
+            }
+            ValueRef::Set(SetRef::Table(table)) => {
+                known().for_each(|hash| table.prefetch_element(*hash));
+            }
+            ValueRef::ZSet(ZSetRef::Tree(set)) => {
+                known().for_each(|hash| set.prefetch_member(*hash));
+                set.prefetch_ways(hashes);
+            }
             _ => {}
         }
     }

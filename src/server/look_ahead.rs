@@ -5,7 +5,7 @@
 //! for, then all entries.
 //!
 //! When neighbours in the batch go to the same large collection, as pipelines that fill or read
-//! one do, their members are fetched in the same two steps. For other batches that would cost a
+//! one do, their members are fetched in the same steps. For other batches that would cost a
 //! second lookup of the key and gain little.
 
 use super::io::{BATCH_COMMANDS_MAX, Parsed};
@@ -79,7 +79,5 @@ fn fetch_members_of_one(db: &Db, data: &[u8], parsed: &mut [Parsed]) {
         let args = p.ranges.args(&data[p.start..]);
         *hash = args.get(index).and_then(|name| value.prefetch_bucket(name));
     }
-    for hash in hashes.into_iter().flatten() {
-        value.prefetch_member(hash);
-    }
+    value.prefetch_members(&hashes);
 }

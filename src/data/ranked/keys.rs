@@ -6,8 +6,13 @@
 //! search would wait for one another.
 
 use std::ops::Range;
+use std::ptr;
 
 use super::member::Member;
+use crate::keyspace::prefetch::prefetch;
+
+const CACHE_LINE_BYTES: usize = 64;
+
 /// A member and its score.
 #[derive(Clone, Copy)]
 pub(super) struct Slot {
@@ -64,6 +69,7 @@ impl Cut<'_> {
 }
 
 /// Up to `N` slots in order.
+#[repr(C)]
 pub(super) struct Keys<const N: usize> {
     len: usize,
     scores: [f64; N],
@@ -115,9 +121,19 @@ impl<const N: usize> Keys<N> {
         &self.members[..self.len]
     }
 
+    /// Asks for all that a search for a score reads.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        let start = ptr::from_ref(self).cast::<u8>();
+        let searched = size_of_val(&self.len) + size_of_val(&self.scores);
+        for offset in (0..searched).step_by(CACHE_LINE_BYTES) {
+            prefetch(start.wrapping_add(offset));
+        }
+    }
+
     /// How many scores are below `score`.
     #[inline]
-    fn below(&self, score: f64) -> usize {
+    pub(super) fn below(&self, score: f64) -> usize {
         self.scores().iter().map(|s| usize::from(*s < score)).sum()
     }
 

@@ -183,6 +183,16 @@ impl SortedSet {
         self.members.table.prefetch_element(hash);
     }
 
+    /// Third step, when the members have arrived: asks for the way to each of them in the tree.
+    pub fn prefetch_ways<const N: usize>(&self, hashes: &[Option<u64>; N]) {
+        let scores = hashes.map(|hash| {
+            let member = self.members.table.likely(hash?)?;
+            // SAFETY: members of the table are live.
+            Some(unsafe { member.score() })
+        });
+        self.tree.prefetch_ways(&scores);
+    }
+
     /// The score of a member.
     #[inline]
     pub fn score(&self, bytes: &[u8]) -> Option<f64> {

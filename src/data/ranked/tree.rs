@@ -158,6 +158,25 @@ impl Tree {
         }
     }
 
+    /// Asks for the nodes on the way to each of several scores: all of one level, then all of the
+    /// next, so that the waits overlap.
+    pub(super) fn prefetch_ways<const N: usize>(&self, scores: &[Option<f64>; N]) {
+        let mut at = [&self.root; N];
+        loop {
+            let mut has_below = false;
+            for (node, score) in at.iter_mut().zip(scores) {
+                if let (Node::Inner(inner), Some(score)) = (*node, score) {
+                    *node = inner.child(inner.keys.below(*score).saturating_sub(1));
+                    node.prefetch();
+                    has_below = true;
+                }
+            }
+            if !has_below {
+                return;
+            }
+        }
+    }
+
     /// Inserts a member that is not here yet.
     pub(super) fn insert(&mut self, slot: Slot) {
         let edges = Edges {
