@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use super::blocking::Waiters;
 use super::error::CmdError;
+use super::events::Class;
 use super::eviction::Eviction;
 use super::host::{Garbage, Host};
 pub use super::lookup::Access;
@@ -279,6 +280,15 @@ impl Ctx<'_> {
             let is_large = |entry: Entry<'_>| entry.type_() != Type::String;
             let removed = db.get(key).is_some_and(is_large).then(|| db.remove(key));
             self.env.discard(removed.flatten(), true);
+        }
+    }
+
+    /// Deletes the key that a result was meant for, since there is nothing in it.
+    pub fn store_nothing(&mut self, key: &[u8]) {
+        if let Some(removed) = self.db().remove(key) {
+            let lazily = self.env.config.lazyfree_lazy_server_del;
+            self.env.discard(Some(removed), lazily);
+            self.wrote(Class::GENERIC, "del", key);
         }
     }
 

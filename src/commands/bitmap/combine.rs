@@ -104,8 +104,9 @@ fn store(ctx: &mut Ctx<'_>, key: &[u8], result: Vec<u8>) {
             NewValue::RawBytes(&result)
         };
         overwrite(ctx, key, value);
-        ctx.wrote(Class::STRING, "set", key);
-    } else if ctx.db().remove(key).is_some() {
-        ctx.wrote(Class::GENERIC, "del", key);
+        ctx.notify(Class::STRING, "set", key);
+        ctx.changed(1);
+    } else {
+        ctx.store_nothing(key);
     }
 }

@@ -13,6 +13,7 @@ mod integer;
 
 use super::context::{Access, Ctx};
 use super::error::CmdError;
+use super::string::lengthen;
 use crate::base::numbers::parse_i64;
 use crate::keyspace::NewValue;
 
@@ -52,7 +53,7 @@ fn string_reaching<'c>(
     let len = (highest / 8 + 1) as usize;
     let grows = string.len() < len;
     if grows {
-        string.resize(len, 0);
+        lengthen(string, len);
     }
     Ok((string, grows))
 }

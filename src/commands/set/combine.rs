@@ -329,10 +329,8 @@ fn store(ctx: &mut Ctx<'_>, key: &[u8], result: Set, event: &str) {
         overwrite(ctx, key, NewValue::Object(result.into()));
         ctx.notify(Class::SET, event, key);
         ctx.changed(1);
-    } else if let Some(removed) = ctx.db().remove(key) {
-        let lazily = ctx.env.config.lazyfree_lazy_server_del;
-        ctx.env.discard(Some(removed), lazily);
-        ctx.wrote(Class::GENERIC, "del", key);
+    } else {
+        ctx.store_nothing(key);
     }
     ctx.reply.int(len as i64);
 }

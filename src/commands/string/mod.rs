@@ -18,6 +18,10 @@ use super::context::{Access, Ctx};
 use crate::keyspace::{Entry, NewValue, StringRef, access};
 use crate::resp::writer::Reply;
 
+/// The most room that a string gets to spare when it grows. Doubling a bitmap of half a gigabyte
+/// would be no favour.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
 /// Replies with a string.
 #[inline]
 fn reply_string(reply: &mut Reply, entry: Entry<'_>) {
@@ -42,6 +46,21 @@ fn to_store(argument: Cow<'_, [u8]>) -> NewValue<'_> {
     match argument {
         Cow::Borrowed(bytes) => NewValue::from_bytes_auto(bytes),
         Cow::Owned(bytes) => NewValue::from_vec_auto(bytes),
+    }
+}
+
+/// Makes a string longer, with zeros. Room is kept for it to grow on: as much again, but no more
+/// than [`SPARE_BYTES_MAX`].
+pub(super) fn lengthen(string: &mut Vec<u8>, len: usize) {
+    make_room(string, len);
+    string.resize(len, 0);
+}
+
+/// Makes room for a string to become so long. A string that is still empty gets just that.
+fn make_room(string: &mut Vec<u8>, len: usize) {
+    if len > string.capacity() && !string.is_empty() {
+        let spare = len.min(SPARE_BYTES_MAX);
+        string.reserve_exact(len + spare - string.len());
     }
 }
 

@@ -3,7 +3,7 @@
 //! A string that was modified in place is `raw` from then on, and lives where it can grow without
 //! its key being copied along.
 
-use super::to_store;
+use super::{lengthen, make_room, to_store};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
@@ -122,6 +122,7 @@ fn append(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         .db()
         .string_mut(&args[1])
         .expect("the key was found above");
+    make_room(string, old_len + args[2].len());
     string.extend_from_slice(&args[2]);
     let len = string.len();
     ctx.wrote(Class::STRING, "append", &args[1]);
@@ -154,7 +155,7 @@ fn setrange(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let string = ctx.db().string_mut(key).expect("the key is there by now");
     let end = offset + part.len();
     if string.len() < end {
-        string.resize(end, 0);
+        lengthen(string, end);
     }
     string[offset..end].copy_from_slice(part);
     let len = string.len();

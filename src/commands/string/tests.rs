@@ -482,3 +482,16 @@ fn lcs_finds_what_two_strings_have_in_common() {
     let error = "-ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len\r\n";
     assert_eq!(rig.run("LCS a b"), error);
 }
+
+#[test]
+fn long_strings_get_little_room_to_spare() {
+    let room = |old: usize, new: usize| {
+        let mut string = vec![0; old];
+        super::lengthen(&mut string, new);
+        assert_eq!(string.len(), new);
+        string.capacity()
+    };
+    assert_eq!(room(0, 1000), 1000);
+    assert_eq!(room(10, 1000), 2000);
+    assert_eq!(room(10, 5 << 20), 6 << 20);
+}

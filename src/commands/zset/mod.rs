@@ -105,10 +105,8 @@ pub(super) fn store(ctx: &mut Ctx<'_>, key: &[u8], set: ZSet, event: &str, chang
         overwrite(ctx, key, NewValue::Object(set.into()));
         ctx.notify(Class::ZSET, event, key);
         ctx.changed(changes);
-    } else if let Some(removed) = ctx.db().remove(key) {
-        ctx.wrote(Class::GENERIC, "del", key);
-        let lazily = ctx.env.config.lazyfree_lazy_server_del;
-        ctx.env.discard(Some(removed), lazily);
+    } else {
+        ctx.store_nothing(key);
     }
     ctx.reply.int(len as i64);
 }

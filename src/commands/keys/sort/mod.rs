@@ -383,11 +383,10 @@ fn store(ctx: &mut Ctx<'_>, key: &[u8], elements: &[Vec<u8>], options: &SortOpti
     if len > 0 {
         list.settle_built(&limits);
         overwrite(ctx, key, NewValue::Object(list.into()));
-        ctx.touched(key);
         ctx.notify(Class::LIST, "sortstore", key);
         ctx.changed(len as u64);
-    } else if ctx.db().remove(key).is_some() {
-        ctx.wrote(Class::GENERIC, "del", key);
+    } else {
+        ctx.store_nothing(key);
     }
     ctx.reply.int(len as i64);
 }
