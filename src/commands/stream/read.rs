@@ -112,7 +112,7 @@ struct ReadOptions {
 
 /// From where on a stream is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum From {
+enum Start {
     /// Behind this id.
     Behind(StreamId),
     /// What no consumer of the group was given yet.
@@ -299,7 +299,7 @@ fn start_in_group(
     key: &[u8],
     group: &[u8],
     word: &[u8],
-) -> Result<From, CmdError> {
+) -> Result<Start, CmdError> {
     let stream = ctx.stream(key, Access::Read)?;
     if stream.and_then(|stream| stream.group(group)).is_none() {
         return Err(no_key_or_group(
@@ -309,7 +309,7 @@ fn start_in_group(
         ));
     }
     match word {
-        b">" => Ok(From::Undelivered),
+        b">" => Ok(Start::Undelivered),
         b"$" => Err(CmdError::Fixed(
             "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the \
              history of this consumer by specifying a proper ID, or use the > ID to get new \
@@ -317,8 +317,8 @@ fn start_in_group(
         )),
         // Nothing is behind the largest id, which the reference takes for `>`.
         _ => Ok(match id(word)? {
-            StreamId::MAX => From::Undelivered,
-            id => From::Behind(id),
+            StreamId::MAX => Start::Undelivered,
+            id => Start::Behind(id),
         }),
     }
 }
@@ -328,7 +328,7 @@ fn read_in_group(
     ctx: &mut Ctx<'_>,
     place: &Place<'_>,
     name: &[u8],
-    from: From,
+    from: Start,
     options: &ReadOptions,
     replied: &mut Streams,
 ) -> CmdResult {
@@ -352,12 +352,14 @@ fn read_in_group(
         told: told.then(Vec::new),
         ..Delivery::default()
     };
-    let serves = from != From::Undelivered || has_news;
+    let serves = from != Start::Undelivered || has_news;
     if serves {
         replied.next(ctx.reply, place.key);
         match from {
-            From::Behind(id) => reply_history(ctx.reply, log, group, consumer, id, options, now_ms),
-            From::Undelivered => {
+            Start::Behind(id) => {
+                reply_history(ctx.reply, log, group, consumer, id, options, now_ms)
+            }
+            Start::Undelivered => {
                 let to = Reader {
                     consumer,
                     now_ms,
