@@ -32,10 +32,7 @@ fn with_hash(len: usize, in_table: bool) -> Rig {
 fn bulks(reply: &str) -> Vec<&str> {
     let lines: Vec<_> = reply.split("\r\n").collect();
     let is_header = |line: &&&str| line.starts_with('$');
-    let headers = lines
-        .iter()
-        .enumerate()
-        .filter(|(_, line)| is_header(line));
+    let headers = lines.iter().enumerate().filter(|(_, line)| is_header(line));
     headers.map(|(at, _)| lines[at + 1]).collect()
 }
 
