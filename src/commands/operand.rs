@@ -9,8 +9,9 @@ pub fn integer(word: &[u8]) -> Result<i64, CmdError> {
     parse_i64(word).ok_or(CmdError::NotInteger)
 }
 
-/// How many elements to pick: a negative number lets them repeat, so its sign can be taken away.
-pub fn signed_count(word: &[u8]) -> Result<i64, CmdError> {
+/// An integer argument whose sign says one thing and whose size another; so the one that has no
+/// positive counterpart is refused.
+pub fn signed_size(word: &[u8]) -> Result<i64, CmdError> {
     match integer(word)? {
         i64::MIN => Err(CmdError::Fixed(
             "ERR value is out of range, value must between -9223372036854775807 and \

@@ -19,9 +19,6 @@ use crate::keyspace::KeyHasher;
 /// In a listpack, a value stands between two fields.
 const GROUP: usize = 2;
 
-/// How many fields of a listpack are drawn in one walk.
-const DRAW_BATCH: usize = 1000;
-
 /// Up to where a hash is a listpack, and what places its fields when it is not.
 #[derive(Clone, Debug)]
 pub struct HashLimits {
@@ -264,13 +261,8 @@ impl<'a> HashRef<'a> {
     pub fn draw(self, count: usize, rng: &mut Rng, visit: &mut dyn FnMut(Pair<'a>)) {
         match self {
             HashRef::Packed(listpack) => {
-                let mut left = count;
-                while left > 0 {
-                    let batch = left.min(DRAW_BATCH);
-                    for pos in listpack.random_repeating(GROUP, batch, rng) {
-                        visit(pair_at(listpack, pos));
-                    }
-                    left -= batch;
+                for pos in listpack.random_repeating(GROUP, count, rng) {
+                    visit(pair_at(listpack, pos));
                 }
             }
             HashRef::Table(table) => {

@@ -27,9 +27,6 @@ use crate::keyspace::KeyHasher;
 /// No intset gets longer, whatever the limits say.
 const INTSET_ENTRIES_MAX: usize = 1 << 30;
 
-/// How many members of a listpack are drawn in one walk.
-const DRAW_BATCH: usize = 1000;
-
 /// To pop many members, a new set is made of those that stay if there are at least so many times as
 /// many that go.
 const POP_REBUILD_FACTOR: usize = 5;
@@ -395,13 +392,8 @@ impl<'a> SetRef<'a> {
             let mut draw = || visit(self.random(rng).expect("there is a member"));
             return (0..count).for_each(|_| draw());
         };
-        let mut left = count;
-        while left > 0 {
-            let batch = left.min(DRAW_BATCH);
-            for pos in listpack.random_repeating(1, batch, rng) {
-                visit(listpack.get(pos));
-            }
-            left -= batch;
+        for pos in listpack.random_repeating(1, count, rng) {
+            visit(listpack.get(pos));
         }
     }
 

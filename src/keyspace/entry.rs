@@ -39,6 +39,7 @@ use super::collection::{Collection, Object, Parts, PartsRef};
 use super::size_class::size_class;
 use super::table::Handle;
 use super::value::{Encoding, NewValue, StringRef, Type, ValueRef};
+use crate::base::bytes::equal;
 use crate::data::hash::Hash;
 use crate::data::list::List;
 use crate::data::set::Set;
@@ -145,25 +146,10 @@ impl<'a> Entry<'a> {
         unsafe { slice::from_raw_parts(self.start.add(offset).as_ptr(), self.key_len()) }
     }
 
-    /// Whether this is the entry of `key`. Spares most keys the call of a comparison that is made
-    /// for long ones.
+    /// Whether this is the entry of `key`.
     #[inline]
     pub(super) fn has_key(self, key: &[u8]) -> bool {
-        let own = self.key();
-        if own.len() != key.len() {
-            return false;
-        }
-        match key.len() {
-            8..=16 => {
-                own.first_chunk::<8>() == key.first_chunk()
-                    && own.last_chunk::<8>() == key.last_chunk()
-            }
-            17..=32 => {
-                own.first_chunk::<16>() == key.first_chunk()
-                    && own.last_chunk::<16>() == key.last_chunk()
-            }
-            _ => own == key,
-        }
+        equal(self.key(), key)
     }
 
     /// The type of the value.

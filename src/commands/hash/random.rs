@@ -2,7 +2,7 @@
 
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
-use crate::commands::operand::{batches, signed_count};
+use crate::commands::operand::{batches, signed_size};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::data::hash::{Hash, Pair};
@@ -54,7 +54,7 @@ fn hrandfield(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 fn several(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let count = signed_count(&args[2])?;
+    let count = signed_size(&args[2])?;
     let with_values = match args.get(3) {
         None => false,
         Some(word) if word.eq_ignore_ascii_case(b"WITHVALUES") && args.len() == 4 => true,

@@ -3,7 +3,7 @@
 use super::{absolute, reply_element, reply_elements, span};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
-use crate::commands::operand::{integer, integer_within};
+use crate::commands::operand::{integer, integer_within, signed_size};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::data::list::{End, List, ListRef, Side};
 use crate::data::listpack::Element;
@@ -141,7 +141,7 @@ impl<'a> Search<'a> {
         while let Some(option) = words.next() {
             let value = words.next().ok_or(CmdError::Syntax)?;
             if option.eq_ignore_ascii_case(b"rank") {
-                search.set_rank(integer(value)?)?;
+                search.set_rank(signed_size(value)?)?;
             } else if option.eq_ignore_ascii_case(b"count") {
                 let refusal = "ERR COUNT can't be negative";
                 search.count = Some(limit(integer_within(value, 0..=i64::MAX, refusal)?));
@@ -156,20 +156,11 @@ impl<'a> Search<'a> {
     }
 
     fn set_rank(&mut self, rank: i64) -> Result<(), CmdError> {
-        match rank {
-            i64::MIN => {
-                return Err(CmdError::Fixed(
-                    "ERR value is out of range, value must between -9223372036854775807 and \
-                     9223372036854775807",
-                ));
-            }
-            0 => {
-                return Err(CmdError::Fixed(
-                    "ERR RANK can't be zero: use 1 to start from the first match, 2 from the \
-                     second ... or use negative to start from the end of the list",
-                ));
-            }
-            _ => {}
+        if rank == 0 {
+            return Err(CmdError::Fixed(
+                "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second \
+                 ... or use negative to start from the end of the list",
+            ));
         }
         self.rank = rank.unsigned_abs();
         self.from = if rank < 0 { End::Tail } else { End::Head };

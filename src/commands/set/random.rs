@@ -6,7 +6,7 @@
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::operand::{batches, positive, signed_count};
+use crate::commands::operand::{batches, positive, signed_size};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::data::listpack::Element;
@@ -138,7 +138,7 @@ fn pop_all(ctx: &mut Ctx<'_>, key: &[u8]) -> CmdResult {
 fn srandmember(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let count = match args.len() {
         2 => None,
-        3 => Some(signed_count(&args[2])?),
+        3 => Some(signed_size(&args[2])?),
         _ => return Err(CmdError::Syntax),
     };
     let mut rng = ctx.env.rng.fork();

@@ -4,7 +4,7 @@ use crate::base::numbers::{format_f64, format_f64_17};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::cursor::{Page, ScanOptions, parse_cursor};
 use crate::commands::error::CmdError;
-use crate::commands::operand::{batches, integer};
+use crate::commands::operand::{batches, signed_size};
 use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::commands::zset::Listing;
@@ -67,13 +67,7 @@ fn zrandmember(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let Some(count) = args.get(2) else {
         return random(ctx, &args[1]);
     };
-    let count = integer(count)?;
-    if count == i64::MIN {
-        return Err(CmdError::Fixed(
-            "ERR value is out of range, value must between -9223372036854775807 and \
-             9223372036854775807",
-        ));
-    }
+    let count = signed_size(count)?;
     let with_scores = match args.get(3) {
         None => false,
         Some(word) if args.len() == 4 && word.eq_ignore_ascii_case(b"WITHSCORES") => true,
