@@ -4,7 +4,7 @@
 //! A handler that changed a key says so in this order, which is the reference's: [`Ctx::touched`],
 //! [`Ctx::notify`], [`Ctx::changed`]; [`Ctx::wrote`] is all three. The same exists on [`Env`] for
 //! what the server does by itself: keys that expire, that are evicted, databases that are emptied
-//! or swapped. With nobody watching and no class asked for, each costs a branch.
+//! or swapped. With nobody to hear of it, each costs a branch.
 
 use super::context::{Access, Ctx, Env};
 use super::pubsub::outbox::Outbox;
@@ -25,6 +25,9 @@ impl Env {
     #[cold]
     fn tell_observers(&mut self, db: usize, key: &[u8]) {
         self.waiters.signal(db, key);
+        if self.watches.is_empty() {
+            return;
+        }
         let became = self.state_in(self.keyspace.db(db), key);
         self.watches.on_change(db, key, became);
     }

@@ -1,6 +1,5 @@
-//! Who is woken by what, in which order, and how a wait ends. The commands that wait here are
-//! stand-ins, run through the dispatcher's own path: what `BLPOP` and the others give is told in
-//! the tests of their families.
+//! Who is woken by what, in which order, and how a wait ends. What `BLPOP` and the others give is
+//! told in the tests of their families; here they stand for any command that waits.
 
 use super::*;
 use crate::commands::testing::Rig;
@@ -142,4 +141,108 @@ fn nobody_waits_in_a_transaction_or_for_our_master() {
     ctx.session.kind = crate::commands::session::Kind::Master;
     assert!(!ctx.block(block(), [b"a".as_slice()]));
     assert!(ctx.env.waiters.is_empty());
+}
+
+/// The clients that were served since the last call, with the last line of what each got.
+fn got(rig: &mut Rig) -> Vec<(u64, String)> {
+    let last = |reply: String| reply.trim_end().rsplit("\r\n").next().map(str::to_owned);
+    let served = rig.served().into_iter();
+    served
+        .map(|(client, reply)| (client, last(reply).unwrap_or_default()))
+        .collect()
+}
+
+fn pair(client: u64, text: &str) -> (u64, String) {
+    (client, text.to_owned())
+}
+
+#[test]
+fn what_comes_goes_to_those_who_came_first_and_the_others_go_on_waiting() {
+    let mut rig = Rig::new();
+    for (client, line) in [(3, "BLPOP a b 0"), (2, "BLPOP b 0"), (4, "BLPOP b a 0")] {
+        assert_eq!(rig.run_as(client, line), "", "{line}");
+    }
+    rig.run("RPUSH b 1 2");
+    assert_eq!(got(&mut rig), [pair(3, "1"), pair(2, "2")]);
+    rig.run("RPUSH a 3");
+    assert_eq!(got(&mut rig), [pair(4, "3")]);
+    assert!(rig.env.waiters.is_empty());
+}
+
+#[test]
+fn a_client_woken_in_vain_keeps_its_place_and_its_deadline() {
+    let mut rig = Rig::new();
+    rig.run("XADD s 1-1 f v");
+    rig.run_as(2, "XREAD BLOCK 100 STREAMS s 9");
+    rig.run_as(3, "XREAD BLOCK 0 STREAMS s 1-1");
+    rig.advance_ms(60);
+    rig.run("XADD s 2-1 f v");
+    assert_eq!(got(&mut rig), [pair(3, "v")]);
+    rig.advance_ms(39);
+    assert!(rig.served().is_empty());
+    rig.advance_ms(1);
+    assert_eq!(rig.served(), [(2, "*-1\r\n".to_owned())]);
+}
+
+#[test]
+fn every_way_in_which_a_list_comes_wakes_who_waits_for_it() {
+    for come in [
+        "RPUSH a 1",
+        "RENAME source a",
+        "COPY source a",
+        "LMOVE source a LEFT LEFT",
+        "SORT source STORE a",
+        "SWAPDB 0 1",
+    ] {
+        let mut rig = Rig::new();
+        rig.run("SELECT 1");
+        rig.run("RPUSH a 1");
+        rig.run("SELECT 0");
+        rig.run("RPUSH source 1");
+        rig.run_as(2, "BLPOP a 0");
+        rig.run("ZADD a 1 other");
+        assert!(rig.served().is_empty(), "{come}");
+        rig.run("DEL a");
+        rig.run(come);
+        assert_eq!(got(&mut rig), [pair(2, "1")], "{come}");
+    }
+}
+
+#[test]
+fn a_transaction_wakes_when_it_has_ended_and_replicas_see_that_order() {
+    let mut rig = Rig::new();
+    rig.run_as(2, "BLPOP a 0");
+    rig.run_as(3, "BLMOVE a b LEFT LEFT 0");
+    rig.run_as(4, "BRPOP b 0");
+    rig.propagated();
+    for line in ["MULTI", "RPUSH a 1", "DEL a", "RPUSH a 2 3", "EXEC"] {
+        rig.run(line);
+    }
+    assert_eq!(got(&mut rig), [pair(2, "2"), pair(3, "3"), pair(4, "3")]);
+    let stream = rig.propagated();
+    let transaction = [
+        "MULTI",
+        "SELECT 0",
+        "RPUSH a 1",
+        "DEL a",
+        "RPUSH a 2 3",
+        "EXEC",
+    ];
+    assert_eq!(stream[..6], transaction);
+    assert_eq!(stream[6..], ["LPOP a", "LMOVE a b LEFT LEFT", "RPOP b"]);
+}
+
+#[test]
+fn a_command_counts_once_however_often_it_was_run() {
+    let mut rig = Rig::new();
+    rig.run_as(2, "XREAD BLOCK 0 STREAMS s 5");
+    let calls = |rig: &Rig| {
+        let id = rig.env.table.by_name(b"xread").expect("a command").id;
+        rig.env.stats.commands[id].calls
+    };
+    rig.run("XADD s 1-1 f v");
+    rig.run("XADD s 2-1 f v");
+    assert_eq!(calls(&rig), 0);
+    rig.run("XADD s 6-1 f v");
+    assert_eq!((calls(&rig), rig.served().len()), (1, 1));
 }
