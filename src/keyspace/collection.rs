@@ -59,6 +59,15 @@ pub struct Object {
 }
 
 impl Object {
+    /// A collection in one piece, of bytes that are known to be sound.
+    pub fn from_packed(type_: Type, encoding: Encoding, bytes: Vec<u8>) -> Object {
+        Object {
+            type_,
+            encoding,
+            parts: Parts::Packed(bytes),
+        }
+    }
+
     /// Its type.
     pub fn type_(&self) -> Type {
         self.type_

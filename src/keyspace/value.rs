@@ -229,6 +229,15 @@ pub enum NewValue<'a> {
     Owned(Vec<u8>),
     /// A collection.
     Object(Object),
+    /// A collection in one piece, of bytes that are known to be sound.
+    Packed {
+        /// Its type.
+        type_: Type,
+        /// What the bytes are.
+        encoding: Encoding,
+        /// To be copied.
+        bytes: &'a [u8],
+    },
 }
 
 impl<'a> NewValue<'a> {

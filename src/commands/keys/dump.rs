@@ -207,7 +207,7 @@ fn read_payload<'a>(ctx: &mut Ctx<'_>, bytes: &'a [u8]) -> Result<NewValue<'a>, 
         SanitizeDumpPayload::Yes => true,
         SanitizeDumpPayload::Clients => ctx.session.kind != Kind::Master,
     };
-    if is_sanitized && matches!(value, Ok(NewValue::Object(_))) {
+    if is_sanitized && matches!(value, Ok(NewValue::Object(_) | NewValue::Packed { .. })) {
         ctx.env.stats.payloads_sanitized += 1;
     }
     value.map_err(|error| {

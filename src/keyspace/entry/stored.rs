@@ -30,6 +30,21 @@ impl<'a> Stored<'a> {
             NewValue::RawBytes(bytes) => (*bytes, true),
             NewValue::Owned(bytes) => (bytes.as_slice(), false),
             NewValue::Object(object) => return Stored::choose_for_object(object),
+            NewValue::Packed {
+                type_,
+                encoding,
+                bytes,
+            } => {
+                let kind = Kind {
+                    type_: *type_,
+                    encoding: *encoding,
+                };
+                let stored = match bytes.len() {
+                    ..=PACKED_EMBEDDED_LEN_MAX => Stored::Text(bytes),
+                    _ => Stored::Apart(bytes.to_vec()),
+                };
+                return (kind, stored);
+            }
         };
         let short = bytes.len() <= EMBSTR_LEN_MAX && !always_raw;
         let encoding = if short {

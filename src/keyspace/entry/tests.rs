@@ -33,7 +33,9 @@ fn expected(value: &NewValue<'_>) -> (Encoding, Vec<u8>) {
         NewValue::Bytes(bytes) => by_len(bytes),
         NewValue::RawBytes(bytes) => (Encoding::Raw, bytes.to_vec()),
         NewValue::Owned(bytes) => by_len(bytes),
-        NewValue::Object(_) => unreachable!("these tests are about strings"),
+        NewValue::Object(_) | NewValue::Packed { .. } => {
+            unreachable!("these tests are about strings")
+        }
     }
 }
 

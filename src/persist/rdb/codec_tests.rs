@@ -44,6 +44,12 @@ impl From<Item<'_>> for Owned {
                 Value::Object(object) => {
                     Owned::Object(key.into(), format!("{object:?}"), attributes)
                 }
+                Value::Packed {
+                    type_, encoding, ..
+                } => {
+                    let form = format!("{} ({})", type_.name(), encoding.name());
+                    Owned::Object(key.into(), form, attributes)
+                }
                 Value::Empty => Owned::Empty(key.into()),
                 Value::Module => Owned::Module(key.into()),
             },

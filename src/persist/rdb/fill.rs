@@ -275,6 +275,15 @@ impl<F: FnMut(usize, &[u8])> FillSink<'_, F> {
             Value::Int(value) => NewValue::Int(value),
             Value::Bytes(bytes) => NewValue::from_bytes_auto(bytes),
             Value::Object(object) => NewValue::Object(object),
+            Value::Packed {
+                type_,
+                encoding,
+                bytes,
+            } => NewValue::Packed {
+                type_,
+                encoding,
+                bytes,
+            },
             Value::Empty => {
                 self.fill.skip_empty(item.key);
                 return Ok(());

@@ -53,6 +53,13 @@ impl Sink for Seen {
                         *self.objects.entry(format!("{object:?}")).or_default() += 1;
                         return Ok(());
                     }
+                    Value::Packed {
+                        type_, encoding, ..
+                    } => {
+                        let form = format!("{} ({})", type_.name(), encoding.name());
+                        *self.objects.entry(form).or_default() += 1;
+                        return Ok(());
+                    }
                     Value::Empty | Value::Module => return Ok(()),
                 };
                 let place = (self.db, key.key.to_vec());

@@ -2,7 +2,7 @@
 //!
 //! Items borrow from the bytes they were decoded from: whoever wants to keep one copies it.
 
-use crate::keyspace::Object;
+use crate::keyspace::{Encoding, Object, Type};
 
 /// One thing that a snapshot says.
 #[derive(Debug)]
@@ -56,6 +56,15 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
     /// A collection.
     Object(Object),
+    /// A collection in one piece that is sound as it is.
+    Packed {
+        /// Its type.
+        type_: Type,
+        /// What the bytes are.
+        encoding: Encoding,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
     /// A collection without members, which is not worth a key. Old versions wrote them.
     Empty,
     /// What a module wrote; only met when checking.

@@ -8,7 +8,8 @@
 
 use thiserror::Error;
 
-use super::build::{Builder, Limits, Means, packed};
+use super::build::packed::{self, Verdict};
+use super::build::{Builder, Limits, Means};
 use super::checksum::Checksum;
 use super::cursor::{Cursor, RawString, Stop};
 use super::encoder::{Encoder, EncoderOptions};
@@ -104,11 +105,32 @@ fn read<'a>(cursor: &mut Cursor<'a>, len: usize, limits: &Limits) -> Result<NewV
         (None, _) if value_type == ValueType::ModulePreGa => {
             return Err(RdbErrorKind::PreReleaseModule.into());
         }
-        (None, _) => packed::build(value_type, cursor.string()?, limits)?,
+        (None, _) => return read_packed(value_type, cursor.string()?, limits),
     };
     // What has no members is no value.
     let object = object.ok_or(RdbErrorKind::EmptyValue)?;
     Ok(NewValue::Object(object))
+}
+
+fn read_packed<'a>(
+    value_type: ValueType,
+    raw: RawString<'a>,
+    limits: &Limits,
+) -> Result<NewValue<'a>, Stop> {
+    let mut scratch = Vec::new();
+    let verdict = packed::judge(value_type, raw.resolve(&mut scratch)?, limits)?;
+    Ok(match (verdict, raw) {
+        (Verdict::AsItIs(type_, encoding), RawString::Plain(bytes)) => NewValue::Packed {
+            type_,
+            encoding,
+            bytes,
+        },
+        (Verdict::AsItIs(type_, encoding), _) => {
+            NewValue::Object(Object::from_packed(type_, encoding, scratch))
+        }
+        (Verdict::Made(object), _) => NewValue::Object(object),
+        (Verdict::Empty, _) => return Err(RdbErrorKind::EmptyValue.into()),
+    })
 }
 
 fn read_parts(

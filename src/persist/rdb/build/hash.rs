@@ -3,7 +3,7 @@
 use super::Means;
 use super::unique::all_differ;
 use crate::data::hash::{Hash, HashLimits, HashTable};
-use crate::data::listpack::Listpack;
+use crate::data::listpack::ListpackRef;
 use crate::keyspace::Object;
 use crate::persist::rdb::cursor::RawString;
 use crate::persist::rdb::error::{Flaw, RdbErrorKind};
@@ -56,7 +56,7 @@ impl HashBuilder {
                 pack.push_back(value);
                 return Ok(());
             }
-            let table = tabled(pack, self.room, limits).ok_or(Flaw::DuplicateField)?;
+            let table = tabled(pack.as_ref(), self.room, limits).ok_or(Flaw::DuplicateField)?;
             self.hash = Hash::Table(Box::new(table));
         }
         let Hash::Table(table) = &mut self.hash else {
@@ -80,10 +80,10 @@ impl HashBuilder {
 }
 
 /// A listpack of fields and values as a table; none if a field comes twice.
-pub(super) fn tabled(pack: &Listpack, room: usize, limits: &HashLimits) -> Option<HashTable> {
+pub(super) fn tabled(pack: ListpackRef<'_>, room: usize, limits: &HashLimits) -> Option<HashTable> {
     let room = room.max(pack.len() / 2);
     let mut table = HashTable::with_capacity(room, limits.hasher.clone());
-    let mut elements = pack.as_ref().iter();
+    let mut elements = pack.iter();
     while let (Some(field), Some(value)) = (elements.next(), elements.next()) {
         let is_new = field.with_bytes(|field| value.with_bytes(|value| table.set(field, value)));
         if !is_new {

@@ -1,7 +1,7 @@
 //! Making values of what the stream holds.
 //!
 //! Two ways lead to a collection. One that the stream holds as a single string, a listpack or one
-//! of its predecessors, is judged and converted as a whole ([`packed::build`]). One that is spread
+//! of its predecessors, is judged and converted as a whole ([`packed::judge`]). One that is spread
 //! over many parts is made member by member while the parts come in, by the [`Builder`] of its
 //! type; however large it is, no more of the stream than one part is needed at once.
 //!

@@ -16,43 +16,65 @@ use crate::data::quicklist::Quicklist;
 use crate::data::set::{Set, SetLimits};
 use crate::data::table::SetTable;
 use crate::data::zset::{Builder, SortedSet, ZSet, ZSetLimits};
-use crate::keyspace::Object;
-use crate::persist::rdb::cursor::RawString;
+use crate::keyspace::{Collection, Encoding, Object, Type};
 use crate::persist::rdb::error::{Flaw, RdbErrorKind};
 use crate::persist::rdb::format::ValueType;
 use crate::persist::rdb::{ziplist, zipmap};
 
-/// Makes a value of a type that comes as one string; none if it has no members.
-pub(in super::super) fn build(
+/// What becomes of a string.
+pub(in super::super) enum Verdict {
+    /// It is a collection as it stands.
+    AsItIs(Type, Encoding),
+    /// Another form was made of it.
+    Made(Object),
+    /// It has no members.
+    Empty,
+}
+
+impl<T: Collection> From<T> for Verdict {
+    fn from(collection: T) -> Verdict {
+        if collection.is_vacant() {
+            Verdict::Empty
+        } else {
+            Verdict::Made(collection.into())
+        }
+    }
+}
+
+/// Judges a value of a type that comes as one string.
+pub(in super::super) fn judge(
     value_type: ValueType,
-    raw: RawString<'_>,
+    bytes: &[u8],
     limits: &Limits,
-) -> Result<Option<Object>, RdbErrorKind> {
+) -> Result<Verdict, RdbErrorKind> {
     use ValueType as T;
-    let bytes = raw.into_vec()?;
     Ok(match value_type {
-        T::HashListpack => hash(
-            judged(bytes, Flaw::HashListpack)?,
-            Flaw::HashListpack,
-            limits,
-        )?,
-        T::SetListpack => set(judged(bytes, Flaw::SetListpack)?, &limits.set)?,
-        T::ZsetListpack => zset(
-            judged(bytes, Flaw::ZsetListpack)?,
-            Flaw::ZsetListpack,
-            limits,
-        )?,
-        T::SetIntset => Some(intset(bytes, &limits.set)?),
+        T::HashListpack => {
+            let flaw = Flaw::HashListpack;
+            hash(judge_listpack(bytes, flaw)?, flaw, &limits.hash)?
+        }
+        T::SetListpack => set(judge_listpack(bytes, Flaw::SetListpack)?, &limits.set)?,
+        T::ZsetListpack => {
+            let flaw = Flaw::ZsetListpack;
+            zset(judge_listpack(bytes, flaw)?, flaw, &limits.zset)?
+        }
+        T::SetIntset => intset(bytes, &limits.set)?,
         T::HashZiplist => {
-            let pack = unpack_ziplist(&bytes, Flaw::HashZiplist)?;
-            hash(pack, Flaw::HashZiplist, limits)?
+            let pack = unpack_ziplist(bytes, Flaw::HashZiplist)?;
+            match hash(pack.as_ref(), Flaw::HashZiplist, &limits.hash)? {
+                Verdict::AsItIs(..) => Hash::Packed(pack).into(),
+                verdict => verdict,
+            }
         }
         T::ZsetZiplist => {
-            let pack = unpack_ziplist(&bytes, Flaw::ZsetZiplist)?;
-            zset(pack, Flaw::ZsetZiplist, limits)?
+            let pack = unpack_ziplist(bytes, Flaw::ZsetZiplist)?;
+            match zset(pack.as_ref(), Flaw::ZsetZiplist, &limits.zset)? {
+                Verdict::AsItIs(..) => ZSet::Packed(pack).into(),
+                verdict => verdict,
+            }
         }
-        T::HashZipmap => Some(hash_of_zipmap(&bytes, &limits.hash)?),
-        T::ListZiplist => list_of_ziplist(&bytes, &limits.list)?,
+        T::HashZipmap => hash_of_zipmap(bytes, &limits.hash)?,
+        T::ListZiplist => list_of_ziplist(bytes, &limits.list)?,
         _ => return Err(RdbErrorKind::UnknownType(value_type.id())),
     })
 }
@@ -62,11 +84,6 @@ pub(in super::super) fn build(
 pub(super) fn judge_listpack(bytes: &[u8], flaw: Flaw) -> Result<ListpackRef<'_>, Flaw> {
     let view = ListpackRef::validate(bytes).map_err(|_| flaw)?;
     if view.fits(0) { Ok(view) } else { Err(flaw) }
-}
-
-fn judged(bytes: Vec<u8>, flaw: Flaw) -> Result<Listpack, Flaw> {
-    judge_listpack(&bytes, flaw)?;
-    Ok(Listpack::from_bytes(bytes))
 }
 
 /// Converts a ziplist.
@@ -87,25 +104,25 @@ fn push(pack: &mut Listpack, element: Element<'_>) -> Option<()> {
     Some(())
 }
 
-fn hash(pack: Listpack, flaw: Flaw, limits: &Limits) -> Result<Option<Object>, RdbErrorKind> {
-    let (len, limits) = (pack.len(), &limits.hash);
+fn hash(pack: ListpackRef<'_>, flaw: Flaw, limits: &HashLimits) -> Result<Verdict, RdbErrorKind> {
+    let len = pack.len();
     if !len.is_multiple_of(2) {
         return Err(flaw.into());
     }
     if len == 0 {
-        return Ok(None);
+        return Ok(Verdict::Empty);
     }
     if len / 2 > limits.max_listpack_entries {
-        let table = tabled(&pack, 0, limits).ok_or(flaw)?;
-        return Ok(Some(Hash::Table(Box::new(table)).into()));
+        let table = tabled(pack, 0, limits).ok_or(flaw)?;
+        return Ok(Hash::Table(Box::new(table)).into());
     }
-    if !all_differ(pack.as_ref().iter().step_by(2), len / 2) {
+    if !all_differ(pack.iter().step_by(2), len / 2) {
         return Err(flaw.into());
     }
-    Ok(Some(Hash::Packed(pack).into()))
+    Ok(Verdict::AsItIs(Type::Hash, Encoding::Listpack))
 }
 
-fn hash_of_zipmap(bytes: &[u8], limits: &HashLimits) -> Result<Object, RdbErrorKind> {
+fn hash_of_zipmap(bytes: &[u8], limits: &HashLimits) -> Result<Verdict, RdbErrorKind> {
     let (mut pack, mut longest) = (Listpack::new(), 0);
     let all = zipmap::visit(bytes, |field, value| {
         longest = longest.max(field.len()).max(value.len());
@@ -113,63 +130,64 @@ fn hash_of_zipmap(bytes: &[u8], limits: &HashLimits) -> Result<Object, RdbErrorK
         push(&mut pack, Element::from(value))
     });
     all.ok_or(Flaw::Zipmap)?;
-    let len = pack.len() / 2;
-    if len > limits.max_listpack_entries || longest > limits.max_listpack_value {
-        let table = tabled(&pack, 0, limits).ok_or(Flaw::Zipmap)?;
-        return Ok(Hash::Table(Box::new(table)).into());
+    let mut limits = limits.clone();
+    if longest > limits.max_listpack_value {
+        limits.max_listpack_entries = 0;
     }
-    if !all_differ(pack.as_ref().iter().step_by(2), len) {
-        return Err(Flaw::Zipmap.into());
-    }
-    pack.shrink_to_fit();
-    Ok(Hash::Packed(pack).into())
+    Ok(match hash(pack.as_ref(), Flaw::Zipmap, &limits)? {
+        Verdict::AsItIs(..) => {
+            pack.shrink_to_fit();
+            Hash::Packed(pack).into()
+        }
+        verdict => verdict,
+    })
 }
 
-fn set(pack: Listpack, limits: &SetLimits) -> Result<Option<Object>, RdbErrorKind> {
+fn set(pack: ListpackRef<'_>, limits: &SetLimits) -> Result<Verdict, RdbErrorKind> {
     let len = pack.len();
     if len == 0 {
-        return Ok(None);
+        return Ok(Verdict::Empty);
     }
     if len > limits.max_listpack_entries {
         let mut table = SetTable::with_capacity(len, limits.hasher.clone());
-        let mut members = pack.as_ref().iter();
+        let mut members = pack.iter();
         if !members.all(|member| member.with_bytes(|member| table.insert(member))) {
             return Err(Flaw::SetListpack.into());
         }
-        return Ok(Some(Set::Table(Box::new(table)).into()));
+        return Ok(Set::Table(Box::new(table)).into());
     }
-    if !all_differ(pack.as_ref().iter(), len) {
+    if !all_differ(pack.iter(), len) {
         return Err(Flaw::SetListpack.into());
     }
-    Ok(Some(Set::Packed(pack).into()))
+    Ok(Verdict::AsItIs(Type::Set, Encoding::Listpack))
 }
 
-fn intset(bytes: Vec<u8>, limits: &SetLimits) -> Result<Object, RdbErrorKind> {
-    let view = IntsetRef::validate(&bytes).map_err(|_| Flaw::Intset)?;
-    let len = view.len();
-    let mut set = Set::Ints(Intset::from_bytes(bytes));
-    if len > limits.max_intset_entries {
-        set.convert(len, &limits.hasher);
+fn intset(bytes: &[u8], limits: &SetLimits) -> Result<Verdict, RdbErrorKind> {
+    let len = IntsetRef::validate(bytes).map_err(|_| Flaw::Intset)?.len();
+    if len <= limits.max_intset_entries {
+        return Ok(Verdict::AsItIs(Type::Set, Encoding::Intset));
     }
+    let mut set = Set::Ints(Intset::from_bytes(bytes.to_vec()));
+    set.convert(len, &limits.hasher);
     Ok(set.into())
 }
 
-fn zset(pack: Listpack, flaw: Flaw, limits: &Limits) -> Result<Option<Object>, RdbErrorKind> {
-    let (len, limits) = (pack.len(), &limits.zset);
-    if !len.is_multiple_of(2) || !is_in_order(pack.as_ref()) {
+fn zset(pack: ListpackRef<'_>, flaw: Flaw, limits: &ZSetLimits) -> Result<Verdict, RdbErrorKind> {
+    let len = pack.len();
+    if !len.is_multiple_of(2) || !is_in_order(pack) {
         return Err(flaw.into());
     }
     if len == 0 {
-        return Ok(None);
+        return Ok(Verdict::Empty);
     }
     if len / 2 > limits.max_listpack_entries {
-        let tree = ranked(pack.as_ref(), len / 2, limits).ok_or(flaw)?;
-        return Ok(Some(ZSet::Tree(Box::new(tree)).into()));
+        let tree = ranked(pack, len / 2, limits).ok_or(flaw)?;
+        return Ok(ZSet::Tree(Box::new(tree)).into());
     }
-    if !all_differ(pack.as_ref().iter().step_by(2), len / 2) {
+    if !all_differ(pack.iter().step_by(2), len / 2) {
         return Err(flaw.into());
     }
-    Ok(Some(ZSet::Packed(pack).into()))
+    Ok(Verdict::AsItIs(Type::ZSet, Encoding::Listpack))
 }
 
 /// Members and scores, in pairs; none where there is no score.
@@ -214,12 +232,12 @@ fn ranked(pack: ListpackRef<'_>, len: usize, limits: &ZSetLimits) -> Option<Sort
 }
 
 /// Lists of one ziplist stay what they become, however short they are.
-fn list_of_ziplist(bytes: &[u8], limits: &ListLimits) -> Result<Option<Object>, RdbErrorKind> {
+fn list_of_ziplist(bytes: &[u8], limits: &ListLimits) -> Result<Verdict, RdbErrorKind> {
     let mut list = Quicklist::new(limits);
     let all = ziplist::visit(bytes, |element| {
         element.with_bytes(|text| list.push(End::Tail, text, limits.plain_from_bytes));
         Some(())
     });
     all.ok_or(Flaw::ListZiplist)?;
-    Ok((!list.is_empty()).then(|| List::Quick(Box::new(list)).into()))
+    Ok(List::Quick(Box::new(list)).into())
 }

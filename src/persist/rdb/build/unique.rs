@@ -8,12 +8,13 @@
 use crate::base::numbers::format_i64;
 use crate::data::listpack::Element;
 
-/// Words of the filter for few elements, and for many.
+/// Words of the filter for few elements, for some, and for many.
 const FEW_WORDS: usize = 16;
+const SOME_WORDS: usize = 128;
 const MANY_WORDS: usize = 1024;
-/// Up to so many elements are few: about one filter in fifty then gives a false alarm.
-const FEW: usize = 6;
-/// More than this are not filtered but compared at once.
+/// Up to so many elements the filter has that size; at the most, one in ten gives a false alarm.
+const FEW: usize = 12;
+const SOME: usize = 40;
 const MANY: usize = 128;
 
 /// Whether all elements differ, of which there are about `expected`.
@@ -23,7 +24,10 @@ pub(super) fn all_differ<'a>(
 ) -> bool {
     let pass = if expected <= FEW {
         filter::<FEW_WORDS>(elements.clone())
+    } else if expected <= SOME {
+        filter::<SOME_WORDS>(elements.clone())
     } else {
+        // More than many are compared at once.
         expected <= MANY && filter::<MANY_WORDS>(elements.clone())
     };
     pass || compare(elements)

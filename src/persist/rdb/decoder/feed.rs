@@ -1,7 +1,7 @@
 //! The decoding of one slice: steps of the decoder, and the items that come of them.
 
 use super::{Decoder, Step};
-use crate::persist::rdb::build::packed;
+use crate::persist::rdb::build::packed::{self, Verdict};
 use crate::persist::rdb::cursor::{Cursor, RawString, Stop};
 use crate::persist::rdb::error::{RdbError, RdbErrorKind};
 use crate::persist::rdb::format::{ValueType, module_type_name};
@@ -184,8 +184,18 @@ impl<'i> Feed<'_, 'i> {
         };
         let decoder = &mut *self.decoder;
         let attributes = std::mem::take(&mut decoder.attributes);
-        let value = match packed::build(value_type, value, &decoder.options.limits) {
-            Ok(value) => value.map_or(Value::Empty, Value::Object),
+        let judged = value.resolve(&mut decoder.value_scratch).and_then(|bytes| {
+            let verdict = packed::judge(value_type, bytes, &decoder.options.limits)?;
+            Ok((verdict, bytes))
+        });
+        let value = match judged {
+            Ok((Verdict::AsItIs(type_, encoding), bytes)) => Value::Packed {
+                type_,
+                encoding,
+                bytes,
+            },
+            Ok((Verdict::Made(object), _)) => Value::Object(object),
+            Ok((Verdict::Empty, _)) => Value::Empty,
             Err(kind) => {
                 decoder.current.remember(value_type, key).map_err(fault)?;
                 return Err(fault(kind));
