@@ -14,6 +14,8 @@
 
 use thiserror::Error;
 
+use crate::keyspace::size_class::size_class;
+
 /// Bytes before the first member.
 const HEADER_BYTES: usize = 8;
 
@@ -271,7 +273,7 @@ impl Intset {
         let width = view.width.bytes();
         let at = HEADER_BYTES + index * width;
         let end = self.bytes.len();
-        self.bytes.resize(end + width, 0);
+        self.lengthen(end + width);
         self.bytes.copy_within(at..end, at + width);
         self.bytes[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
         self.set_count();
@@ -298,7 +300,7 @@ impl Intset {
     fn widen(&mut self, width: Width) {
         let (old, len) = (self.as_ref().width.bytes(), self.len());
         let new = width.bytes();
-        self.bytes.resize(HEADER_BYTES + len * new, 0);
+        self.lengthen(HEADER_BYTES + len * new);
         for index in (0..len).rev() {
             let old = IntsetRef {
                 bytes: &self.bytes[..HEADER_BYTES + len * old],
@@ -309,6 +311,15 @@ impl Intset {
             self.bytes[at..at + new].copy_from_slice(&value.to_le_bytes()[..new]);
         }
         self.bytes[0] = new as u8;
+    }
+
+    /// Appends zeros. What is allocated is the size class that fits, and not twice of what was
+    /// there: sets of some hundred integers are many, and classes leave room enough to grow.
+    fn lengthen(&mut self, len: usize) {
+        if len > self.bytes.capacity() {
+            self.bytes.reserve_exact(size_class(len) - self.bytes.len());
+        }
+        self.bytes.resize(len, 0);
     }
 
     fn set_count(&mut self) {
