@@ -22,5 +22,6 @@ mod replication;
 mod resync;
 mod tools;
 mod transactions;
+mod types;
 mod values;
 mod waiting;

@@ -13,9 +13,10 @@ mod rng;
 mod server;
 mod value;
 mod wait;
+mod workload;
 
 pub use conn::{Conn, encode};
-pub use dump::{assert_same_data, dump};
+pub use dump::{assert_same_data, dump, wait_same_data};
 pub use load::Writer;
 pub use proxy::Proxy;
 pub use replication::{
@@ -25,3 +26,4 @@ pub use rng::Rng;
 pub use server::{Options, Server, ShutAtEnd, free_port, redis_cli, stock_path, subject_path};
 pub use value::Value;
 pub use wait::{PATIENCE, wait_for, wait_until};
+pub use workload::{populate, random_wait, random_write_of_any_type};
