@@ -16,7 +16,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -134,11 +134,6 @@ impl<const VALUED: bool> ElementTable<VALUED> {
         self.table.slots()
     }
 
-    /// The hash function in use, for another table of the same kind.
-    pub fn hasher(&self) -> &KeyHasher {
-        &self.hasher
-    }
-
     /// First step of a prefetched lookup: asks for the bucket of a name, and gives the hash for
     /// the second.
     #[inline]
@@ -190,8 +185,8 @@ impl<const VALUED: bool> ElementTable<VALUED> {
         // SAFETY: the element is in our table, and the name is let go of before anything changes.
         let name = unsafe { element.name() };
         let (hash, name) = (self.hasher.hash(name), name.to_vec());
-        let found = self.table.find(hash, |other| other == element)?;
-        self.remove_found(found);
+        let found = self.table.find(hash, |other| other == element);
+        self.remove_found(found.expect("it was drawn from the table"));
         Some(name)
     }
 
@@ -245,7 +240,7 @@ impl<const VALUED: bool> ElementTable<VALUED> {
     ) {
         if count.saturating_mul(SAMPLE_SPARSE_FACTOR) <= self.len() {
             // Hardly any is drawn twice.
-            let mut drawn = HashSet::with_capacity(count);
+            let mut drawn = BTreeSet::new();
             while drawn.len() < count {
                 let element = self.random(rng).expect("there are more than enough");
                 if drawn.insert(element.name().as_ptr()) {
