@@ -218,7 +218,11 @@ fn argument(reply: &mut Reply, arg: &Arg) {
         ("deprecated_since", arg.deprecated_since),
     ]
     .into_iter()
-    .filter(|(_, text)| !text.is_empty())
+    .filter(|(name, text)| {
+        // A bare token may be the empty word.
+        let is_bare = *name == "token" && arg.kind == ArgKind::PureToken;
+        !text.is_empty() || is_bare
+    })
     .collect();
     let has_key_spec = arg.key_spec >= 0;
     // Name and type always, and either a text to show or the arguments inside.

@@ -63,7 +63,7 @@ pub static ROWS: &[Row] = &[Row {
         Arg::integer("port"),
         Arg::one_of(
             "key-selector",
-            &[Arg::key("key", 0), Arg::pure("empty-string", "\"\"")],
+            &[Arg::key("key", 0), Arg::pure("empty-string", "")],
         ),
         Arg::integer("destination-db"),
         Arg::integer("timeout"),
