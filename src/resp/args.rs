@@ -45,6 +45,9 @@ pub(super) struct BigArg {
     data: Option<Vec<u8>>,
 }
 
+/// Room for so many arguments is kept from command to command.
+const SPANS_KEPT_MAX: usize = 1024;
+
 /// Where the bytes of the parsed command's arguments are to be found.
 #[derive(Debug, Default)]
 enum Source {
@@ -92,6 +95,15 @@ impl ArgRanges {
             bigs: &mut self.bigs,
             raw,
             pinned: false,
+        }
+    }
+
+    /// Lets go of what a large command took, once it has run. The memory that an ordinary one
+    /// needs is kept for the next.
+    #[inline]
+    pub fn release(&mut self) {
+        if !self.bigs.is_empty() || self.spans.capacity() > SPANS_KEPT_MAX {
+            *self = ArgRanges::default();
         }
     }
 

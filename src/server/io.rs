@@ -259,7 +259,7 @@ impl Server {
         let (mut session, mut reply) = hub.lend(key, env);
         look_ahead(env, &session, data, parsed);
         env.last_command_end_ns = env.clock.ns();
-        for p in parsed {
+        for p in &mut *parsed {
             let mut args = p.ranges.args(&data[p.start..]);
             let waits = session.wait.is_parked() || !hub.conns[key].input.held.is_empty();
             if waits || hub.holds_back(&session, p.command) {
@@ -287,6 +287,7 @@ impl Server {
                 break;
             }
         }
+        parsed.iter_mut().for_each(|p| p.ranges.release());
         hub.give_back(key, session, reply, env)
     }
 
