@@ -33,6 +33,8 @@ impl Container {
 
 /// A list in the making.
 pub(in super::super) struct ListBuilder {
+    /// The first node, as long as it is alone and a listpack: most lists are no more than that.
+    first: Option<Listpack>,
     list: Quicklist,
     next: Container,
 }
@@ -55,6 +57,7 @@ impl ListBuilder {
 
     fn new(limits: &ListLimits, next: Container) -> ListBuilder {
         ListBuilder {
+            first: None,
             list: Quicklist::new(limits),
             next,
         }
@@ -87,6 +90,7 @@ impl ListBuilder {
         }
         let pack = match self.next {
             Container::Plain => {
+                self.leave_first();
                 self.list.push_plain(bytes);
                 return Ok(());
             }
@@ -97,11 +101,33 @@ impl ListBuilder {
             Container::Ziplist => unpack_ziplist(&bytes, Flaw::Ziplist)?,
         };
         // Nodes without elements were possible once.
-        self.list.push_pack(pack);
+        if pack.is_empty() {
+            return Ok(());
+        }
+        if self.first.is_none() && self.list.is_empty() {
+            self.first = Some(pack);
+        } else {
+            self.leave_first();
+            self.list.push_pack(pack);
+        }
         Ok(())
     }
 
-    pub(super) fn finish(self, limits: &ListLimits) -> Option<Object> {
+    /// The first node is not alone any more.
+    fn leave_first(&mut self) {
+        if let Some(first) = self.first.take() {
+            self.list.push_pack(first);
+        }
+    }
+
+    pub(super) fn finish(mut self, limits: &ListLimits) -> Option<Object> {
+        if let Some(first) = &self.first {
+            let limit = limits.listpack();
+            if limit.takes_back(first.bytes().len(), first.len(), false) {
+                return self.first.map(|first| List::Packed(first).into());
+            }
+        }
+        self.leave_first();
         if self.list.is_empty() {
             return None;
         }
