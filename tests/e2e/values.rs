@@ -115,12 +115,26 @@ fn a_file_of_stock_redis_is_the_same_data_to_us_in_the_same_forms() {
     );
 }
 
+/// All data but what version 9 has no room for: what a stream remembers of entries that are gone,
+/// and how much its groups have read.
+fn lasting_data(server: &Server) -> Vec<String> {
+    let mut all: Vec<String> = dump(server)
+        .into_iter()
+        .filter(|((_, key), _)| !key.starts_with(b"stream:"))
+        .map(|content| format!("{content:?}"))
+        .collect();
+    for question in ["XRANGE stream:long - +", "XPENDING stream:long readers"] {
+        all.push(server.ask(question));
+    }
+    all
+}
+
 #[test]
 fn files_of_every_version_hold_the_same_data() {
     let mut server = Server::ours(&["stream-node-max-entries 10"]);
     fill(&server);
     let before = dump(&server);
-    for version in [9, 10, 11] {
+    for version in [11, 10] {
         server.ask(&format!("CONFIG SET rdb-version {version}"));
         assert_eq!(server.ask("SAVE"), "OK");
         server.kill();
@@ -129,6 +143,10 @@ fn files_of_every_version_hold_the_same_data() {
     }
     assert_eq!(server.ask("DEBUG RELOAD"), "OK");
     assert!(dump(&server) == before);
+    let before = lasting_data(&server);
+    server.ask("CONFIG SET rdb-version 9");
+    assert_eq!(server.ask("DEBUG RELOAD"), "OK");
+    assert!(lasting_data(&server) == before, "version 9");
 }
 
 #[test]
@@ -137,8 +155,7 @@ fn stock_redis_reads_the_oldest_version_that_we_write() {
     fill(&ours);
     let mut stock = stock();
     hand_over(&ours, &mut stock);
-    // That version has no room for how much a group has read.
-    assert_same_data(&ours, &stock);
+    assert!(lasting_data(&ours) == lasting_data(&stock));
 }
 
 #[test]
