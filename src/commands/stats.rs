@@ -58,6 +58,8 @@ pub struct Stats {
     pub expired_keys: u64,
     /// Keys evicted.
     pub evicted_keys: u64,
+    /// Clients closed because all together took too much memory.
+    pub evicted_clients: u64,
     /// For how long memory was above the limit, in nanoseconds, up to the last time it was not.
     pub eviction_exceeded_ns: u64,
     /// Estimated share of expired keys not yet deleted, in percent.

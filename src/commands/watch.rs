@@ -25,6 +25,8 @@ struct Watch {
 #[derive(Default, Debug)]
 struct Watcher {
     keys: Vec<(usize, Box<[u8]>)>,
+    /// Memory that the keys take, roughly.
+    bytes: usize,
     dirty: bool,
 }
 
@@ -60,6 +62,7 @@ impl Watches {
             return;
         }
         watcher.keys.push((db, key.into()));
+        watcher.bytes += key.len() + size_of::<(usize, Box<[u8]>)>() + size_of::<Watch>();
         let watch = Watch {
             db,
             client,
@@ -94,6 +97,11 @@ impl Watches {
     /// How many keys a client watches.
     pub fn count(&self, client: u64) -> usize {
         self.clients.get(&client).map_or(0, |c| c.keys.len())
+    }
+
+    /// Memory held for what a client watches, roughly.
+    pub fn memory(&self, client: u64) -> usize {
+        self.clients.get(&client).map_or(0, |c| c.bytes)
     }
 
     /// A key has changed.
@@ -150,6 +158,7 @@ impl Watches {
         let Some(watcher) = self.clients.get_mut(&client) else {
             return;
         };
+        watcher.bytes = 0;
         for (_, key) in watcher.keys.drain(..) {
             // A client that watches the key in two databases has taken both away by now.
             let Some(all) = self.keys.get_mut(&key) else {

@@ -7,7 +7,7 @@ use super::listener;
 use super::oom::Part;
 use super::startup;
 use crate::commands::context::Env;
-use crate::config::{Apply, Reason, ReplDisklessLoad, Settings};
+use crate::config::{Apply, ClientsMemory, Reason, ReplDisklessLoad, Settings};
 use crate::replication::{self, DisklessLoad};
 use crate::sys;
 use crate::sys::collation::Collation;
@@ -90,13 +90,17 @@ impl Hub {
                 env.eviction.request(env.clock.ns());
                 Ok(())
             }
+            Apply::MaxmemoryClients => {
+                let counted = settings.maxmemory_clients != ClientsMemory::Bytes(0);
+                self.recount_all(counted, env);
+                Ok(())
+            }
             Apply::CrashLog => sys::crash::report_crashes(settings.crash_log_enabled)
                 .map_err(|e| crate::base::errno::os_text(&e).into()),
             Apply::None
             | Apply::Hz
             | Apply::ReplBacklogSize
             | Apply::GoodReplicas
-            | Apply::MaxmemoryClients
             | Apply::Appendfsync => Ok(()),
         }
     }

@@ -107,7 +107,7 @@ impl Hub {
             s.transaction.as_ref().map_or(0, |t| t.words_bytes()),
             overflow.div_ceil(REPLY_BLOCK_BYTES) + from_log.div_ceil(BLOCK_BYTES),
             overflow + from_log,
-            total + from_log,
+            total + env.watches.memory(s.id) + from_log,
             if conn.is_some_and(|c| c.wants_writable) {
                 "rw"
             } else {

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 
 use mio::{Interest, Registry, Token};
 
+use super::client_memory::Share;
 use super::inbuf::InputBuffer;
 use super::listener::Stream;
 use super::replicas::FileSend;
@@ -80,9 +81,13 @@ impl Output {
         }
     }
 
-    /// Memory held.
+    /// Memory held. A buffer for what every client may have waiting is lent from the pool, and
+    /// does not count as the client's.
     pub fn memory(&self) -> usize {
-        self.buf.capacity()
+        match self.overflow() {
+            0 => 0,
+            _ => self.buf.capacity(),
+        }
     }
 
     /// Writes until everything is out or the socket is full; adds to `written`.
@@ -173,6 +178,8 @@ pub struct Conn {
     pub queued: bool,
     /// Since when its output has been over the soft limit, in monotonic milliseconds.
     pub over_soft_limit_since_ms: Option<u64>,
+    /// What it counts for in the memory of all clients.
+    pub share: Share,
     /// Bytes read in its life.
     pub bytes_in: u64,
     /// Bytes written in its life.
@@ -192,6 +199,7 @@ impl Conn {
             wants_writable: false,
             queued: false,
             over_soft_limit_since_ms: None,
+            share: Share::default(),
             bytes_in: 0,
             bytes_out: 0,
         }

@@ -199,6 +199,7 @@ impl Hub {
             None => conn.output.overflow(),
         };
         self.enforce_output_limit(key, pending, env);
+        self.recount(key, env);
     }
 
     /// Frees what is not needed any more, on the helper thread if `lazily` and worth it.

@@ -122,7 +122,8 @@ impl Host for Hub {
             let Some(key) = self.key_of(id) else { continue };
             let conn = &self.conns[key];
             let session = conn.session.as_deref().unwrap_or(current);
-            if matches(filter, session, current) {
+            // One that is over is only waiting to be swept out.
+            if session.closing != Closing::Now && matches(filter, session, current) {
                 lines.extend(self.describe_session(Some(conn), session, env).into_bytes());
                 lines.push(b'\n');
             }

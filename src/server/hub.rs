@@ -16,6 +16,7 @@ use mio::{Interest, Poll, Token};
 use slab::Slab;
 
 use super::children::Children;
+use super::client_memory::ClientMemory;
 use super::conn::{BufferPool, Conn};
 use super::helper::Helper;
 use super::io::Batch;
@@ -129,6 +130,8 @@ pub struct Hub {
     pub batch: Batch,
     /// Output buffers.
     pub pool: BufferPool,
+    /// What clients take together, if that is limited.
+    pub client_memory: ClientMemory,
     /// The most memory that a connection had for its input of late.
     pub input_peak: RecentPeak,
     /// The most bytes of output that waited on a connection of late.
@@ -213,6 +216,7 @@ impl Hub {
             to_close: Vec::new(),
             batch: Batch::default(),
             pool: BufferPool::default(),
+            client_memory: ClientMemory::default(),
             input_peak: RecentPeak::default(),
             output_peak: RecentPeak::default(),
             pause: None,
@@ -292,6 +296,7 @@ impl Hub {
         if let Some(session) = conn.session.as_deref_mut() {
             session.closing = Closing::Now;
         }
+        self.discount(key);
         self.to_close.push(key);
     }
 
@@ -303,6 +308,12 @@ impl Hub {
     /// What follows from the commands that a client just ran: its replies are to be written, or it
     /// is to be closed, or has more output than allowed.
     pub fn after_commands(&mut self, key: usize, env: &mut Env) {
+        self.settle_output(key, env);
+        self.recount(key, env);
+    }
+
+    /// Has the replies of a client written, or the client closed.
+    fn settle_output(&mut self, key: usize, env: &mut Env) {
         let conn = &mut self.conns[key];
         let closing = conn.session().closing;
         if closing == Closing::Now {
@@ -372,6 +383,7 @@ impl Hub {
             let overflow = conn.output.overflow();
             self.queue_write(key);
             self.enforce_output_limit(key, overflow, env);
+            self.recount(key, env);
         });
         env.outbox = outbox;
     }
@@ -380,6 +392,7 @@ impl Hub {
     pub fn sweep(&mut self, env: &mut Env) -> Vec<u64> {
         let mut clients = Vec::new();
         while let Some(key) = self.to_close.pop() {
+            self.discount(key);
             let Some(mut conn) = self.conns.try_remove(key) else {
                 continue;
             };

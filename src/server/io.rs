@@ -75,6 +75,14 @@ enum Stop {
 impl Server {
     /// Reads once from a connection and runs what came.
     pub(super) fn on_readable(&mut self, key: usize) {
+        self.take_turn(key);
+        let Server { env, hub, .. } = self;
+        hub.recount(key, env);
+        hub.evict_clients(env);
+    }
+
+    /// Reads once from a client and runs what is whole.
+    fn take_turn(&mut self, key: usize) {
         let Some(conn) = self.hub.conns.get_mut(key) else {
             return;
         };
@@ -458,10 +466,10 @@ impl Hub {
         if session.kind == Kind::Replica && conn.replica.is_none() {
             session.closing = Closing::AfterReplies;
         }
-        let closing = session.closing;
         self.put_back(key, session, reply);
         self.after_commands(key, env);
-        closing == Closing::No
+        self.evict_clients(env);
+        self.conns[key].session().closing == Closing::No
     }
 
     /// Whether `CLIENT PAUSE` holds this command back.

@@ -27,6 +27,7 @@
 
 mod apply;
 mod children;
+mod client_memory;
 mod clients;
 mod conn;
 mod crash;
@@ -290,6 +291,7 @@ impl Server {
         self.feed_replicas();
         self.write_replies();
         let Server { env, hub, .. } = self;
+        hub.evict_clients(env);
         for garbage in env.garbage.drain(..) {
             hub.free_garbage(garbage, true);
         }

@@ -188,6 +188,7 @@ impl Hub {
                 self.close_now(key);
             }
         }
+        self.recount(key, env);
         written > 0
     }
 

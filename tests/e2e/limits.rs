@@ -195,3 +195,26 @@ fn a_small_descriptor_limit_lowers_the_clients_and_says_so() {
     conn.send(b"SHUTDOWN NOSAVE\r\n");
     conn.read_to_close();
 }
+
+#[test]
+fn clients_that_together_take_too_much_are_closed_the_largest_first() {
+    let server = Server::ours(&["maxmemory-clients 2mb"]);
+    let mut sheltered = server.connect();
+    assert_eq!(sheltered.ask("CLIENT NO-EVICT ON"), "OK");
+    let half_sent = |bytes: usize| {
+        let mut conn = server.connect();
+        conn.send(format!("*2\r\n$4\r\nECHO\r\n${bytes}\r\n").as_bytes());
+        conn.send(&vec![b'x'; bytes]);
+        conn
+    };
+    let mut small = half_sent(300_000);
+    let mut large = half_sent(1_500_000);
+    assert_eq!(server.info_number("evicted_clients"), 0);
+    let _last = half_sent(400_000);
+    wait_until("the largest is closed", || large.is_closed());
+    assert_eq!(server.info_number("evicted_clients"), 1);
+    server.wait_log("Evicting client: id=");
+    small.send(b"\r\n");
+    assert_eq!(small.read_value().unwrap().bytes().len(), 300_000);
+    assert_eq!(sheltered.ask("PING"), "PONG");
+}

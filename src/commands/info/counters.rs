@@ -74,7 +74,7 @@ fn effects(view: &View<'_>, out: &mut Report) {
             &(stats.expire_cycle_cpu_us / 1000),
         ),
         ("evicted_keys", &stats.evicted_keys),
-        ("evicted_clients", &0),
+        ("evicted_clients", &stats.evicted_clients),
         (
             "total_eviction_exceeded_time",
             &((stats.eviction_exceeded_ns + exceeded_ns) / 1_000_000),

@@ -31,6 +31,12 @@ impl TopicKind {
 #[derive(Default, Debug)]
 pub struct Subscriptions {
     topics: [BTreeSet<Box<[u8]>>; 3],
+    bytes: usize,
+}
+
+/// Memory that a topic takes in the list of a subscriber, roughly.
+fn bytes_of(topic: &[u8]) -> usize {
+    topic.len() + size_of::<Box<[u8]>>()
 }
 
 impl Subscriptions {
@@ -51,10 +57,7 @@ impl Subscriptions {
 
     /// Memory held for them, roughly.
     pub fn memory(&self) -> usize {
-        let topics = self.topics.iter().flatten();
-        topics
-            .map(|topic| topic.len() + size_of::<Box<[u8]>>())
-            .sum()
+        self.bytes
     }
 }
 
@@ -90,6 +93,7 @@ impl Registry {
         topic: &[u8],
     ) {
         if own.topics[kind as usize].insert(topic.into()) {
+            own.bytes += bytes_of(topic);
             let clients = self.topics[kind as usize].entry(topic.into()).or_default();
             let new = clients.insert(client);
             assert!(new, "a client and the registry agree");
@@ -105,6 +109,7 @@ impl Registry {
         topic: &[u8],
     ) {
         if own.topics[kind as usize].remove(topic) {
+            own.bytes -= bytes_of(topic);
             self.remove(client, kind, topic);
         }
     }

@@ -1,0 +1,155 @@
+//! Keeping what clients take together within `maxmemory-clients`.
+//!
+//! What a client takes is counted anew whenever it may have changed: at the end of its turn, when
+//! something is written to it, and now and then by periodic work. The sum is kept, so looking
+//! whether the limit holds costs a comparison. Above the limit clients are closed, the largest
+//! first; to find those, clients stand in classes by powers of two, and within a class none is
+//! preferred.
+//!
+//! Replicas and our master do not count: they are held to limits of their own. A client that is
+//! not to be evicted (`CLIENT NO-EVICT`) counts, but stands in no class. Without a limit nothing
+//! is counted here at all.
+
+use std::collections::BTreeSet;
+
+use super::conn::Conn;
+use super::hub::Hub;
+use crate::commands::context::Env;
+use crate::commands::session::{Closing, Kind};
+use crate::config::ClientsMemory;
+
+/// A smaller limit would leave no room for a client that wants to correct it.
+const LIMIT_BYTES_MIN: u64 = 128 * 1024;
+/// Clients below 2 to this power of bytes are all alike.
+const CLASS_MIN: u32 = 15;
+
+/// What clients take together.
+#[derive(Debug, Default)]
+pub struct ClientMemory {
+    bytes: u64,
+    /// Those who may be evicted: their class and the number of their connection.
+    by_class: BTreeSet<(u32, usize)>,
+}
+
+/// A client's share in that.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Share {
+    bytes: u64,
+    class: Option<u32>,
+}
+
+impl ClientMemory {
+    fn replace(&mut self, key: usize, old: Share, new: Share) {
+        self.bytes = self.bytes - old.bytes + new.bytes;
+        if old.class != new.class {
+            if let Some(class) = old.class {
+                self.by_class.remove(&(class, key));
+            }
+            if let Some(class) = new.class {
+                self.by_class.insert((class, key));
+            }
+        }
+    }
+}
+
+fn class_of(bytes: u64) -> u32 {
+    (u64::BITS - bytes.leading_zeros()).max(CLASS_MIN)
+}
+
+/// Whether there may be a limit, so that it is worth counting.
+fn is_counted(env: &Env) -> bool {
+    env.config.maxmemory_clients != ClientsMemory::Bytes(0)
+}
+
+/// How much clients may take together.
+fn limit(env: &Env) -> Option<u64> {
+    let bytes = match env.config.maxmemory_clients {
+        ClientsMemory::Bytes(0) => return None,
+        ClientsMemory::Bytes(bytes) => bytes,
+        ClientsMemory::Percent(_) if env.config.maxmemory == 0 => return None,
+        ClientsMemory::Percent(part) => {
+            (u128::from(env.config.maxmemory) * u128::from(part) / 100) as u64
+        }
+    };
+    Some(bytes.max(LIMIT_BYTES_MIN))
+}
+
+/// All memory that a client takes.
+pub fn memory_of(conn: &Conn, env: &Env) -> usize {
+    let watches = (conn.session.as_deref()).map_or(0, |s| env.watches.memory(s.id));
+    conn.memory() + watches
+}
+
+fn share_of(conn: &Conn, env: &Env) -> Share {
+    let Some(session) = conn.session.as_deref() else {
+        return conn.share;
+    };
+    if session.kind != Kind::Normal || session.closing == Closing::Now {
+        return Share::default();
+    }
+    let bytes = memory_of(conn, env) as u64;
+    Share {
+        bytes,
+        class: (!session.no_evict).then(|| class_of(bytes)),
+    }
+}
+
+impl Hub {
+    /// Counts anew what a client takes.
+    #[inline]
+    pub fn recount(&mut self, key: usize, env: &Env) {
+        if is_counted(env) {
+            self.count(key, env);
+        }
+    }
+
+    fn count(&mut self, key: usize, env: &Env) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            let share = share_of(conn, env);
+            let old = std::mem::replace(&mut conn.share, share);
+            self.client_memory.replace(key, old, share);
+        }
+    }
+
+    /// A client is over: it counts no more.
+    pub fn discount(&mut self, key: usize) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            let old = std::mem::take(&mut conn.share);
+            self.client_memory.replace(key, old, Share::default());
+        }
+    }
+
+    /// Counting starts, ends or goes on.
+    pub fn recount_all(&mut self, counted: bool, env: &Env) {
+        let keys: Vec<usize> = self.conns.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            match counted {
+                true => self.count(key, env),
+                false => self.discount(key),
+            }
+        }
+    }
+
+    /// Closes the largest clients for as long as all together take too much.
+    #[inline]
+    pub fn evict_clients(&mut self, env: &mut Env) {
+        if let Some(limit) = limit(env)
+            && self.client_memory.bytes > limit
+        {
+            self.evict_clients_down_to(limit, env);
+        }
+    }
+
+    #[cold]
+    fn evict_clients_down_to(&mut self, limit: u64, env: &mut Env) {
+        while self.client_memory.bytes > limit {
+            let Some(&(_, key)) = self.client_memory.by_class.last() else {
+                log::warn!("Over client maxmemory after evicting all evictable clients");
+                return;
+            };
+            log::info!("Evicting client: {}", self.describe(key, env));
+            env.stats.evicted_clients += 1;
+            self.close_now(key);
+        }
+    }
+}
