@@ -241,7 +241,6 @@ fn pool(name: &str) -> &'static [&'static str] {
         "pattern" => &["*", "m*", "[0-9]*", "?", "a*", "*1*", ""],
         "type" => &["list", "set", "zset", "hash", "stream", "string", "no"],
         "sortopt" => &[
-            "ALPHA",
             "DESC",
             "ASC",
             "LIMIT 0 5",
@@ -251,10 +250,8 @@ fn pool(name: &str) -> &'static [&'static str] {
             "GET w_*",
             "BY h_*->f",
             "GET h_*->f",
-            "ALPHA DESC",
             "LIMIT x 1",
             "STORE k4",
-            "ALPHA STORE k5",
         ],
         "trimopt" => &[
             "MAXLEN 5",

@@ -166,6 +166,11 @@ fn compare_keys(pair: &mut [Conn; 2], rules: Rules, history: &[String], what: &s
             "list" => !rules.compressed_lists,
             // A listpack that was made from a hash table has the order of that.
             "set" => encodings[0] == "intset",
+            // Consumers have the times at which they were seen.
+            "stream" => pair[0]
+                .command(&["XINFO", "GROUPS", key])
+                .items()
+                .is_empty(),
             _ => encodings[0] != "hashtable",
         };
         let dumps = pair.each_mut().map(|conn| conn.command(&["DUMP", key]));
