@@ -259,6 +259,23 @@ fn a_scan_reaches_everybody() {
 }
 
 #[test]
+fn prefetching_is_harmless_whatever_is_there() {
+    let mut set = SortedSet::new(hasher());
+    for size in [0, 1, 10 * LEAF_SLOTS as u16] {
+        for n in 0..size {
+            set.update(&member(n), |_| Some(f64::from(n / 3)));
+        }
+        let asked = [0, size / 2, size, u16::MAX].map(|n| Some(set.prefetch_bucket(&member(n))));
+        asked
+            .iter()
+            .flatten()
+            .for_each(|hash| set.prefetch_member(*hash));
+        set.prefetch_ways(&asked);
+        set.prefetch_ways(&[None]);
+    }
+}
+
+#[test]
 fn members_keep_bytes_of_any_length() {
     for len in [0, 1, 253, 254, 3_000_000] {
         let bytes = vec![b'm'; len];
