@@ -277,8 +277,6 @@ pub static HYPERLOGLOG: Family = Family {
         "PFDEBUG DECODE {key}",
         "PFDEBUG TODENSE {key}",
         "GET {key}",
-        "APPEND k5 {member}",
-        "SETRANGE k5 {few} {member}",
         "LPUSH k4 {member}",
     ],
     settings: &[
