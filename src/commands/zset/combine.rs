@@ -15,6 +15,24 @@ use crate::data::zset::{Builder, SortedSet, ZSet, ZSetRef};
 use crate::keyspace::{KeyHasher, ValueRef};
 use crate::resp::args::Args;
 
+/// What each set counts.
+const WEIGHTS: Arg = Arg::integer("weight")
+    .token("WEIGHTS")
+    .optional()
+    .multiple();
+
+/// What becomes of the scores of a member that is in several sets.
+const AGGREGATE: Arg = Arg::one_of(
+    "aggregate",
+    &[
+        Arg::pure("sum", "SUM"),
+        Arg::pure("min", "MIN"),
+        Arg::pure("max", "MAX"),
+    ],
+)
+.token("AGGREGATE")
+.optional();
+
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
     Row {
@@ -31,20 +49,8 @@ pub static ROWS: &[Row] = &[
         args: &[
             Arg::integer("numkeys"),
             Arg::key("key", 0).multiple(),
-            Arg::integer("weight")
-                .token("WEIGHTS")
-                .optional()
-                .multiple(),
-            Arg::one_of(
-                "aggregate",
-                &[
-                    Arg::pure("sum", "SUM"),
-                    Arg::pure("min", "MIN"),
-                    Arg::pure("max", "MAX"),
-                ],
-            )
-            .token("AGGREGATE")
-            .optional(),
+            WEIGHTS,
+            AGGREGATE,
             Arg::pure("withscores", "WITHSCORES").optional(),
         ],
         handler: zunion,
@@ -68,20 +74,8 @@ pub static ROWS: &[Row] = &[
             Arg::key("destination", 0),
             Arg::integer("numkeys"),
             Arg::key("key", 1).multiple(),
-            Arg::integer("weight")
-                .token("WEIGHTS")
-                .optional()
-                .multiple(),
-            Arg::one_of(
-                "aggregate",
-                &[
-                    Arg::pure("sum", "SUM"),
-                    Arg::pure("min", "MIN"),
-                    Arg::pure("max", "MAX"),
-                ],
-            )
-            .token("AGGREGATE")
-            .optional(),
+            WEIGHTS,
+            AGGREGATE,
         ],
         handler: zunionstore,
         ..Row::BASE
@@ -100,20 +94,8 @@ pub static ROWS: &[Row] = &[
         args: &[
             Arg::integer("numkeys"),
             Arg::key("key", 0).multiple(),
-            Arg::integer("weight")
-                .token("WEIGHTS")
-                .optional()
-                .multiple(),
-            Arg::one_of(
-                "aggregate",
-                &[
-                    Arg::pure("sum", "SUM"),
-                    Arg::pure("min", "MIN"),
-                    Arg::pure("max", "MAX"),
-                ],
-            )
-            .token("AGGREGATE")
-            .optional(),
+            WEIGHTS,
+            AGGREGATE,
             Arg::pure("withscores", "WITHSCORES").optional(),
         ],
         handler: zinter,
@@ -137,20 +119,8 @@ pub static ROWS: &[Row] = &[
             Arg::key("destination", 0),
             Arg::integer("numkeys"),
             Arg::key("key", 1).multiple(),
-            Arg::integer("weight")
-                .token("WEIGHTS")
-                .optional()
-                .multiple(),
-            Arg::one_of(
-                "aggregate",
-                &[
-                    Arg::pure("sum", "SUM"),
-                    Arg::pure("min", "MIN"),
-                    Arg::pure("max", "MAX"),
-                ],
-            )
-            .token("AGGREGATE")
-            .optional(),
+            WEIGHTS,
+            AGGREGATE,
         ],
         handler: zinterstore,
         ..Row::BASE
