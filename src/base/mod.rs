@@ -8,6 +8,7 @@ pub mod longdouble;
 pub mod lzf;
 pub mod memsize;
 pub mod numbers;
+pub mod partial_sort;
 pub mod quoting;
 pub mod rng;
 pub mod time;

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use super::{Unit, reply_distance, reply_point};
 use crate::base::geo::{Point, Shape};
+use crate::base::partial_sort::sort_part;
 use crate::commands::wording::element;
 use crate::data::listpack::Element;
 use crate::data::zset::{Builder, Cut, SortedSet, ZSetRef};
@@ -109,12 +110,15 @@ impl Search {
             let order = a.distance_m.partial_cmp(&b.distance_m);
             order.unwrap_or(Ordering::Equal)
         };
+        let all = found.len();
+        let shown = self.count.most().min(all);
+        let wanted = if shown == all { None } else { Some(0..shown) };
         match self.effective_order() {
             None => {}
-            Some(Order::Nearest) => found.sort_by(by_distance),
-            Some(Order::Farthest) => found.sort_by(|a, b| by_distance(b, a)),
+            Some(Order::Nearest) => sort_part(&mut found, wanted, by_distance),
+            Some(Order::Farthest) => sort_part(&mut found, wanted, |a, b| by_distance(b, a)),
         }
-        found.truncate(self.count.most());
+        found.truncate(shown);
         found
     }
 

@@ -8,32 +8,37 @@ pub fn draw(name: &str, strict: bool, rng: &mut Rng, out: &mut Vec<Vec<u8>>) {
     match name {
         "member" => out.push(member(rng)),
         "members" => {
-            let count = burst(rng);
+            let count = burst(strict, rng);
             out.extend((0..count).map(|_| member(rng)));
         }
         "int" => out.push(integer(rng)),
         "ints" => {
-            let count = burst(rng);
+            let count = burst(strict, rng);
             out.extend((0..count).map(|_| integer(rng)));
         }
         "pairs" => {
-            for _ in 0..burst(rng) {
+            for _ in 0..burst(strict, rng) {
                 out.push(member(rng));
                 out.push(member(rng));
             }
         }
         "score" => out.push(score(strict, rng)),
         "scored" => {
-            for _ in 0..burst(rng) {
+            for _ in 0..burst(strict, rng) {
                 out.push(score(strict, rng));
                 out.push(member(rng));
             }
         }
         "place" => {
-            for _ in 0..1 + rng.below(3) {
-                one(out, rng.pick(LONGITUDES));
-                one(out, rng.pick(LATITUDES));
-                out.push(format!("place:{}", rng.below(60)).into_bytes());
+            // One that is wrong spoils the whole command.
+            let (longitudes, latitudes) = match rng.below(5) {
+                0 => (LONGITUDES, LATITUDES),
+                _ => (&LONGITUDES[..4], &LATITUDES[..4]),
+            };
+            for _ in 0..burst(strict, rng) {
+                one(out, rng.pick(longitudes));
+                one(out, rng.pick(latitudes));
+                out.push(format!("place:{}", rng.below(300)).into_bytes());
             }
         }
         "id" => out.push(stream_id(rng)),
@@ -59,11 +64,14 @@ fn words(text: &str, out: &mut Vec<Vec<u8>>) {
 }
 
 /// How many elements a command gets: mostly few, at times enough to cross a threshold at once.
-fn burst(rng: &mut Rng) -> u64 {
+/// How many of them come in one command. Since 7.2 the encoding of a new sorted set follows from that
+/// number, members that come twice included, so that none is near the threshold for older versions.
+fn burst(strict: bool, rng: &mut Rng) -> u64 {
     match rng.below(100) {
         0..70 => 1 + rng.below(2),
         70..96 => 1 + rng.below(12),
-        96..99 => 1 + rng.below(150),
+        96..99 if strict => 1 + rng.below(150),
+        96..99 => 1 + rng.below(100),
         _ => 500 + rng.below(200),
     }
 }
@@ -217,6 +225,8 @@ fn pool(name: &str) -> &'static [&'static str] {
             "ASC",
             "DESC",
             "COUNT 3",
+            "COUNT 10 DESC",
+            "COUNT 20",
             "COUNT 1 ANY",
             "COUNT 0",
             "ANY",

@@ -112,7 +112,7 @@ fn random_command(family: &Family, rules: Rules, rng: &mut Rng) -> Option<Comman
         2 => args[0].make_ascii_lowercase(),
         _ => {}
     }
-    Some(args)
+    rules.allow_command(&args).then_some(args)
 }
 
 fn draws(name: &[u8]) -> bool {

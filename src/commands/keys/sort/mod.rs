@@ -16,6 +16,7 @@ use std::ops::{ControlFlow, Range};
 use memchr::memchr;
 
 use crate::base::numbers::parse_f64;
+use crate::base::partial_sort::sort_part;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
@@ -168,7 +169,7 @@ fn sort(ctx: &mut Ctx<'_>, key: &[u8], mut options: SortOptions<'_>) -> CmdResul
             let mut elements = if options.keeps_order {
                 elements
             } else {
-                in_order(ctx, elements, &options)?
+                in_order(ctx, elements, &options, chosen.clone())?
             };
             elements.truncate(chosen.end);
             elements.drain(..chosen.start);
@@ -278,11 +279,12 @@ enum Weight {
 /// An element with its weight.
 type Weighed = (Weight, Vec<u8>);
 
-/// Sorts.
+/// Sorts, at least those that are chosen.
 fn in_order(
     ctx: &mut Ctx<'_>,
     elements: Vec<Vec<u8>>,
     options: &SortOptions<'_>,
+    chosen: Range<usize>,
 ) -> Result<Vec<Vec<u8>>, CmdError> {
     let mut weighed = Vec::with_capacity(elements.len());
     let mut all_numbers = true;
@@ -308,7 +310,9 @@ fn in_order(
             "ERR One or more scores can't be converted into double",
         ));
     }
-    weighed.sort_by(|a, b| {
+    // Which of the elements of one weight are chosen is as in the reference: replicas store them.
+    let part = options.by.is_some() && chosen != (0..weighed.len());
+    sort_part(&mut weighed, part.then_some(chosen), |a, b| {
         let order = compare(a, b, &ctx.env.collation);
         if options.descending {
             order.reverse()
