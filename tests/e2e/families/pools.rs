@@ -8,23 +8,23 @@ pub fn draw(name: &str, strict: bool, rng: &mut Rng, out: &mut Vec<Vec<u8>>) {
     match name {
         "member" => out.push(member(rng)),
         "members" => {
-            let count = burst(strict, rng);
+            let count = burst(rng);
             out.extend((0..count).map(|_| member(rng)));
         }
         "int" => out.push(integer(rng)),
         "ints" => {
-            let count = burst(strict, rng);
+            let count = burst(rng);
             out.extend((0..count).map(|_| integer(rng)));
         }
         "pairs" => {
-            for _ in 0..burst(strict, rng) {
+            for _ in 0..burst(rng) {
                 out.push(member(rng));
                 out.push(member(rng));
             }
         }
         "score" => out.push(score(strict, rng)),
         "scored" => {
-            for _ in 0..burst(strict, rng) {
+            for _ in 0..burst(rng) {
                 out.push(score(strict, rng));
                 out.push(member(rng));
             }
@@ -35,7 +35,7 @@ pub fn draw(name: &str, strict: bool, rng: &mut Rng, out: &mut Vec<Vec<u8>>) {
                 0 => (LONGITUDES, LATITUDES),
                 _ => (&LONGITUDES[..4], &LATITUDES[..4]),
             };
-            for _ in 0..burst(strict, rng) {
+            for _ in 0..burst(rng) {
                 one(out, rng.pick(longitudes));
                 one(out, rng.pick(latitudes));
                 out.push(format!("place:{}", rng.below(300)).into_bytes());
@@ -64,14 +64,11 @@ fn words(text: &str, out: &mut Vec<Vec<u8>>) {
 }
 
 /// How many elements a command gets: mostly few, at times enough to cross a threshold at once.
-/// How many of them come in one command. Since 7.2 the encoding of a new sorted set follows from that
-/// number, members that come twice included, so that none is near the threshold for older versions.
-fn burst(strict: bool, rng: &mut Rng) -> u64 {
+fn burst(rng: &mut Rng) -> u64 {
     match rng.below(100) {
         0..70 => 1 + rng.below(2),
         70..96 => 1 + rng.below(12),
-        96..99 if strict => 1 + rng.below(150),
-        96..99 => 1 + rng.below(100),
+        96..99 => 1 + rng.below(150),
         _ => 500 + rng.below(200),
     }
 }
