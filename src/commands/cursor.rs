@@ -2,9 +2,18 @@
 
 use super::error::CmdError;
 use super::operand::integer;
+use super::row::{Arg, ArgKind};
 use crate::base::glob::glob_match;
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
+
+/// The option that shows only what has such a name.
+pub const MATCH: Arg = Arg::new("pattern", ArgKind::Pattern)
+    .token("MATCH")
+    .optional();
+
+/// The option that says how many elements a call looks at.
+pub const COUNT: Arg = Arg::integer("count").token("COUNT").optional();
 
 /// How many elements a call looks at where nothing is said.
 const COUNT_DEFAULT: usize = 10;

@@ -358,6 +358,18 @@ impl Arg {
         Arg::new(name, ArgKind::PureToken).token(token)
     }
 
+    /// Which part of an ordered result is wanted.
+    pub const LIMIT: Arg = Arg::block("limit", &[Arg::integer("offset"), Arg::integer("count")])
+        .token("LIMIT")
+        .optional();
+
+    /// Which way a result is ordered.
+    pub const ORDER: Arg = Arg::one_of(
+        "order",
+        &[Arg::pure("asc", "ASC"), Arg::pure("desc", "DESC")],
+    )
+    .optional();
+
     /// One of several arguments.
     pub const fn one_of(name: &'static str, args: &'static [Arg]) -> Arg {
         Arg {

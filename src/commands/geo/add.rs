@@ -3,10 +3,10 @@
 //! `GEOADD` turns places into scores and leaves the rest to `ZADD`, in whose form it also goes to
 //! replicas.
 
-use super::point;
+use super::{LATITUDE, LONGITUDE, point};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::zset::add::zadd;
 use crate::resp::args::{Args, OwnedArgs};
 
@@ -28,15 +28,7 @@ pub static ROWS: &[Row] = &[Row {
             .since("6.2.0")
             .optional(),
         Arg::pure("change", "CH").since("6.2.0").optional(),
-        Arg::block(
-            "data",
-            &[
-                Arg::new("longitude", ArgKind::Double),
-                Arg::new("latitude", ArgKind::Double),
-                Arg::string("member"),
-            ],
-        )
-        .multiple(),
+        Arg::block("data", &[LONGITUDE, LATITUDE, Arg::string("member")]).multiple(),
     ],
     handler: geoadd,
     ..Row::BASE

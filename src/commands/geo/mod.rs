@@ -13,11 +13,36 @@ pub mod show;
 mod tests;
 
 use super::error::CmdError;
+use super::row::{Arg, ArgKind};
 use super::zset::double;
 use crate::base::geo::Point;
 use crate::data::zset::ZSetRef;
 use crate::resp::args::Args;
 use crate::resp::writer::{Protocol, Reply};
+
+const LONGITUDE: Arg = Arg::new("longitude", ArgKind::Double);
+const LATITUDE: Arg = Arg::new("latitude", ArgKind::Double);
+
+/// The unit that distances are given and shown in.
+const UNIT: Arg = Arg::one_of(
+    "unit",
+    &[
+        Arg::pure("m", "M"),
+        Arg::pure("km", "KM"),
+        Arg::pure("ft", "FT"),
+        Arg::pure("mi", "MI"),
+    ],
+);
+
+/// What is shown beside a place's name.
+const WITH_COORD: Arg = Arg::pure("withcoord", "WITHCOORD").optional();
+const WITH_DIST: Arg = Arg::pure("withdist", "WITHDIST").optional();
+const WITH_HASH: Arg = Arg::pure("withhash", "WITHHASH").optional();
+
+/// How many places are wanted, and whether any will do.
+const COUNT: Arg = Arg::block("count-block", &[HOW_MANY, ANY]).optional();
+const HOW_MANY: Arg = Arg::integer("count").token("COUNT");
+const ANY: Arg = Arg::pure("any", "ANY").optional();
 
 /// Digits behind the point of coordinates.
 const COORDINATE_DIGITS: usize = 17;

@@ -1,10 +1,35 @@
 //! The commands that searched in circles before `GEOSEARCH` did.
 
-use super::point;
 use super::search::{Center, Form, Request, answer, circle};
+use super::{
+    ANY, COUNT, HOW_MANY, LATITUDE, LONGITUDE, UNIT, WITH_COORD, WITH_DIST, WITH_HASH, point,
+};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::row::{Acl, Arg, ArgKind, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::resp::args::Args;
+
+/// The option `COUNT` in commands that had it before there was `ANY`.
+const COUNT_THEN_ANY: Arg = Arg {
+    args: &[HOW_MANY, ANY.since("6.2.0")],
+    ..COUNT
+};
+
+const RADIUS: Arg = Arg::new("radius", ArgKind::Double);
+
+/// Where the result is stored, as a set of places or of distances.
+const STORE: Arg = Arg::one_of(
+    "store",
+    &[
+        Arg::key("storekey", 1).token("STORE").display("key"),
+        Arg::key("storedistkey", 2)
+            .token("STOREDIST")
+            .display("key"),
+    ],
+)
+.optional();
+
+const COMPLEXITY: &str = "O(N+log(M)), N being the number of places around the circle and M that \
+    of places in the set.";
 
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
@@ -20,8 +45,7 @@ pub static ROWS: &[Row] = &[
         ],
         group: Group::Geo,
         since: "3.2.0",
-        complexity: "O(N+log(M)), N being the number of places around the circle and M that of \
-            places in the set.",
+        complexity: COMPLEXITY,
         summary: "Finds the places within a distance of a point, and may store them.",
         history: &[
             ("6.2.0", "The option `ANY`."),
@@ -33,44 +57,16 @@ pub static ROWS: &[Row] = &[
         }),
         args: &[
             Arg::key("key", 0),
-            Arg::new("longitude", ArgKind::Double),
-            Arg::new("latitude", ArgKind::Double),
-            Arg::new("radius", ArgKind::Double),
-            Arg::one_of(
-                "unit",
-                &[
-                    Arg::pure("m", "M"),
-                    Arg::pure("km", "KM"),
-                    Arg::pure("ft", "FT"),
-                    Arg::pure("mi", "MI"),
-                ],
-            ),
-            Arg::pure("withcoord", "WITHCOORD").optional(),
-            Arg::pure("withdist", "WITHDIST").optional(),
-            Arg::pure("withhash", "WITHHASH").optional(),
-            Arg::block(
-                "count-block",
-                &[
-                    Arg::integer("count").token("COUNT"),
-                    Arg::pure("any", "ANY").since("6.2.0").optional(),
-                ],
-            )
-            .optional(),
-            Arg::one_of(
-                "order",
-                &[Arg::pure("asc", "ASC"), Arg::pure("desc", "DESC")],
-            )
-            .optional(),
-            Arg::one_of(
-                "store",
-                &[
-                    Arg::key("storekey", 1).token("STORE").display("key"),
-                    Arg::key("storedistkey", 2)
-                        .token("STOREDIST")
-                        .display("key"),
-                ],
-            )
-            .optional(),
+            LONGITUDE,
+            LATITUDE,
+            RADIUS,
+            UNIT,
+            WITH_COORD,
+            WITH_DIST,
+            WITH_HASH,
+            COUNT_THEN_ANY,
+            Arg::ORDER,
+            STORE,
         ],
         handler: georadius,
         ..Row::BASE
@@ -83,8 +79,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
         group: Group::Geo,
         since: "3.2.10",
-        complexity: "O(N+log(M)), N being the number of places around the circle and M that of \
-            places in the set.",
+        complexity: COMPLEXITY,
         summary: "Finds the places within a distance of a point.",
         history: &[("6.2.0", "The option `ANY`.")],
         deprecated: Some(Deprecation {
@@ -93,34 +88,15 @@ pub static ROWS: &[Row] = &[
         }),
         args: &[
             Arg::key("key", 0),
-            Arg::new("longitude", ArgKind::Double),
-            Arg::new("latitude", ArgKind::Double),
-            Arg::new("radius", ArgKind::Double),
-            Arg::one_of(
-                "unit",
-                &[
-                    Arg::pure("m", "M"),
-                    Arg::pure("km", "KM"),
-                    Arg::pure("ft", "FT"),
-                    Arg::pure("mi", "MI"),
-                ],
-            ),
-            Arg::pure("withcoord", "WITHCOORD").optional(),
-            Arg::pure("withdist", "WITHDIST").optional(),
-            Arg::pure("withhash", "WITHHASH").optional(),
-            Arg::block(
-                "count-block",
-                &[
-                    Arg::integer("count").token("COUNT"),
-                    Arg::pure("any", "ANY").since("6.2.0").optional(),
-                ],
-            )
-            .optional(),
-            Arg::one_of(
-                "order",
-                &[Arg::pure("asc", "ASC"), Arg::pure("desc", "DESC")],
-            )
-            .optional(),
+            LONGITUDE,
+            LATITUDE,
+            RADIUS,
+            UNIT,
+            WITH_COORD,
+            WITH_DIST,
+            WITH_HASH,
+            COUNT_THEN_ANY,
+            Arg::ORDER,
         ],
         handler: georadius_ro,
         ..Row::BASE
@@ -137,8 +113,7 @@ pub static ROWS: &[Row] = &[
         ],
         group: Group::Geo,
         since: "3.2.0",
-        complexity: "O(N+log(M)), N being the number of places around the circle and M that of \
-            places in the set.",
+        complexity: COMPLEXITY,
         summary: "Finds the places within a distance of another, and may store them.",
         history: &[("7.0.0", "Units may be in upper case.")],
         deprecated: Some(Deprecation {
@@ -149,42 +124,14 @@ pub static ROWS: &[Row] = &[
         args: &[
             Arg::key("key", 0),
             Arg::string("member"),
-            Arg::new("radius", ArgKind::Double),
-            Arg::one_of(
-                "unit",
-                &[
-                    Arg::pure("m", "M"),
-                    Arg::pure("km", "KM"),
-                    Arg::pure("ft", "FT"),
-                    Arg::pure("mi", "MI"),
-                ],
-            ),
-            Arg::pure("withcoord", "WITHCOORD").optional(),
-            Arg::pure("withdist", "WITHDIST").optional(),
-            Arg::pure("withhash", "WITHHASH").optional(),
-            Arg::block(
-                "count-block",
-                &[
-                    Arg::integer("count").token("COUNT"),
-                    Arg::pure("any", "ANY").optional(),
-                ],
-            )
-            .optional(),
-            Arg::one_of(
-                "order",
-                &[Arg::pure("asc", "ASC"), Arg::pure("desc", "DESC")],
-            )
-            .optional(),
-            Arg::one_of(
-                "store",
-                &[
-                    Arg::key("storekey", 1).token("STORE").display("key"),
-                    Arg::key("storedistkey", 2)
-                        .token("STOREDIST")
-                        .display("key"),
-                ],
-            )
-            .optional(),
+            RADIUS,
+            UNIT,
+            WITH_COORD,
+            WITH_DIST,
+            WITH_HASH,
+            COUNT,
+            Arg::ORDER,
+            STORE,
         ],
         handler: georadiusbymember,
         ..Row::BASE
@@ -197,8 +144,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
         group: Group::Geo,
         since: "3.2.10",
-        complexity: "O(N+log(M)), N being the number of places around the circle and M that of \
-            places in the set.",
+        complexity: COMPLEXITY,
         summary: "Finds the places within a distance of another.",
         deprecated: Some(Deprecation {
             since: "6.2.0",
@@ -207,32 +153,13 @@ pub static ROWS: &[Row] = &[
         args: &[
             Arg::key("key", 0),
             Arg::string("member"),
-            Arg::new("radius", ArgKind::Double),
-            Arg::one_of(
-                "unit",
-                &[
-                    Arg::pure("m", "M"),
-                    Arg::pure("km", "KM"),
-                    Arg::pure("ft", "FT"),
-                    Arg::pure("mi", "MI"),
-                ],
-            ),
-            Arg::pure("withcoord", "WITHCOORD").optional(),
-            Arg::pure("withdist", "WITHDIST").optional(),
-            Arg::pure("withhash", "WITHHASH").optional(),
-            Arg::block(
-                "count-block",
-                &[
-                    Arg::integer("count").token("COUNT"),
-                    Arg::pure("any", "ANY").optional(),
-                ],
-            )
-            .optional(),
-            Arg::one_of(
-                "order",
-                &[Arg::pure("asc", "ASC"), Arg::pure("desc", "DESC")],
-            )
-            .optional(),
+            RADIUS,
+            UNIT,
+            WITH_COORD,
+            WITH_DIST,
+            WITH_HASH,
+            COUNT,
+            Arg::ORDER,
         ],
         handler: georadiusbymember_ro,
         ..Row::BASE

@@ -4,7 +4,10 @@
 //! too: what differs is which options there are, not what they mean.
 
 use super::found::{Count, Order, Search, With};
-use super::{Unit, double_or, point, point_of};
+use super::{
+    COUNT, LATITUDE, LONGITUDE, UNIT, Unit, WITH_COORD, WITH_DIST, WITH_HASH, double_or, point,
+    point_of,
+};
 use crate::base::geo::{Point, Shape};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
@@ -13,6 +16,37 @@ use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, R
 use crate::commands::zset::store;
 use crate::data::zset::{SortedSet, ZSet, ZSetRef};
 use crate::resp::args::Args;
+
+/// Around what is searched.
+const FROM: Arg = Arg::one_of(
+    "from",
+    &[
+        Arg::string("member").token("FROMMEMBER"),
+        Arg::block("fromlonlat", &[LONGITUDE, LATITUDE]).token("FROMLONLAT"),
+    ],
+);
+
+/// How far.
+const BY: Arg = Arg::one_of(
+    "by",
+    &[
+        Arg::block(
+            "circle",
+            &[Arg::new("radius", ArgKind::Double).token("BYRADIUS"), UNIT],
+        ),
+        Arg::block(
+            "box",
+            &[
+                Arg::new("width", ArgKind::Double).token("BYBOX"),
+                Arg::new("height", ArgKind::Double),
+                UNIT,
+            ],
+        ),
+    ],
+);
+
+const COMPLEXITY: &str = "O(N+log(M)), N being the number of places around the shape and M that \
+    of places in it.";
 
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
@@ -24,78 +58,18 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
         group: Group::Geo,
         since: "6.2.0",
-        complexity: "O(N+log(M)), N being the number of places around the shape and M that of \
-            places in it.",
+        complexity: COMPLEXITY,
         summary: "Finds the places in a circle or a box.",
         history: &[("7.0.0", "Units may be in upper case.")],
         args: &[
             Arg::key("key", 0),
-            Arg::one_of(
-                "from",
-                &[
-                    Arg::string("member").token("FROMMEMBER"),
-                    Arg::block(
-                        "fromlonlat",
-                        &[
-                            Arg::new("longitude", ArgKind::Double),
-                            Arg::new("latitude", ArgKind::Double),
-                        ],
-                    )
-                    .token("FROMLONLAT"),
-                ],
-            ),
-            Arg::one_of(
-                "by",
-                &[
-                    Arg::block(
-                        "circle",
-                        &[
-                            Arg::new("radius", ArgKind::Double).token("BYRADIUS"),
-                            Arg::one_of(
-                                "unit",
-                                &[
-                                    Arg::pure("m", "M"),
-                                    Arg::pure("km", "KM"),
-                                    Arg::pure("ft", "FT"),
-                                    Arg::pure("mi", "MI"),
-                                ],
-                            ),
-                        ],
-                    ),
-                    Arg::block(
-                        "box",
-                        &[
-                            Arg::new("width", ArgKind::Double).token("BYBOX"),
-                            Arg::new("height", ArgKind::Double),
-                            Arg::one_of(
-                                "unit",
-                                &[
-                                    Arg::pure("m", "M"),
-                                    Arg::pure("km", "KM"),
-                                    Arg::pure("ft", "FT"),
-                                    Arg::pure("mi", "MI"),
-                                ],
-                            ),
-                        ],
-                    ),
-                ],
-            ),
-            Arg::one_of(
-                "order",
-                &[Arg::pure("asc", "ASC"), Arg::pure("desc", "DESC")],
-            )
-            .optional(),
-            Arg::block(
-                "count-block",
-                &[
-                    Arg::integer("count").token("COUNT"),
-                    Arg::pure("any", "ANY").optional(),
-                ],
-            )
-            .optional(),
-            Arg::pure("withcoord", "WITHCOORD").optional(),
-            Arg::pure("withdist", "WITHDIST").optional(),
-            Arg::pure("withhash", "WITHHASH").optional(),
+            FROM,
+            BY,
+            Arg::ORDER,
+            COUNT,
+            WITH_COORD,
+            WITH_DIST,
+            WITH_HASH,
         ],
         handler: geosearch,
         ..Row::BASE
@@ -111,76 +85,16 @@ pub static ROWS: &[Row] = &[
         ],
         group: Group::Geo,
         since: "6.2.0",
-        complexity: "O(N+log(M)), N being the number of places around the shape and M that of \
-            places in it.",
+        complexity: COMPLEXITY,
         summary: "Stores the places in a circle or a box.",
         history: &[("7.0.0", "Units may be in upper case.")],
         args: &[
             Arg::key("destination", 0),
             Arg::key("source", 1),
-            Arg::one_of(
-                "from",
-                &[
-                    Arg::string("member").token("FROMMEMBER"),
-                    Arg::block(
-                        "fromlonlat",
-                        &[
-                            Arg::new("longitude", ArgKind::Double),
-                            Arg::new("latitude", ArgKind::Double),
-                        ],
-                    )
-                    .token("FROMLONLAT"),
-                ],
-            ),
-            Arg::one_of(
-                "by",
-                &[
-                    Arg::block(
-                        "circle",
-                        &[
-                            Arg::new("radius", ArgKind::Double).token("BYRADIUS"),
-                            Arg::one_of(
-                                "unit",
-                                &[
-                                    Arg::pure("m", "M"),
-                                    Arg::pure("km", "KM"),
-                                    Arg::pure("ft", "FT"),
-                                    Arg::pure("mi", "MI"),
-                                ],
-                            ),
-                        ],
-                    ),
-                    Arg::block(
-                        "box",
-                        &[
-                            Arg::new("width", ArgKind::Double).token("BYBOX"),
-                            Arg::new("height", ArgKind::Double),
-                            Arg::one_of(
-                                "unit",
-                                &[
-                                    Arg::pure("m", "M"),
-                                    Arg::pure("km", "KM"),
-                                    Arg::pure("ft", "FT"),
-                                    Arg::pure("mi", "MI"),
-                                ],
-                            ),
-                        ],
-                    ),
-                ],
-            ),
-            Arg::one_of(
-                "order",
-                &[Arg::pure("asc", "ASC"), Arg::pure("desc", "DESC")],
-            )
-            .optional(),
-            Arg::block(
-                "count-block",
-                &[
-                    Arg::integer("count").token("COUNT"),
-                    Arg::pure("any", "ANY").optional(),
-                ],
-            )
-            .optional(),
+            FROM,
+            BY,
+            Arg::ORDER,
+            COUNT,
             Arg::pure("storedist", "STOREDIST").optional(),
         ],
         handler: geosearchstore,

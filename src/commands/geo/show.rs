@@ -1,6 +1,6 @@
 //! Where places are, and how far from one another.
 
-use super::{Unit, point_of, reply_distance, reply_point};
+use super::{UNIT, Unit, point_of, reply_distance, reply_point};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
@@ -23,16 +23,7 @@ pub static ROWS: &[Row] = &[
             Arg::key("key", 0),
             Arg::string("member1"),
             Arg::string("member2"),
-            Arg::one_of(
-                "unit",
-                &[
-                    Arg::pure("m", "M"),
-                    Arg::pure("km", "KM"),
-                    Arg::pure("ft", "FT"),
-                    Arg::pure("mi", "MI"),
-                ],
-            )
-            .optional(),
+            UNIT.optional(),
         ],
         handler: geodist,
         ..Row::BASE

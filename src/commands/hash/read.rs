@@ -1,8 +1,8 @@
 //! Reading fields and values.
 
 use crate::commands::context::{Access, CmdResult, Ctx};
-use crate::commands::cursor::{Page, ScanOptions, parse_cursor};
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::cursor::{COUNT, MATCH, Page, ScanOptions, parse_cursor};
+use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::data::hash::{Hash, Pair};
 use crate::resp::args::Args;
@@ -110,14 +110,7 @@ pub static ROWS: &[Row] = &[
             the number of fields.",
         summary: "Walks through the fields of a hash and their values, some at each call.",
         tips: &["nondeterministic_output"],
-        args: &[
-            Arg::key("key", 0),
-            Arg::integer("cursor"),
-            Arg::new("pattern", ArgKind::Pattern)
-                .token("MATCH")
-                .optional(),
-            Arg::integer("count").token("COUNT").optional(),
-        ],
+        args: &[Arg::key("key", 0), Arg::integer("cursor"), MATCH, COUNT],
         handler: hscan,
         ..Row::BASE
     },

@@ -5,7 +5,7 @@
 
 use crate::base::glob::glob_match;
 use crate::commands::context::{Access, CmdResult, Ctx};
-use crate::commands::cursor::{Page, ScanOptions, parse_cursor};
+use crate::commands::cursor::{COUNT, MATCH, Page, ScanOptions, parse_cursor};
 use crate::commands::row::{Acl, Arg, ArgKind, Flags, Row};
 use crate::keyspace::Type;
 use crate::resp::args::Args;
@@ -41,10 +41,8 @@ pub static ROWS: &[Row] = &[
         ],
         args: &[
             Arg::integer("cursor"),
-            Arg::new("pattern", ArgKind::Pattern)
-                .token("MATCH")
-                .optional(),
-            Arg::integer("count").token("COUNT").optional(),
+            MATCH,
+            COUNT,
             Arg::string("type").token("TYPE").since("6.0.0").optional(),
         ],
         handler: scan,

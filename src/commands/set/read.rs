@@ -1,8 +1,8 @@
 //! Asking for members.
 
 use crate::commands::context::{Access, CmdResult, Ctx};
-use crate::commands::cursor::{Page, ScanOptions, parse_cursor};
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::cursor::{COUNT, MATCH, Page, ScanOptions, parse_cursor};
+use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::data::listpack::Element;
 use crate::data::set::Set;
@@ -76,14 +76,7 @@ pub static ROWS: &[Row] = &[
             the number of members.",
         summary: "Walks through the members of a set, some at each call.",
         tips: &["nondeterministic_output"],
-        args: &[
-            Arg::key("key", 0),
-            Arg::integer("cursor"),
-            Arg::new("pattern", ArgKind::Pattern)
-                .token("MATCH")
-                .optional(),
-            Arg::integer("count").token("COUNT").optional(),
-        ],
+        args: &[Arg::key("key", 0), Arg::integer("cursor"), MATCH, COUNT],
         handler: sscan,
         ..Row::BASE
     },

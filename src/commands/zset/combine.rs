@@ -8,7 +8,7 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::{integer, integer_within};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
-use crate::commands::zset::{Listing, store};
+use crate::commands::zset::{Listing, WITH_SCORES, store};
 use crate::data::listpack::Element;
 use crate::data::set::SetRef;
 use crate::data::zset::{Builder, SortedSet, ZSet, ZSetRef};
@@ -51,7 +51,7 @@ pub static ROWS: &[Row] = &[
             Arg::key("key", 0).multiple(),
             WEIGHTS,
             AGGREGATE,
-            Arg::pure("withscores", "WITHSCORES").optional(),
+            WITH_SCORES,
         ],
         handler: zunion,
         ..Row::BASE
@@ -96,7 +96,7 @@ pub static ROWS: &[Row] = &[
             Arg::key("key", 0).multiple(),
             WEIGHTS,
             AGGREGATE,
-            Arg::pure("withscores", "WITHSCORES").optional(),
+            WITH_SCORES,
         ],
         handler: zinter,
         ..Row::BASE
@@ -158,7 +158,7 @@ pub static ROWS: &[Row] = &[
         args: &[
             Arg::integer("numkeys"),
             Arg::key("key", 0).multiple(),
-            Arg::pure("withscores", "WITHSCORES").optional(),
+            WITH_SCORES,
         ],
         handler: zdiff,
         ..Row::BASE

@@ -20,12 +20,16 @@ pub mod walk;
 use super::context::Ctx;
 use super::error::CmdError;
 use super::events::Class;
+use super::row::Arg;
 use super::string::overwrite;
 use super::wording::element;
 use crate::base::numbers::parse_f64;
 use crate::data::zset::{Scored, ZSet};
 use crate::keyspace::NewValue;
 use crate::resp::writer::{Protocol, Reply};
+
+/// The option that lists members with their scores.
+const WITH_SCORES: Arg = Arg::pure("withscores", "WITHSCORES").optional();
 
 /// A score or weight among the arguments.
 #[inline]

@@ -10,9 +10,20 @@ use crate::commands::error::CmdError;
 use crate::commands::operand::integer;
 use crate::commands::row::{Acl, Arg, ArgKind, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::zset::bounds::Bounds;
-use crate::commands::zset::{Listing, store};
+use crate::commands::zset::{Listing, WITH_SCORES, store};
 use crate::data::zset::{Builder, ZSet, ZSetRef};
 use crate::resp::args::Args;
+
+/// What the bounds of `ZRANGE` are, where they are not ranks.
+const SORT_BY: Arg = Arg::one_of(
+    "sortby",
+    &[Arg::pure("byscore", "BYSCORE"), Arg::pure("bylex", "BYLEX")],
+)
+.optional();
+
+const LISTED: &str = "O(log(N)+M), N being the number of members and M that of members listed.";
+const LIMITED: &str = "O(log(N)+M), N being the number of members and M that of members listed; \
+    skipping members with LIMIT is free.";
 
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
@@ -24,7 +35,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
         group: Group::SortedSet,
         since: "1.2.0",
-        complexity: "O(log(N)+M), N being the number of members and M that of members listed.",
+        complexity: LISTED,
         summary: "Lists the members between two ranks, scores or strings.",
         history: &[(
             "6.2.0",
@@ -34,18 +45,10 @@ pub static ROWS: &[Row] = &[
             Arg::key("key", 0),
             Arg::string("start"),
             Arg::string("stop"),
-            Arg::one_of(
-                "sortby",
-                &[Arg::pure("byscore", "BYSCORE"), Arg::pure("bylex", "BYLEX")],
-            )
-            .since("6.2.0")
-            .optional(),
+            SORT_BY.since("6.2.0"),
             Arg::pure("rev", "REV").since("6.2.0").optional(),
-            Arg::block("limit", &[Arg::integer("offset"), Arg::integer("count")])
-                .token("LIMIT")
-                .since("6.2.0")
-                .optional(),
-            Arg::pure("withscores", "WITHSCORES").optional(),
+            Arg::LIMIT.since("6.2.0"),
+            WITH_SCORES,
         ],
         handler: zrange,
         ..Row::BASE
@@ -68,15 +71,9 @@ pub static ROWS: &[Row] = &[
             Arg::key("src", 1),
             Arg::string("min"),
             Arg::string("max"),
-            Arg::one_of(
-                "sortby",
-                &[Arg::pure("byscore", "BYSCORE"), Arg::pure("bylex", "BYLEX")],
-            )
-            .optional(),
+            SORT_BY,
             Arg::pure("rev", "REV").optional(),
-            Arg::block("limit", &[Arg::integer("offset"), Arg::integer("count")])
-                .token("LIMIT")
-                .optional(),
+            Arg::LIMIT,
         ],
         handler: zrangestore,
         ..Row::BASE
@@ -89,7 +86,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
         group: Group::SortedSet,
         since: "1.2.0",
-        complexity: "O(log(N)+M), N being the number of members and M that of members listed.",
+        complexity: LISTED,
         summary: "Lists the members between two ranks, the highest scores first.",
         deprecated: Some(Deprecation {
             since: "6.2.0",
@@ -99,7 +96,7 @@ pub static ROWS: &[Row] = &[
             Arg::key("key", 0),
             Arg::integer("start"),
             Arg::integer("stop"),
-            Arg::pure("withscores", "WITHSCORES").optional(),
+            WITH_SCORES,
         ],
         handler: zrevrange,
         ..Row::BASE
@@ -112,8 +109,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
         group: Group::SortedSet,
         since: "1.0.5",
-        complexity: "O(log(N)+M), N being the number of members and M that of members listed; \
-            skipping members with LIMIT is free.",
+        complexity: LIMITED,
         summary: "Lists the members between two scores.",
         history: &[("2.0.0", "The option `WITHSCORES`.")],
         deprecated: Some(Deprecation {
@@ -124,12 +120,8 @@ pub static ROWS: &[Row] = &[
             Arg::key("key", 0),
             Arg::new("min", ArgKind::Double),
             Arg::new("max", ArgKind::Double),
-            Arg::pure("withscores", "WITHSCORES")
-                .since("2.0.0")
-                .optional(),
-            Arg::block("limit", &[Arg::integer("offset"), Arg::integer("count")])
-                .token("LIMIT")
-                .optional(),
+            WITH_SCORES.since("2.0.0"),
+            Arg::LIMIT,
         ],
         handler: zrangebyscore,
         ..Row::BASE
@@ -142,8 +134,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
         group: Group::SortedSet,
         since: "2.2.0",
-        complexity: "O(log(N)+M), N being the number of members and M that of members listed; \
-            skipping members with LIMIT is free.",
+        complexity: LIMITED,
         summary: "Lists the members between two scores, the highest first.",
         history: &[("2.1.6", "A bound can be excluded.")],
         deprecated: Some(Deprecation {
@@ -154,10 +145,8 @@ pub static ROWS: &[Row] = &[
             Arg::key("key", 0),
             Arg::new("max", ArgKind::Double),
             Arg::new("min", ArgKind::Double),
-            Arg::pure("withscores", "WITHSCORES").optional(),
-            Arg::block("limit", &[Arg::integer("offset"), Arg::integer("count")])
-                .token("LIMIT")
-                .optional(),
+            WITH_SCORES,
+            Arg::LIMIT,
         ],
         handler: zrevrangebyscore,
         ..Row::BASE
@@ -170,8 +159,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
         group: Group::SortedSet,
         since: "2.8.9",
-        complexity: "O(log(N)+M), N being the number of members and M that of members listed; \
-            skipping members with LIMIT is free.",
+        complexity: LIMITED,
         summary: "Lists the members between two strings, where all scores are equal.",
         deprecated: Some(Deprecation {
             since: "6.2.0",
@@ -181,9 +169,7 @@ pub static ROWS: &[Row] = &[
             Arg::key("key", 0),
             Arg::string("min"),
             Arg::string("max"),
-            Arg::block("limit", &[Arg::integer("offset"), Arg::integer("count")])
-                .token("LIMIT")
-                .optional(),
+            Arg::LIMIT,
         ],
         handler: zrangebylex,
         ..Row::BASE
@@ -196,8 +182,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
         group: Group::SortedSet,
         since: "2.8.9",
-        complexity: "O(log(N)+M), N being the number of members and M that of members listed; \
-            skipping members with LIMIT is free.",
+        complexity: LIMITED,
         summary: "Lists the members between two strings in reverse, where all scores are equal.",
         deprecated: Some(Deprecation {
             since: "6.2.0",
@@ -207,9 +192,7 @@ pub static ROWS: &[Row] = &[
             Arg::key("key", 0),
             Arg::string("max"),
             Arg::string("min"),
-            Arg::block("limit", &[Arg::integer("offset"), Arg::integer("count")])
-                .token("LIMIT")
-                .optional(),
+            Arg::LIMIT,
         ],
         handler: zrevrangebylex,
         ..Row::BASE

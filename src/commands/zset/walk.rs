@@ -2,12 +2,12 @@
 
 use crate::base::numbers::{format_f64, format_f64_17};
 use crate::commands::context::{Access, CmdResult, Ctx};
-use crate::commands::cursor::{Page, ScanOptions, parse_cursor};
+use crate::commands::cursor::{COUNT, MATCH, Page, ScanOptions, parse_cursor};
 use crate::commands::error::CmdError;
 use crate::commands::operand::{batches, signed_size};
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
-use crate::commands::zset::Listing;
+use crate::commands::zset::{Listing, WITH_SCORES};
 use crate::data::zset::{ZSet, ZSetRef};
 use crate::resp::args::Args;
 
@@ -26,14 +26,7 @@ pub static ROWS: &[Row] = &[
         tips: &["nondeterministic_output"],
         args: &[
             Arg::key("key", 0),
-            Arg::block(
-                "options",
-                &[
-                    Arg::integer("count"),
-                    Arg::pure("withscores", "WITHSCORES").optional(),
-                ],
-            )
-            .optional(),
+            Arg::block("options", &[Arg::integer("count"), WITH_SCORES]).optional(),
         ],
         handler: zrandmember,
         ..Row::BASE
@@ -50,14 +43,7 @@ pub static ROWS: &[Row] = &[
             the number of members.",
         summary: "Walks through the members, some at each call.",
         tips: &["nondeterministic_output"],
-        args: &[
-            Arg::key("key", 0),
-            Arg::integer("cursor"),
-            Arg::new("pattern", ArgKind::Pattern)
-                .token("MATCH")
-                .optional(),
-            Arg::integer("count").token("COUNT").optional(),
-        ],
+        args: &[Arg::key("key", 0), Arg::integer("cursor"), MATCH, COUNT],
         handler: zscan,
         ..Row::BASE
     },

@@ -59,9 +59,9 @@ pub static ROWS: &[Row] = &[
         args: &[
             Arg::key("key", 0),
             BY,
-            LIMIT,
+            Arg::LIMIT,
             GET,
-            ORDER,
+            Arg::ORDER,
             ALPHA,
             Arg::key("destination", 2).token("STORE").optional(),
         ],
@@ -83,7 +83,7 @@ pub static ROWS: &[Row] = &[
         since: "7.0.0",
         complexity: COMPLEXITY,
         summary: "Replies with the elements of a list, a set or a sorted set in order.",
-        args: &[Arg::key("key", 0), BY, LIMIT, GET, ORDER, ALPHA],
+        args: &[Arg::key("key", 0), BY, Arg::LIMIT, GET, Arg::ORDER, ALPHA],
         handler: sort_ro,
         ..Row::BASE
     },
@@ -105,10 +105,6 @@ const BY: Arg = Arg {
 .display("pattern")
 .optional();
 
-const LIMIT: Arg = Arg::block("limit", &[Arg::integer("offset"), Arg::integer("count")])
-    .token("LIMIT")
-    .optional();
-
 const GET: Arg = Arg {
     key_spec: 1,
     ..Arg::new("get-pattern", ArgKind::Pattern)
@@ -116,12 +112,6 @@ const GET: Arg = Arg {
 .token("GET")
 .display("pattern")
 .multiple_token()
-.optional();
-
-const ORDER: Arg = Arg::one_of(
-    "order",
-    &[Arg::pure("asc", "ASC"), Arg::pure("desc", "DESC")],
-)
 .optional();
 
 const ALPHA: Arg = Arg::pure("sorting", "ALPHA").optional();
