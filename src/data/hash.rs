@@ -286,7 +286,7 @@ impl<'a> HashRef<'a> {
     /// Bytes that it takes, without room to spare.
     pub fn memory(self) -> usize {
         match self {
-            HashRef::Packed(listpack) => listpack.bytes().len(),
+            HashRef::Packed(listpack) => listpack.body().len(),
             HashRef::Table(table) => table.memory(),
         }
     }

@@ -60,7 +60,7 @@ impl List {
     #[inline]
     pub fn make_room(&mut self, bytes: usize, count: usize, limits: &ListLimits) {
         let List::Packed(pack) = self else { return };
-        let bytes = pack.bytes().len().saturating_add(bytes);
+        let bytes = pack.framed_len().saturating_add(bytes);
         if limits.listpack().is_exceeded_by(bytes, pack.len() + count) {
             let mut quick = Quicklist::new(limits);
             quick.push_pack(std::mem::take(pack));
@@ -265,7 +265,7 @@ impl<'a> ListRef<'a> {
     /// Bytes of memory, estimated from `samples` nodes.
     pub fn allocated_bytes(self, samples: usize) -> usize {
         match self {
-            ListRef::Packed(pack) => pack.bytes().len(),
+            ListRef::Packed(pack) => pack.body().len(),
             ListRef::Quick(quick) => quick.allocated_bytes(samples),
         }
     }
@@ -289,14 +289,14 @@ impl Collection for List {
 
     fn into_parts(self) -> Parts {
         match self {
-            List::Packed(packed) => Parts::Packed(packed.into_bytes()),
+            List::Packed(packed) => Parts::Packed(packed.into_body()),
             List::Quick(value) => Parts::Boxed(Boxed::Quicklist(value)),
         }
     }
 
     fn from_parts(_: Encoding, parts: Parts) -> List {
         match parts {
-            Parts::Packed(bytes) => List::Packed(Listpack::from_bytes(bytes)),
+            Parts::Packed(bytes) => List::Packed(Listpack::from_body(bytes)),
             Parts::Boxed(Boxed::Quicklist(value)) => List::Quick(value),
             Parts::Boxed(_) => unreachable!("the key's type says what is in the box"),
         }
@@ -304,7 +304,7 @@ impl Collection for List {
 
     fn view(_: Encoding, parts: PartsRef<'_>) -> ListRef<'_> {
         match parts {
-            PartsRef::Packed(bytes) => ListRef::Packed(ListpackRef::from_bytes(bytes)),
+            PartsRef::Packed(bytes) => ListRef::Packed(ListpackRef::from_body(bytes)),
             PartsRef::Boxed(BoxedRef::Quicklist(value)) => ListRef::Quick(value),
             PartsRef::Boxed(_) => unreachable!("the key's type says what is in the box"),
         }

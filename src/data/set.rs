@@ -414,7 +414,7 @@ impl<'a> SetRef<'a> {
     pub fn memory(self) -> usize {
         match self {
             SetRef::Ints(intset) => intset.bytes().len(),
-            SetRef::Packed(listpack) => listpack.bytes().len(),
+            SetRef::Packed(listpack) => listpack.body().len(),
             SetRef::Table(table) => table.memory(),
         }
     }

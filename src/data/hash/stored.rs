@@ -27,14 +27,14 @@ impl Collection for Hash {
 
     fn into_parts(self) -> Parts {
         match self {
-            Hash::Packed(packed) => Parts::Packed(packed.into_bytes()),
+            Hash::Packed(packed) => Parts::Packed(packed.into_body()),
             Hash::Table(value) => Parts::Boxed(Boxed::HashTable(value)),
         }
     }
 
     fn from_parts(_: Encoding, parts: Parts) -> Hash {
         match parts {
-            Parts::Packed(bytes) => Hash::Packed(Listpack::from_bytes(bytes)),
+            Parts::Packed(bytes) => Hash::Packed(Listpack::from_body(bytes)),
             Parts::Boxed(Boxed::HashTable(value)) => Hash::Table(value),
             Parts::Boxed(_) => unreachable!("the key's type says what is in the box"),
         }
@@ -42,7 +42,7 @@ impl Collection for Hash {
 
     fn view(_: Encoding, parts: PartsRef<'_>) -> HashRef<'_> {
         match parts {
-            PartsRef::Packed(bytes) => HashRef::Packed(ListpackRef::from_bytes(bytes)),
+            PartsRef::Packed(bytes) => HashRef::Packed(ListpackRef::from_body(bytes)),
             PartsRef::Boxed(BoxedRef::HashTable(value)) => HashRef::Table(value),
             PartsRef::Boxed(_) => unreachable!("the key's type says what is in the box"),
         }

@@ -9,15 +9,19 @@
 //! size (4 bytes)  count (2 bytes)  entry entry entry ...  0xff
 //! ```
 //!
-//! Numbers of the header have their low byte first. A count of 65535 means that nobody knows and
-//! the elements have to be counted. `encoding` tells what an entry looks like.
+//! Both numbers have their low byte first. A count of 65535 means that nobody knows and the elements
+//! have to be counted. `encoding` tells what an entry looks like.
+//!
+//! Size and end mark, the frame, say only where it ends. Whoever holds a listpack in memory knows
+//! that, so the frame is there in files and payloads alone; kept is the body between. A small
+//! collection is five bytes smaller by that, which is a size class now and then.
 //!
 //! [`ListpackRef`] reads bytes wherever they lie, also inside an entry of the keyspace.
-//! [`Listpack`] owns them and writes. Its bytes may begin some way into its buffer: taking from the
-//! head then moves the header instead of everything else, and so does adding there once
+//! [`Listpack`] owns them and writes. Its body may begin some way into its buffer: taking from the
+//! head then moves the count instead of everything else, and so does adding there once
 //! [`Listpack::reserve_front`] has made room, which nodes of long lists ask for.
 //!
-//! A place is the offset of an entry ([`Pos`]) and holds until the next write; writes return the
+//! A place is where an entry begins ([`Pos`]) and holds until the next write; writes return the
 //! place to go on from. Both are for bytes that we made or have checked
 //! ([`ListpackRef::validate`]); on others they may panic, never read astray.
 
@@ -35,19 +39,23 @@ pub use validate::ListpackError;
 pub use view::{Entries, ListpackRef};
 
 use crate::keyspace::size_class::size_class;
-use encoding::{END, ENTRY_OVERHEAD_BYTES_MAX, Encoded, skip};
+use encoding::{ENTRY_OVERHEAD_BYTES_MAX, Encoded, skip};
 
-/// Bytes before the first entry.
-const HEADER_BYTES: usize = 6;
-/// In the header: count the elements yourself.
+/// Bytes of the size in front of all.
+const SIZE_BYTES: usize = 4;
+/// Bytes of size and end mark together.
+const FRAME_BYTES: usize = SIZE_BYTES + 1;
+/// Bytes of the count, behind which the first entry begins.
+const COUNT_BYTES: usize = 2;
+/// As the count: count the elements yourself.
 const COUNT_UNKNOWN: u16 = u16::MAX;
-/// No listpack may become larger, long before its size would overflow the header.
+/// No listpack may become larger with its frame, long before that could not tell the size.
 const SIZE_MAX_BYTES: usize = 1 << 30;
 /// Up to this size everything behind a change is moved: to look for the shorter side does not pay.
 const SMALL_BYTES: usize = 256;
-const EMPTY: [u8; HEADER_BYTES + 1] = [7, 0, 0, 0, 0, 0, END];
+const EMPTY: [u8; COUNT_BYTES] = [0; COUNT_BYTES];
 
-/// Where an entry begins, in bytes from the start of the listpack.
+/// Where an entry begins, in bytes from the start of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pos(usize);
 
@@ -59,7 +67,7 @@ pub fn entry_bytes<'e>(element: impl Into<Element<'e>>) -> usize {
 /// A listpack of our own.
 pub struct Listpack {
     buffer: Vec<u8>,
-    /// Where in the buffer it begins; it ends where the buffer ends.
+    /// Where in the buffer the body begins; it ends where the buffer ends.
     start: usize,
 }
 
@@ -72,27 +80,38 @@ impl Default for Listpack {
 impl Listpack {
     /// An empty one.
     pub fn new() -> Listpack {
-        Listpack::from_bytes(EMPTY.to_vec())
+        Listpack::from_body(EMPTY.to_vec())
     }
 
-    /// An empty one with room for `bytes` bytes in all.
+    /// An empty one with room for a body of `bytes` bytes.
     pub fn with_capacity(bytes: usize) -> Listpack {
-        let mut buffer = Vec::with_capacity(bytes.max(EMPTY.len()));
-        buffer.extend_from_slice(&EMPTY);
-        Listpack::from_bytes(buffer)
+        let mut body = Vec::with_capacity(bytes.max(EMPTY.len()));
+        body.extend_from_slice(&EMPTY);
+        Listpack::from_body(body)
     }
 
     /// Takes bytes that are known to be a listpack.
-    pub fn from_bytes(bytes: Vec<u8>) -> Listpack {
+    pub fn from_framed(mut bytes: Vec<u8>) -> Listpack {
         debug_assert!(ListpackRef::validate(&bytes).is_ok(), "{bytes:?}");
+        bytes.pop();
         Listpack {
             buffer: bytes,
+            start: SIZE_BYTES,
+        }
+    }
+
+    /// Takes what [`Listpack::into_body`] gave away.
+    #[inline]
+    pub fn from_body(body: Vec<u8>) -> Listpack {
+        Listpack {
+            buffer: body,
             start: 0,
         }
     }
 
-    /// Gives the bytes away.
-    pub fn into_bytes(mut self) -> Vec<u8> {
+    /// Gives the body away.
+    #[inline]
+    pub fn into_body(mut self) -> Vec<u8> {
         self.buffer.drain(..self.start);
         self.buffer
     }
@@ -100,13 +119,18 @@ impl Listpack {
     /// The view that all reading goes through.
     #[inline]
     pub fn as_ref(&self) -> ListpackRef<'_> {
-        ListpackRef::from_bytes(&self.buffer[self.start..])
+        ListpackRef::from_body(self.body())
     }
 
-    /// All bytes, header and end included.
     #[inline]
-    pub fn bytes(&self) -> &[u8] {
+    fn body(&self) -> &[u8] {
         &self.buffer[self.start..]
+    }
+
+    /// How many bytes it has in files and payloads, frame included. Limits are in these, too.
+    #[inline]
+    pub fn framed_len(&self) -> usize {
+        self.as_ref().framed_len()
     }
 
     /// How many elements there are.
@@ -152,7 +176,7 @@ impl Listpack {
         let end = self.as_ref().end();
         self.make_room(end, 0, text_bytes + count * ENTRY_OVERHEAD_BYTES_MAX);
         let mut at = self.start + end;
-        let mut len = usize::from(self.as_ref().header_count());
+        let mut len = usize::from(self.as_ref().told_count());
         for element in elements {
             let new = Encoded::new(element);
             let next = at + new.total();
@@ -160,16 +184,14 @@ impl Listpack {
             at = next;
             len += 1;
         }
-        self.buffer[at] = END;
-        self.buffer.truncate(at + 1);
-        self.set_size();
+        self.buffer.truncate(at);
         self.set_count(len);
     }
 
     /// Adds an element before the first one.
     #[inline]
     pub fn push_front<'e>(&mut self, element: impl Into<Element<'e>>) -> Pos {
-        self.write_new(HEADER_BYTES, &Encoded::new(element.into()))
+        self.write_new(COUNT_BYTES, &Encoded::new(element.into()))
     }
 
     /// Adds an element before the one at `pos`; returns the new one's place.
@@ -179,13 +201,13 @@ impl Listpack {
 
     /// Adds an element behind the one at `pos`; returns the new one's place.
     pub fn insert_after<'e>(&mut self, pos: Pos, element: impl Into<Element<'e>>) -> Pos {
-        let at = skip(self.bytes(), pos.0);
+        let at = skip(self.body(), pos.0);
         self.write_new(at, &Encoded::new(element.into()))
     }
 
     /// Puts another element in the place of the one at `pos`; the place stays.
     pub fn replace<'e>(&mut self, pos: Pos, element: impl Into<Element<'e>>) -> Pos {
-        let old = skip(self.bytes(), pos.0) - pos.0;
+        let old = skip(self.body(), pos.0) - pos.0;
         let new = Encoded::new(element.into());
         self.write(pos.0, old, &new);
         pos
@@ -202,7 +224,7 @@ impl Listpack {
         let view = self.as_ref();
         let (mut to, mut removed) = (pos.0, 0);
         while removed < count && to < view.end() {
-            to = skip(view.bytes(), to);
+            to = skip(view.body(), to);
             removed += 1;
         }
         self.cut(pos.0, to, removed)
@@ -238,7 +260,7 @@ impl Listpack {
         let end = self.buffer.len();
         let mut to = self.start + first.0;
         for (nth, pos) in places.iter().enumerate() {
-            let keep_from = self.start + skip(self.bytes(), pos.0);
+            let keep_from = self.start + skip(self.body(), pos.0);
             let keep_to = places.get(nth + 1).map_or(end, |next| self.start + next.0);
             self.buffer.copy_within(keep_from..keep_to, to);
             to += keep_to - keep_from;
@@ -250,24 +272,22 @@ impl Listpack {
     /// Appends all elements of `other`.
     pub fn append(&mut self, other: ListpackRef<'_>) {
         let count = self.len() + other.len();
-        let entries = &other.bytes()[HEADER_BYTES..other.end()];
+        let entries = &other.body()[COUNT_BYTES..];
         let end = self.as_ref().end();
         self.make_room(end, 0, entries.len());
         let at = self.start + end;
         self.buffer[at..at + entries.len()].copy_from_slice(entries);
-        self.set_size();
         self.set_count(count);
     }
 
     /// Takes the elements from `pos` on away into a listpack of their own.
     pub fn split_off(&mut self, pos: Pos) -> Listpack {
         let view = self.as_ref();
-        let entries = &view.bytes()[pos.0..view.end()];
+        let entries = &view.body()[pos.0..];
         let mut tail = Listpack::with_capacity(size_class(entries.len() + EMPTY.len()));
-        tail.make_room(HEADER_BYTES, 0, entries.len());
-        tail.buffer[HEADER_BYTES..HEADER_BYTES + entries.len()].copy_from_slice(entries);
+        tail.make_room(COUNT_BYTES, 0, entries.len());
+        tail.buffer[COUNT_BYTES..COUNT_BYTES + entries.len()].copy_from_slice(entries);
         let moved = view.entries_from(pos).count();
-        tail.set_size();
         tail.set_count(moved);
         let end = view.end();
         self.cut(pos.0, end, moved);
@@ -282,11 +302,10 @@ impl Listpack {
     }
 
     fn finish_removal(&mut self, removed: usize) {
-        self.set_size();
-        match self.as_ref().header_count() {
+        match self.as_ref().told_count() {
             // Elements take two bytes at least: the first time that so few bytes are left that
-            // the header can hold the count again, it is worth a walk.
-            COUNT_UNKNOWN if self.bytes().len() < EMPTY.len() + 2 * usize::from(COUNT_UNKNOWN) => {
+            // the count can be on record again, it is worth a walk.
+            COUNT_UNKNOWN if self.body().len() < COUNT_BYTES + 2 * usize::from(COUNT_UNKNOWN) => {
                 self.set_count(self.as_ref().entries().count());
             }
             COUNT_UNKNOWN => {}
@@ -297,7 +316,7 @@ impl Listpack {
     #[inline]
     fn write_new(&mut self, at: usize, new: &Encoded<'_>) -> Pos {
         self.write(at, 0, new);
-        let count = self.as_ref().header_count();
+        let count = self.as_ref().told_count();
         self.set_count(usize::from(count) + 1);
         Pos(at)
     }
@@ -309,7 +328,6 @@ impl Listpack {
         self.make_room(at, old, total);
         let from = self.start + at;
         new.write(&mut self.buffer[from..from + total]);
-        self.set_size();
     }
 
     /// Sees to it that up to `bytes` bytes of elements can be added at the head without moving the
@@ -330,12 +348,12 @@ impl Listpack {
         let capacity = size_class(len + bytes);
         let mut buffer = Vec::with_capacity(capacity);
         buffer.resize(capacity - len, 0);
-        buffer.extend_from_slice(self.bytes());
+        buffer.extend_from_slice(self.body());
         self.start = capacity - len;
         self.buffer = buffer;
     }
 
-    /// Turns the `old` bytes at `at` into `new` ones of any content. The header's side is moved if
+    /// Turns the `old` bytes at `at` into `new` ones of any content. The count's side is moved if
     /// it is the shorter one and there is room, else the other.
     #[inline]
     fn make_room(&mut self, at: usize, old: usize, new: usize) {
@@ -394,22 +412,16 @@ impl Listpack {
     }
 
     #[inline]
-    fn set_size(&mut self) {
-        let size = (self.buffer.len() - self.start) as u32;
-        self.buffer[self.start..self.start + 4].copy_from_slice(&size.to_le_bytes());
-    }
-
-    #[inline]
     fn set_count(&mut self, count: usize) {
         let count = u16::try_from(count).unwrap_or(COUNT_UNKNOWN);
-        self.buffer[self.start + 4..self.start + 6].copy_from_slice(&count.to_le_bytes());
+        self.buffer[self.start..self.start + COUNT_BYTES].copy_from_slice(&count.to_le_bytes());
     }
 }
 
 impl Clone for Listpack {
     fn clone(&self) -> Listpack {
         Listpack {
-            buffer: self.bytes().to_vec(),
+            buffer: self.body().to_vec(),
             start: 0,
         }
     }
@@ -423,7 +435,7 @@ impl std::fmt::Debug for Listpack {
 
 impl PartialEq for Listpack {
     fn eq(&self, other: &Listpack) -> bool {
-        self.bytes() == other.bytes()
+        self.body() == other.body()
     }
 }
 

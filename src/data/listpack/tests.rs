@@ -16,6 +16,10 @@ fn texts(view: ListpackRef<'_>) -> Vec<Vec<u8>> {
     view.iter().map(Element::to_vec).collect()
 }
 
+fn framed(pack: &Listpack) -> Vec<u8> {
+    pack.as_ref().to_framed()
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -67,8 +71,8 @@ fn bytes_are_those_that_the_reference_writes() {
     ];
     for (elements, bytes) in vectors {
         let pack = pack(elements.iter().map(|text| text.as_bytes()));
-        assert_eq!(hex(pack.bytes()), *bytes, "{elements:?}");
-        let back = texts(ListpackRef::validate(pack.bytes()).unwrap());
+        assert_eq!(hex(&framed(&pack)), *bytes, "{elements:?}");
+        let back = texts(ListpackRef::validate(&framed(&pack)).unwrap());
         assert_eq!(
             back,
             elements.iter().map(|e| e.as_bytes()).collect::<Vec<_>>()
@@ -94,12 +98,12 @@ fn lengths_of_strings_and_of_entries_step_where_the_reference_steps() {
     for (len, head, tail) in vectors {
         let text = vec![b'z'; *len];
         let pack = pack([&text[..]]);
-        let bytes = pack.bytes();
+        let bytes = framed(&pack);
         assert_eq!(hex(&bytes[..5]), *head, "{len}");
         assert_eq!(hex(&bytes[bytes.len() - 3..]), *tail, "{len}");
         assert_eq!(bytes.len(), 7 + entry_bytes(&text[..]), "{len}");
         assert_eq!(pack.as_ref().index(-1).unwrap(), &text[..]);
-        assert!(ListpackRef::validate(bytes).is_ok(), "{len}");
+        assert!(ListpackRef::validate(&bytes).is_ok(), "{len}");
     }
 }
 
@@ -143,18 +147,18 @@ fn text_that_spells_a_number_is_found_in_packs_of_others() {
 }
 
 #[test]
-fn more_elements_than_the_header_counts_are_counted() {
+fn more_elements_than_the_count_can_tell_are_counted() {
     let mut pack = Listpack::new();
     for n in 0..65_540i64 {
         pack.push_back(n % 100);
     }
-    assert_eq!(pack.bytes()[4..6], [0xff, 0xff]);
+    assert_eq!(framed(&pack)[4..6], [0xff, 0xff]);
     assert_eq!(pack.len(), 65_540);
     assert!(pack.as_ref().seek(65_539).is_some() && pack.as_ref().seek(65_540).is_none());
     assert!(pack.as_ref().seek(-65_540).is_some() && pack.as_ref().seek(-65_541).is_none());
-    assert!(ListpackRef::validate(pack.bytes()).is_ok());
+    assert!(ListpackRef::validate(&framed(&pack)).is_ok());
     assert_eq!(pack.remove_range(-6, 100), 6);
-    assert_eq!(pack.bytes()[4..6], [0xfe, 0xff]);
+    assert_eq!(framed(&pack)[4..6], [0xfe, 0xff]);
     assert_eq!(pack.len(), 65_534);
 }
 
@@ -209,8 +213,8 @@ fn chance_draws_every_group_and_only_groups() {
 }
 
 #[test]
-fn a_header_that_lies_is_refused() {
-    let good = pack([&b"a"[..], b"1000", &[b'x'; 200]]).into_bytes();
+fn a_frame_or_a_count_that_lies_is_refused() {
+    let good = framed(&pack([&b"a"[..], b"1000", &[b'x'; 200]]));
     let broken = |at: usize, byte: u8| {
         let mut bytes = good.clone();
         bytes[at] = byte;
@@ -345,13 +349,13 @@ fn take(step: Step, pack: &mut Listpack, model: &mut Vec<Vec<u8>>) {
         Step::SplitOff(at) => {
             let Some(at) = place(at) else { return };
             let tail = pack.split_off(seek(pack, at));
-            assert!(ListpackRef::validate(tail.bytes()).is_ok());
+            assert!(ListpackRef::validate(&framed(&tail)).is_ok());
             assert_eq!(texts(tail.as_ref()), model.split_off(at));
         }
         Step::ReserveFront(bytes) => pack.reserve_front(bytes),
         Step::Refit => {
             pack.shrink_to_fit();
-            *pack = Listpack::from_bytes(std::mem::take(pack).into_bytes());
+            *pack = Listpack::from_framed(framed(pack));
         }
     }
 }
@@ -374,7 +378,7 @@ fn elements_added_together_are_as_those_added_one_by_one() {
             apart.push_back(*text);
         });
         assert_eq!(together, apart);
-        assert!(ListpackRef::validate(together.bytes()).is_ok());
+        assert!(ListpackRef::validate(&framed(&together)).is_ok());
     }
 }
 
@@ -387,7 +391,8 @@ proptest! {
         let mut model: Vec<Vec<u8>> = Vec::new();
         for step in steps {
             take(step, &mut pack, &mut model);
-            let view = ListpackRef::validate(pack.bytes()).unwrap();
+            let framed = framed(&pack);
+            let view = ListpackRef::validate(&framed).unwrap();
             prop_assert_eq!(view.len(), model.len());
             prop_assert_eq!(view.is_empty(), model.is_empty());
         }
@@ -406,7 +411,7 @@ proptest! {
         elements in proptest::collection::vec(text(), 0..6),
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
     ) {
-        let mut bytes = pack(elements.iter().map(|text| &text[..])).into_bytes();
+        let mut bytes = framed(&pack(elements.iter().map(|text| &text[..])));
         for (at, byte) in damage {
             let at = at.index(bytes.len());
             bytes[at] = byte;

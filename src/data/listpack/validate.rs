@@ -5,7 +5,7 @@
 //! agrees with the one before.
 
 use super::encoding::{END, backlen_bytes, entry_size, read_backlen};
-use super::{COUNT_UNKNOWN, HEADER_BYTES, ListpackRef};
+use super::{COUNT_BYTES, COUNT_UNKNOWN, FRAME_BYTES, ListpackRef, SIZE_BYTES};
 use thiserror::Error;
 
 /// Why bytes are not a listpack.
@@ -31,24 +31,24 @@ pub enum ListpackError {
 impl<'a> ListpackRef<'a> {
     /// Checks every byte that a later walk relies on.
     pub fn validate(bytes: &'a [u8]) -> Result<ListpackRef<'a>, ListpackError> {
-        if bytes.len() < HEADER_BYTES + 1 {
+        if bytes.len() < FRAME_BYTES + COUNT_BYTES {
             return Err(ListpackError::Short);
         }
-        let told = u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
+        let told = u32::from_le_bytes(bytes[..SIZE_BYTES].try_into().expect("four bytes"));
         if told as usize != bytes.len() {
             return Err(ListpackError::Size);
         }
-        let view = ListpackRef::from_bytes(bytes);
-        let end = view.end();
-        if bytes[end] != END {
+        if bytes[bytes.len() - 1] != END {
             return Err(ListpackError::End);
         }
-        let (mut at, mut count) = (HEADER_BYTES, 0usize);
+        let view = ListpackRef::from_framed(bytes);
+        let (body, end) = (view.body(), view.end());
+        let (mut at, mut count) = (COUNT_BYTES, 0usize);
         while at < end {
-            at = checked_skip(bytes, at, end).ok_or(ListpackError::Entry(at))?;
+            at = checked_skip(body, at, end).ok_or(ListpackError::Entry(at + SIZE_BYTES))?;
             count += 1;
         }
-        match view.header_count() {
+        match view.told_count() {
             COUNT_UNKNOWN => Ok(view),
             told if usize::from(told) == count => Ok(view),
             _ => Err(ListpackError::Count),

@@ -1,31 +1,58 @@
 //! Reading a listpack, wherever its bytes lie.
 
-use super::encoding::{backlen_bytes, decode, skip, skip_back};
-use super::{COUNT_UNKNOWN, Element, HEADER_BYTES, Pos, SIZE_MAX_BYTES};
+use super::encoding::{END, backlen_bytes, decode, skip, skip_back};
+use super::{COUNT_BYTES, COUNT_UNKNOWN, Element, FRAME_BYTES, Pos, SIZE_BYTES, SIZE_MAX_BYTES};
 
 /// A listpack that lies in somebody else's memory.
 #[derive(Clone, Copy)]
 pub struct ListpackRef<'a> {
-    bytes: &'a [u8],
+    /// What is between size and end mark.
+    body: &'a [u8],
 }
 
 impl<'a> ListpackRef<'a> {
     /// A view of bytes that are known to be a listpack; see [`ListpackRef::validate`] for others.
     #[inline]
-    pub fn from_bytes(bytes: &'a [u8]) -> ListpackRef<'a> {
-        ListpackRef { bytes }
+    pub fn from_framed(bytes: &'a [u8]) -> ListpackRef<'a> {
+        ListpackRef::from_body(&bytes[SIZE_BYTES..bytes.len() - 1])
     }
 
-    /// All bytes, header and end included.
+    /// A view of bytes that come from [`ListpackRef::body`] or [`super::Listpack::into_body`].
     #[inline]
-    pub fn bytes(self) -> &'a [u8] {
-        self.bytes
+    pub fn from_body(body: &'a [u8]) -> ListpackRef<'a> {
+        ListpackRef { body }
     }
 
-    /// How many elements there are. Up to 65534 the header knows, beyond they have to be counted.
+    /// All that has to be kept of it.
+    #[inline]
+    pub fn body(self) -> &'a [u8] {
+        self.body
+    }
+
+    /// How many bytes it has in files and payloads, frame included. Limits are in these, too.
+    #[inline]
+    pub fn framed_len(self) -> usize {
+        self.body.len() + FRAME_BYTES
+    }
+
+    /// Appends it to `out` as it is in files and payloads.
+    pub fn write_framed(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&(self.framed_len() as u32).to_le_bytes());
+        out.extend_from_slice(self.body);
+        out.push(END);
+    }
+
+    /// It as it is in files and payloads.
+    pub fn to_framed(self) -> Vec<u8> {
+        let mut framed = Vec::with_capacity(self.framed_len());
+        self.write_framed(&mut framed);
+        framed
+    }
+
+    /// How many elements there are. Up to 65534 are on record, more have to be counted.
     #[inline]
     pub fn len(self) -> usize {
-        match self.header_count() {
+        match self.told_count() {
             COUNT_UNKNOWN => self.entries().count(),
             count => usize::from(count),
         }
@@ -34,24 +61,24 @@ impl<'a> ListpackRef<'a> {
     /// Whether there are no elements.
     #[inline]
     pub fn is_empty(self) -> bool {
-        self.bytes.len() == HEADER_BYTES + 1
+        self.body.len() == COUNT_BYTES
     }
 
     /// Whether `added` more bytes of elements keep it below the size that none may exceed.
     #[inline]
     pub fn fits(self, added: usize) -> bool {
-        self.bytes.len().saturating_add(added) <= SIZE_MAX_BYTES
+        self.framed_len().saturating_add(added) <= SIZE_MAX_BYTES
     }
 
     #[inline]
-    pub(super) fn header_count(self) -> u16 {
-        u16::from_le_bytes([self.bytes[4], self.bytes[5]])
+    pub(super) fn told_count(self) -> u16 {
+        u16::from_le_bytes([self.body[0], self.body[1]])
     }
 
-    /// Where the end mark is: where a next element would go.
+    /// Where a next element would go.
     #[inline]
     pub(super) fn end(self) -> usize {
-        self.bytes.len() - 1
+        self.body.len()
     }
 
     #[inline]
@@ -62,36 +89,36 @@ impl<'a> ListpackRef<'a> {
     /// The element at `pos`.
     #[inline]
     pub fn get(self, pos: Pos) -> Element<'a> {
-        decode(self.bytes, pos.0).0
+        decode(self.body, pos.0).0
     }
 
     /// The first element's place.
     #[inline]
     pub fn first(self) -> Option<Pos> {
-        self.pos(HEADER_BYTES)
+        self.pos(COUNT_BYTES)
     }
 
     /// The last element's place.
     #[inline]
     pub fn last(self) -> Option<Pos> {
-        (!self.is_empty()).then(|| Pos(skip_back(self.bytes, self.end())))
+        (!self.is_empty()).then(|| Pos(skip_back(self.body, self.end())))
     }
 
     /// The place behind `pos`.
     #[inline]
     pub fn next(self, pos: Pos) -> Option<Pos> {
-        self.pos(skip(self.bytes, pos.0))
+        self.pos(skip(self.body, pos.0))
     }
 
     /// The place before `pos`.
     #[inline]
     pub fn prev(self, pos: Pos) -> Option<Pos> {
-        (pos.0 > HEADER_BYTES).then(|| Pos(skip_back(self.bytes, pos.0)))
+        (pos.0 > COUNT_BYTES).then(|| Pos(skip_back(self.body, pos.0)))
     }
 
     /// The place of the element with this index, -1 being the last one; walks from the nearer end.
     pub fn seek(self, index: i64) -> Option<Pos> {
-        let index = match self.header_count() {
+        let index = match self.told_count() {
             COUNT_UNKNOWN => index,
             count => {
                 let count = i64::from(count);
@@ -107,19 +134,19 @@ impl<'a> ListpackRef<'a> {
             }
         };
         if index >= 0 {
-            let mut at = HEADER_BYTES;
+            let mut at = COUNT_BYTES;
             for _ in 0..index {
                 self.pos(at)?;
-                at = skip(self.bytes, at);
+                at = skip(self.body, at);
             }
             self.pos(at)
         } else {
             let mut at = self.end();
             for _ in 0..index.unsigned_abs() {
-                if at == HEADER_BYTES {
+                if at == COUNT_BYTES {
                     return None;
                 }
-                at = skip_back(self.bytes, at);
+                at = skip_back(self.body, at);
             }
             Some(Pos(at))
         }
@@ -136,7 +163,7 @@ impl<'a> ListpackRef<'a> {
         let wanted = Element::from(text);
         let mut at = from.0;
         while at < self.end() {
-            let (element, size) = decode(self.bytes, at);
+            let (element, size) = decode(self.body, at);
             let found = match (element, wanted) {
                 (Element::Int(a), Element::Int(b)) => a == b,
                 (Element::Bytes(a), _) => a == text,
@@ -150,7 +177,7 @@ impl<'a> ListpackRef<'a> {
                 if at >= self.end() {
                     return None;
                 }
-                at = skip(self.bytes, at);
+                at = skip(self.body, at);
             }
         }
         None
@@ -165,7 +192,7 @@ impl<'a> ListpackRef<'a> {
     /// The elements with their places, from both ends.
     #[inline]
     pub fn entries(self) -> Entries<'a> {
-        self.between(HEADER_BYTES, self.end())
+        self.between(COUNT_BYTES, self.end())
     }
 
     /// The elements from `pos` on.
@@ -177,13 +204,13 @@ impl<'a> ListpackRef<'a> {
     /// The elements up to and with the one at `pos`; to be read in reverse.
     #[inline]
     pub fn entries_to(self, pos: Pos) -> Entries<'a> {
-        self.between(HEADER_BYTES, skip(self.bytes, pos.0))
+        self.between(COUNT_BYTES, skip(self.body, pos.0))
     }
 
     #[inline]
     fn between(self, front: usize, back: usize) -> Entries<'a> {
         Entries {
-            bytes: self.bytes,
+            body: self.body,
             front,
             back,
         }
@@ -199,7 +226,7 @@ impl std::fmt::Debug for ListpackRef<'_> {
 /// Elements of a listpack with their places.
 #[derive(Clone)]
 pub struct Entries<'a> {
-    bytes: &'a [u8],
+    body: &'a [u8],
     /// Where the next element begins.
     front: usize,
     /// Where the last one ends; not before `front`.
@@ -215,7 +242,7 @@ impl<'a> Iterator for Entries<'a> {
             return None;
         }
         let pos = Pos(self.front);
-        let (element, size) = decode(self.bytes, self.front);
+        let (element, size) = decode(self.body, self.front);
         self.front += size + backlen_bytes(size);
         Some((pos, element))
     }
@@ -227,7 +254,7 @@ impl DoubleEndedIterator for Entries<'_> {
         if self.front >= self.back {
             return None;
         }
-        self.back = skip_back(self.bytes, self.back);
-        Some((Pos(self.back), decode(self.bytes, self.back).0))
+        self.back = skip_back(self.body, self.back);
+        Some((Pos(self.back), decode(self.body, self.back).0))
     }
 }

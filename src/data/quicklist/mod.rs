@@ -243,7 +243,7 @@ impl Quicklist {
         let depth = usize::from(self.compress_depth);
         for (at, node) in self.nodes.iter().enumerate() {
             let count = match node.contents(&mut scratch) {
-                Contents::Packed(pack) => ListpackRef::validate(pack.bytes()).unwrap().len(),
+                Contents::Packed(pack) => ListpackRef::validate(&pack.to_framed()).unwrap().len(),
                 Contents::Plain(_) => 1,
             };
             assert!(count > 0 && count == node.count());

@@ -1,5 +1,7 @@
 //! One node of a quicklist: a listpack, or one large element alone; either may be compressed.
 
+use std::borrow::Cow;
+
 use crate::base::lzf::{self, Compressor};
 use crate::data::listpack::{Element, Listpack, ListpackRef};
 
@@ -59,7 +61,7 @@ impl<'a> Contents<'a> {
         if is_plain {
             Contents::Plain(bytes)
         } else {
-            Contents::Packed(ListpackRef::from_bytes(bytes))
+            Contents::Packed(ListpackRef::from_framed(bytes))
         }
     }
 
@@ -116,7 +118,7 @@ impl Node {
     #[inline]
     pub(super) fn bytes(&self) -> usize {
         match &self.body {
-            Body::Packed(pack) => pack.bytes().len(),
+            Body::Packed(pack) => pack.framed_len(),
             Body::Plain(text) => text.len(),
             Body::Compressed(compressed) => compressed.bytes as usize,
         }
@@ -190,26 +192,26 @@ impl Node {
             self.body = if compressed.is_plain {
                 Body::Plain(bytes)
             } else {
-                Body::Packed(Listpack::from_bytes(bytes))
+                Body::Packed(Listpack::from_framed(bytes))
             };
         }
     }
 
     /// Compresses it if that saves anything.
     pub(super) fn compress(&mut self) {
-        let (bytes, is_plain) = match &self.body {
-            Body::Packed(pack) => (pack.bytes(), false),
-            Body::Plain(text) => (&text[..], true),
-            Body::Compressed(_) => return,
-        };
-        let Ok(len) = u32::try_from(bytes.len()) else {
+        let Ok(len) = u32::try_from(self.bytes()) else {
             return;
         };
-        if bytes.len() < COMPRESS_FROM_BYTES {
+        if self.bytes() < COMPRESS_FROM_BYTES {
             return;
         }
+        let (bytes, is_plain) = match &self.body {
+            Body::Packed(pack) => (Cow::Owned(pack.as_ref().to_framed()), false),
+            Body::Plain(text) => (Cow::Borrowed(&text[..]), true),
+            Body::Compressed(_) => return,
+        };
         let mut lzf = Vec::new();
-        let smaller = Compressor::new().compress(bytes, &mut lzf);
+        let smaller = Compressor::new().compress(&bytes, &mut lzf);
         if smaller && lzf.len() + COMPRESS_GAIN_BYTES < bytes.len() {
             self.body = Body::Compressed(Compressed {
                 lzf: lzf.into_boxed_slice(),

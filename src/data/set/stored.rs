@@ -30,7 +30,7 @@ impl Collection for Set {
     fn into_parts(self) -> Parts {
         match self {
             Set::Ints(ints) => Parts::Packed(ints.into_bytes()),
-            Set::Packed(packed) => Parts::Packed(packed.into_bytes()),
+            Set::Packed(packed) => Parts::Packed(packed.into_body()),
             Set::Table(value) => Parts::Boxed(Boxed::SetTable(value)),
         }
     }
@@ -40,7 +40,7 @@ impl Collection for Set {
             Parts::Packed(bytes) if encoding == Encoding::Intset => {
                 Set::Ints(Intset::from_bytes(bytes))
             }
-            Parts::Packed(bytes) => Set::Packed(Listpack::from_bytes(bytes)),
+            Parts::Packed(bytes) => Set::Packed(Listpack::from_body(bytes)),
             Parts::Boxed(Boxed::SetTable(value)) => Set::Table(value),
             Parts::Boxed(_) => unreachable!("the key's type says what is in the box"),
         }
@@ -51,7 +51,7 @@ impl Collection for Set {
             PartsRef::Packed(bytes) if encoding == Encoding::Intset => {
                 SetRef::Ints(IntsetRef::from_bytes(bytes))
             }
-            PartsRef::Packed(bytes) => SetRef::Packed(ListpackRef::from_bytes(bytes)),
+            PartsRef::Packed(bytes) => SetRef::Packed(ListpackRef::from_body(bytes)),
             PartsRef::Boxed(BoxedRef::SetTable(value)) => SetRef::Table(value),
             PartsRef::Boxed(_) => unreachable!("the key's type says what is in the box"),
         }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use super::id::{NewId, StreamId};
 use super::node::{self, Entry, Head, Record};
-use crate::data::listpack::{Listpack, Pos};
+use crate::data::listpack::{Listpack, ListpackRef, Pos};
 
 /// A node may not grow larger, whatever the limits say.
 const NODE_BYTES_MAX: usize = 1 << 30;
@@ -103,8 +103,8 @@ impl Log {
     }
 
     /// The nodes as snapshots hold them: their ids and listpacks, in order.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (StreamId, &[u8])> + '_ {
-        self.nodes.iter().map(|(id, pack)| (*id, pack.bytes()))
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (StreamId, ListpackRef<'_>)> + '_ {
+        self.nodes.iter().map(|(id, pack)| (*id, pack.as_ref()))
     }
 
     /// The id of the last entry that is there; not the same as the last id ever given.
@@ -371,7 +371,7 @@ impl StreamLimits {
             0 => NODE_BYTES_MAX,
             max => max.min(NODE_BYTES_MAX),
         };
-        if pack.bytes().len() + added >= bytes_max {
+        if pack.framed_len() + added >= bytes_max {
             return false;
         }
         let head = Head::read(pack.as_ref());

@@ -105,7 +105,7 @@ impl Restore {
             self.last_entry = Some(last);
         }
         self.entries += found.live;
-        nodes.insert(id, Listpack::from_bytes(listpack));
+        nodes.insert(id, Listpack::from_framed(listpack));
         Ok(())
     }
 

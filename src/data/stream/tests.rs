@@ -124,9 +124,10 @@ fn nodes_have_the_bytes_of_the_reference() {
         \x01\x01\x81\x61\x02\x02\x01\x08\x01\x00\x01\xf4\xff\x67\xe5\xcf\x8b\x01\x00\x00\
         \x09\xdf\xff\x02\x01\x01\x81\x61\x02\xe0\x46";
     let after = b"\x48\x06\x01\xff";
-    let nodes: Vec<_> = stream.log().nodes().collect();
+    let nodes = stream.log().nodes();
+    let nodes: Vec<_> = nodes.map(|(id, pack)| (id, pack.to_framed())).collect();
     let expected = [&before[..], long.as_bytes(), after].concat();
-    assert_eq!(nodes, [(id(1, 1), &expected[..])]);
+    assert_eq!(nodes, [(id(1, 1), expected)]);
 }
 
 #[test]
@@ -347,7 +348,7 @@ fn run(stream: &mut Stream, model: &mut Model, step: Step, limits: StreamLimits)
 fn restored(log: &Log) -> Result<Stream, RestoreError> {
     let mut restore = Restore::new();
     for (id, listpack) in log.nodes() {
-        restore.node(&id.to_bytes(), listpack.to_vec())?;
+        restore.node(&id.to_bytes(), listpack.to_framed())?;
     }
     restore.counters(Counters {
         len: log.len(),
@@ -395,8 +396,8 @@ proptest! {
         let other: &[&str] = if same { &["f", "w"] } else { &["g", "300", "h", "-1"] };
         add(&mut stream, NewId::Exact(id(300, 70000)), other, LIMITS);
         stream.log_mut().delete(&[id(2, 0)]);
-        let (node_id, bytes) = stream.log().nodes().next().unwrap();
-        let mut bytes = bytes.to_vec();
+        let (node_id, pack) = stream.log().nodes().next().unwrap();
+        let mut bytes = pack.to_framed();
         for (at, byte) in changes {
             let at = at.index(bytes.len());
             bytes[at] = byte;

@@ -27,14 +27,14 @@ impl Collection for ZSet {
 
     fn into_parts(self) -> Parts {
         match self {
-            ZSet::Packed(packed) => Parts::Packed(packed.into_bytes()),
+            ZSet::Packed(packed) => Parts::Packed(packed.into_body()),
             ZSet::Tree(value) => Parts::Boxed(Boxed::SortedSet(value)),
         }
     }
 
     fn from_parts(_: Encoding, parts: Parts) -> ZSet {
         match parts {
-            Parts::Packed(bytes) => ZSet::Packed(Listpack::from_bytes(bytes)),
+            Parts::Packed(bytes) => ZSet::Packed(Listpack::from_body(bytes)),
             Parts::Boxed(Boxed::SortedSet(value)) => ZSet::Tree(value),
             Parts::Boxed(_) => unreachable!("the key's type says what is in the box"),
         }
@@ -42,7 +42,7 @@ impl Collection for ZSet {
 
     fn view(_: Encoding, parts: PartsRef<'_>) -> ZSetRef<'_> {
         match parts {
-            PartsRef::Packed(bytes) => ZSetRef::Packed(ListpackRef::from_bytes(bytes)),
+            PartsRef::Packed(bytes) => ZSetRef::Packed(ListpackRef::from_body(bytes)),
             PartsRef::Boxed(BoxedRef::SortedSet(value)) => ZSetRef::Tree(value),
             PartsRef::Boxed(_) => unreachable!("the key's type says what is in the box"),
         }

@@ -165,7 +165,7 @@ impl<'a> ZSetRef<'a> {
     /// Bytes that it takes, without room to spare.
     pub fn memory(self) -> usize {
         match self {
-            ZSetRef::Packed(listpack) => listpack.bytes().len(),
+            ZSetRef::Packed(listpack) => listpack.body().len(),
             ZSetRef::Tree(set) => set.memory(),
         }
     }

@@ -15,6 +15,7 @@ use super::checksum::Checksum;
 use super::format::{SIGNATURE, ValueType, Version, length, opcode, string_encoding};
 use crate::base::lzf::Compressor;
 use crate::base::numbers::{format_i64, parse_i64};
+use crate::data::listpack::ListpackRef;
 
 /// The buffer is passed on when it holds this much: small enough to stay in the second-level
 /// cache, large enough that a system call costs nothing per key.
@@ -64,6 +65,8 @@ pub struct Encoder<W> {
     /// Made when it is needed first.
     compressor: Option<Compressor>,
     packed: Vec<u8>,
+    /// Room for a listpack with its frame.
+    framed: Vec<u8>,
     version: Version,
 }
 
@@ -87,6 +90,7 @@ impl<W: Write> Encoder<W> {
             compression: options.compression,
             compressor: None,
             packed: Vec::new(),
+            framed: Vec::new(),
             version: options.version,
         }
     }
@@ -183,6 +187,16 @@ impl<W: Write> Encoder<W> {
         }
         self.length(text.len() as u64)?;
         self.raw(text)
+    }
+
+    /// Writes the string that a listpack is.
+    pub fn listpack(&mut self, pack: ListpackRef<'_>) -> io::Result<()> {
+        let mut framed = std::mem::take(&mut self.framed);
+        framed.clear();
+        pack.write_framed(&mut framed);
+        let result = self.string(&framed);
+        self.framed = framed;
+        result
     }
 
     /// Writes the string that is the decimal text of `value`.

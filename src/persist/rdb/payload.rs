@@ -123,10 +123,11 @@ fn read_packed<'a>(
         (Verdict::AsItIs(type_, encoding), RawString::Plain(bytes)) => NewValue::Packed {
             type_,
             encoding,
-            bytes,
+            bytes: packed::kept(encoding, bytes),
         },
         (Verdict::AsItIs(type_, encoding), _) => {
-            NewValue::Object(Object::from_packed(type_, encoding, scratch))
+            let bytes = packed::kept(encoding, &scratch).to_vec();
+            NewValue::Object(Object::from_packed(type_, encoding, bytes))
         }
         (Verdict::Made(object), _) => NewValue::Object(object),
         (Verdict::Empty, _) => return Err(RdbErrorKind::EmptyValue.into()),

@@ -58,7 +58,7 @@ pub fn save<W: Write>(value: ValueRef<'_>, encoder: &mut Encoder<W>) -> io::Resu
         (ValueRef::Set(SetRef::Packed(pack)), ValueType::SetListpack)
         | (ValueRef::ZSet(ZSetRef::Packed(pack)), ValueType::ZsetListpack)
         | (ValueRef::Hash(HashRef::Packed(pack)), ValueType::HashListpack) => {
-            encoder.string(pack.bytes())
+            encoder.listpack(pack)
         }
         (ValueRef::Set(set), _) => save_set(set, encoder),
         (ValueRef::ZSet(zset), _) => save_zset(zset, encoder),
@@ -67,7 +67,7 @@ pub fn save<W: Write>(value: ValueRef<'_>, encoder: &mut Encoder<W>) -> io::Resu
         (ValueRef::List(ListRef::Packed(pack)), _) => {
             encoder.length(1)?;
             encoder.length(container::LISTPACK)?;
-            encoder.string(pack.bytes())
+            encoder.listpack(pack)
         }
         (ValueRef::List(ListRef::Quick(list)), _) => save_nodes(list, encoder),
         (ValueRef::Stream(stream), _) => save_stream(stream, encoder),
@@ -136,7 +136,7 @@ fn save_nodes<W: Write>(list: &Quicklist, encoder: &mut Encoder<W>) -> io::Resul
             container::LISTPACK
         })?;
         match node {
-            NodeRef::Packed(pack) => encoder.string(pack.bytes())?,
+            NodeRef::Packed(pack) => encoder.listpack(pack)?,
             NodeRef::Plain(text) => encoder.string(text)?,
             NodeRef::Compressed { lzf, bytes, .. } => encoder.lzf(lzf, bytes)?,
         }
@@ -154,7 +154,7 @@ fn save_stream<W: Write>(stream: &Stream, encoder: &mut Encoder<W>) -> io::Resul
     encoder.length(log.nodes().len() as u64)?;
     for (id, pack) in log.nodes() {
         encoder.string(&id.to_bytes())?;
-        encoder.string(pack)?;
+        encoder.listpack(pack)?;
     }
     encoder.length(log.len())?;
     save_id(log.last_id(), encoder)?;

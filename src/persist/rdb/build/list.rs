@@ -96,7 +96,7 @@ impl ListBuilder {
             }
             Container::Listpack => {
                 judge_listpack(&bytes, Flaw::Listpack)?;
-                Listpack::from_bytes(bytes)
+                Listpack::from_framed(bytes)
             }
             Container::Ziplist => unpack_ziplist(&bytes, Flaw::Ziplist)?,
         };
@@ -123,7 +123,7 @@ impl ListBuilder {
     pub(super) fn finish(mut self, limits: &ListLimits) -> Option<Object> {
         if let Some(first) = &self.first {
             let limit = limits.listpack();
-            if limit.takes_back(first.bytes().len(), first.len(), false) {
+            if limit.takes_back(first.framed_len(), first.len(), false) {
                 return self.first.map(|first| List::Packed(first).into());
             }
         }

@@ -23,7 +23,7 @@ use crate::persist::rdb::{ziplist, zipmap};
 
 /// What becomes of a string.
 pub(in super::super) enum Verdict {
-    /// It is a collection as it stands.
+    /// It is a collection as it stands; [`kept`] says what to store of it.
     AsItIs(Type, Encoding),
     /// Another form was made of it.
     Made(Object),
@@ -77,6 +77,14 @@ pub(in super::super) fn judge(
         T::ListZiplist => list_of_ziplist(bytes, &limits.list)?,
         _ => return Err(RdbErrorKind::UnknownType(value_type.id())),
     })
+}
+
+/// What a key holds of a string that is a collection as it stands.
+pub(in super::super) fn kept(encoding: Encoding, bytes: &[u8]) -> &[u8] {
+    match encoding {
+        Encoding::Listpack => ListpackRef::from_framed(bytes).body(),
+        _ => bytes,
+    }
 }
 
 /// Checks bytes that shall be a listpack. Larger ones than anybody makes are refused, since adding

@@ -245,7 +245,7 @@ fn listpack(elements: &[&str]) -> Vec<u8> {
     for element in elements {
         pack.push_back(element.as_bytes());
     }
-    pack.into_bytes()
+    pack.as_ref().to_framed()
 }
 
 #[test]

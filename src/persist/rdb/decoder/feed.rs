@@ -192,7 +192,7 @@ impl<'i> Feed<'_, 'i> {
             Ok((Verdict::AsItIs(type_, encoding), bytes)) => Value::Packed {
                 type_,
                 encoding,
-                bytes,
+                bytes: packed::kept(encoding, bytes),
             },
             Ok((Verdict::Made(object), _)) => Value::Object(object),
             Ok((Verdict::Empty, _)) => Value::Empty,
