@@ -1,8 +1,8 @@
 //! Sorting where only a range of the result is wanted.
 //!
-//! The quicksort of J. L. Bentley and M. D. McIlroy, "Engineering a Sort Function" (1993): three-way
-//! partition with what equals the pivot kept at both ends, and a pivot that is the middle of three,
-//! or of three such for long slices. A part in which nobody is interested stays as it is.
+//! The quicksort of J. L. Bentley and M. D. McIlroy, "Engineering a Sort Function" (1993): a
+//! three-way partition with what equals the pivot kept at both ends, and a pivot that is the middle
+//! of three, or of three such for long slices. A part in which nobody is interested stays as it is.
 //!
 //! The algorithm is not stable, and what it does with equal elements is fixed nevertheless. This
 //! matters: replicas carry out commands that store the first few of equal elements, and the

@@ -9,8 +9,8 @@
 //! size (4 bytes)  count (2 bytes)  entry entry entry ...  0xff
 //! ```
 //!
-//! Both numbers have their low byte first. A count of 65535 means that nobody knows and the elements
-//! have to be counted. `encoding` tells what an entry looks like.
+//! Both numbers have their low byte first. A count of 65535 means that nobody knows and the
+//! elements have to be counted. `encoding` tells what an entry looks like.
 //!
 //! Size and end mark, the frame, say only where it ends. Whoever holds a listpack in memory knows
 //! that, so the frame is there in files and payloads alone; kept is the body between. A small
