@@ -26,10 +26,14 @@ use super::context::{Ctx, Env};
 use super::dispatch;
 use super::error::CmdError;
 use super::host::Host;
+use super::row::{Arg, ArgKind};
 use crate::base::numbers::{parse_f64, parse_i64};
 use crate::keyspace::Type;
 use crate::resp::args::OwnedArgs;
 pub use waiters::{Waiter, Waiters};
+
+/// How commands that take seconds document it.
+pub const TIMEOUT: Arg = Arg::new("timeout", ArgKind::Double);
 
 /// How long a client wants to wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

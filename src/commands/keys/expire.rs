@@ -15,118 +15,70 @@ use crate::commands::row::{Acl, Arg, ArgKind, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording::quoting;
 use crate::resp::args::Args;
 
+/// What the four commands have in common.
+const EXPIRE: Row = Row {
+    arity: -3,
+    flags: Flags::WRITE.and(Flags::FAST),
+    acl: Acl::KEYSPACE,
+    keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
+    complexity: "O(1)",
+    history: &[("7.0.0", "The options `NX`, `XX`, `GT` and `LT`.")],
+    ..Row::BASE
+};
+
+/// On what an expiry depends.
+const CONDITION: Arg = Arg::one_of(
+    "condition",
+    &[
+        Arg::pure("nx", "NX"),
+        Arg::pure("xx", "XX"),
+        Arg::pure("gt", "GT"),
+        Arg::pure("lt", "LT"),
+    ],
+)
+.since("7.0.0")
+.optional();
+
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
     Row {
         name: "expire",
-        arity: -3,
-        flags: Flags::WRITE.and(Flags::FAST),
-        acl: Acl::KEYSPACE,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
-        complexity: "O(1)",
         summary: "Lets a key expire after so many seconds.",
-        history: &[("7.0.0", "The options `NX`, `XX`, `GT` and `LT`.")],
-        args: &[
-            Arg::key("key", 0),
-            Arg::integer("seconds"),
-            Arg::one_of(
-                "condition",
-                &[
-                    Arg::pure("nx", "NX"),
-                    Arg::pure("xx", "XX"),
-                    Arg::pure("gt", "GT"),
-                    Arg::pure("lt", "LT"),
-                ],
-            )
-            .since("7.0.0")
-            .optional(),
-        ],
+        args: &[Arg::key("key", 0), Arg::integer("seconds"), CONDITION],
         handler: expire,
-        ..Row::BASE
+        ..EXPIRE
     },
     Row {
         name: "pexpire",
-        arity: -3,
-        flags: Flags::WRITE.and(Flags::FAST),
-        acl: Acl::KEYSPACE,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
         since: "2.6.0",
-        complexity: "O(1)",
         summary: "Lets a key expire after so many milliseconds.",
-        history: &[("7.0.0", "The options `NX`, `XX`, `GT` and `LT`.")],
-        args: &[
-            Arg::key("key", 0),
-            Arg::integer("milliseconds"),
-            Arg::one_of(
-                "condition",
-                &[
-                    Arg::pure("nx", "NX"),
-                    Arg::pure("xx", "XX"),
-                    Arg::pure("gt", "GT"),
-                    Arg::pure("lt", "LT"),
-                ],
-            )
-            .since("7.0.0")
-            .optional(),
-        ],
+        args: &[Arg::key("key", 0), Arg::integer("milliseconds"), CONDITION],
         handler: pexpire,
-        ..Row::BASE
+        ..EXPIRE
     },
     Row {
         name: "expireat",
-        arity: -3,
-        flags: Flags::WRITE.and(Flags::FAST),
-        acl: Acl::KEYSPACE,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
         since: "1.2.0",
-        complexity: "O(1)",
         summary: "Lets a key expire at a Unix time in seconds.",
-        history: &[("7.0.0", "The options `NX`, `XX`, `GT` and `LT`.")],
         args: &[
             Arg::key("key", 0),
             Arg::new("unix-time-seconds", ArgKind::UnixTime),
-            Arg::one_of(
-                "condition",
-                &[
-                    Arg::pure("nx", "NX"),
-                    Arg::pure("xx", "XX"),
-                    Arg::pure("gt", "GT"),
-                    Arg::pure("lt", "LT"),
-                ],
-            )
-            .since("7.0.0")
-            .optional(),
+            CONDITION,
         ],
         handler: expireat,
-        ..Row::BASE
+        ..EXPIRE
     },
     Row {
         name: "pexpireat",
-        arity: -3,
-        flags: Flags::WRITE.and(Flags::FAST),
-        acl: Acl::KEYSPACE,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
         since: "2.6.0",
-        complexity: "O(1)",
         summary: "Lets a key expire at a Unix time in milliseconds.",
-        history: &[("7.0.0", "The options `NX`, `XX`, `GT` and `LT`.")],
         args: &[
             Arg::key("key", 0),
             Arg::new("unix-time-milliseconds", ArgKind::UnixTime),
-            Arg::one_of(
-                "condition",
-                &[
-                    Arg::pure("nx", "NX"),
-                    Arg::pure("xx", "XX"),
-                    Arg::pure("gt", "GT"),
-                    Arg::pure("lt", "LT"),
-                ],
-            )
-            .since("7.0.0")
-            .optional(),
+            CONDITION,
         ],
         handler: pexpireat,
-        ..Row::BASE
+        ..EXPIRE
     },
     Row {
         name: "persist",

@@ -6,62 +6,49 @@ use crate::commands::deadline::DeadlineKind;
 use crate::commands::row::{Acl, Arg, Flags, KeyFlags, KeySpec, Row};
 use crate::resp::args::Args;
 
+/// What the commands of this file have in common.
+const TTL: Row = Row {
+    arity: 2,
+    flags: Flags::READONLY.and(Flags::FAST),
+    acl: Acl::KEYSPACE,
+    keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+    complexity: "O(1)",
+    args: &[Arg::key("key", 0)],
+    ..Row::BASE
+};
+
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
     Row {
         name: "ttl",
-        arity: 2,
-        flags: Flags::READONLY.and(Flags::FAST),
-        acl: Acl::KEYSPACE,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
-        complexity: "O(1)",
         summary: "Tells after how many seconds a key expires.",
         history: &[("2.8.0", "The reply -2.")],
         tips: &["nondeterministic_output"],
-        args: &[Arg::key("key", 0)],
         handler: ttl,
-        ..Row::BASE
+        ..TTL
     },
     Row {
         name: "pttl",
-        arity: 2,
-        flags: Flags::READONLY.and(Flags::FAST),
-        acl: Acl::KEYSPACE,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
         since: "2.6.0",
-        complexity: "O(1)",
         summary: "Tells after how many milliseconds a key expires.",
         history: &[("2.8.0", "The reply -2.")],
         tips: &["nondeterministic_output"],
-        args: &[Arg::key("key", 0)],
         handler: pttl,
-        ..Row::BASE
+        ..TTL
     },
     Row {
         name: "expiretime",
-        arity: 2,
-        flags: Flags::READONLY.and(Flags::FAST),
-        acl: Acl::KEYSPACE,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
         since: "7.0.0",
-        complexity: "O(1)",
         summary: "Tells the Unix time in seconds at which a key expires.",
-        args: &[Arg::key("key", 0)],
         handler: expiretime,
-        ..Row::BASE
+        ..TTL
     },
     Row {
         name: "pexpiretime",
-        arity: 2,
-        flags: Flags::READONLY.and(Flags::FAST),
-        acl: Acl::KEYSPACE,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
         since: "7.0.0",
-        complexity: "O(1)",
         summary: "Tells the Unix time in milliseconds at which a key expires.",
-        args: &[Arg::key("key", 0)],
         handler: pexpiretime,
-        ..Row::BASE
+        ..TTL
     },
 ];
 

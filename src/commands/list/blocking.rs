@@ -4,21 +4,18 @@
 //! and replicas are sent that sister. Otherwise its client waits for the keys, and the command is
 //! run again when one of them has become a list.
 
-use super::many::{POP_KEYS, Wish};
+use super::many::Wish;
 use super::pop::pop_verb;
 use super::transfer::{MOVE, move_element};
 use super::{ENDS, end, popped, reply_element};
-use crate::commands::blocking::{Block, Timeout};
+use crate::commands::blocking::{Block, TIMEOUT, Timeout};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
-use crate::commands::row::{
-    Acl, Arg, ArgKind, BeginSearch, Deprecation, Flags, Group, KeyFlags, KeySpec, Row,
-};
+use crate::commands::row::{Acl, Arg, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::data::list::{End, List};
 use crate::keyspace::Type;
 use crate::resp::args::Args;
 
-const TIMEOUT: Arg = Arg::new("timeout", ArgKind::Double);
 const FRACTIONS: &[(&str, &str)] = &[("6.0.0", "The `timeout` may have a fraction.")];
 
 /// What `BLPOP` and `BRPOP` have in common.
@@ -61,10 +58,10 @@ pub static ROWS: &[Row] = &[
         arity: -5,
         flags: Flags::WRITE.and(Flags::BLOCKING),
         acl: Acl::LIST,
-        keys: &[KeySpec {
-            begin: BeginSearch::Index(2),
-            ..POP_KEYS
-        }],
+        keys: &[KeySpec::counted(
+            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+            2,
+        )],
         group: Group::List,
         since: "7.0.0",
         complexity: "O(N+M), N being the number of keys, M the number of elements taken.",

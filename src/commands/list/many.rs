@@ -5,22 +5,10 @@ use super::{ENDS, end, pop_elements, popped};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::integer_within;
-use crate::commands::row::{Acl, Arg, BeginSearch, FindKeys, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::data::list::{End, List};
 use crate::resp::args::Args;
 use std::ops::Range;
-
-/// A number of keys, then the keys, from the first word on.
-pub(super) const POP_KEYS: KeySpec = KeySpec {
-    flags: KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
-    begin: BeginSearch::Index(1),
-    find: FindKeys::KeyNum {
-        keynum: 0,
-        first: 1,
-        step: 1,
-    },
-    notes: "",
-};
 
 /// The commands of this file.
 pub static ROWS: &[Row] = &[Row {
@@ -28,7 +16,10 @@ pub static ROWS: &[Row] = &[Row {
     arity: -4,
     flags: Flags::WRITE,
     acl: Acl::LIST,
-    keys: &[POP_KEYS],
+    keys: &[KeySpec::counted(
+        KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+        1,
+    )],
     group: Group::List,
     since: "7.0.0",
     complexity: "O(N+M), N being the number of keys, M the number of elements taken.",

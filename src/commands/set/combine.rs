@@ -8,7 +8,7 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, BeginSearch, FindKeys, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::string::overwrite;
 use crate::commands::wording::element;
 use crate::data::listpack::{Element, Listpack};
@@ -63,16 +63,7 @@ pub static ROWS: &[Row] = &[
         arity: -3,
         flags: Flags::READONLY,
         acl: Acl::SET,
-        keys: &[KeySpec {
-            flags: KeyFlags::RO.and(KeyFlags::ACCESS),
-            begin: BeginSearch::Index(1),
-            find: FindKeys::KeyNum {
-                keynum: 0,
-                first: 1,
-                step: 1,
-            },
-            notes: "",
-        }],
+        keys: &[KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 1)],
         group: Group::Set,
         since: "7.0.0",
         complexity: SMALLEST,

@@ -16,85 +16,62 @@ use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, R
 use crate::keyspace::{NewValue, StringRef};
 use crate::resp::args::Args;
 
+/// What the commands of this file have in common.
+const COUNTER: Row = Row {
+    flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+    acl: Acl::STRING,
+    keys: &[KeySpec::first(
+        KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+    )],
+    group: Group::String,
+    complexity: "O(1)",
+    ..Row::BASE
+};
+
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
     Row {
         name: "incr",
         arity: 2,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
-        acl: Acl::STRING,
-        keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
-        )],
-        group: Group::String,
-        complexity: "O(1)",
         summary: "Adds one to the integer under a key; a key that does not exist counts as 0.",
         args: &[Arg::key("key", 0)],
         handler: incr,
-        ..Row::BASE
+        ..COUNTER
     },
     Row {
         name: "decr",
         arity: 2,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
-        acl: Acl::STRING,
-        keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
-        )],
-        group: Group::String,
-        complexity: "O(1)",
         summary: "Subtracts one from the integer under a key; a key that does not exist counts \
             as 0.",
         args: &[Arg::key("key", 0)],
         handler: decr,
-        ..Row::BASE
+        ..COUNTER
     },
     Row {
         name: "incrby",
         arity: 3,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
-        acl: Acl::STRING,
-        keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
-        )],
-        group: Group::String,
-        complexity: "O(1)",
         summary: "Adds to the integer under a key; a key that does not exist counts as 0.",
         args: &[Arg::key("key", 0), Arg::integer("increment")],
         handler: incrby,
-        ..Row::BASE
+        ..COUNTER
     },
     Row {
         name: "decrby",
         arity: 3,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
-        acl: Acl::STRING,
-        keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
-        )],
-        group: Group::String,
-        complexity: "O(1)",
         summary: "Subtracts from the integer under a key; a key that does not exist counts as 0.",
         args: &[Arg::key("key", 0), Arg::integer("decrement")],
         handler: decrby,
-        ..Row::BASE
+        ..COUNTER
     },
     Row {
         name: "incrbyfloat",
         arity: 3,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
-        acl: Acl::STRING,
-        keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
-        )],
-        group: Group::String,
         since: "2.6.0",
-        complexity: "O(1)",
         summary: "Adds to the floating point number under a key; a key that does not exist \
             counts as 0.",
         args: &[Arg::key("key", 0), Arg::new("increment", ArgKind::Double)],
         handler: incrbyfloat,
-        ..Row::BASE
+        ..COUNTER
     },
 ];
 

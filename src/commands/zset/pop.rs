@@ -13,39 +13,38 @@ use crate::data::zset::ZSet;
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
 
+/// What `ZPOPMIN` and `ZPOPMAX` have in common.
+const POP: Row = Row {
+    arity: -2,
+    flags: Flags::WRITE.and(Flags::FAST),
+    acl: Acl::SORTEDSET,
+    keys: &[KeySpec::first(
+        KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+    )],
+    group: Group::SortedSet,
+    since: "5.0.0",
+    complexity: "O(M*log(N)), N being the number of members and M that of members taken.",
+    args: &[Arg::key("key", 0), Arg::integer("count").optional()],
+    ..Row::BASE
+};
+
+/// The documented choice between the ends of the order.
+pub(super) const END: Arg =
+    Arg::one_of("where", &[Arg::pure("min", "MIN"), Arg::pure("max", "MAX")]);
+
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
     Row {
         name: "zpopmin",
-        arity: -2,
-        flags: Flags::WRITE.and(Flags::FAST),
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
-        )],
-        group: Group::SortedSet,
-        since: "5.0.0",
-        complexity: "O(M*log(N)), N being the number of members and M that of members taken.",
         summary: "Takes the members with the lowest scores out.",
-        args: &[Arg::key("key", 0), Arg::integer("count").optional()],
         handler: zpopmin,
-        ..Row::BASE
+        ..POP
     },
     Row {
         name: "zpopmax",
-        arity: -2,
-        flags: Flags::WRITE.and(Flags::FAST),
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
-        )],
-        group: Group::SortedSet,
-        since: "5.0.0",
-        complexity: "O(M*log(N)), N being the number of members and M that of members taken.",
         summary: "Takes the members with the highest scores out.",
-        args: &[Arg::key("key", 0), Arg::integer("count").optional()],
         handler: zpopmax,
-        ..Row::BASE
+        ..POP
     },
     Row {
         name: "zmpop",
@@ -64,7 +63,7 @@ pub static ROWS: &[Row] = &[
         args: &[
             Arg::integer("numkeys"),
             Arg::key("key", 0).multiple(),
-            Arg::one_of("where", &[Arg::pure("min", "MIN"), Arg::pure("max", "MAX")]),
+            END,
             Arg::integer("count").token("COUNT").optional(),
         ],
         handler: zmpop,

@@ -1,61 +1,46 @@
 //! Taking members out of a set that may still have to come.
 
-use crate::commands::blocking::{Block, Timeout};
+use crate::commands::blocking::{Block, TIMEOUT, Timeout};
 use crate::commands::context::{CmdResult, Ctx};
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
-use crate::commands::zset::pop::{End, Many, pop_many, pop_one};
+use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::zset::pop::{END, End, Many, pop_many, pop_one};
 use crate::keyspace::Type;
 use crate::resp::args::Args;
+
+/// What `BZPOPMIN` and `BZPOPMAX` have in common.
+const POP: Row = Row {
+    arity: -3,
+    flags: Flags::WRITE.and(Flags::FAST).and(Flags::BLOCKING),
+    acl: Acl::SORTEDSET,
+    keys: &[KeySpec::range(
+        KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+        1,
+        -2,
+        1,
+    )],
+    group: Group::SortedSet,
+    since: "5.0.0",
+    complexity: "O(log(N)), N being the number of members.",
+    history: &[("6.0.0", "The timeout may be a fraction.")],
+    args: &[Arg::key("key", 0).multiple(), TIMEOUT],
+    ..Row::BASE
+};
 
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
     Row {
         name: "bzpopmin",
-        arity: -3,
-        flags: Flags::WRITE.and(Flags::FAST).and(Flags::BLOCKING),
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::range(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
-            1,
-            -2,
-            1,
-        )],
-        group: Group::SortedSet,
-        since: "5.0.0",
-        complexity: "O(log(N)), N being the number of members.",
         summary: "Takes the member with the lowest score out of the first of several sorted sets \
             that has one; waits for one otherwise.",
-        history: &[("6.0.0", "The timeout may be a fraction.")],
-        args: &[
-            Arg::key("key", 0).multiple(),
-            Arg::new("timeout", ArgKind::Double),
-        ],
         handler: bzpopmin,
-        ..Row::BASE
+        ..POP
     },
     Row {
         name: "bzpopmax",
-        arity: -3,
-        flags: Flags::WRITE.and(Flags::FAST).and(Flags::BLOCKING),
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::range(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
-            1,
-            -2,
-            1,
-        )],
-        group: Group::SortedSet,
-        since: "5.0.0",
-        complexity: "O(log(N)), N being the number of members.",
         summary: "Takes the member with the highest score out of the first of several sorted \
             sets that has one; waits for one otherwise.",
-        history: &[("6.0.0", "The timeout may be a fraction.")],
-        args: &[
-            Arg::key("key", 0).multiple(),
-            Arg::new("timeout", ArgKind::Double),
-        ],
         handler: bzpopmax,
-        ..Row::BASE
+        ..POP
     },
     Row {
         name: "bzmpop",
@@ -73,10 +58,10 @@ pub static ROWS: &[Row] = &[
         summary: "Takes members out of the first of several sorted sets that has any; waits for \
             some otherwise.",
         args: &[
-            Arg::new("timeout", ArgKind::Double),
+            TIMEOUT,
             Arg::integer("numkeys"),
             Arg::key("key", 0).multiple(),
-            Arg::one_of("where", &[Arg::pure("min", "MIN"), Arg::pure("max", "MAX")]),
+            END,
             Arg::integer("count").token("COUNT").optional(),
         ],
         handler: bzmpop,
