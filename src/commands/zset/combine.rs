@@ -15,6 +15,36 @@ use crate::data::zset::{Builder, SortedSet, ZSet, ZSetRef};
 use crate::keyspace::{KeyHasher, ValueRef};
 use crate::resp::args::Args;
 
+/// What the commands that reply with the result have in common.
+const LISTING: Row = Row {
+    arity: -3,
+    flags: Flags::READONLY.and(Flags::MOVABLE_KEYS),
+    acl: Acl::SORTEDSET,
+    keys: &[KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 1)],
+    group: Group::SortedSet,
+    complexity: LINEAR,
+    ..Row::BASE
+};
+
+/// What the commands that store the result have in common.
+const STORING: Row = Row {
+    arity: -4,
+    flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::MOVABLE_KEYS),
+    acl: Acl::SORTEDSET,
+    keys: &[
+        KeySpec::first(KeyFlags::OW.and(KeyFlags::UPDATE)),
+        KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 2),
+    ],
+    group: Group::SortedSet,
+    complexity: LINEAR,
+    ..Row::BASE
+};
+
+const LINEAR: &str = "O(N)+O(M*log(M)), N being the number of members in all sets and M that in \
+    the result.";
+const SMALLEST: &str = "O(N*K)+O(M*log(M)), N being the number of members in the smallest set, K \
+    the number of sets and M that of members in the result.";
+
 /// What each set counts.
 const WEIGHTS: Arg = Arg::integer("weight")
     .token("WEIGHTS")
@@ -37,14 +67,7 @@ const AGGREGATE: Arg = Arg::one_of(
 pub static ROWS: &[Row] = &[
     Row {
         name: "zunion",
-        arity: -3,
-        flags: Flags::READONLY.and(Flags::MOVABLE_KEYS),
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 1)],
-        group: Group::SortedSet,
         since: "6.2.0",
-        complexity: "O(N)+O(M*log(M)), N being the number of members in all sets and M that in \
-            the result.",
         summary: "Lists the members that are in any of several sets.",
         args: &[
             Arg::integer("numkeys"),
@@ -54,21 +77,11 @@ pub static ROWS: &[Row] = &[
             WITH_SCORES,
         ],
         handler: zunion,
-        ..Row::BASE
+        ..LISTING
     },
     Row {
         name: "zunionstore",
-        arity: -4,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::MOVABLE_KEYS),
-        acl: Acl::SORTEDSET,
-        keys: &[
-            KeySpec::first(KeyFlags::OW.and(KeyFlags::UPDATE)),
-            KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 2),
-        ],
-        group: Group::SortedSet,
         since: "2.0.0",
-        complexity: "O(N)+O(M*log(M)), N being the number of members in all sets and M that in \
-            the result.",
         summary: "Stores the members that are in any of several sets.",
         args: &[
             Arg::key("destination", 0),
@@ -78,18 +91,12 @@ pub static ROWS: &[Row] = &[
             AGGREGATE,
         ],
         handler: zunionstore,
-        ..Row::BASE
+        ..STORING
     },
     Row {
         name: "zinter",
-        arity: -3,
-        flags: Flags::READONLY.and(Flags::MOVABLE_KEYS),
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 1)],
-        group: Group::SortedSet,
         since: "6.2.0",
-        complexity: "O(N*K)+O(M*log(M)), N being the number of members in the smallest set, K \
-            the number of sets and M that of members in the result.",
+        complexity: SMALLEST,
         summary: "Lists the members that are in each of several sets.",
         args: &[
             Arg::integer("numkeys"),
@@ -99,21 +106,12 @@ pub static ROWS: &[Row] = &[
             WITH_SCORES,
         ],
         handler: zinter,
-        ..Row::BASE
+        ..LISTING
     },
     Row {
         name: "zinterstore",
-        arity: -4,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::MOVABLE_KEYS),
-        acl: Acl::SORTEDSET,
-        keys: &[
-            KeySpec::first(KeyFlags::OW.and(KeyFlags::UPDATE)),
-            KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 2),
-        ],
-        group: Group::SortedSet,
         since: "2.0.0",
-        complexity: "O(N*K)+O(M*log(M)), N being the number of members in the smallest set, K \
-            the number of sets and M that of members in the result.",
+        complexity: SMALLEST,
         summary: "Stores the members that are in each of several sets.",
         args: &[
             Arg::key("destination", 0),
@@ -123,15 +121,10 @@ pub static ROWS: &[Row] = &[
             AGGREGATE,
         ],
         handler: zinterstore,
-        ..Row::BASE
+        ..STORING
     },
     Row {
         name: "zintercard",
-        arity: -3,
-        flags: Flags::READONLY.and(Flags::MOVABLE_KEYS),
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 1)],
-        group: Group::SortedSet,
         since: "7.0.0",
         complexity: "O(N*K), N being the number of members in the smallest set and K the number \
             of sets.",
@@ -142,18 +135,11 @@ pub static ROWS: &[Row] = &[
             Arg::integer("limit").token("LIMIT").optional(),
         ],
         handler: zintercard,
-        ..Row::BASE
+        ..LISTING
     },
     Row {
         name: "zdiff",
-        arity: -3,
-        flags: Flags::READONLY.and(Flags::MOVABLE_KEYS),
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 1)],
-        group: Group::SortedSet,
         since: "6.2.0",
-        complexity: "O(N)+O(M*log(M)), N being the number of members in all sets and M that in \
-            the result.",
         summary: "Lists the members of the first set that are in none of the others.",
         args: &[
             Arg::integer("numkeys"),
@@ -161,21 +147,11 @@ pub static ROWS: &[Row] = &[
             WITH_SCORES,
         ],
         handler: zdiff,
-        ..Row::BASE
+        ..LISTING
     },
     Row {
         name: "zdiffstore",
-        arity: -4,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::MOVABLE_KEYS),
-        acl: Acl::SORTEDSET,
-        keys: &[
-            KeySpec::first(KeyFlags::OW.and(KeyFlags::UPDATE)),
-            KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 2),
-        ],
-        group: Group::SortedSet,
         since: "6.2.0",
-        complexity: "O(N)+O(M*log(M)), N being the number of members in all sets and M that in \
-            the result.",
         summary: "Stores the members of the first set that are in none of the others.",
         args: &[
             Arg::key("destination", 0),
@@ -183,7 +159,7 @@ pub static ROWS: &[Row] = &[
             Arg::key("key", 1).multiple(),
         ],
         handler: zdiffstore,
-        ..Row::BASE
+        ..STORING
     },
 ];
 

@@ -21,19 +21,24 @@ const SORT_BY: Arg = Arg::one_of(
 )
 .optional();
 
+/// What the commands that list members have in common.
+const RANGE: Row = Row {
+    arity: -4,
+    flags: Flags::READONLY,
+    acl: Acl::SORTEDSET,
+    keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+    group: Group::SortedSet,
+    complexity: "O(log(N)+M), N being the number of members and M that of members listed; skipping \
+        members with LIMIT is free.",
+    ..Row::BASE
+};
+
 const LISTED: &str = "O(log(N)+M), N being the number of members and M that of members listed.";
-const LIMITED: &str = "O(log(N)+M), N being the number of members and M that of members listed; \
-    skipping members with LIMIT is free.";
 
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
     Row {
         name: "zrange",
-        arity: -4,
-        flags: Flags::READONLY,
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
         since: "1.2.0",
         complexity: LISTED,
         summary: "Lists the members between two ranks, scores or strings.",
@@ -51,7 +56,7 @@ pub static ROWS: &[Row] = &[
             WITH_SCORES,
         ],
         handler: zrange,
-        ..Row::BASE
+        ..RANGE
     },
     Row {
         name: "zrangestore",
@@ -80,11 +85,6 @@ pub static ROWS: &[Row] = &[
     },
     Row {
         name: "zrevrange",
-        arity: -4,
-        flags: Flags::READONLY,
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
         since: "1.2.0",
         complexity: LISTED,
         summary: "Lists the members between two ranks, the highest scores first.",
@@ -99,17 +99,11 @@ pub static ROWS: &[Row] = &[
             WITH_SCORES,
         ],
         handler: zrevrange,
-        ..Row::BASE
+        ..RANGE
     },
     Row {
         name: "zrangebyscore",
-        arity: -4,
-        flags: Flags::READONLY,
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
         since: "1.0.5",
-        complexity: LIMITED,
         summary: "Lists the members between two scores.",
         history: &[("2.0.0", "The option `WITHSCORES`.")],
         deprecated: Some(Deprecation {
@@ -124,17 +118,11 @@ pub static ROWS: &[Row] = &[
             Arg::LIMIT,
         ],
         handler: zrangebyscore,
-        ..Row::BASE
+        ..RANGE
     },
     Row {
         name: "zrevrangebyscore",
-        arity: -4,
-        flags: Flags::READONLY,
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
         since: "2.2.0",
-        complexity: LIMITED,
         summary: "Lists the members between two scores, the highest first.",
         history: &[("2.1.6", "A bound can be excluded.")],
         deprecated: Some(Deprecation {
@@ -149,17 +137,11 @@ pub static ROWS: &[Row] = &[
             Arg::LIMIT,
         ],
         handler: zrevrangebyscore,
-        ..Row::BASE
+        ..RANGE
     },
     Row {
         name: "zrangebylex",
-        arity: -4,
-        flags: Flags::READONLY,
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
         since: "2.8.9",
-        complexity: LIMITED,
         summary: "Lists the members between two strings, where all scores are equal.",
         deprecated: Some(Deprecation {
             since: "6.2.0",
@@ -172,17 +154,11 @@ pub static ROWS: &[Row] = &[
             Arg::LIMIT,
         ],
         handler: zrangebylex,
-        ..Row::BASE
+        ..RANGE
     },
     Row {
         name: "zrevrangebylex",
-        arity: -4,
-        flags: Flags::READONLY,
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
         since: "2.8.9",
-        complexity: LIMITED,
         summary: "Lists the members between two strings in reverse, where all scores are equal.",
         deprecated: Some(Deprecation {
             since: "6.2.0",
@@ -195,7 +171,7 @@ pub static ROWS: &[Row] = &[
             Arg::LIMIT,
         ],
         handler: zrevrangebylex,
-        ..Row::BASE
+        ..RANGE
     },
 ];
 

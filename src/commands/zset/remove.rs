@@ -7,6 +7,17 @@ use crate::commands::zset::bounds::Bounds;
 use crate::data::zset::ZSet;
 use crate::resp::args::Args;
 
+/// What the commands that remove a range have in common.
+const REMOVE_RANGE: Row = Row {
+    arity: 4,
+    flags: Flags::WRITE,
+    acl: Acl::SORTEDSET,
+    keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+    group: Group::SortedSet,
+    complexity: "O(log(N)+M), N being the number of members and M that of members removed.",
+    ..Row::BASE
+};
+
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
     Row {
@@ -26,13 +37,7 @@ pub static ROWS: &[Row] = &[
     },
     Row {
         name: "zremrangebyrank",
-        arity: 4,
-        flags: Flags::WRITE,
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
-        group: Group::SortedSet,
         since: "2.0.0",
-        complexity: "O(log(N)+M), N being the number of members and M that of members removed.",
         summary: "Removes the members between two ranks.",
         args: &[
             Arg::key("key", 0),
@@ -40,17 +45,11 @@ pub static ROWS: &[Row] = &[
             Arg::integer("stop"),
         ],
         handler: zremrangebyrank,
-        ..Row::BASE
+        ..REMOVE_RANGE
     },
     Row {
         name: "zremrangebyscore",
-        arity: 4,
-        flags: Flags::WRITE,
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
-        group: Group::SortedSet,
         since: "1.2.0",
-        complexity: "O(log(N)+M), N being the number of members and M that of members removed.",
         summary: "Removes the members between two scores.",
         args: &[
             Arg::key("key", 0),
@@ -58,21 +57,15 @@ pub static ROWS: &[Row] = &[
             Arg::new("max", ArgKind::Double),
         ],
         handler: zremrangebyscore,
-        ..Row::BASE
+        ..REMOVE_RANGE
     },
     Row {
         name: "zremrangebylex",
-        arity: 4,
-        flags: Flags::WRITE,
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
-        group: Group::SortedSet,
         since: "2.8.9",
-        complexity: "O(log(N)+M), N being the number of members and M that of members removed.",
         summary: "Removes the members between two strings, where all scores are equal.",
         args: &[Arg::key("key", 0), Arg::string("min"), Arg::string("max")],
         handler: zremrangebylex,
-        ..Row::BASE
+        ..REMOVE_RANGE
     },
 ];
 
