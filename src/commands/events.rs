@@ -167,6 +167,17 @@ impl Ctx<'_> {
         }
     }
 
+    /// So many elements were taken out of a collection; the key is gone if they were the last.
+    #[inline]
+    pub fn took(&mut self, class: Class, event: &str, key: &[u8], count: usize, gone: bool) {
+        self.touched(key);
+        self.notify(class, event, key);
+        if gone {
+            self.notify(Class::GENERIC, "del", key);
+        }
+        self.changed(count as u64);
+    }
+
     /// One change of a key: [`touched`](Self::touched), [`notify`](Self::notify) and
     /// [`changed`](Self::changed).
     #[inline]

@@ -1,4 +1,5 @@
-//! Replies that many families word alike: help texts, and refusals that quote what was typed.
+//! Replies that many families word alike: help texts, what collections hold, and refusals that quote
+//! what was typed.
 
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
@@ -26,6 +27,24 @@ pub fn element(reply: &mut Reply, element: Element<'_>) {
     match element {
         Element::Int(int) => reply.bulk_int(int),
         Element::Bytes(bytes) => reply.bulk(bytes),
+    }
+}
+
+/// Replies with what a collection holds, or a null where it does not.
+#[inline]
+pub fn element_or_null(reply: &mut Reply, found: Option<Element<'_>>) {
+    match found {
+        Some(found) => element(reply, found),
+        None => reply.null(),
+    }
+}
+
+/// Replies with a number, or a null where there is none.
+#[inline]
+pub fn int_or_null(reply: &mut Reply, number: Option<i64>) {
+    match number {
+        Some(number) => reply.int(number),
+        None => reply.null(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
-use crate::commands::string::overwrite;
+use crate::commands::string::store_result;
 use crate::data::bits::{self, Combine};
 use crate::keyspace::NewValue;
 use crate::keyspace::value::EMBSTR_LEN_MAX;
@@ -70,7 +70,13 @@ fn bitop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     let result = compute(ctx, operation, args)?;
     let len = result.len();
-    store(ctx, &args[2], result);
+    let value = if len > EMBSTR_LEN_MAX {
+        NewValue::Owned(result)
+    } else {
+        NewValue::RawBytes(&result)
+    };
+    let value = (len > 0).then_some(value);
+    store_result(ctx, &args[2], value, (Class::STRING, "set"), 1);
     ctx.reply.int(len as i64);
     Ok(())
 }
@@ -93,20 +99,4 @@ fn compute(ctx: &mut Ctx<'_>, operation: Operation, args: &Args<'_>) -> Result<V
         }
     }
     Ok(result)
-}
-
-/// Stores what came out; nothing at all leaves no key behind.
-fn store(ctx: &mut Ctx<'_>, key: &[u8], result: Vec<u8>) {
-    if !result.is_empty() {
-        let value = if result.len() > EMBSTR_LEN_MAX {
-            NewValue::Owned(result)
-        } else {
-            NewValue::RawBytes(&result)
-        };
-        overwrite(ctx, key, value);
-        ctx.notify(Class::STRING, "set", key);
-        ctx.changed(1);
-    } else {
-        ctx.store_nothing(key);
-    }
 }

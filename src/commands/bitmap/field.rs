@@ -12,6 +12,7 @@ use crate::commands::events::Class;
 use crate::commands::keyspec::KeyRef;
 use crate::commands::operand::integer;
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::wording::int_or_null;
 use crate::resp::args::Args;
 
 /// The commands of this file.
@@ -207,10 +208,7 @@ fn write(ctx: &mut Ctx<'_>, key: &[u8], operations: &[Operation], highest: u64) 
     }
     ctx.reply.array(replies.len());
     for reply in replies {
-        match reply {
-            Some(number) => ctx.reply.int(number),
-            None => ctx.reply.null(),
-        }
+        int_or_null(ctx.reply, reply);
     }
     Ok(())
 }

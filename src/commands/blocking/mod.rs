@@ -91,6 +91,18 @@ pub struct Block {
     pub words: Option<OwnedArgs>,
 }
 
+impl Block {
+    /// Waits for a value of this type.
+    pub fn until(wants: Type, timeout: Timeout) -> Block {
+        Block {
+            wants,
+            timeout,
+            on_deletion: false,
+            words: None,
+        }
+    }
+}
+
 /// Whether the client's command waits.
 #[derive(Debug, Default)]
 pub enum Wait {

@@ -3,7 +3,7 @@
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::cursor::{COUNT, MATCH, Page, ScanOptions, parse_cursor};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
-use crate::commands::wording::element;
+use crate::commands::wording::{element, element_or_null};
 use crate::data::hash::{Hash, Pair};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
@@ -133,10 +133,7 @@ const LISTING: Row = Row {
 fn hget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let env = &mut *ctx.env;
     let hash = env.collection::<Hash>(ctx.session, &args[1], Access::Read)?;
-    match hash.and_then(|hash| hash.get(&args[2])) {
-        Some(value) => element(ctx.reply, value),
-        None => ctx.reply.null(),
-    }
+    element_or_null(ctx.reply, hash.and_then(|hash| hash.get(&args[2])));
     Ok(())
 }
 
@@ -145,10 +142,7 @@ fn hmget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let hash = env.collection::<Hash>(ctx.session, &args[1], Access::Read)?;
     ctx.reply.array(args.len() - 2);
     for field in args.iter_from(2) {
-        match hash.and_then(|hash| hash.get(field)) {
-            Some(value) => element(ctx.reply, value),
-            None => ctx.reply.null(),
-        }
+        element_or_null(ctx.reply, hash.and_then(|hash| hash.get(field)));
     }
     Ok(())
 }

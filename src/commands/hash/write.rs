@@ -138,14 +138,9 @@ fn hdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         return Ok(());
     };
     let deleted = args.iter_from(2).filter(|field| hash.remove(field)).count();
-    let vanished = hash.finish();
+    let gone = hash.finish();
     if deleted > 0 {
-        ctx.touched(key);
-        ctx.notify(Class::HASH, "hdel", key);
-        if vanished {
-            ctx.notify(Class::GENERIC, "del", key);
-        }
-        ctx.changed(deleted as u64);
+        ctx.took(Class::HASH, "hdel", key, deleted, gone);
     }
     ctx.reply.int(deleted as i64);
     Ok(())

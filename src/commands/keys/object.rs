@@ -9,10 +9,23 @@ use crate::commands::context::{Access, CmdResult, Ctx, Env};
 use crate::commands::error::CmdError;
 use crate::commands::row::{Acl, Arg, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::session::Session;
-use crate::commands::wording;
+use crate::commands::wording::{self, int_or_null};
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::{Entry, StringRef, ValueRef, access};
 use crate::resp::args::Args;
+
+/// What the subcommands that look at a key have in common.
+const SUB: Row = Row {
+    arity: 3,
+    flags: Flags::READONLY,
+    acl: Acl::KEYSPACE,
+    keys: &[KeySpec::range(KeyFlags::RO, 2, 0, 1)],
+    since: "2.2.3",
+    complexity: "O(1)",
+    tips: &["nondeterministic_output"],
+    args: &[Arg::key("key", 0)],
+    ..Row::BASE
+};
 
 /// The commands of this file.
 pub static ROWS: &[Row] = &[Row {
@@ -24,59 +37,28 @@ pub static ROWS: &[Row] = &[Row {
     subcommands: &[
         Row {
             name: "encoding",
-            arity: 3,
-            flags: Flags::READONLY,
-            acl: Acl::KEYSPACE,
-            keys: &[KeySpec::range(KeyFlags::RO, 2, 0, 1)],
-            since: "2.2.3",
-            complexity: "O(1)",
             summary: "Tells how a value is represented in memory.",
-            tips: &["nondeterministic_output"],
-            args: &[Arg::key("key", 0)],
             handler: encoding,
-            ..Row::BASE
+            ..SUB
         },
         Row {
             name: "freq",
-            arity: 3,
-            flags: Flags::READONLY,
-            acl: Acl::KEYSPACE,
-            keys: &[KeySpec::range(KeyFlags::RO, 2, 0, 1)],
             since: "4.0.0",
-            complexity: "O(1)",
             summary: "Tells the logarithmic counter of a value's use.",
-            tips: &["nondeterministic_output"],
-            args: &[Arg::key("key", 0)],
             handler: freq,
-            ..Row::BASE
+            ..SUB
         },
         Row {
             name: "idletime",
-            arity: 3,
-            flags: Flags::READONLY,
-            acl: Acl::KEYSPACE,
-            keys: &[KeySpec::range(KeyFlags::RO, 2, 0, 1)],
-            since: "2.2.3",
-            complexity: "O(1)",
             summary: "Tells for how long a value has not been used.",
-            tips: &["nondeterministic_output"],
-            args: &[Arg::key("key", 0)],
             handler: idletime,
-            ..Row::BASE
+            ..SUB
         },
         Row {
             name: "refcount",
-            arity: 3,
-            flags: Flags::READONLY,
-            acl: Acl::KEYSPACE,
-            keys: &[KeySpec::range(KeyFlags::RO, 2, 0, 1)],
-            since: "2.2.3",
-            complexity: "O(1)",
             summary: "Tells how often a value is referred to.",
-            tips: &["nondeterministic_output"],
-            args: &[Arg::key("key", 0)],
             handler: refcount,
-            ..Row::BASE
+            ..SUB
         },
         Row {
             name: "help",
@@ -122,7 +104,7 @@ fn refcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         }
         _ => 1,
     });
-    reply_int_or_null(ctx, count);
+    int_or_null(ctx.reply, count);
     Ok(())
 }
 
@@ -136,7 +118,7 @@ fn idletime(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
              switching between policies at runtime LRU and LFU data will take some time to adjust.",
         ));
     }
-    reply_int_or_null(ctx, idle_s.map(|s| s as i64));
+    int_or_null(ctx.reply, idle_s.map(|s| s as i64));
     Ok(())
 }
 
@@ -152,19 +134,12 @@ fn freq(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
              time to adjust.",
         ));
     }
-    reply_int_or_null(ctx, count.map(i64::from));
+    int_or_null(ctx.reply, count.map(i64::from));
     Ok(())
 }
 
 fn look<'e>(env: &'e mut Env, session: &Session, args: &Args<'_>) -> Option<Entry<'e>> {
     env.lookup(session, &args[2], Access::Inspect)
-}
-
-fn reply_int_or_null(ctx: &mut Ctx<'_>, value: Option<i64>) {
-    match value {
-        Some(value) => ctx.reply.int(value),
-        None => ctx.reply.null(),
-    }
 }
 
 fn help(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {

@@ -7,11 +7,12 @@
 use super::many::Wish;
 use super::pop::pop_verb;
 use super::transfer::{MOVE, move_element};
-use super::{ENDS, end, popped, reply_element};
+use super::{ENDS, end, popped};
 use crate::commands::blocking::{Block, TIMEOUT, Timeout};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::row::{Acl, Arg, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::wording::element;
 use crate::data::list::{End, List};
 use crate::keyspace::Type;
 use crate::resp::args::Args;
@@ -119,13 +120,7 @@ fn timeout(ctx: &Ctx<'_>, word: &[u8]) -> Result<Timeout, CmdError> {
 
 /// Has the client wait for a list; false if it may not.
 fn wait<'k>(ctx: &mut Ctx<'_>, keys: impl IntoIterator<Item = &'k [u8]>, timeout: Timeout) -> bool {
-    let block = Block {
-        wants: Type::List,
-        timeout,
-        on_deletion: false,
-        words: None,
-    };
-    ctx.block(block, keys)
+    ctx.block(Block::until(Type::List, timeout), keys)
 }
 
 fn pop(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> CmdResult {
@@ -138,7 +133,7 @@ fn pop(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> CmdResult {
         };
         ctx.reply.array(2);
         ctx.reply.bulk(key);
-        list.pop(end, |element| reply_element(ctx.reply, element));
+        list.pop(end, |found| element(ctx.reply, found));
         list.settle_shrunk(&limits);
         let gone = list.finish();
         popped(ctx, key, end, 1, gone);

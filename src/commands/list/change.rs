@@ -167,12 +167,7 @@ fn lrem(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     let gone = list.finish();
     if removed > 0 {
-        ctx.touched(key);
-        ctx.notify(Class::LIST, "lrem", key);
-        if gone {
-            ctx.notify(Class::GENERIC, "del", key);
-        }
-        ctx.changed(removed as u64);
+        ctx.took(Class::LIST, "lrem", key, removed, gone);
     }
     ctx.reply.int(removed as i64);
     Ok(())
@@ -189,12 +184,7 @@ fn ltrim(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let removed = list.remove_range(from + count, usize::MAX) + list.remove_range(0, from);
     list.settle_shrunk(&limits);
     let gone = list.finish();
-    ctx.notify(Class::LIST, "ltrim", key);
-    if gone {
-        ctx.notify(Class::GENERIC, "del", key);
-    }
-    ctx.touched(key);
-    ctx.changed(removed as u64);
+    ctx.took(Class::LIST, "ltrim", key, removed, gone);
     ctx.reply.ok();
     Ok(())
 }

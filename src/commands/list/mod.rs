@@ -20,8 +20,8 @@ use super::context::Ctx;
 use super::error::CmdError;
 use super::events::Class;
 use super::row::Arg;
+use super::wording::element;
 use crate::data::list::{End, List, ListRef, Side};
-use crate::data::listpack::Element;
 use crate::resp::writer::Reply;
 use std::ops::ControlFlow;
 
@@ -63,15 +63,6 @@ fn span(start: i64, stop: i64, len: usize) -> (usize, usize) {
     }
 }
 
-/// Replies with an element.
-#[inline]
-fn reply_element(reply: &mut Reply, element: Element<'_>) {
-    match element {
-        Element::Int(value) => reply.bulk_int(value),
-        Element::Bytes(text) => reply.bulk(text),
-    }
-}
-
 /// Replies with `count` elements from `index` on, toward one side.
 #[inline]
 fn reply_elements(reply: &mut Reply, list: ListRef<'_>, index: usize, count: usize, toward: Side) {
@@ -80,8 +71,8 @@ fn reply_elements(reply: &mut Reply, list: ListRef<'_>, index: usize, count: usi
     if left == 0 {
         return;
     }
-    list.visit(index, toward, |element| {
-        reply_element(reply, element);
+    list.visit(index, toward, |found| {
+        element(reply, found);
         left -= 1;
         if left == 0 {
             ControlFlow::Break(())
@@ -114,12 +105,7 @@ fn popped(ctx: &mut Ctx<'_>, key: &[u8], end: End, count: usize, gone: bool) {
         End::Head => "lpop",
         End::Tail => "rpop",
     };
-    ctx.notify(Class::LIST, event, key);
-    if gone {
-        ctx.notify(Class::GENERIC, "del", key);
-    }
-    ctx.touched(key);
-    ctx.changed(count as u64);
+    ctx.took(Class::LIST, event, key, count, gone);
 }
 
 /// The event of adding to one end.

@@ -1,10 +1,11 @@
 //! Taking from the ends of lists.
 
-use super::{pop_elements, popped, reply_element};
+use super::{pop_elements, popped};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::positive;
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::wording::element;
 use crate::data::list::{End, List};
 use crate::resp::args::Args;
 
@@ -67,7 +68,7 @@ fn pop(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End, name: &'static str) -> 
     };
     let taken = match count {
         None => {
-            list.pop(end, |element| reply_element(ctx.reply, element));
+            list.pop(end, |found| element(ctx.reply, found));
             1
         }
         Some(0) => {

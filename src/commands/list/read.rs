@@ -1,10 +1,11 @@
 //! Looking into lists.
 
-use super::{absolute, reply_element, reply_elements, span};
+use super::{absolute, reply_elements, span};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::{integer, integer_within, signed_size};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::wording::{element, int_or_null};
 use crate::data::list::{End, List, ListRef, Side};
 use crate::data::listpack::Element;
 use crate::resp::args::Args;
@@ -94,7 +95,7 @@ fn lindex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         return Ok(());
     };
     let shown = absolute(integer(&args[2])?, list.len())
-        .and_then(|index| list.with_index(index, |element| reply_element(ctx.reply, element)));
+        .and_then(|index| list.with_index(index, |found| element(ctx.reply, found)));
     if shown.is_none() {
         ctx.reply.null();
     }
@@ -209,10 +210,7 @@ fn lpos(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             ctx.reply.int(index as i64);
         }
     } else {
-        match found.first() {
-            Some(index) => ctx.reply.int(*index as i64),
-            None => ctx.reply.null(),
-        }
+        int_or_null(ctx.reply, found.first().map(|index| *index as i64));
     }
     Ok(())
 }

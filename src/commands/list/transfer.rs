@@ -1,10 +1,11 @@
 //! Moving an element from one list to another, or around within one.
 
-use super::{ENDS, end, popped, push_event, reply_element};
+use super::{ENDS, end, popped, push_event};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::row::{Acl, Arg, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::wording::element;
 use crate::data::list::{End, List};
 use crate::data::listpack::Element;
 use crate::resp::args::Args;
@@ -88,11 +89,11 @@ pub(super) fn move_element(
     let mut taken = ctx.env.edit::<List>(ctx.session, source)?;
     let list = taken.as_mut().expect("the list was found above");
     let is_packed = matches!(**list, List::Packed(_));
-    let reckoned = list.pop(from, |element| {
-        reply_element(ctx.reply, element);
-        element.append_to(&mut text);
+    let reckoned = list.pop(from, |found| {
+        element(ctx.reply, found);
+        found.append_to(&mut text);
         // As the reference reckons: a number out of a quicklist has no length yet.
-        match element {
+        match found {
             Element::Int(_) if !is_packed => 0,
             _ => text.len(),
         }

@@ -126,10 +126,9 @@ fn usage(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         at += 2;
     }
     // A key whose time has come takes memory all the same.
-    match ctx.env.keyspace.db(ctx.session.db).get(&args[2]) {
-        Some(entry) => ctx.reply.int(memory_of(entry, samples) as i64),
-        None => ctx.reply.null(),
-    }
+    let found = ctx.env.keyspace.db(ctx.session.db).get(&args[2]);
+    let bytes = found.map(|entry| memory_of(entry, samples) as i64);
+    wording::int_or_null(ctx.reply, bytes);
     Ok(())
 }
 

@@ -90,14 +90,9 @@ fn srem(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     };
     let mut remove = |member: &&[u8]| set.remove(Element::Bytes(member));
     let removed = args.iter_from(2).filter(|member| remove(member)).count();
-    let vanished = set.finish();
+    let gone = set.finish();
     if removed > 0 {
-        ctx.touched(key);
-        ctx.notify(Class::SET, "srem", key);
-        if vanished {
-            ctx.notify(Class::GENERIC, "del", key);
-        }
-        ctx.changed(removed as u64);
+        ctx.took(Class::SET, "srem", key, removed, gone);
     }
     ctx.reply.int(removed as i64);
     Ok(())
@@ -130,13 +125,8 @@ fn take(ctx: &mut Ctx<'_>, key: &[u8], member: Element<'_>) -> CmdResult {
         return Ok(());
     };
     set.remove(member);
-    let vanished = set.finish();
-    ctx.notify(Class::SET, "srem", key);
-    if vanished {
-        ctx.notify(Class::GENERIC, "del", key);
-    }
-    ctx.touched(key);
-    ctx.changed(1);
+    let gone = set.finish();
+    ctx.took(Class::SET, "srem", key, 1, gone);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::integer;
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
-use crate::commands::string::overwrite;
+use crate::commands::string::store_result;
 use crate::commands::wording::element;
 use crate::data::listpack::{Element, Listpack};
 use crate::data::set::{Set, SetLimits, SetRef};
@@ -316,12 +316,7 @@ fn show(ctx: &mut Ctx<'_>, result: &Set) {
 /// Stores what came out and replies with its size; nothing at all leaves no key behind.
 fn store(ctx: &mut Ctx<'_>, key: &[u8], result: Set, event: &str) {
     let len = result.len();
-    if len > 0 {
-        overwrite(ctx, key, NewValue::Object(result.into()));
-        ctx.notify(Class::SET, event, key);
-        ctx.changed(1);
-    } else {
-        ctx.store_nothing(key);
-    }
+    let result = (len > 0).then(|| NewValue::Object(result.into()));
+    store_result(ctx, key, result, (Class::SET, event), 1);
     ctx.reply.int(len as i64);
 }

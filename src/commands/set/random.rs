@@ -73,13 +73,8 @@ fn pop_one(ctx: &mut Ctx<'_>, key: &[u8]) -> CmdResult {
         return Ok(());
     };
     let member = set.pop(&mut rng).expect("no set is empty");
-    let vanished = set.finish();
-    ctx.notify(Class::SET, "spop", key);
-    if vanished {
-        ctx.notify(Class::GENERIC, "del", key);
-    }
-    ctx.touched(key);
-    ctx.changed(1);
+    let gone = set.finish();
+    ctx.took(Class::SET, "spop", key, 1, gone);
     ctx.propagate_instead(&[b"SREM", key, &member]);
     ctx.reply.bulk(&member);
     Ok(())
@@ -101,9 +96,7 @@ fn pop_several(ctx: &mut Ctx<'_>, key: &[u8], count: usize) -> CmdResult {
         let mut take = |member: Element<'_>| popped.push(member.to_vec());
         set.pop_many(count, &limits, &mut rng, &mut take);
     }
-    ctx.notify(Class::SET, "spop", key);
-    ctx.touched(key);
-    ctx.changed(count as u64);
+    ctx.took(Class::SET, "spop", key, count, false);
     ctx.reply.set(count);
     for batch in popped.chunks(REMOVED_AT_ONCE_MAX) {
         let mut words: Vec<&[u8]> = vec![b"SREM", key];
@@ -126,10 +119,7 @@ fn pop_all(ctx: &mut Ctx<'_>, key: &[u8]) -> CmdResult {
     let lazily = ctx.env.config.lazyfree_lazy_server_del;
     let removed = ctx.db().remove(key);
     ctx.env.discard(removed, lazily);
-    ctx.notify(Class::SET, "spop", key);
-    ctx.notify(Class::GENERIC, "del", key);
-    ctx.touched(key);
-    ctx.changed(count as u64);
+    ctx.took(Class::SET, "spop", key, count, true);
     let verb: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
     ctx.propagate_instead(&[verb, key]);
     Ok(())

@@ -5,7 +5,7 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::integer;
 use crate::commands::row::{Acl, Arg, Flags, Group as Docs, KeyFlags, KeySpec, Row};
-use crate::commands::wording;
+use crate::commands::wording::{self, int_or_null};
 use crate::data::stream::{Consumer, Group, Log, Pending, Stream, StreamId};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
@@ -144,15 +144,10 @@ fn groups(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 /// How much a group has read, and how much it has not; null where that cannot be told.
 fn reply_progress(reply: &mut Reply, log: &Log, group: &Group) {
-    let mut int_or_null = |name, value| {
-        reply.bulk(name);
-        match value {
-            Some(value) => reply.int(value),
-            None => reply.null(),
-        }
-    };
-    int_or_null("entries-read", group.entries_read);
-    int_or_null("lag", group.lag(log));
+    reply.bulk("entries-read");
+    int_or_null(reply, group.entries_read);
+    reply.bulk("lag");
+    int_or_null(reply, group.lag(log));
 }
 
 fn stream(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {

@@ -21,7 +21,7 @@ pub mod shorten;
 
 use super::context::Ctx;
 use super::error::CmdError;
-use crate::data::listpack::Element;
+use super::wording::element;
 use crate::data::stream::{Entry, Pending, RangeEnd, StreamId};
 use crate::resp::writer::Reply;
 
@@ -86,21 +86,14 @@ fn no_group(key: &[u8], group: &[u8]) -> CmdError {
     CmdError::Text(text.concat())
 }
 
-fn reply_element(reply: &mut Reply, element: Element<'_>) {
-    match element {
-        Element::Int(value) => reply.bulk_int(value),
-        Element::Bytes(text) => reply.bulk(text),
-    }
-}
-
 /// Replies with an entry: its id, and its fields and values.
 fn reply_entry(reply: &mut Reply, entry: &Entry<'_>) {
     reply.array(2);
     reply.bulk(entry.id.text());
     reply.array(2 * entry.len());
     for (field, value) in entry.fields() {
-        reply_element(reply, field);
-        reply_element(reply, value);
+        element(reply, field);
+        element(reply, value);
     }
 }
 

@@ -15,6 +15,7 @@ pub mod set;
 use std::borrow::Cow;
 
 use super::context::{Access, Ctx};
+use super::events::Class;
 use crate::keyspace::{Entry, NewValue, StringRef, access};
 use crate::resp::writer::Reply;
 
@@ -82,6 +83,25 @@ pub(super) fn overwrite(ctx: &mut Ctx<'_>, key: &[u8], value: NewValue<'_>) {
         entry.set_access(clock);
     }
     ctx.touched(key);
+}
+
+/// Puts a computed value under a key, over whatever that one held; nothing at all leaves no key
+/// behind. It counts as so many changes.
+pub(super) fn store_result(
+    ctx: &mut Ctx<'_>,
+    key: &[u8],
+    result: Option<NewValue<'_>>,
+    (class, event): (Class, &str),
+    changes: u64,
+) {
+    match result {
+        Some(value) => {
+            overwrite(ctx, key, value);
+            ctx.notify(class, event, key);
+            ctx.changed(changes);
+        }
+        None => ctx.store_nothing(key),
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::context::Ctx;
 use super::error::CmdError;
 use super::events::Class;
 use super::row::Arg;
-use super::string::overwrite;
+use super::string::store_result;
 use super::wording::element;
 use crate::base::numbers::parse_f64;
 use crate::data::zset::{Scored, ZSet};
@@ -105,12 +105,7 @@ impl Listing {
 /// there are; an empty one deletes the key. It counts as so many changes.
 pub(super) fn store(ctx: &mut Ctx<'_>, key: &[u8], set: ZSet, event: &str, changes: u64) {
     let len = set.len();
-    if len > 0 {
-        overwrite(ctx, key, NewValue::Object(set.into()));
-        ctx.notify(Class::ZSET, event, key);
-        ctx.changed(changes);
-    } else {
-        ctx.store_nothing(key);
-    }
+    let result = (len > 0).then(|| NewValue::Object(set.into()));
+    store_result(ctx, key, result, (Class::ZSET, event), changes);
     ctx.reply.int(len as i64);
 }

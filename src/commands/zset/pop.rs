@@ -235,11 +235,6 @@ fn pop(
     }
     set.remove_ranks(ranks, |_, _| {});
     let gone = set.finish();
-    ctx.notify(Class::ZSET, end.command(), key);
-    ctx.touched(key);
-    if gone {
-        ctx.notify(Class::GENERIC, "del", key);
-    }
-    ctx.changed(n as u64);
+    ctx.took(Class::ZSET, end.command(), key, n, gone);
     Ok(n)
 }

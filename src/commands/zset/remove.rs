@@ -75,7 +75,7 @@ fn zrem(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let mut gone = false;
     if let Some(mut set) = ctx.env.edit::<ZSet>(ctx.session, key)? {
         for member in args.iter_from(2) {
-            removed += u64::from(set.remove(member).is_some());
+            removed += usize::from(set.remove(member).is_some());
         }
         gone = set.finish();
     }
@@ -103,7 +103,7 @@ fn remove_range(ctx: &mut Ctx<'_>, key: &[u8], bounds: Bounds<'_>, event: &str) 
     let mut gone = false;
     if let Some(mut set) = ctx.env.edit::<ZSet>(ctx.session, key)? {
         let ranks = bounds.within(set.as_ref(), false);
-        removed = ranks.len() as u64;
+        removed = ranks.len();
         set.remove_ranks(ranks, |_, _| {});
         gone = set.finish();
     }
@@ -112,14 +112,9 @@ fn remove_range(ctx: &mut Ctx<'_>, key: &[u8], bounds: Bounds<'_>, event: &str) 
 }
 
 /// Reports and replies how many members were removed, and whether the key went with the last.
-fn finish(ctx: &mut Ctx<'_>, key: &[u8], event: &str, removed: u64, gone: bool) {
+fn finish(ctx: &mut Ctx<'_>, key: &[u8], event: &str, removed: usize, gone: bool) {
     if removed > 0 {
-        ctx.touched(key);
-        ctx.notify(Class::ZSET, event, key);
-        if gone {
-            ctx.notify(Class::GENERIC, "del", key);
-        }
-        ctx.changed(removed);
+        ctx.took(Class::ZSET, event, key, removed, gone);
     }
     ctx.reply.int(removed as i64);
 }

@@ -104,13 +104,7 @@ fn bzmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 /// Has the client wait for a sorted set; one that may not wait hears that there is nothing.
 fn wait<'k>(ctx: &mut Ctx<'_>, timeout: Timeout, keys: impl Iterator<Item = &'k [u8]>) {
-    let block = Block {
-        wants: Type::ZSet,
-        timeout,
-        on_deletion: false,
-        words: None,
-    };
-    if !ctx.block(block, keys) {
+    if !ctx.block(Block::until(Type::ZSet, timeout), keys) {
         ctx.reply.null_array();
     }
 }

@@ -24,7 +24,7 @@ use crate::commands::keyspec::KeyRef;
 use crate::commands::row::{
     Acl, Arg, ArgKind, BeginSearch, FindKeys, Flags, KeyFlags, KeySpec, Row,
 };
-use crate::commands::string::overwrite;
+use crate::commands::string::store_result;
 use crate::data::list::{List, ListRef};
 use crate::data::quicklist::{End, Quicklist, Side};
 use crate::data::zset::{ZSet, ZSetRef};
@@ -374,14 +374,11 @@ fn store(ctx: &mut Ctx<'_>, key: &[u8], elements: &[Vec<u8>], options: &SortOpti
         }
     }
     let len = list.len();
-    if len > 0 {
+    let result = (len > 0).then(|| {
         list.settle_built(&limits);
-        overwrite(ctx, key, NewValue::Object(list.into()));
-        ctx.notify(Class::LIST, "sortstore", key);
-        ctx.changed(len as u64);
-    } else {
-        ctx.store_nothing(key);
-    }
+        NewValue::Object(list.into())
+    });
+    store_result(ctx, key, result, (Class::LIST, "sortstore"), len as u64);
     ctx.reply.int(len as i64);
 }
 
