@@ -299,6 +299,12 @@ impl Parser {
         }
     }
 
+    /// Bytes at the front of the input buffer that need not be looked at again: arguments of an
+    /// incomplete command, and what announced them.
+    pub fn parsed(&self) -> usize {
+        self.cursor.at
+    }
+
     /// Memory held beside the input buffer.
     pub fn held(&self) -> Held {
         let bigs: usize = self.bigs.iter().map(BigArg::held_bytes).sum();

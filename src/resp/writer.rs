@@ -53,6 +53,8 @@ pub struct Reply {
     pub protocol: Protocol,
     /// From this length on the buffer is never sent, if that is not 0.
     limit: usize,
+    /// From this length on it is to be accounted for.
+    due: usize,
 }
 
 impl Reply {
@@ -67,6 +69,7 @@ impl Reply {
             buf,
             protocol,
             limit: 0,
+            due: usize::MAX,
         }
     }
 
@@ -79,6 +82,17 @@ impl Reply {
     #[inline]
     pub fn is_moot(&self) -> bool {
         self.limit > 0 && self.buf.len() > self.limit
+    }
+
+    /// Says that what is written is to be accounted for once there are so many more bytes of it.
+    pub fn set_due(&mut self, more_bytes: usize) {
+        self.due = self.buf.len() + more_bytes;
+    }
+
+    /// Whether what was written is to be accounted for before more is.
+    #[inline]
+    pub fn is_due(&self) -> bool {
+        self.buf.len() >= self.due
     }
 
     /// Takes the buffer out and leaves an empty one that owns no memory.

@@ -1,10 +1,13 @@
 //! Keeping what clients take together within `maxmemory-clients`.
 //!
-//! What a client takes is counted anew whenever it may have changed: at the end of its turn, when
-//! something is written to it, and now and then by periodic work. The sum is kept, so looking
-//! whether the limit holds costs a comparison. Above the limit clients are closed, the largest
-//! first; to find those, clients stand in classes by powers of two, and within a class none is
-//! preferred.
+//! What a client takes is counted anew whenever it may have changed: at the end of its turn and
+//! whenever the replies of a turn have grown by some pages, when something is written to it, and
+//! now and then by periodic work. The sum is kept, so looking whether the limit holds costs a
+//! comparison. Above the limit clients are closed, the largest first; to find those, clients stand
+//! in classes by powers of two, and within a class none is preferred.
+//!
+//! Clients go before keys do: the limit is looked at before the next command might evict keys, and
+//! an evicted client's buffers are freed at once, not with its connection at the end of the tick.
 //!
 //! Replicas and our master do not count: they are held to limits of their own. A client that is
 //! not to be evicted (`CLIENT NO-EVICT`) counts, but stands in no class. Without a limit nothing
@@ -130,12 +133,21 @@ impl Hub {
         }
     }
 
+    /// The limit, if clients take more than that.
+    #[inline]
+    fn exceeded_limit(&self, env: &Env) -> Option<u64> {
+        limit(env).filter(|&limit| self.client_memory.bytes > limit)
+    }
+
+    /// Whether all clients together take too much.
+    pub fn must_evict_clients(&self, env: &Env) -> bool {
+        self.exceeded_limit(env).is_some()
+    }
+
     /// Closes the largest clients for as long as all together take too much.
     #[inline]
     pub fn evict_clients(&mut self, env: &mut Env) {
-        if let Some(limit) = limit(env)
-            && self.client_memory.bytes > limit
-        {
+        if let Some(limit) = self.exceeded_limit(env) {
             self.evict_clients_down_to(limit, env);
         }
     }
@@ -149,7 +161,7 @@ impl Hub {
             };
             log::info!("Evicting client: {}", self.describe(key, env));
             env.stats.evicted_clients += 1;
-            self.close_now(key);
+            self.drop_now(key);
         }
     }
 }

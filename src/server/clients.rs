@@ -17,11 +17,11 @@ const REPLY_BLOCK_BYTES: usize = 16 * 1024;
 /// Memory of a connection, as its line shows it.
 #[derive(Default)]
 struct Memory {
-    /// Bytes received and not run yet.
+    /// Bytes received and not parsed yet.
     input: usize,
     /// Room for more of them.
     spare: usize,
-    /// Arguments kept beside them.
+    /// Arguments of an incomplete command that are there.
     args: usize,
     /// Bytes to be written that count towards no limit.
     output: usize,
@@ -35,9 +35,9 @@ impl Memory {
     fn of(conn: &Conn) -> Memory {
         let (buffer, held) = (&conn.input.buffer, conn.input.parser.held());
         Memory {
-            input: buffer.len() + held.arrived,
+            input: buffer.len() - conn.input.parsed() + held.arrived,
             spare: buffer.capacity() - buffer.len() + held.room,
-            args: held.big_arguments + held.spans,
+            args: conn.input.parsed() + held.big_arguments + held.spans,
             output: conn.output.pending() - conn.output.overflow(),
             overflow: conn.output.overflow(),
             total: conn.memory(),

@@ -140,6 +140,12 @@ impl Input {
         self.buffer.len() + self.parser.held().received()
     }
 
+    /// Bytes in the buffer that are arguments of an incomplete command by now. Of a stream that
+    /// is given up in the middle of one, no bytes are kept.
+    pub fn parsed(&self) -> usize {
+        self.parser.parsed().min(self.buffer.len())
+    }
+
     /// Memory held, unused room included.
     pub fn memory(&self) -> usize {
         let held: usize = self.held.iter().map(OwnedArgs::held_bytes).sum();
@@ -228,6 +234,15 @@ impl Conn {
     /// Whether what it sends next may run.
     pub fn may_run(&self) -> bool {
         self.input.held.is_empty() && !self.session().wait.is_parked()
+    }
+
+    /// Gives up what came in and what was to go out; the connection is over.
+    pub fn free_buffers(&mut self) {
+        self.input = Input::default();
+        self.output = Output::default();
+        if let Some(session) = &mut self.session {
+            session.transaction = None;
+        }
     }
 
     /// Starts or stops to wait for the socket to take more.

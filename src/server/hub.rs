@@ -300,6 +300,15 @@ impl Hub {
         self.to_close.push(key);
     }
 
+    /// As [`close_now`](Self::close_now), for a client that takes too much: what it takes is freed
+    /// without delay.
+    pub fn drop_now(&mut self, key: usize) {
+        self.close_now(key);
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.free_buffers();
+        }
+    }
+
     /// Has a connection read again in the next tick, although no event will say so.
     pub fn continue_later(&mut self, key: usize) {
         self.to_continue.push(key);
@@ -351,7 +360,7 @@ impl Hub {
             self.describe(key, env)
         );
         env.stats.output_buffer_limit_disconnections += 1;
-        self.close_now(key);
+        self.drop_now(key);
     }
 
     /// Hands out the messages that wait. Those to the client whose command has just run go behind
@@ -386,6 +395,11 @@ impl Hub {
             self.recount(key, env);
         });
         env.outbox = outbox;
+        if let Some((_, reply)) = current
+            && self.must_evict_clients(env)
+        {
+            reply.set_due(0);
+        }
     }
 
     /// Removes what was closed in this tick; returns the ids of the clients among it.

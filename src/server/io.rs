@@ -7,7 +7,9 @@
 //!
 //! **Running.** Complete commands are taken in batches: all are looked up, and what they will need
 //! is fetched into the cache (see `look_ahead`), then they run. By then the memory has arrived, and
-//! the misses of a whole batch were waited for together.
+//! the misses of a whole batch were waited for together. Between them no look is taken at what the
+//! client takes, unless a command has made a key ready that somebody waits for, or the replies have
+//! become large: then that is settled first.
 //!
 //! **Fairness.** A connection has one buffer's worth of input a turn. If there may be more, it is
 //! put on the list of those to be continued in the next tick.
@@ -286,10 +288,8 @@ impl Server {
                 Some(command) => dispatch::process_found(&mut ctx, command, &mut args),
                 None => dispatch::process(&mut ctx, &mut args),
             }
-            if env.waiters.has_ready() {
-                hub.put_back(key, session, reply);
-                hub.serve_waiters(env);
-                (session, reply) = hub.lend(key, env);
+            if env.waiters.has_ready() || reply.is_due() {
+                (session, reply) = hub.settle(key, session, reply, env);
             }
             if session.closing != Closing::No {
                 break;
@@ -324,10 +324,8 @@ impl Server {
                 host: hub,
             };
             dispatch::process(&mut ctx, &mut args);
-            if env.waiters.has_ready() {
-                hub.put_back(key, session, reply);
-                hub.serve_waiters(env);
-                (session, reply) = hub.lend(key, env);
+            if env.waiters.has_ready() || reply.is_due() {
+                (session, reply) = hub.settle(key, session, reply, env);
             }
             if session.closing != Closing::No || session.wait.is_parked() {
                 break;

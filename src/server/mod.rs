@@ -285,6 +285,7 @@ impl Server {
         }
         let Server { env, hub, .. } = self;
         if env.eviction.is_going_on() {
+            hub.evict_clients(env);
             make_room(env, hub);
         }
         self.wake_waiters();

@@ -31,6 +31,7 @@ impl Hub {
             _ => std::mem::take(&mut conn.output.buf),
         };
         let mut reply = Reply::with_buf(buf, session.protocol);
+        reply.set_due(FREE_OUTPUT_BYTES);
         let hard = output_limit(&session, env).hard as usize;
         if hard > 0 {
             reply.set_limit(hard.max(FREE_OUTPUT_BYTES));
@@ -46,6 +47,24 @@ impl Hub {
         let mut replies = reply.take_buf();
         replies.append(&mut conn.output.buf);
         conn.output.buf = replies;
+    }
+
+    /// Between two commands of a turn: sees to what the first one led to before the second one
+    /// runs. Those whose keys are ready are served, and what the replies take is accounted for, so
+    /// that clients may be closed; this one, too.
+    pub fn settle(
+        &mut self,
+        key: usize,
+        session: Box<Session>,
+        reply: Reply,
+        env: &mut Env,
+    ) -> (Box<Session>, Reply) {
+        self.put_back(key, session, reply);
+        self.serve_waiters(env);
+        self.after_commands(key, env);
+        self.evict_clients(env);
+        env.last_command_end_ns = env.clock.ns();
+        self.lend(key, env)
     }
 
     /// Serves those who wait for keys that are ready now. What they run begins now, and not with

@@ -1,4 +1,5 @@
-//! Read buffers: an active client has one, an idle client has none, and the figures are true.
+//! Buffers of clients: one to read into while a client is active, none while it is idle; the
+//! figures are true; and who makes them grow has to go before others suffer.
 
 use std::io::Write;
 
@@ -122,8 +123,9 @@ fn a_command_cut_where_a_read_ends_is_finished_later() {
     let server = Server::ours(&[]);
     let mut conn = connect_as(&server, "tester");
     let echo = encode(&["ECHO", &"e".repeat(1000)]);
-    // What the first read takes, and the first and the second one together.
-    for size in [16_384, 16_384 + 65_536] {
+    // What the first read takes, and the first and the second one together; and how much of that
+    // is no argument yet.
+    for (size, unparsed) in [(16_384, 2), (16_384 + 65_536, 59)] {
         let whole = size / echo.len();
         let mut stream = echo.repeat(whole + 1);
         let late = stream.split_off(size);
@@ -132,7 +134,7 @@ fn a_command_cut_where_a_read_ends_is_finished_later() {
             assert_eq!(conn.read_value().unwrap().bytes().len(), 1000);
         }
         wait_until("the beginning of the last one is kept", || {
-            field(&server, "tester", "qbuf") == size - whole * echo.len()
+            field(&server, "tester", "qbuf") == unparsed
         });
         conn.send(&late);
         assert_eq!(conn.read_value().unwrap().bytes().len(), 1000);
@@ -143,14 +145,17 @@ fn a_command_cut_where_a_read_ends_is_finished_later() {
 fn a_long_command_of_short_arguments_is_limited_by_what_was_sent() {
     let server = Server::ours(&["client-query-buffer-limit 1mb"]);
     let word = b"$1\r\na\r\n";
+    // Where an argument is in what was sent.
+    let place = 2 * size_of::<usize>();
     let mut conn = connect_as(&server, "tester");
     let mut command = b"*80001\r\n$4\r\nMSET\r\n".to_vec();
     command.extend_from_slice(&word.repeat(80_000));
     let (first, second) = command.split_at(command.len() - 10);
     conn.send(first);
     wait_until("most of it has arrived", || {
-        field(&server, "tester", "qbuf") == first.len()
+        field(&server, "tester", "argv-mem") >= first.len() - word.len() + 79_999 * place
     });
+    assert!(field(&server, "tester", "qbuf") < word.len());
     conn.send(second);
     assert_eq!(conn.read_value().unwrap().to_string(), "OK");
 
@@ -161,4 +166,88 @@ fn a_long_command_of_short_arguments_is_limited_by_what_was_sent() {
     });
     server.wait_log("Closing client that reached max query buffer length");
     assert_eq!(server.ask("GET a"), "a");
+}
+
+#[test]
+fn a_big_argument_that_is_arriving_is_all_there_is_to_be_parsed() {
+    let server = Server::ours(&[]);
+    let mut conn = connect_as(&server, "tester");
+    conn.send(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1000000\r\n");
+    conn.send(&[b'x'; 600_000]);
+    wait_until("what came of it is counted, and nothing else", || {
+        field(&server, "tester", "qbuf") == 600_000
+    });
+    assert!(field(&server, "tester", "argv-mem") >= "SETa".len());
+}
+
+/// A server with twenty keys of a megabyte and room for few such replies.
+fn small_server() -> Server {
+    let server = Server::ours(&[
+        "maxmemory 32mb",
+        "maxmemory-policy allkeys-random",
+        "maxmemory-clients 4mb",
+    ]);
+    for n in 0..20 {
+        server.ask(&format!("SETRANGE key:{n} 999999 x"));
+    }
+    server
+}
+
+#[track_caller]
+fn assert_only_clients_went(server: &Server) {
+    wait_until("a client is evicted", || {
+        server.info_number("evicted_clients") > 0
+    });
+    assert_eq!(server.info_number("evicted_keys"), 0);
+    assert_eq!(server.ask("DBSIZE"), "20");
+}
+
+#[test]
+fn a_client_that_does_not_read_its_pipeline_goes_before_keys_do() {
+    let server = small_server();
+    let mut greedy = server.connect();
+    greedy.send(&encode(&["GET", "key:0"]).repeat(64));
+    assert_only_clients_went(&server);
+    assert_eq!(server.info_number("evicted_clients"), 1);
+}
+
+#[test]
+fn clients_that_ask_for_much_at_the_same_time_go_before_keys_do() {
+    let server = small_server();
+    let mut crowd: Vec<Conn> = (0..24).map(|_| server.connect()).collect();
+    for conn in &mut crowd {
+        assert_eq!(conn.ask("PING"), "PONG");
+    }
+    server.freeze();
+    for conn in &mut crowd {
+        conn.send(&encode(&["GET", "key:0"]));
+    }
+    server.thaw();
+    assert_only_clients_went(&server);
+}
+
+#[test]
+fn subscribers_that_do_not_read_go_before_keys_do() {
+    let server = small_server();
+    // A message fits every pattern, and comes with the pattern: more than a megabyte together.
+    let mut slow = server.connect();
+    for n in 0..1500 {
+        slow.call(&format!("PSUBSCRIBE news{}", "*".repeat(n)));
+    }
+    let mut publisher = server.connect();
+    publisher.send(&encode(&["PUBLISH", "news", "m"]).repeat(64));
+    assert_only_clients_went(&server);
+}
+
+#[test]
+fn nothing_more_is_run_for_a_client_over_its_output_limit() {
+    let server = Server::ours(&["client-output-buffer-limit normal 1mb 0 0"]);
+    server.ask("SETRANGE large 1999999 x");
+    let mut conn = server.connect();
+    let mut pipeline = encode(&["INCR", "run"]);
+    pipeline.extend(encode(&["GET", "large"]));
+    pipeline.extend(encode(&["INCR", "run"]));
+    conn.send(&pipeline);
+    wait_until("it is closed", || conn.is_closed());
+    assert_eq!(server.ask("GET run"), "1");
 }

@@ -382,6 +382,25 @@ fn a_big_argument_costs_what_was_sent_and_ends_exactly_sized() {
     assert_eq!((held.arrived, held.room), (0, BIG_FIRST_STEP_BYTES));
 }
 
+#[test]
+fn what_is_parsed_of_an_incomplete_command_is_told() {
+    let mut connection = Connection::default();
+    for (bytes, parsed) in [
+        ("*", 0),
+        ("3\r\n", 4),
+        ("$3\r", 4),
+        ("\nSE", 8),
+        ("T\r\n$1\r\nk\r\n", 20),
+        ("$40000\r\n", 28),
+        ("xxx", 28),
+    ] {
+        connection.feed(bytes.as_bytes(), &CLIENT);
+        assert_eq!(connection.parser.parsed(), parsed, "behind {bytes:?}");
+    }
+    connection.feed(&[b'x'; 40_000], &CLIENT);
+    assert_eq!(connection.parser.parsed(), 0);
+}
+
 /// Feeds `SET k <len bytes>`, the payload in two pieces, and takes the value.
 fn set_big(connection: &mut Connection, len: usize) -> Vec<u8> {
     let header = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${len}\r\n");

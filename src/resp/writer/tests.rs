@@ -151,6 +151,21 @@ fn deferred_maps_and_sets_follow_the_protocol() {
 }
 
 #[test]
+fn a_reply_is_due_after_so_many_more_bytes() {
+    let mut reply = Reply::with_buf(b"+OK\r\n".to_vec(), Protocol::Resp2);
+    assert!(!reply.is_due());
+    reply.set_due(10);
+    reply.ok();
+    assert!(!reply.is_due());
+    reply.ok();
+    assert!(reply.is_due());
+    reply.set_due(1);
+    assert!(!reply.is_due());
+    reply.set_due(0);
+    assert!(reply.is_due(), "at once");
+}
+
+#[test]
 fn buffers_can_be_pooled() {
     let mut reply = Reply::with_buf(Vec::with_capacity(512), Protocol::Resp3);
     reply.ok();
