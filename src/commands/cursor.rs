@@ -1,9 +1,11 @@
 //! What `SCAN`, `HSCAN`, `SSCAN` and `ZSCAN` have in common: cursors, options, and the reply.
 
+use super::context::{Access, CmdResult, Ctx};
 use super::error::CmdError;
 use super::operand::integer;
 use super::row::{Arg, ArgKind};
 use crate::base::glob::glob_match;
+use crate::keyspace::Collection;
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
 
@@ -31,7 +33,7 @@ pub struct ScanOptions<'a> {
 
 impl<'a> ScanOptions<'a> {
     /// Parses the words from `start` on.
-    pub fn parse(args: &'a Args<'_>, start: usize) -> Result<ScanOptions<'a>, CmdError> {
+    fn parse(args: &'a Args<'_>, start: usize) -> Result<ScanOptions<'a>, CmdError> {
         ScanOptions::parse_with(args, start, |_, _| false)
     }
 
@@ -92,6 +94,28 @@ pub fn parse_cursor(word: &[u8]) -> Result<u64, CmdError> {
         Some(number) if all_digits => Ok(number),
         _ => Err(CmdError::Fixed("ERR invalid cursor")),
     }
+}
+
+/// Answers `HSCAN`, `SSCAN` and `ZSCAN`. `scan` goes on from the cursor it is given, puts what it
+/// comes across on the page, and returns the cursor to go on from.
+pub fn scan_collection<T: Collection>(
+    ctx: &mut Ctx<'_>,
+    args: &Args<'_>,
+    scan: impl for<'a> FnOnce(T::Ref<'a>, u64, &ScanOptions<'_>, &mut Page) -> u64,
+) -> CmdResult {
+    let cursor = parse_cursor(&args[2])?;
+    let mut page = Page::new(ctx.reply);
+    let mut next = 0;
+    let found = ctx
+        .env
+        .collection::<T>(ctx.session, &args[1], Access::Read)?;
+    // Where there is no collection, nobody looks at the options.
+    if let Some(found) = found {
+        let options = ScanOptions::parse(args, 3)?;
+        next = scan(found, cursor, &options, &mut page);
+    }
+    page.finish(ctx.reply, next);
+    Ok(())
 }
 
 /// What one call came across. It is collected apart, because the cursor to go on from, which stands

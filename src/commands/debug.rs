@@ -11,6 +11,7 @@ use super::config::NO_CONFIG_FILE;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::host::{DebugRequest, PeakReset};
+use super::operand::positive;
 use super::row::{Flags, Group, Row};
 use super::wording;
 use crate::base::errno::os_text;
@@ -338,11 +339,6 @@ fn log_line(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 fn populate(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let positive = |word: &[u8]| match parse_i64(word) {
-        Some(number) => usize::try_from(number)
-            .map_err(|_| CmdError::err("value is out of range, must be positive")),
-        None => Err(CmdError::err("value is out of range, must be positive")),
-    };
     let count = positive(&args[2])?;
     let prefix = args.get(3).unwrap_or(b"key");
     let size = args.get(4).map(positive).transpose()?.unwrap_or(0);

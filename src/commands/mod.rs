@@ -7,6 +7,7 @@
 
 pub mod bitmap;
 pub mod blocking;
+pub mod chance;
 pub mod config;
 pub mod connection;
 pub mod context;
@@ -17,6 +18,7 @@ pub mod dispatch;
 pub mod error;
 pub mod events;
 pub mod eviction;
+pub mod first_of;
 #[cfg(test)]
 mod fuzz_tests;
 pub mod geo;

@@ -1,6 +1,7 @@
 //! Numbers among a command's arguments, with the refusals that clients know.
 
 use super::error::CmdError;
+use crate::base::longdouble::LongDouble;
 use crate::base::numbers::parse_i64;
 
 /// An integer argument.
@@ -45,14 +46,14 @@ pub fn small_integer(word: &[u8]) -> Result<i32, CmdError> {
     })
 }
 
-/// Elements drawn between two looks at whether there is still use in it.
-const BATCH: usize = 1000;
-
-/// Splits a count, which may be as large as a client likes, into parts of bounded size.
-pub fn batches(count: usize) -> impl Iterator<Item = usize> {
-    (0..count)
-        .step_by(BATCH)
-        .map(move |at| (count - at).min(BATCH))
+/// What a number with a fraction becomes when another is added to it, as text.
+pub fn add_fraction(to: LongDouble, by: LongDouble) -> Result<Vec<u8>, CmdError> {
+    let sum = to.checked_add(by).ok_or(CmdError::Fixed(
+        "ERR increment would produce NaN or Infinity",
+    ))?;
+    let mut text = Vec::new();
+    sum.format(&mut text);
+    Ok(text)
 }
 
 /// The number of one of so many databases.

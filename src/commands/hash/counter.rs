@@ -7,7 +7,7 @@ use crate::base::longdouble::LongDouble;
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::operand::integer;
+use crate::commands::operand::{add_fraction, integer};
 use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::data::hash::Hash;
 use crate::data::listpack::Element;
@@ -96,11 +96,7 @@ fn hincrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             LongDouble::parse(text).ok_or(CmdError::Fixed("ERR hash value is not a float"))?
         }
     };
-    let new = old.checked_add(by).ok_or(CmdError::Fixed(
-        "ERR increment would produce NaN or Infinity",
-    ))?;
-    let mut text = Vec::new();
-    new.format(&mut text);
+    let text = add_fraction(old, by)?;
     hash.set(field, &text, &limits);
     hash.finish();
     ctx.wrote(Class::HASH, "hincrbyfloat", key);

@@ -1,7 +1,7 @@
 //! Reading fields and values.
 
 use crate::commands::context::{Access, CmdResult, Ctx};
-use crate::commands::cursor::{COUNT, MATCH, Page, ScanOptions, parse_cursor};
+use crate::commands::cursor::{COUNT, MATCH, scan_collection};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::wording::{element, element_or_null};
 use crate::data::hash::{Hash, Pair};
@@ -207,18 +207,12 @@ fn hexists(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 fn hscan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let cursor = parse_cursor(&args[2])?;
-    let mut page = Page::new(ctx.reply);
-    let mut next = 0;
-    if let Some(hash) = ctx.hash(&args[1], Access::Read)? {
-        let options = ScanOptions::parse(args, 3)?;
-        next = hash.scan(cursor, options.count, &mut |(field, value)| {
+    scan_collection::<Hash>(ctx, args, |hash, cursor, options, page| {
+        hash.scan(cursor, options.count, &mut |(field, value)| {
             if field.with_bytes(|name| options.matches(name)) {
                 element(page.add(), field);
                 element(page.add(), value);
             }
-        });
-    }
-    page.finish(ctx.reply, next);
-    Ok(())
+        })
+    })
 }

@@ -4,7 +4,7 @@
 //! and replicas are sent that sister. Otherwise its client waits for the keys, and the command is
 //! run again when one of them has become a list.
 
-use super::many::Wish;
+use super::many::{Wish, grant};
 use super::pop::pop_verb;
 use super::transfer::{MOVE, move_element};
 use super::{ENDS, end, popped};
@@ -147,9 +147,9 @@ fn pop(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> CmdResult {
 }
 
 fn blmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let wish = Wish::parse(args, 2)?;
+    let wish = Wish::parse(args, 2, end)?;
     let timeout = timeout(ctx, &args[1])?;
-    if wish.grant(ctx, args)? || wait(ctx, wish.keys(args), timeout) {
+    if grant(ctx, args, &wish)? || wait(ctx, wish.keys(args), timeout) {
         return Ok(());
     }
     ctx.reply.null_array();

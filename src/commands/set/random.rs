@@ -3,12 +3,13 @@
 //! Which member `SPOP` takes is decided here once: replicas get `SREM` with the members that it
 //! took, or a deletion when it took all.
 
+use crate::commands::chance::{Pick, draw_in_batches};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::operand::{batches, positive, signed_size};
+use crate::commands::operand::{positive, signed_size};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
-use crate::commands::wording::element;
+use crate::commands::wording::{element, element_or_null};
 use crate::data::listpack::Element;
 use crate::data::set::Set;
 use crate::resp::args::Args;
@@ -136,32 +137,20 @@ fn srandmember(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let set = env.collection::<Set>(ctx.session, &args[1], Access::Read)?;
     let reply = &mut *ctx.reply;
     let Some(count) = count else {
-        match set.and_then(|set| set.random(&mut rng)) {
-            Some(member) => element(reply, member),
-            None => reply.null(),
-        }
+        element_or_null(reply, set.and_then(|set| set.random(&mut rng)));
         return Ok(());
     };
-    let wanted = count.unsigned_abs() as usize;
-    let Some(set) = set.filter(|_| wanted > 0) else {
-        reply.array(0);
+    let pick = Pick::of(count, set.map_or(0, |set| set.len()));
+    reply.array(pick.count());
+    let Some(set) = set else {
         return Ok(());
     };
-    let repeats = count < 0 || wanted == 1;
-    reply.array(if repeats {
-        wanted
-    } else {
-        wanted.min(set.len())
-    });
-    if !repeats {
-        set.sample(wanted, &mut rng, &mut |member| element(reply, member));
-        return Ok(());
-    }
-    for some in batches(wanted) {
-        set.draw(some, &mut rng, &mut |member| element(reply, member));
-        if reply.is_moot() {
-            break;
-        }
+    match pick {
+        Pick::Nothing => {}
+        Pick::Sample(n) => set.sample(n, &mut rng, &mut |member| element(reply, member)),
+        Pick::Draw(n) => draw_in_batches(reply, n, |reply, some| {
+            set.draw(some, &mut rng, &mut |member| element(reply, member));
+        }),
     }
     Ok(())
 }

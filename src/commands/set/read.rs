@@ -1,7 +1,7 @@
 //! Asking for members.
 
 use crate::commands::context::{Access, CmdResult, Ctx};
-use crate::commands::cursor::{COUNT, MATCH, Page, ScanOptions, parse_cursor};
+use crate::commands::cursor::{COUNT, MATCH, scan_collection};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::data::listpack::Element;
@@ -117,17 +117,11 @@ fn smembers(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 fn sscan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let cursor = parse_cursor(&args[2])?;
-    let mut page = Page::new(ctx.reply);
-    let mut next = 0;
-    if let Some(set) = ctx.set(&args[1], Access::Read)? {
-        let options = ScanOptions::parse(args, 3)?;
-        next = set.scan(cursor, options.count, &mut |member| {
+    scan_collection::<Set>(ctx, args, |set, cursor, options, page| {
+        set.scan(cursor, options.count, &mut |member| {
             if member.with_bytes(|name| options.matches(name)) {
                 element(page.add(), member);
             }
-        });
-    }
-    page.finish(ctx.reply, next);
-    Ok(())
+        })
+    })
 }

@@ -47,11 +47,7 @@ pub static ROWS: &[Row] = &[Row {
 
 fn xadd(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let limits = ctx.env.stream_limits();
-    let giver = Giver {
-        node_max_entries: limits.node_max_entries,
-        is_obeyed: ctx.session.must_be_obeyed(),
-    };
-    let options = AddOptions::parse(args, giver)?;
+    let options = AddOptions::parse(args, Giver::of(ctx))?;
     let first_word = options.id_at + 1;
     if args.len() == first_word || !(args.len() - first_word).is_multiple_of(2) {
         return Err(CmdError::Arity("xadd".into()));

@@ -5,7 +5,8 @@
 //! pending instead. Replicas are told of each entry apart.
 
 use super::{
-    Place, Told, id, no_key_or_group, range_start, reply_entry, tell_claim, tell_position,
+    Place, Told, id, no_key_or_group, range_start, reply_entry, see_consumer, tell_claim,
+    tell_position,
 };
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
@@ -144,15 +145,9 @@ impl Done {
 
     /// The claimer, who is created if there is none of that name.
     fn claimer(&mut self, group: &mut Group, name: &[u8], now_ms: i64) -> ConsumerId {
-        let claimer = match group.find_consumer(name) {
-            Some(known) => known,
-            None => {
-                self.created = true;
-                self.changes += 1;
-                group.create_consumer(name, now_ms).expect("a free name")
-            }
-        };
-        group.consumer_mut(claimer).seen_ms = now_ms;
+        let (claimer, is_new) = see_consumer(group, name, now_ms);
+        self.created = is_new;
+        self.changes += u64::from(is_new);
         claimer
     }
 

@@ -22,7 +22,7 @@ pub mod shorten;
 use super::context::Ctx;
 use super::error::CmdError;
 use super::wording::element;
-use crate::data::stream::{Entry, Pending, RangeEnd, StreamId};
+use crate::data::stream::{ConsumerId, Entry, Group, Pending, RangeEnd, StreamId};
 use crate::resp::writer::Reply;
 
 /// Refuses what should be an id.
@@ -116,6 +116,17 @@ fn reply_entries<'a>(
 /// How many elements to take where 0 stands for all.
 fn at_most(count: usize) -> usize {
     if count == 0 { usize::MAX } else { count }
+}
+
+/// The consumer of this name, who is seen now, and whether there was none before.
+fn see_consumer(group: &mut Group, name: &[u8], now_ms: i64) -> (ConsumerId, bool) {
+    let known = group.find_consumer(name);
+    let consumer = match known {
+        Some(known) => known,
+        None => group.create_consumer(name, now_ms).expect("a free name"),
+    };
+    group.consumer_mut(consumer).seen_ms = now_ms;
+    (consumer, known.is_none())
 }
 
 /// The words that say where a group is.

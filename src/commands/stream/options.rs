@@ -1,6 +1,7 @@
 //! The options of `XADD` and `XTRIM`: which id, and how much to trim.
 
 use super::{BAD_ID, id};
+use crate::commands::context::Ctx;
 use crate::commands::error::CmdError;
 use crate::commands::operand::integer;
 use crate::data::stream::{NewId, Trim, TrimTo};
@@ -42,6 +43,16 @@ pub(super) struct Giver {
     pub node_max_entries: u64,
     /// What our master or a file says is done as it is said.
     pub is_obeyed: bool,
+}
+
+impl Giver {
+    /// The client whose command is running.
+    pub(super) fn of(ctx: &Ctx<'_>) -> Giver {
+        Giver {
+            node_max_entries: ctx.env.config.stream_node_max_entries,
+            is_obeyed: ctx.session.must_be_obeyed(),
+        }
+    }
 }
 
 impl AddOptions {

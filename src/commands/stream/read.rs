@@ -9,8 +9,8 @@
 //! a group that it reads for goes.
 
 use super::{
-    Place, Told, at_most, id, no_key_or_group, reply_entries, reply_entry, tell_claim,
-    tell_position,
+    Place, Told, at_most, id, no_key_or_group, reply_entries, reply_entry, see_consumer,
+    tell_claim, tell_position,
 };
 use crate::commands::blocking::{Block, Timeout};
 use crate::commands::context::{Access, CmdResult, Ctx};
@@ -340,12 +340,7 @@ fn read_in_group(
     let Some((log, group)) = stream.group_mut(place.group) else {
         return Ok(());
     };
-    let known = group.find_consumer(name);
-    let consumer = match known {
-        Some(known) => known,
-        None => group.create_consumer(name, now_ms).expect("a free name"),
-    };
-    group.consumer_mut(consumer).seen_ms = now_ms;
+    let (consumer, is_new) = see_consumer(group, name, now_ms);
 
     let has_news = log.last_entry_id().is_some_and(|last| last > group.last_id);
     let mut delivery = Delivery {
@@ -372,7 +367,7 @@ fn read_in_group(
     let (last_id, entries_read) = (group.last_id, group.entries_read);
     drop(stream);
 
-    if known.is_none() {
+    if is_new {
         ctx.changed(1);
         ctx.notify(Class::STREAM, "xgroup-createconsumer", place.key);
         if options.no_ack {

@@ -118,11 +118,7 @@ fn xdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 fn xtrim(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let giver = Giver {
-        node_max_entries: ctx.env.config.stream_node_max_entries,
-        is_obeyed: ctx.session.must_be_obeyed(),
-    };
-    let option = TrimOption::parse(args, giver)?;
+    let option = TrimOption::parse(args, Giver::of(ctx))?;
     let key = &args[1];
     let Some(mut stream) = ctx.env.edit::<Box<Stream>>(ctx.session, key)? else {
         ctx.reply.int(0);

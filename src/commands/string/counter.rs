@@ -11,7 +11,7 @@ use crate::base::numbers::parse_i64;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::operand::integer;
+use crate::commands::operand::{add_fraction, integer};
 use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::keyspace::{NewValue, StringRef};
 use crate::resp::args::Args;
@@ -122,11 +122,7 @@ fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         Some(StringRef::Bytes(text)) => LongDouble::parse(text).ok_or(CmdError::NotFloat)?,
     };
     let by = LongDouble::parse(&args[2]).ok_or(CmdError::NotFloat)?;
-    let new = old.checked_add(by).ok_or(CmdError::Fixed(
-        "ERR increment would produce NaN or Infinity",
-    ))?;
-    let mut text = Vec::new();
-    new.format(&mut text);
+    let text = add_fraction(old, by)?;
     ctx.adding(key);
     ctx.db().set_keep_ttl(key, NewValue::Bytes(&text));
     ctx.wrote(Class::STRING, "incrbyfloat", key);

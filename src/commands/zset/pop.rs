@@ -6,7 +6,8 @@
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::operand::{integer_within, positive};
+use crate::commands::first_of::FirstOf;
+use crate::commands::operand::positive;
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::zset::Listing;
 use crate::data::zset::ZSet;
@@ -87,13 +88,13 @@ impl End {
         }
     }
 
-    fn parse(word: &[u8]) -> Option<End> {
+    pub(super) fn parse(word: &[u8]) -> Result<End, CmdError> {
         if word.eq_ignore_ascii_case(b"MIN") {
-            Some(End::Min)
+            Ok(End::Min)
         } else if word.eq_ignore_ascii_case(b"MAX") {
-            Some(End::Max)
+            Ok(End::Max)
         } else {
-            None
+            Err(CmdError::Syntax)
         }
     }
 }
@@ -121,75 +122,34 @@ fn pop_from_one(ctx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
 }
 
 fn zmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let request = Many::parse(args, 1)?;
-    for key in request.keys(args) {
-        if pop_many(ctx, key, &request)? {
-            return Ok(());
-        }
+    let wish = Wish::parse(args, 1, End::parse)?;
+    if !grant(ctx, args, &wish)? {
+        ctx.reply.null_array();
     }
-    ctx.reply.null_array();
     Ok(())
 }
 
 /// What `ZMPOP` and `BZMPOP` ask for.
-pub(super) struct Many {
-    first_key: usize,
-    numkeys: usize,
-    end: End,
-    count: usize,
-}
+pub(super) type Wish = FirstOf<End>;
 
-impl Many {
-    /// Parses the words from the number of keys on.
-    pub(super) fn parse(args: &Args<'_>, numkeys_at: usize) -> Result<Many, CmdError> {
-        let above_zero = |word, refusal| integer_within(word, 1..=i64::MAX, refusal);
-        let refusal = "ERR numkeys should be greater than 0";
-        let numkeys = above_zero(&args[numkeys_at], refusal)? as usize;
-        let first_key = numkeys_at + 1;
-        let end_at = first_key.saturating_add(numkeys);
-        let end = args.get(end_at).and_then(End::parse);
-        let end = end.ok_or(CmdError::Syntax)?;
-        let mut count = None;
-        let mut at = end_at + 1;
-        while at < args.len() {
-            let is_count = args[at].eq_ignore_ascii_case(b"COUNT");
-            let (true, None, Some(word)) = (is_count, count, args.get(at + 1)) else {
-                return Err(CmdError::Syntax);
-            };
-            let refusal = "ERR count should be greater than 0";
-            count = Some(above_zero(word, refusal)? as usize);
-            at += 2;
+/// Takes from the first set that there is and replies with its key and the members; false if there
+/// is none.
+pub(super) fn grant(ctx: &mut Ctx<'_>, args: &Args<'_>, wish: &Wish) -> Result<bool, CmdError> {
+    for key in wish.keys(args) {
+        let head = |reply: &mut Reply, members| {
+            reply.array(2);
+            reply.bulk(key);
+            Listing::Pairs.begin(reply, members);
+        };
+        let popped = pop(ctx, key, wish.end, wish.count, Listing::Pairs, head)?;
+        if popped > 0 {
+            let mut text = itoa::Buffer::new();
+            let command = wish.end.command().to_ascii_uppercase();
+            ctx.propagate_instead(&[command.as_bytes(), key, text.format(popped).as_bytes()]);
+            return Ok(true);
         }
-        let count = count.unwrap_or(1);
-        Ok(Many {
-            first_key,
-            numkeys,
-            end,
-            count,
-        })
     }
-
-    /// The keys.
-    pub(super) fn keys<'a>(&self, args: &'a Args<'_>) -> impl Iterator<Item = &'a [u8]> {
-        args.iter_from(self.first_key).take(self.numkeys)
-    }
-}
-
-/// Pops for `ZMPOP` and `BZMPOP`, if there is something under this key.
-pub(super) fn pop_many(ctx: &mut Ctx<'_>, key: &[u8], request: &Many) -> Result<bool, CmdError> {
-    let Many { end, count, .. } = *request;
-    let head = |reply: &mut Reply, members| {
-        reply.array(2);
-        reply.bulk(key);
-        Listing::Pairs.begin(reply, members);
-    };
-    let popped = pop(ctx, key, end, count, Listing::Pairs, head)?;
-    if popped > 0 {
-        let mut text = itoa::Buffer::new();
-        let command = end.command().to_ascii_uppercase();
-        ctx.propagate_instead(&[command.as_bytes(), key, text.format(popped).as_bytes()]);
-    }
-    Ok(popped > 0)
+    Ok(false)
 }
 
 /// Pops for `BZPOPMIN` and `BZPOPMAX`, if there is something under this key.

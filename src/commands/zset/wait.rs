@@ -3,7 +3,7 @@
 use crate::commands::blocking::{Block, TIMEOUT, Timeout};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
-use crate::commands::zset::pop::{END, End, Many, pop_many, pop_one};
+use crate::commands::zset::pop::{END, End, Wish, grant, pop_one};
 use crate::keyspace::Type;
 use crate::resp::args::Args;
 
@@ -91,14 +91,11 @@ fn wait_for_one(ctx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
 }
 
 fn bzmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let request = Many::parse(args, 2)?;
+    let wish = Wish::parse(args, 2, End::parse)?;
     let timeout = Timeout::parse_seconds(&args[1], ctx.now_ms())?;
-    for key in request.keys(args) {
-        if pop_many(ctx, key, &request)? {
-            return Ok(());
-        }
+    if !grant(ctx, args, &wish)? {
+        wait(ctx, timeout, wish.keys(args));
     }
-    wait(ctx, timeout, request.keys(args));
     Ok(())
 }
 

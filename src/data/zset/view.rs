@@ -151,15 +151,7 @@ impl<'a> ZSetRef<'a> {
             }
             return;
         }
-        // Each member is taken with the chance that it is among the ones still wanted.
-        let (mut unseen, mut wanted) = (len, count.min(len));
-        for member in self.iter() {
-            if rng.below(unseen as u64) < wanted as u64 {
-                visit(member);
-                wanted -= 1;
-            }
-            unseen -= 1;
-        }
+        rng.choose(count, len, self.iter(), visit);
     }
 
     /// Bytes that it takes, without room to spare.
