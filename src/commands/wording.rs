@@ -1,5 +1,5 @@
-//! Replies that many families word alike: help texts, what collections hold, and refusals that quote
-//! what was typed.
+//! Replies that many families word alike: help texts, what collections hold, and refusals that
+//! quote what was typed.
 
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;

@@ -184,7 +184,10 @@ fn open_tcp(settings: &Settings) -> Result<Vec<Listener>, String> {
     for address in settings.bind.iter() {
         let (name, optional) = (address.host, address.optional);
         match open_one(name, port, settings.tcp_backlog as i32) {
-            Ok(listener) => listeners.push(Listener::Tcp(listener)),
+            Ok(listener) => {
+                mark(&listener, settings.socket_mark_id);
+                listeners.push(Listener::Tcp(listener));
+            }
             Err(e) if optional && is_absent(&e) => {}
             Err(e) => {
                 log::warn!(
@@ -199,6 +202,18 @@ fn open_tcp(settings: &Settings) -> Result<Vec<Listener>, String> {
         return Err(format!("Failed listening on port {port} (tcp), aborting."));
     }
     Ok(listeners)
+}
+
+/// Marks a socket, and with it those of its clients, for packet filters; that is a privilege.
+fn mark(listener: &TcpListener, id: u32) {
+    if id > 0
+        && let Err(e) = SockRef::from(listener).set_mark(id)
+    {
+        log::warn!(
+            "Cannot mark the listening socket with {id}: {}",
+            os_text(&e)
+        );
+    }
 }
 
 /// The machine does not have this address or address family.
@@ -313,5 +328,24 @@ pub fn endpoint(address: &SocketAddr) -> String {
     match address.ip() {
         IpAddr::V4(ip) => format!("{ip}:{}", address.port()),
         IpAddr::V6(ip) => format!("[{ip}]:{}", address.port()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_carry_their_mark_where_that_is_allowed() {
+        let allowed = {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_mark(1).is_ok()
+        };
+        let listener = open_one("127.0.0.1", 0, 5).unwrap();
+        let marked = || SockRef::from(&listener).mark().unwrap();
+        mark(&listener, 0);
+        assert_eq!(marked(), 0);
+        mark(&listener, 77);
+        assert_eq!(marked(), if allowed { 77 } else { 0 });
     }
 }

@@ -20,7 +20,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use log::{Level, LevelFilter};
 
-use crate::config::LogLevel;
+use crate::config::{LogLevel, SyslogFacility};
+use crate::sys::syslog::{Facility, Severity, Syslog};
 use crate::sys::{clock, crash};
 
 /// Where lines go; shared between the logger and the handle that redirects it.
@@ -28,6 +29,8 @@ use crate::sys::{clock, crash};
 struct Target {
     /// The file; standard output when there is none.
     file: Option<PathBuf>,
+    /// The system's log, which gets the messages as well.
+    syslog: Option<Syslog>,
 }
 
 /// The handle by which the server changes role letter, level and target.
@@ -72,6 +75,29 @@ fn sign(level: Level) -> char {
     }
 }
 
+fn severity(level: Level) -> Severity {
+    match level {
+        Level::Error | Level::Warn => Severity::Warning,
+        Level::Info => Severity::Notice,
+        Level::Debug => Severity::Info,
+        Level::Trace => Severity::Debug,
+    }
+}
+
+fn facility(setting: SyslogFacility) -> Facility {
+    match setting {
+        SyslogFacility::User => Facility::User,
+        SyslogFacility::Local0 => Facility::Local0,
+        SyslogFacility::Local1 => Facility::Local1,
+        SyslogFacility::Local2 => Facility::Local2,
+        SyslogFacility::Local3 => Facility::Local3,
+        SyslogFacility::Local4 => Facility::Local4,
+        SyslogFacility::Local5 => Facility::Local5,
+        SyslogFacility::Local6 => Facility::Local6,
+        SyslogFacility::Local7 => Facility::Local7,
+    }
+}
+
 /// The filter that a `loglevel` stands for.
 fn filter(level: LogLevel) -> LevelFilter {
     match level {
@@ -91,6 +117,7 @@ impl Logger {
             target: Arc::new(Mutex::new(Target::default())),
         };
         let role = Arc::clone(&logger.role);
+        let target = Arc::clone(&logger.target);
         let own = |target: &str| target.starts_with("tanist");
         let _ = env_logger::Builder::new()
             .filter_level(LevelFilter::Trace)
@@ -98,6 +125,11 @@ impl Logger {
                 // Libraries below us log too; their lines are no business of our users.
                 if !own(record.target()) {
                     return Ok(());
+                }
+                if let Ok(target) = target.lock()
+                    && let Some(syslog) = &target.syslog
+                {
+                    syslog.send(severity(record.level()), &record.args().to_string());
                 }
                 let role = char::from(role.load(Ordering::Relaxed));
                 let pid = std::process::id();
@@ -130,6 +162,19 @@ impl Logger {
     /// The target, for text that is no line of the log.
     pub fn raw(&self) -> impl Write {
         Sink(Arc::clone(&self.target))
+    }
+
+    /// Sends messages to the system's log too, from now on.
+    ///
+    /// # Errors
+    ///
+    /// There is no descriptor left.
+    pub fn add_syslog(&self, ident: &str, facility: SyslogFacility) -> io::Result<()> {
+        let syslog = Syslog::new(ident, self::facility(facility))?;
+        if let Ok(mut target) = self.target.lock() {
+            target.syslog = Some(syslog);
+        }
+        Ok(())
     }
 
     /// Sends lines to a file from now on, or to standard output for an empty path.

@@ -153,6 +153,12 @@ fn start(args: &[Vec<u8>]) -> Result<Server, String> {
     logger
         .set_file(&logfile)
         .map_err(|e| format!("Can't open the log file {}: {e}", logfile.display()))?;
+    if settings.syslog_enabled {
+        let ident = String::from_utf8_lossy(&settings.syslog_ident);
+        logger
+            .add_syslog(&ident, settings.syslog_facility)
+            .map_err(|e| format!("Can't reach the system's log: {e}"))?;
+    }
     crash::install_hook();
     if settings.crash_log_enabled {
         sys::crash::report_crashes(true).map_err(|e| format!("Cannot report crashes: {e}"))?;

@@ -32,9 +32,40 @@ fn read(clock: libc::clockid_t) -> i64 {
 
 /// Local time as the log shows it: `21 Nov 2026 23:12:45.123`.
 pub fn local_time_text() -> String {
+    let (t, ms) = local_time();
+    format!(
+        "{:02} {} {} {:02}:{:02}:{:02}.{ms:03}",
+        t.tm_mday,
+        month(&t),
+        t.tm_year + 1900,
+        t.tm_hour,
+        t.tm_min,
+        t.tm_sec,
+    )
+}
+
+/// Local time as the system's log takes it (RFC 3164): `Nov  1 23:12:45`.
+pub fn syslog_time_text() -> String {
+    let (t, _) = local_time();
+    format!(
+        "{} {:2} {:02}:{:02}:{:02}",
+        month(&t),
+        t.tm_mday,
+        t.tm_hour,
+        t.tm_min,
+        t.tm_sec,
+    )
+}
+
+fn month(t: &libc::tm) -> &'static str {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
+    MONTHS[t.tm_mon.clamp(0, 11) as usize]
+}
+
+/// Local time, and milliseconds of the second.
+fn local_time() -> (libc::tm, i64) {
     let unix_ms = read(libc::CLOCK_REALTIME) / 1_000_000;
     let seconds: libc::time_t = unix_ms / 1000;
     // SAFETY: `tm` is plain data for which zero is a value; both pointers are valid for the call.
@@ -43,16 +74,7 @@ pub fn local_time_text() -> String {
         libc::localtime_r(&raw const seconds, &raw mut t);
         t
     };
-    format!(
-        "{:02} {} {} {:02}:{:02}:{:02}.{:03}",
-        t.tm_mday,
-        MONTHS[t.tm_mon.clamp(0, 11) as usize],
-        t.tm_year + 1900,
-        t.tm_hour,
-        t.tm_min,
-        t.tm_sec,
-        unix_ms % 1000
-    )
+    (t, unix_ms % 1000)
 }
 
 /// A cheap clock for measuring short stretches; its zero means nothing.
@@ -138,5 +160,6 @@ mod tests {
         assert_eq!(text.split(' ').count(), 4, "{text}");
         assert!(text.ends_with(|c: char| c.is_ascii_digit()));
         assert_eq!(text.len(), "21 Nov 2026 23:12:45.123".len());
+        assert_eq!(syslog_time_text().len(), "Nov  1 23:12:45".len());
     }
 }

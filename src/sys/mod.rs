@@ -16,6 +16,7 @@ pub mod process;
 pub mod read;
 pub mod signals;
 pub mod supervise;
+pub mod syslog;
 pub mod title;
 pub mod usage;
 pub mod writeback;

@@ -53,7 +53,7 @@ pub static LIST: Family = Family {
         "RPOPLPUSH {any} {key}",
         "LMPOP {few} {any} {any} {end} COUNT {count}",
         "LMPOP 2 {key} {key} {end}",
-        "SORT {any} BY nosuch* ALPHA LIMIT 3 4 STORE {key}",
+        "SORT {any} BY nosuch* ALPHA LIMIT 3 4",
         "BLPOP {any} {key} 0.001",
         "BLMOVE {key} {key} {end} {end} 0.001",
         "BLMPOP 0.001 2 {key} {key} {end}",
