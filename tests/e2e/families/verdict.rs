@@ -11,8 +11,8 @@ pub struct Rules {
 
 impl Rules {
     /// Whether a template may be used. Since 7.2 `ZRANGESTORE` chooses the encoding of what it
-    /// stores differently, doubles (distances are) have the shortest text that is exact, and `XSETID`
-    /// never goes below an id that was deleted.
+    /// stores differently, doubles (distances are) have the shortest text that is exact, and
+    /// `XSETID` never goes below an id that was deleted.
     pub fn allow(self, template: &str) -> bool {
         let changed = template.starts_with("ZRANGESTORE")
             || template.ends_with("STOREDIST")
