@@ -12,7 +12,7 @@ use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::host::{DebugRequest, PeakReset};
 use super::operand::positive;
-use super::row::{Flags, Group, Row};
+use super::row::{Flags, Group, Guard, Row};
 use super::wording;
 use crate::base::errno::os_text;
 use crate::base::memsize;
@@ -29,8 +29,12 @@ pub static ROWS: &[Row] = &[Row {
     flags: Flags::ADMIN
         .and(Flags::NOSCRIPT)
         .and(Flags::LOADING)
-        .and(Flags::STALE)
-        .and(Flags::PROTECTED),
+        .and(Flags::STALE),
+    guard: Some(Guard {
+        command: "DEBUG",
+        directive: "enable-debug-command",
+        setting: |settings| settings.enable_debug_command,
+    }),
     group: Group::Server,
     complexity: "That of the subcommand",
     summary: "Holds the commands for tests of the server.",

@@ -8,13 +8,14 @@
 //! which runs it through [`call`].
 
 use super::blocking::{Parked, Wait};
-use super::context::{CmdResult, Ctx, Env, Gates, Loading};
+use super::context::{CmdResult, Ctx, Gates, Loading};
 use super::error::CmdError;
 use super::eviction::Room;
 use super::row::Flags;
 use super::session::{Closing, Kind, ReplyMode, Session};
 use super::table::Command;
 use super::transaction::{self, Scope};
+use crate::config::Settings;
 use crate::resp::args::Args;
 use crate::resp::writer::Protocol;
 
@@ -54,9 +55,7 @@ fn queue(ctx: &mut Ctx<'_>, command: &'static Command, args: &Args<'_>) {
     let reply_start = ctx.reply.len();
     transaction::queue(ctx, command, args);
     ctx.env.last_command_end_ns = ctx.env.clock.ns();
-    if ctx.session.reply_mode != ReplyMode::On {
-        withhold_reply(ctx, reply_start);
-    }
+    settle_reply(ctx, reply_start);
 }
 
 /// Whether the gates let a command pass. The order is the reference's: a client sees the first
@@ -65,8 +64,8 @@ fn queue(ctx: &mut Ctx<'_>, command: &'static Command, args: &Args<'_>) {
 fn admit(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
     let (env, session) = (&*ctx.env, &*ctx.session);
     let flags = command.flags;
-    if flags.has(Flags::PROTECTED) {
-        admit_protected(env, session, command)?;
+    if flags.has(Flags::GUARDED) {
+        admit_guarded(&env.config, session, command)?;
     }
     if !session.authenticated && !flags.has(Flags::NO_AUTH) && session.kind == Kind::Normal {
         return Err(CmdError::NoAuth);
@@ -149,29 +148,20 @@ fn admit_subscriber(session: &Session, command: &Command) -> CmdResult {
     )))
 }
 
+/// Whether the command's guard lets this client run it.
 #[cold]
-fn admit_protected(env: &Env, session: &Session, command: &Command) -> CmdResult {
-    let (setting, name, directive) = if command.full_name.starts_with("module") {
-        (
-            env.config.enable_module_command,
-            "MODULE",
-            "enable-module-command",
-        )
-    } else {
-        (
-            env.config.enable_debug_command,
-            "DEBUG",
-            "enable-debug-command",
-        )
+fn admit_guarded(settings: &Settings, session: &Session, command: &Command) -> CmdResult {
+    let Some(guard) = command.row.guard else {
+        return Ok(());
     };
-    let allowed = setting.allows(session.is_local);
-    if allowed {
+    if (guard.setting)(settings).allows(session.is_local) {
         return Ok(());
     }
     Err(CmdError::err(format!(
-        "{name} command not allowed. If the {directive} option is set to \"local\", you can run it \
-         from a local connection, otherwise you need to set this option in the configuration file, \
-         and then restart the server."
+        "{} command not allowed. If the {} option is set to \"local\", you can run it from a local \
+         connection, otherwise you need to set this option in the configuration file, and then \
+         restart the server.",
+        guard.command, guard.directive
     )))
 }
 
@@ -189,9 +179,7 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     }
 
     if let Err(error) = (command.row.handler)(ctx, args) {
-        let text = error.text();
-        ctx.reply.error(&text);
-        ctx.env.stats.count_error(&text);
+        reply_error(ctx, &error.text());
     }
 
     let nested = ctx.env.unit.is_nested();
@@ -224,9 +212,7 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     if nested {
         return;
     }
-    if ctx.session.reply_mode != ReplyMode::On {
-        withhold_reply(ctx, reply_start);
-    }
+    settle_reply(ctx, reply_start);
     deliver(ctx);
 }
 
@@ -260,19 +246,13 @@ pub fn conclude(ctx: &mut Ctx<'_>, parked: Parked, refusal: Option<&CmdError>) {
     ctx.env.stats.note_errors();
     match refusal {
         None => ctx.reply.null_array(),
-        Some(error) => {
-            let text = error.text();
-            ctx.reply.error(&text);
-            ctx.env.stats.count_error(&text);
-        }
+        Some(error) => reply_error(ctx, &error.text()),
     }
     let words = parked.words.expect("a parked command has words");
     if let Some(command) = ctx.env.table.find(&words.args()) {
         count(ctx, command, parked.spent_ns);
     }
-    if ctx.session.reply_mode != ReplyMode::On {
-        withhold_reply(ctx, reply_start);
-    }
+    settle_reply(ctx, reply_start);
 }
 
 /// Refuses a command before it runs.
@@ -290,18 +270,28 @@ fn reject(ctx: &mut Ctx<'_>, command: Option<&Command>, error: &CmdError) {
         let reason = text.strip_prefix(b"ERR ").unwrap_or(&text);
         text = [&why[..], reason].concat().into();
     }
-    ctx.reply.error(&text);
-    ctx.env.stats.count_error(&text);
+    reply_error(ctx, &text);
     if let Some(command) = command {
         ctx.env.stats.commands[command.id].rejected += 1;
     }
     ctx.env.last_command_end_ns = ctx.env.clock.ns();
+    settle_reply(ctx, reply_start);
+}
+
+/// Replies with an error, and counts it.
+fn reply_error(ctx: &mut Ctx<'_>, text: &[u8]) {
+    ctx.reply.error(text);
+    ctx.env.stats.count_error(text);
+}
+
+/// Applies `CLIENT REPLY` to the reply that begins at `reply_start`.
+#[inline]
+fn settle_reply(ctx: &mut Ctx<'_>, reply_start: usize) {
     if ctx.session.reply_mode != ReplyMode::On {
         withhold_reply(ctx, reply_start);
     }
 }
 
-/// Applies `CLIENT REPLY`.
 #[cold]
 fn withhold_reply(ctx: &mut Ctx<'_>, reply_start: usize) {
     match ctx.session.reply_mode {

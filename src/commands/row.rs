@@ -26,6 +26,7 @@ mod keys;
 
 pub use self::keys::{BeginSearch, FindKeys, KeySpec};
 use super::context::{CmdResult, Ctx};
+use crate::config::{ProtectedAction, Settings};
 use crate::resp::args::Args;
 
 /// Runs a command: computes, changes the keyspace, replies once.
@@ -109,8 +110,8 @@ bit_set! {
         MAY_REPLICATE = 14, "";
         /// Callable with zero keys.
         NO_MANDATORY_KEYS = 15, "no_mandatory_keys";
-        /// Needs an `enable-…-command` directive.
-        PROTECTED = 16, "";
+        /// Has a [`Guard`]; rows need not say so.
+        GUARDED = 16, "";
         /// Refused during an asynchronous (swapdb) load.
         NO_ASYNC_LOADING = 17, "no_async_loading";
         /// Refused inside MULTI.
@@ -444,6 +445,17 @@ pub struct Deprecation {
     pub replaced_by: &'static str,
 }
 
+/// A directive that says who may run a command.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard {
+    /// The command, as the refusal names it.
+    pub command: &'static str,
+    /// The directive's name.
+    pub directive: &'static str,
+    /// Its value.
+    pub setting: fn(&Settings) -> ProtectedAction,
+}
+
 /// One command or subcommand.
 #[derive(Clone, Copy)]
 pub struct Row {
@@ -453,6 +465,8 @@ pub struct Row {
     pub arity: i32,
     /// Behaviour.
     pub flags: Flags,
+    /// The directive that says who may run it, if there is one.
+    pub guard: Option<Guard>,
     /// Access-control categories, without those that follow from the flags.
     pub acl: Acl,
     /// Where the keys are.
@@ -489,6 +503,7 @@ impl Row {
         name: "",
         arity: -2,
         flags: Flags::NONE,
+        guard: None,
         acl: Acl::NONE,
         keys: &[],
         get_keys: None,

@@ -20,7 +20,7 @@ pub struct Command {
     pub id: usize,
     /// The name that `COMMAND` and statistics show: `get`, `client|list`.
     pub full_name: &'static str,
-    /// The row's flags with those that follow from its key specifications.
+    /// The row's flags with those that follow from its key specifications and its guard.
     pub flags: Flags,
     /// First key, last key and step, as clients of old read them.
     pub legacy_range: (i32, i32, i32),
@@ -204,11 +204,13 @@ impl Command {
             .map(|sub| Command::build(sub, Some(row.name), counted))
             .collect();
         let (legacy_range, movable) = legacy_range(row);
-        let flags = if movable {
-            row.flags.and(Flags::MOVABLE_KEYS)
-        } else {
-            row.flags
-        };
+        let mut flags = row.flags;
+        if movable {
+            flags = flags.and(Flags::MOVABLE_KEYS);
+        }
+        if row.guard.is_some() {
+            flags = flags.and(Flags::GUARDED);
+        }
         Command {
             row,
             id,

@@ -275,7 +275,11 @@ impl Host for Hub {
         let answer = self.drive_with_chunk(env, &[], |r, e, out| r.on_replconf(id, &words, e, out));
         match answer {
             ReplconfReply::Ok => reply.ok(),
-            ReplconfReply::Silent | ReplconfReply::GetAck => {}
+            ReplconfReply::Silent => {}
+            ReplconfReply::GetAck => {
+                // What the stream holds up to here has to be reported first.
+                self.link.stream.owes_ack |= session.kind == Kind::Master;
+            }
             ReplconfReply::Error(text) => return Err(CmdError::Text(text.into_bytes())),
         }
         Ok(())

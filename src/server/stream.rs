@@ -31,6 +31,8 @@ pub struct Stream {
     start: usize,
     /// Bytes run that were not reported yet, because a transaction is not complete.
     unreported: usize,
+    /// Our master has asked for an acknowledgement, `REPLCONF GETACK`.
+    pub owes_ack: bool,
 }
 
 impl Stream {
@@ -44,6 +46,7 @@ impl Stream {
             buf: Vec::new(),
             start: 0,
             unreported: 0,
+            owes_ack: false,
         }
     }
 
@@ -53,6 +56,7 @@ impl Stream {
         self.buf = Vec::new();
         self.start = 0;
         self.unreported = 0;
+        self.owes_ack = false;
         self.session.transaction = None;
         self.parser = Parser::default();
     }
@@ -126,18 +130,12 @@ impl Server {
 
     /// Runs one command of the stream, which is `buf[at..end]`.
     fn run_streamed(&mut self, buf: &[u8], at: usize, end: usize, ranges: &mut ArgRanges) {
-        let mut args = ranges.args(&buf[at..]);
-        if args[0].eq_ignore_ascii_case(b"REPLCONF")
-            && args
-                .get(1)
-                .is_some_and(|a| a.eq_ignore_ascii_case(b"getack"))
-        {
-            self.report_applied(buf, end);
-            let Server { env, hub, .. } = self;
-            return hub.drive(env, |r, e, out| r.on_getack(e, out));
-        }
-        self.run_for_master(&mut args);
+        self.run_for_master(&mut ranges.args(&buf[at..]));
         self.report_applied(buf, end);
+        let Server { env, hub, .. } = self;
+        if std::mem::take(&mut hub.link.stream.owes_ack) {
+            hub.drive(env, |r, e, out| r.on_getack(e, out));
+        }
     }
 
     /// Runs a command in our master's name.
