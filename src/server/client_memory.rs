@@ -61,7 +61,7 @@ fn class_of(bytes: u64) -> u32 {
 
 /// Whether there may be a limit, so that it is worth counting.
 fn is_counted(env: &Env) -> bool {
-    env.config.maxmemory_clients != ClientsMemory::Bytes(0)
+    !matches!(env.config.maxmemory_clients, ClientsMemory::Bytes(0))
 }
 
 /// How much clients may take together.
@@ -134,7 +134,6 @@ impl Hub {
     }
 
     /// The limit, if clients take more than that.
-    #[inline]
     fn exceeded_limit(&self, env: &Env) -> Option<u64> {
         limit(env).filter(|&limit| self.client_memory.bytes > limit)
     }
@@ -147,7 +146,9 @@ impl Hub {
     /// Closes the largest clients for as long as all together take too much.
     #[inline]
     pub fn evict_clients(&mut self, env: &mut Env) {
-        if let Some(limit) = self.exceeded_limit(env) {
+        if is_counted(env)
+            && let Some(limit) = self.exceeded_limit(env)
+        {
             self.evict_clients_down_to(limit, env);
         }
     }
