@@ -33,22 +33,19 @@ impl Server {
     /// How long the loop may sleep.
     pub(super) fn time_to_sleep(&self) -> Duration {
         let hub = &self.hub;
-        let loads = hub
-            .loader
-            .as_ref()
-            .is_some_and(super::loading::Loader::is_self_driven);
+        let load_us = hub.load_wakes_at_us();
         let deadline_us = (self.env.waiters.next_deadline()).map_or(u64::MAX, |ms| ms * 1000);
         let busy = !hub.to_continue.is_empty()
             || !hub.to_resume.is_empty()
             || self.env.waiters.has_ready()
             || self.env.eviction.is_going_on()
-            || hub.master_waits
-            || hub.transfer_waits
-            || loads;
+            || hub.master_waits && load_us.is_none()
+            || hub.transfer_waits;
         if busy {
             return Duration::ZERO;
         }
         let now_us = sys::clock::monotonic_ns() / 1000;
+        let deadline_us = deadline_us.min(load_us.unwrap_or(u64::MAX));
         Duration::from_micros(self.cron.next_us.min(deadline_us).saturating_sub(now_us))
     }
 

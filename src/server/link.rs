@@ -21,7 +21,7 @@ use super::Server;
 use super::helper::Job;
 use super::hub::{Hub, Wake};
 use super::incoming::Incoming;
-use super::loading::{LoadFor, Loader};
+use super::loading::{DELAYED_SLICE_BYTES, LoadFor, Loader};
 use super::stream::Stream;
 use crate::base::errno::os_text;
 use crate::commands::context::Env;
@@ -279,7 +279,7 @@ impl Hub {
         let Some(loader) = &mut self.loader else {
             return;
         };
-        if let Err(e) = loader.push(bytes, &mut env.keyspace) {
+        if let Err(e) = loader.push(bytes, env) {
             log::warn!("Failed trying to load the MASTER synchronization DB from socket: {e}");
             self.end_load(env);
             let facts = self.facts_of(env);
@@ -455,8 +455,17 @@ impl Server {
                 self.hub.master_waits = true;
                 break;
             }
+            if self.hub.load_pauses(&self.env) {
+                self.hub.master_waits = true;
+                break;
+            }
+            let bytes_max = if waiting.running || self.env.config.key_load_delay == 0 {
+                READ_BYTES_MAX
+            } else {
+                DELAYED_SLICE_BYTES
+            };
             buf.clear();
-            match sys::read::read_append(stream.as_raw_fd(), &mut buf, READ_BYTES_MAX) {
+            match sys::read::read_append(stream.as_raw_fd(), &mut buf, bytes_max) {
                 Ok(0) => {
                     self.on_master_lost("connection lost".to_owned());
                     break;

@@ -2,15 +2,18 @@
 //!
 //! At the start the snapshot file is loaded; a replica loads what its master sent, from the file
 //! it was stored in or straight from the socket. Between two slices clients are told `-LOADING`,
-//! or, when the new set is loaded aside, served from the old one.
+//! or, when the new set is loaded aside, served from the old one. A load that `key-load-delay`
+//! slows down sleeps nowhere: it leaves out its turns until the time of its last keys has passed.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::hub::Hub;
 use super::path_of;
 use crate::base::time::Now;
 use crate::commands::context::{Env, Loading};
 use crate::commands::host::LoadingFacts;
+use crate::config::Settings;
 use crate::keyspace::Keyspace;
 use crate::persist::rdb::check;
 use crate::persist::rdb::decoder::{DecoderOptions, Purpose};
@@ -21,8 +24,11 @@ use crate::persist::rdb::fill::{
 use crate::persist::rdb::load;
 use crate::resp::args::encode_command;
 
-/// Bytes loaded between two looks at the clients, at most.
+/// Bytes loaded between two looks at the clients, at most; fewer if
+/// `loading-process-events-interval-bytes` says so.
 const SLICE_BYTES: usize = 256 * 1024;
+/// The same while `key-load-delay` has the load pause, so that the pauses are short.
+pub(super) const DELAYED_SLICE_BYTES: usize = 1024;
 
 /// Where the data comes from.
 enum Source {
@@ -59,6 +65,26 @@ pub struct Loader {
     expired: Vec<(usize, Vec<u8>)>,
     total_bytes: u64,
     started: Now,
+    /// It pauses until then, in monotonic microseconds.
+    resumes_at_us: u64,
+}
+
+/// How long so many keys are to be delayed: each by so many microseconds, or, if the number is
+/// negative, one in so many by a microsecond.
+fn delay_us(delay: i32, keys: u64) -> u64 {
+    let size = u64::from(delay.unsigned_abs());
+    match delay {
+        0.. => keys * size,
+        _ => keys / size,
+    }
+}
+
+/// Bytes to load in one slice.
+fn slice_bytes(settings: &Settings) -> usize {
+    match settings.key_load_delay {
+        0 => SLICE_BYTES.min(settings.loading_process_events_interval_bytes as usize),
+        _ => DELAYED_SLICE_BYTES,
+    }
 }
 
 /// How a load ended.
@@ -117,6 +143,7 @@ impl Loader {
             expired: Vec::new(),
             total_bytes,
             started: env.now,
+            resumes_at_us: 0,
         })
     }
 
@@ -132,6 +159,7 @@ impl Loader {
             expired: Vec::new(),
             total_bytes: size.unwrap_or(0),
             started: env.now,
+            resumes_at_us: 0,
         }
     }
 
@@ -145,8 +173,21 @@ impl Loader {
     }
 
     /// Whether the load needs no bytes from outside.
-    pub fn is_self_driven(&self) -> bool {
+    fn is_self_driven(&self) -> bool {
         matches!(self.source, Source::File(_))
+    }
+
+    /// Has the load pause as `key-load-delay` wants it, after a slice before which `loaded` keys
+    /// were there.
+    fn pause_after(&mut self, loaded: u64, env: &Env) {
+        let due_us = |keys| delay_us(env.config.key_load_delay, keys);
+        let pause_us = due_us(self.fill.loaded()) - due_us(loaded);
+        self.resumes_at_us = env.now.mono_us + pause_us;
+    }
+
+    /// How long the load has to pause yet, in microseconds.
+    fn pause_us(&self, env: &Env) -> u64 {
+        self.resumes_at_us.saturating_sub(env.now.mono_us)
     }
 
     /// What `INFO persistence` shows.
@@ -163,32 +204,36 @@ impl Loader {
     }
 
     /// Loads a slice of a file.
-    pub fn step(&mut self, keyspace: &mut Keyspace) -> Loaded {
+    fn step(&mut self, env: &mut Env) -> Loaded {
+        let loaded = self.fill.loaded();
         let Source::File(file) = &mut self.source else {
             return Loaded::More;
         };
         let expired = &mut self.expired;
-        let mut sink = self
-            .fill
-            .sink(keyspace, |db, key| expired.push((db, key.to_vec())));
-        match file.step(SLICE_BYTES, &mut sink) {
-            Ok(Progress::More) => Loaded::More,
+        let mut sink = self.fill.sink(&mut env.keyspace, |db, key| {
+            expired.push((db, key.to_vec()))
+        });
+        match file.step(slice_bytes(&env.config), &mut sink) {
+            Ok(Progress::More) => {
+                self.pause_after(loaded, env);
+                Loaded::More
+            }
             Ok(Progress::Finished) => Loaded::Done,
             Err(e) => Loaded::Failed(e.to_string()),
         }
     }
 
     /// Loads bytes of a pushed load.
-    pub fn push(&mut self, bytes: &[u8], keyspace: &mut Keyspace) -> Result<(), String> {
+    pub fn push(&mut self, bytes: &[u8], env: &mut Env) -> Result<(), String> {
+        let loaded = self.fill.loaded();
         let Source::Pushed(loader) = &mut self.source else {
             return Err("nothing can be pushed into a load from a file".to_owned());
         };
-        let keyspace = self.aside.as_mut().unwrap_or(keyspace);
+        let keyspace = self.aside.as_mut().unwrap_or(&mut env.keyspace);
         let mut sink = self.fill.sink(keyspace, |_, _| {});
-        loader
-            .push(bytes, &mut sink)
-            .map(drop)
-            .map_err(|e| e.to_string())
+        loader.push(bytes, &mut sink).map_err(|e| e.to_string())?;
+        self.pause_after(loaded, env);
+        Ok(())
     }
 
     /// Whether a pushed load has met its end.
@@ -240,6 +285,19 @@ impl Hub {
         Some(loader)
     }
 
+    /// Whether a load pauses (`key-load-delay`), so that no bytes are to be pushed into it.
+    pub fn load_pauses(&self, env: &Env) -> bool {
+        let pauses = |loader: &Loader| !loader.is_self_driven() && loader.pause_us(env) > 0;
+        self.loader.as_ref().is_some_and(pauses)
+    }
+
+    /// When the load goes on without anything from outside, in monotonic microseconds.
+    pub fn load_wakes_at_us(&self) -> Option<u64> {
+        let loader = self.loader.as_ref()?;
+        let goes_on = loader.is_self_driven() || self.master_waits;
+        goes_on.then_some(loader.resumes_at_us)
+    }
+
     /// Loads a slice, if a load from a file runs.
     ///
     /// # Errors
@@ -249,10 +307,13 @@ impl Hub {
         let Some(loader) = &mut self.loader else {
             return Ok(());
         };
-        if !loader.is_self_driven() {
+        if env.config.key_load_delay == 0 {
+            loader.resumes_at_us = 0;
+        }
+        if !loader.is_self_driven() || loader.pause_us(env) > 0 {
             return Ok(());
         }
-        match loader.step(&mut env.keyspace) {
+        match loader.step(env) {
             Loaded::More => Ok(()),
             Loaded::Done => {
                 if let Some(loader) = self.end_load(env) {
@@ -364,8 +425,8 @@ impl Hub {
         let mut loader =
             Loader::from_file(env, &path, LoadFor::Reload { merge }).map_err(|e| e.to_string())?;
         loop {
-            match loader.step(&mut env.keyspace) {
-                Loaded::More => {}
+            match loader.step(env) {
+                Loaded::More => std::thread::sleep(Duration::from_micros(loader.pause_us(env))),
                 Loaded::Done => return Ok(()),
                 Loaded::Failed(e) => return Err(e),
             }
@@ -377,5 +438,20 @@ impl Hub {
         for listener in &self.listeners {
             log::info!("Ready to accept connections {}", listener.kind());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::delay_us;
+
+    #[test]
+    fn a_negative_delay_is_one_microsecond_for_so_many_keys() {
+        assert_eq!([0, 1, 5].map(|keys| delay_us(50, keys)), [0, 50, 250]);
+        assert_eq!(
+            [0, 24, 25, 74].map(|keys| delay_us(-25, keys)),
+            [0, 0, 1, 2]
+        );
+        assert_eq!(delay_us(i32::MIN, 1 << 32), 2);
     }
 }

@@ -1,6 +1,6 @@
 //! Partial resync: a link that comes back costs only what was missed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::*;
 
@@ -279,6 +279,29 @@ fn a_replica_serves_its_old_data_while_a_sync_runs() {
     assert_eq!(replica.info("master_link_status"), "down");
     wait_link_up(&replica);
     assert_eq!(replica.ask("GET k:1"), "new");
+}
+
+#[test]
+fn a_load_that_is_slowed_down_leaves_clients_alone_and_can_be_sped_up() {
+    let master = Server::ours(&["repl-diskless-sync-delay 0"]);
+    for n in 0..2000 {
+        master.ask(&format!("SET k:{n} v"));
+    }
+    for way in ["disabled", "on-empty-db"] {
+        let replica = Server::ours(&["key-load-delay 100000"]);
+        replica.ask(&format!("CONFIG SET repl-diskless-load {way}"));
+        replica.ask(&format!("REPLICAOF 127.0.0.1 {}", master.port));
+        wait_until("the load runs", || replica.info("loading") == "1");
+        for _ in 0..10 {
+            let asked = Instant::now();
+            replica.ask("INFO");
+            assert!(asked.elapsed() < Duration::from_millis(500));
+        }
+        assert_eq!(replica.info("loading"), "1");
+        assert_eq!(replica.ask("CONFIG SET key-load-delay 0"), "OK");
+        wait_link_up(&replica);
+        assert_eq!(replica.ask("DBSIZE"), "2000");
+    }
 }
 
 #[test]
