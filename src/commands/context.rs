@@ -14,6 +14,7 @@ use super::events::Class;
 use super::eviction::Eviction;
 use super::host::{Garbage, Host};
 pub use super::lookup::Access;
+use super::own_expiries::OwnExpiries;
 use super::pubsub::outbox::Outbox;
 use super::pubsub::registry::Registry;
 use super::session::Session;
@@ -137,6 +138,8 @@ pub struct Env {
     pub rng: Rng,
     /// All databases.
     pub keyspace: Keyspace,
+    /// Keys that a writable replica lets expire by itself.
+    pub own_expiries: OwnExpiries,
     /// All settings.
     pub config: Settings,
     /// The configuration file, absolute, if there is one.

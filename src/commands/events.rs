@@ -62,6 +62,7 @@ impl Env {
 
     /// All databases are about to be emptied.
     pub fn emptying_all(&mut self) {
+        self.own_expiries.clear();
         (0..self.keyspace.n_dbs()).for_each(|db| self.emptying(db));
     }
 
@@ -70,6 +71,7 @@ impl Env {
         if a == b {
             return;
         }
+        self.own_expiries.swap(a, b);
         self.waiters.signal_all(a);
         self.waiters.signal_all(b);
         if self.watches.is_empty() {
@@ -83,6 +85,7 @@ impl Env {
 
     /// All data is about to be replaced.
     pub fn replacing_all(&mut self, by: &Keyspace) {
+        self.own_expiries.clear();
         (0..self.keyspace.n_dbs()).for_each(|db| self.waiters.signal_all(db));
         if self.watches.is_empty() {
             return;

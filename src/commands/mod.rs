@@ -35,6 +35,7 @@ pub mod list;
 pub mod lookup;
 pub mod memory;
 pub mod operand;
+pub mod own_expiries;
 pub mod prefetch;
 pub mod pubsub;
 pub mod replication;

@@ -24,6 +24,7 @@ use super::host::{
     ClientFilter, DebugRequest, Garbage, Host, PauseMode, ServerFacts, ShutdownOptions, Transfer,
     TransferOutcome,
 };
+use super::own_expiries::OwnExpiries;
 use super::pubsub::outbox::Outbox;
 use super::pubsub::registry::Registry;
 use super::session::{Kind, Session};
@@ -79,10 +80,12 @@ impl Rig {
         let config = Settings::default();
         let replication = a_master_with_a_log(now, &mut rng);
         let told = replication.identity().offset();
+        let keyspace = Keyspace::new(config.databases as usize, [1, 2]);
         let mut rig = Rig {
             env: Env {
                 now,
-                keyspace: Keyspace::new(config.databases as usize, [1, 2]),
+                own_expiries: OwnExpiries::new(&keyspace),
+                keyspace,
                 config,
                 config_file: None,
                 stats: Stats::new(table.counted()),

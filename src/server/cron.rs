@@ -119,20 +119,32 @@ impl Server {
         );
     }
 
-    /// Deletes keys whose time has come, for a bounded time. A replica leaves that to its master.
+    /// Deletes keys whose time has come, for a bounded time. A replica leaves that to its master,
+    /// but for the keys that the master does not know of.
     pub(super) fn expire_keys(&mut self, pace: Pace) {
         let Server {
             env, hub, cycle, ..
         } = self;
-        let idle = env.gates.replica
-            || env.gates.loading != Loading::No
+        let idle = env.gates.loading != Loading::No
             || hub.pause.is_some()
             || !hub.active_expire
-            || env.keyspace.expires_len() == 0;
+            || env.keyspace.expires_len() == 0
+            || env.gates.replica && env.own_expiries.is_empty();
         if idle {
             return;
         }
-        run_expire_cycle(env, cycle, pace);
+        let started_ns = sys::clock::monotonic_ns();
+        let clock = CycleClock {
+            now_unix_ms: env.now.unix_ms(),
+            mono_us: env.now.mono_us,
+            elapsed_us: &mut || (sys::clock::monotonic_ns() - started_ns) / 1000,
+        };
+        if env.gates.replica {
+            env.expire_own_keys(pace, clock);
+        } else {
+            run_expire_cycle(env, cycle, pace, clock);
+        }
+        env.stats.expire_cycle_cpu_us += (sys::clock::monotonic_ns() - started_ns) / 1000;
     }
 
     /// Looks at some connections: idle ones are dropped, soft limits enforced, buffers trimmed.
@@ -150,14 +162,8 @@ impl Server {
     }
 }
 
-fn run_expire_cycle(env: &mut Env, cycle: &mut ExpiryCycle, pace: Pace) {
-    let started_ns = sys::clock::monotonic_ns();
+fn run_expire_cycle(env: &mut Env, cycle: &mut ExpiryCycle, pace: Pace, clock: CycleClock<'_>) {
     let mut expired: Vec<(usize, OwnedEntry)> = Vec::new();
-    let clock = CycleClock {
-        now_unix_ms: env.now.unix_ms(),
-        mono_us: env.now.mono_us,
-        elapsed_us: &mut || (sys::clock::monotonic_ns() - started_ns) / 1000,
-    };
     let effort = env.config.active_expire_effort as u8;
     let report = cycle.run(&mut env.keyspace, pace, effort, clock, &mut |db, entry| {
         expired.push((db, entry));
@@ -169,7 +175,6 @@ fn run_expire_cycle(env: &mut Env, cycle: &mut ExpiryCycle, pace: Pace) {
     }
     env.stats.expired_stale_percent = cycle.stale_share() * 100.0;
     env.stats.expire_cycle_time_limit_reached += u64::from(report.out_of_time);
-    env.stats.expire_cycle_cpu_us += (sys::clock::monotonic_ns() - started_ns) / 1000;
 }
 
 impl Hub {

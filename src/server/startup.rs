@@ -16,6 +16,7 @@ use crate::commands::FAMILIES;
 use crate::commands::blocking::Waiters;
 use crate::commands::context::{Env, Gates, Persistence};
 use crate::commands::eviction::Eviction;
+use crate::commands::own_expiries::OwnExpiries;
 use crate::commands::pubsub::outbox::Outbox;
 use crate::commands::pubsub::registry::Registry;
 use crate::commands::stats::Stats;
@@ -323,10 +324,12 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
     hub.title = parts.title;
     hub.set_process_title(settings, parts.file.as_deref());
     let hash_seed = [rng.next_u64(), rng.next_u64()];
+    let keyspace = Keyspace::new(settings.databases as usize, hash_seed);
     let mut env = Env {
         now,
         rng,
-        keyspace: Keyspace::new(settings.databases as usize, hash_seed),
+        own_expiries: OwnExpiries::new(&keyspace),
+        keyspace,
         config: parts.settings,
         config_file: parts.file,
         stats: Stats::new(parts.table.counted()),

@@ -118,6 +118,9 @@ fn a_replica_refuses_writes_and_takes_them_only_when_told() {
     assert_eq!(replica.ask("CONFIG SET slave-read-only no"), "OK");
     assert_eq!(replica.ask("SET mine 1"), "OK");
     assert_eq!(replica.ask("SET mine-too 1 EX 1000"), "OK");
+    assert_eq!(replica.ask("SET brief 1 PX 10"), "OK");
+    wait_until("it expires", || replica.ask("DBSIZE") == "2");
+    assert_eq!(replica.info("slave_expires_tracked_keys"), "1");
     master.ask("SET a 1");
     wait_equal_offsets(&[&master, &replica, &below]);
     assert_eq!(

@@ -88,7 +88,7 @@ fn effects(view: &View<'_>, out: &mut Report) {
         ("latest_fork_usec", &stats.latest_fork_us),
         ("total_forks", &stats.total_forks),
         ("migrate_cached_sockets", &view.facts.migrate_connections),
-        ("slave_expires_tracked_keys", &0),
+        ("slave_expires_tracked_keys", &view.env.own_expiries.len()),
         ("active_defrag_hits", &0),
         ("active_defrag_misses", &0),
         ("active_defrag_key_hits", &0),

@@ -229,6 +229,7 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], value: NewValue<'_>, expire_at: Option<i64
         }
         _ => {}
     }
+    ctx.got_expiry(ctx.session.db, key);
     ctx.wrote(Class::GENERIC, "restore", key);
 }
 

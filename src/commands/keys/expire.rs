@@ -196,6 +196,7 @@ fn set_deadline(ctx: &mut Ctx<'_>, args: &Args<'_>, kind: DeadlineKind) -> CmdRe
         delete_as_expired(ctx, key);
     } else {
         ctx.db().set_expire(key, Some(at));
+        ctx.got_expiry(ctx.session.db, key);
         ctx.wrote(Class::GENERIC, "expire", key);
         if kind != DeadlineKind::UnixMilliseconds {
             propagate_deadline(ctx, args, at);

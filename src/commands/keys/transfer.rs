@@ -113,6 +113,7 @@ fn move_value(ctx: &mut Ctx<'_>, from: &[u8], to: &[u8]) {
     let lazily = ctx.env.config.lazyfree_lazy_server_del;
     ctx.env.discard(replaced, lazily);
     ctx.db().rename(from, to);
+    ctx.got_expiry(ctx.session.db, to);
     // The key of the new name, if there was one, does not change: it goes, and a new one comes.
     ctx.notify(Class::NEW, "new", to);
     ctx.touched(from);
@@ -138,6 +139,7 @@ fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         let entry = ctx.db().remove(key).expect("the key was found above");
         let taken = ctx.env.keyspace.db_mut(to).insert(entry);
         assert!(taken.is_ok(), "the key was absent there");
+        ctx.got_expiry(to, key);
         let env = &mut *ctx.env;
         env.notify(to, Class::NEW, "new", key);
         env.touched(from, key);
@@ -172,6 +174,7 @@ fn copy(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         let replaced = db.remove(destination);
         let taken = db.insert(duplicate);
         assert!(taken.is_ok(), "the destination was made free");
+        ctx.got_expiry(to, destination);
         let lazily = ctx.env.config.lazyfree_lazy_server_del;
         ctx.env.discard(replaced, lazily);
         ctx.env.notify(to, Class::NEW, "new", destination);

@@ -113,6 +113,7 @@ fn getex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         }
         Some((_, at)) => {
             ctx.db().set_expire(key, Some(at));
+            ctx.got_expiry(ctx.session.db, key);
             ctx.wrote(Class::GENERIC, "expire", key);
             let mut text = itoa::Buffer::new();
             ctx.propagate_instead(&[b"PEXPIREAT", key, text.format(at).as_bytes()]);

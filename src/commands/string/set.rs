@@ -265,6 +265,7 @@ fn store_with_options(
         ctx.db().set_keep_ttl(&args[1], new);
     } else {
         ctx.db().set(&args[1], new, at);
+        ctx.got_expiry(ctx.session.db, &args[1]);
     }
     ctx.wrote(Class::STRING, "set", &args[1]);
     if at.is_some() {
