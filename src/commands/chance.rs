@@ -70,3 +70,24 @@ pub fn draw_in_batches(reply: &mut Reply, n: usize, mut draw: impl FnMut(&mut Re
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_says_how_many_and_whether_they_may_repeat() {
+        for (count, len, pick) in [
+            (0, 3, Pick::Nothing),
+            (5, 0, Pick::Nothing),
+            (-5, 0, Pick::Nothing),
+            (1, 3, Pick::Draw(1)),
+            (2, 3, Pick::Sample(2)),
+            (5, 3, Pick::Sample(3)),
+            (-5, 3, Pick::Draw(5)),
+            (-i64::MAX, 1, Pick::Draw(i64::MAX as usize)),
+        ] {
+            assert_eq!(Pick::of(count, len), pick, "{count} of {len}");
+        }
+    }
+}

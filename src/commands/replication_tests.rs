@@ -6,7 +6,7 @@ use super::super::testing::Rig;
 #[test]
 fn replicaof_names_a_master_or_none() {
     let mut rig = Rig::new();
-    for (line, reply) in [
+    rig.expect(&[
         ("REPLICAOF host 6380", "+OK\r\n"),
         ("SLAVEOF no ONE", "+OK\r\n"),
         ("SLAVEOF no two", "-ERR Invalid master port\r\n"),
@@ -16,9 +16,7 @@ fn replicaof_names_a_master_or_none() {
             "REPLICAOF host",
             "-ERR wrong number of arguments for 'replicaof' command\r\n",
         ),
-    ] {
-        assert_eq!(rig.run(line), reply, "{line}");
-    }
+    ]);
     let wishes = [
         "replicaof Some(MasterAddress { host: \"host\", port: 6380 })",
         "replicaof None",

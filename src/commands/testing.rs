@@ -137,6 +137,22 @@ impl Rig {
         String::from_utf8_lossy(reply.as_bytes()).into_owned()
     }
 
+    /// Runs commands and looks for these replies.
+    #[track_caller]
+    pub fn expect(&mut self, dialogue: &[(&str, &str)]) {
+        for (line, reply) in dialogue {
+            assert_eq!(self.run(line), *reply, "{line}");
+        }
+    }
+
+    /// Runs commands and looks for these refusals.
+    #[track_caller]
+    pub fn expect_refusals(&mut self, dialogue: &[(&str, &str)]) {
+        for (line, error) in dialogue {
+            assert_eq!(self.run(line), format!("-{error}\r\n"), "{line}");
+        }
+    }
+
     /// Lets another client speak from now on, who is made at its first turn. The first client is
     /// number 1.
     pub fn switch_to(&mut self, client: u64) {
@@ -167,6 +183,13 @@ impl Rig {
         let bytes = self.env.replication.last_stream_bytes(told);
         self.told = offset;
         commands(&bytes)
+    }
+
+    /// The same without the choice of a database before them.
+    pub fn propagated_but_select(&mut self) -> Vec<String> {
+        let mut commands = self.propagated();
+        commands.retain(|command| !command.starts_with("SELECT"));
+        commands
     }
 
     /// Lets time pass; waits may end.

@@ -313,8 +313,6 @@ fn pool(name: &str) -> &'static [&'static str] {
     }
 }
 
-type Command = Vec<Vec<u8>>;
-
 fn random_command(rng: &mut Rng) -> Command {
     let rare = rng.below(400) == 0;
     let template = if rare {
@@ -382,14 +380,6 @@ fn agree(command: &[Vec<u8>], ours: &[u8], stock: &[u8]) -> bool {
     }
 }
 
-fn show(command: &[Vec<u8>]) -> String {
-    let short = |arg: &Vec<u8>| match arg.len() {
-        0..=60 => format!("{:?}", String::from_utf8_lossy(arg)),
-        n => format!("<{n} bytes>"),
-    };
-    command.iter().map(short).collect::<Vec<_>>().join(" ")
-}
-
 fn compare_run(protocol: u8) {
     let (mut rng, seed) = Rng::from_env();
     println!("seed {seed}");
@@ -402,7 +392,7 @@ fn compare_run(protocol: u8) {
     let mut history: Vec<String> = Vec::new();
     for number in 0..COMMANDS_PER_RUN {
         let command = random_command(&mut rng);
-        history.push(show(&command));
+        history.push(show_command(&command));
         let request = encode(&command);
         let [a, b] = pair.each_mut().map(|conn| {
             conn.send(&request);
@@ -420,13 +410,8 @@ fn compare_run(protocol: u8) {
             String::from_utf8_lossy(&b[..b.len().min(300)])
         );
     }
-    let without_times = |server| -> Vec<_> {
-        let all = dump(server).into_iter();
-        all.map(|(place, (value, expiry))| (place, value, expiry > 0))
-            .collect()
-    };
     assert!(
-        without_times(&ours) == without_times(&stock),
+        dump_without_times(&ours) == dump_without_times(&stock),
         "seed {seed}: the data differ"
     );
 }

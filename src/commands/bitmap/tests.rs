@@ -4,12 +4,6 @@ use crate::commands::session::Kind;
 use crate::commands::testing::Rig;
 
 /// Runs a dialogue: each line's reply must be exactly the one beside it.
-fn expect(rig: &mut Rig, dialogue: &[(&str, &str)]) {
-    for (line, reply) in dialogue {
-        assert_eq!(rig.run(line), *reply, "{line}");
-    }
-}
-
 /// What is refused, and how.
 const REFUSALS: &[(&str, &str)] = &[
     (
@@ -92,9 +86,7 @@ fn every_refusal_has_its_exact_words() {
     let mut rig = Rig::new();
     rig.run("SET text hello");
     rig.propagated();
-    for (line, error) in REFUSALS {
-        assert_eq!(rig.run(line), format!("-{error}\r\n"), "{line}");
-    }
+    rig.expect_refusals(REFUSALS);
     assert_eq!(rig.run("EXISTS a"), ":0\r\n");
     assert!(rig.propagated().is_empty());
 }
@@ -102,26 +94,23 @@ fn every_refusal_has_its_exact_words() {
 #[test]
 fn bits_are_set_and_read_one_by_one() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[
-            ("SETBIT a 7 1", ":0\r\n"),
-            ("SETBIT a 7 1", ":1\r\n"),
-            ("SETBIT a 1 1", ":0\r\n"),
-            ("GET a", "$1\r\nA\r\n"),
-            ("OBJECT ENCODING a", "$3\r\nraw\r\n"),
-            ("GETBIT a 7", ":1\r\n"),
-            ("GETBIT a 6", ":0\r\n"),
-            ("GETBIT a 4000", ":0\r\n"),
-            ("SETBIT a 23 0", ":0\r\n"),
-            ("STRLEN a", ":3\r\n"),
-            ("SET n 1", "+OK\r\n"),
-            ("GETBIT n 2", ":1\r\n"),
-            ("SETBIT n 6 1", ":0\r\n"),
-            ("GET n", "$1\r\n3\r\n"),
-            ("GETBIT absent 0", ":0\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("SETBIT a 7 1", ":0\r\n"),
+        ("SETBIT a 7 1", ":1\r\n"),
+        ("SETBIT a 1 1", ":0\r\n"),
+        ("GET a", "$1\r\nA\r\n"),
+        ("OBJECT ENCODING a", "$3\r\nraw\r\n"),
+        ("GETBIT a 7", ":1\r\n"),
+        ("GETBIT a 6", ":0\r\n"),
+        ("GETBIT a 4000", ":0\r\n"),
+        ("SETBIT a 23 0", ":0\r\n"),
+        ("STRLEN a", ":3\r\n"),
+        ("SET n 1", "+OK\r\n"),
+        ("GETBIT n 2", ":1\r\n"),
+        ("SETBIT n 6 1", ":0\r\n"),
+        ("GET n", "$1\r\n3\r\n"),
+        ("GETBIT absent 0", ":0\r\n"),
+    ]);
     assert_eq!(
         rig.propagated(),
         [
@@ -153,23 +142,20 @@ fn a_master_may_set_bits_beyond_our_own_limit() {
 fn bits_are_counted_in_ranges_of_bytes_and_of_bits() {
     let mut rig = Rig::new();
     rig.run("SET a foobar");
-    expect(
-        &mut rig,
-        &[
-            ("BITCOUNT a", ":26\r\n"),
-            ("BITCOUNT a 0 0", ":4\r\n"),
-            ("BITCOUNT a 1 1 byte", ":6\r\n"),
-            ("BITCOUNT a 5 30 BIT", ":17\r\n"),
-            ("BITCOUNT a -100 -1", ":26\r\n"),
-            ("BITCOUNT a -1 -2 nonsense", ":0\r\n"),
-            ("BITCOUNT a 4 2", ":0\r\n"),
-            ("BITCOUNT a 100 200", ":0\r\n"),
-            ("BITCOUNT a -200 -100", ":4\r\n"),
-            ("BITCOUNT absent x y z", ":0\r\n"),
-            ("SET n 12345", "+OK\r\n"),
-            ("BITCOUNT n", ":17\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("BITCOUNT a", ":26\r\n"),
+        ("BITCOUNT a 0 0", ":4\r\n"),
+        ("BITCOUNT a 1 1 byte", ":6\r\n"),
+        ("BITCOUNT a 5 30 BIT", ":17\r\n"),
+        ("BITCOUNT a -100 -1", ":26\r\n"),
+        ("BITCOUNT a -1 -2 nonsense", ":0\r\n"),
+        ("BITCOUNT a 4 2", ":0\r\n"),
+        ("BITCOUNT a 100 200", ":0\r\n"),
+        ("BITCOUNT a -200 -100", ":4\r\n"),
+        ("BITCOUNT absent x y z", ":0\r\n"),
+        ("SET n 12345", "+OK\r\n"),
+        ("BITCOUNT n", ":17\r\n"),
+    ]);
 }
 
 #[test]
@@ -178,51 +164,45 @@ fn bits_are_found_in_ranges_of_bytes_and_of_bits() {
     rig.run(r#"SET a "\xff\xf0\x00""#);
     rig.run(r#"SET ones "\xff\xff""#);
     rig.run(r#"SET empty """#);
-    expect(
-        &mut rig,
-        &[
-            ("BITPOS a 0", ":12\r\n"),
-            ("BITPOS a 1", ":0\r\n"),
-            ("BITPOS a 1 2", ":-1\r\n"),
-            ("BITPOS a 0 2 -1", ":16\r\n"),
-            ("BITPOS a 0 0 0", ":-1\r\n"),
-            ("BITPOS a 1 11 -1 BIT", ":11\r\n"),
-            ("BITPOS a 0 2 11 BIT", ":-1\r\n"),
-            ("BITPOS ones 0", ":16\r\n"),
-            ("BITPOS ones 0 1", ":16\r\n"),
-            ("BITPOS ones 0 1 -1", ":-1\r\n"),
-            ("BITPOS ones 0 2", ":-1\r\n"),
-            ("BITPOS empty 0", ":-1\r\n"),
-            ("BITPOS absent 0", ":0\r\n"),
-            ("BITPOS absent 1", ":-1\r\n"),
-            ("BITPOS absent 1 x y z", ":-1\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("BITPOS a 0", ":12\r\n"),
+        ("BITPOS a 1", ":0\r\n"),
+        ("BITPOS a 1 2", ":-1\r\n"),
+        ("BITPOS a 0 2 -1", ":16\r\n"),
+        ("BITPOS a 0 0 0", ":-1\r\n"),
+        ("BITPOS a 1 11 -1 BIT", ":11\r\n"),
+        ("BITPOS a 0 2 11 BIT", ":-1\r\n"),
+        ("BITPOS ones 0", ":16\r\n"),
+        ("BITPOS ones 0 1", ":16\r\n"),
+        ("BITPOS ones 0 1 -1", ":-1\r\n"),
+        ("BITPOS ones 0 2", ":-1\r\n"),
+        ("BITPOS empty 0", ":-1\r\n"),
+        ("BITPOS absent 0", ":0\r\n"),
+        ("BITPOS absent 1", ":-1\r\n"),
+        ("BITPOS absent 1 x y z", ":-1\r\n"),
+    ]);
 }
 
 #[test]
 fn strings_are_combined_bit_by_bit() {
     let mut rig = Rig::new();
     rig.run(r#"MSET a "\xf0\xff" b "\x3c""#);
-    expect(
-        &mut rig,
-        &[
-            ("BITOP AND d a b", ":2\r\n"),
-            ("GET d", "$2\r\n0\0\r\n"),
-            ("OBJECT ENCODING d", "$3\r\nraw\r\n"),
-            ("BITOP XOR d a a", ":2\r\n"),
-            ("GET d", "$2\r\n\0\0\r\n"),
-            ("BITOP OR d absent b", ":1\r\n"),
-            ("GET d", "$1\r\n<\r\n"),
-            ("BITOP NOT d d", ":1\r\n"),
-            ("BITCOUNT d", ":4\r\n"),
-            ("EXPIRE d 10", ":1\r\n"),
-            ("BITOP AND d b", ":1\r\n"),
-            ("TTL d", ":-1\r\n"),
-            ("BITOP OR d absent", ":0\r\n"),
-            ("EXISTS d", ":0\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("BITOP AND d a b", ":2\r\n"),
+        ("GET d", "$2\r\n0\0\r\n"),
+        ("OBJECT ENCODING d", "$3\r\nraw\r\n"),
+        ("BITOP XOR d a a", ":2\r\n"),
+        ("GET d", "$2\r\n\0\0\r\n"),
+        ("BITOP OR d absent b", ":1\r\n"),
+        ("GET d", "$1\r\n<\r\n"),
+        ("BITOP NOT d d", ":1\r\n"),
+        ("BITCOUNT d", ":4\r\n"),
+        ("EXPIRE d 10", ":1\r\n"),
+        ("BITOP AND d b", ":1\r\n"),
+        ("TTL d", ":-1\r\n"),
+        ("BITOP OR d absent", ":0\r\n"),
+        ("EXISTS d", ":0\r\n"),
+    ]);
     rig.propagated();
     assert_eq!(rig.run("BITOP OR d absent"), ":0\r\n");
     assert!(rig.propagated().is_empty());
@@ -231,26 +211,23 @@ fn strings_are_combined_bit_by_bit() {
 #[test]
 fn fields_are_read_set_and_added_to() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[
-            (
-                "BITFIELD a SET u8 0 255 GET i4 4 INCRBY u2 #3 1",
-                "*3\r\n:0\r\n:-1\r\n:0\r\n",
-            ),
-            ("BITFIELD a INCRBY u8 0 10", "*1\r\n:6\r\n"),
-            (
-                "BITFIELD a OVERFLOW SAT INCRBY u8 0 -10 OVERFLOW FAIL INCRBY u8 0 -1",
-                "*2\r\n:0\r\n$-1\r\n",
-            ),
-            ("BITFIELD a SET i8 #1 -1 GET u8 #1", "*2\r\n:0\r\n:255\r\n"),
-            ("BITFIELD_RO a GET i64 0", "*1\r\n:71776119061217280\r\n"),
-            ("BITFIELD_RO absent GET u63 5", "*1\r\n:0\r\n"),
-            ("EXISTS absent", ":0\r\n"),
-            ("BITFIELD a", "*0\r\n"),
-            ("STRLEN a", ":2\r\n"),
-        ],
-    );
+    rig.expect(&[
+        (
+            "BITFIELD a SET u8 0 255 GET i4 4 INCRBY u2 #3 1",
+            "*3\r\n:0\r\n:-1\r\n:0\r\n",
+        ),
+        ("BITFIELD a INCRBY u8 0 10", "*1\r\n:6\r\n"),
+        (
+            "BITFIELD a OVERFLOW SAT INCRBY u8 0 -10 OVERFLOW FAIL INCRBY u8 0 -1",
+            "*2\r\n:0\r\n$-1\r\n",
+        ),
+        ("BITFIELD a SET i8 #1 -1 GET u8 #1", "*2\r\n:0\r\n:255\r\n"),
+        ("BITFIELD_RO a GET i64 0", "*1\r\n:71776119061217280\r\n"),
+        ("BITFIELD_RO absent GET u63 5", "*1\r\n:0\r\n"),
+        ("EXISTS absent", ":0\r\n"),
+        ("BITFIELD a", "*0\r\n"),
+        ("STRLEN a", ":2\r\n"),
+    ]);
 }
 
 #[test]

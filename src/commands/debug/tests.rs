@@ -142,7 +142,7 @@ fn samples_follow_the_protocol() {
          bignum|null|array|set|map|attrib|push|verbatim|true|false\r\n"
     );
     rig.run("HELLO 3");
-    for (line, reply) in [
+    rig.expect(&[
         ("DEBUG PROTOCOL double", ",3.141\r\n"),
         (
             "DEBUG PROTOCOL map",
@@ -163,9 +163,7 @@ fn samples_follow_the_protocol() {
             "|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n\
              $39\r\nSome real reply following the attribute\r\n",
         ),
-    ] {
-        assert_eq!(rig.run(line), reply, "{line}");
-    }
+    ]);
 }
 
 #[test]

@@ -11,12 +11,6 @@ fn sicily() -> Rig {
 }
 
 /// Runs a dialogue: each line's reply must be exactly the one beside it.
-fn expect(rig: &mut Rig, dialogue: &[(&str, &str)]) {
-    for (line, reply) in dialogue {
-        assert_eq!(rig.run(line), *reply, "{line}");
-    }
-}
-
 /// What is refused, and how.
 const REFUSALS: &[(&str, &str)] = &[
     (
@@ -220,26 +214,24 @@ const IN_RESP3: &[(&str, &str)] = &[
 fn refusals_are_worded_like_the_references() {
     let mut rig = sicily();
     rig.run("SET str x");
-    for (line, text) in REFUSALS {
-        assert_eq!(rig.run(line), format!("-{text}\r\n"), "{line}");
-    }
+    rig.expect_refusals(REFUSALS);
 }
 
 #[test]
 fn places_are_shown_and_found() {
-    expect(&mut sicily(), ANSWERS);
+    sicily().expect(ANSWERS);
 }
 
 #[test]
 fn results_are_stored() {
-    expect(&mut sicily(), STORING);
+    sicily().expect(STORING);
 }
 
 #[test]
 fn resp3_shows_doubles() {
     let mut rig = sicily();
     rig.session.protocol = Protocol::Resp3;
-    expect(&mut rig, IN_RESP3);
+    rig.expect(IN_RESP3);
 }
 
 #[test]

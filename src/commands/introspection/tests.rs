@@ -74,7 +74,7 @@ fn docs_show_arguments_with_what_is_known_of_them() {
 #[test]
 fn lists_are_filtered_one_way() {
     let mut rig = Rig::new();
-    for (line, reply) in [
+    rig.expect(&[
         ("COMMAND LIST FILTERBY PATTERN PIN?", "*1\r\n$4\r\nping\r\n"),
         (
             "COMMAND LIST FILTERBY PATTERN client|get*",
@@ -86,9 +86,7 @@ fn lists_are_filtered_one_way() {
         ("COMMAND LIST FILTERBY COLOR red", "-ERR syntax error\r\n"),
         ("COMMAND LIST FILTERBY PATTERN", "-ERR syntax error\r\n"),
         ("COMMAND LIST all", "-ERR syntax error\r\n"),
-    ] {
-        assert_eq!(rig.run(line), reply, "{line}");
-    }
+    ]);
     let everything = rig.run("COMMAND LIST");
     assert_eq!(
         everything.matches('$').count(),
@@ -117,7 +115,7 @@ fn keys_cannot_be_found_in_what_has_none() {
 #[test]
 fn keys_are_found_in_whole_commands() {
     let mut rig = Rig::new();
-    for (line, reply) in [
+    rig.expect(&[
         ("COMMAND GETKEYS get a", "*1\r\n$1\r\na\r\n"),
         (
             "COMMAND GETKEYS MSET a 1 b 2",
@@ -140,7 +138,5 @@ fn keys_are_found_in_whole_commands() {
             "COMMAND GETKEYS get a b",
             "-ERR Invalid number of arguments specified for command\r\n",
         ),
-    ] {
-        assert_eq!(rig.run(line), reply, "{line}");
-    }
+    ]);
 }

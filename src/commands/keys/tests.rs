@@ -10,12 +10,6 @@ const NULL: &str = "$-1\r\n";
 const OK: &str = "+OK\r\n";
 
 /// Runs a dialogue: each line's reply must be exactly the one beside it.
-fn expect(rig: &mut Rig, dialogue: &[(&str, &str)]) {
-    for (line, reply) in dialogue {
-        assert_eq!(rig.run(line), *reply, "{line}");
-    }
-}
-
 const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
 const NOT_32_BITS: &str =
     "ERR value is out of range, value must between -2147483648 and 2147483647";
@@ -102,28 +96,23 @@ const REFUSALS: &[(&str, &str)] = &[
 fn every_refusal_has_its_exact_words() {
     let mut rig = Rig::new();
     rig.run("SET a 1");
-    for (line, error) in REFUSALS {
-        assert_eq!(rig.run(line), format!("-{error}\r\n"), "{line}");
-    }
+    rig.expect_refusals(REFUSALS);
 }
 
 #[test]
 fn keys_are_deleted_counted_and_classified() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[
-            ("MSET a 1 b 2 c 3", OK),
-            ("EXISTS a a b missing", ":3\r\n"),
-            ("TOUCH a missing", ":1\r\n"),
-            ("TYPE a", "+string\r\n"),
-            ("TYPE missing", "+none\r\n"),
-            ("DEL a a missing", ":1\r\n"),
-            ("UNLINK b c", ":2\r\n"),
-            ("DBSIZE", ":0\r\n"),
-            ("RANDOMKEY", NULL),
-        ],
-    );
+    rig.expect(&[
+        ("MSET a 1 b 2 c 3", OK),
+        ("EXISTS a a b missing", ":3\r\n"),
+        ("TOUCH a missing", ":1\r\n"),
+        ("TYPE a", "+string\r\n"),
+        ("TYPE missing", "+none\r\n"),
+        ("DEL a a missing", ":1\r\n"),
+        ("UNLINK b c", ":2\r\n"),
+        ("DBSIZE", ":0\r\n"),
+        ("RANDOMKEY", NULL),
+    ]);
     assert_eq!(
         rig.propagated(),
         [
@@ -195,30 +184,27 @@ fn an_expiry_is_set_only_where_its_condition_holds() {
 #[test]
 fn lifetimes_are_told_in_seconds_and_milliseconds_from_now_and_from_the_epoch() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[
-            ("SET a 1", OK),
-            ("TTL a", ":-1\r\n"),
-            ("PTTL a", ":-1\r\n"),
-            ("EXPIRETIME a", ":-1\r\n"),
-            ("TTL missing", ":-2\r\n"),
-            ("PEXPIRETIME missing", ":-2\r\n"),
-            ("PEXPIRE a 1499", ":1\r\n"),
-            ("TTL a", ":1\r\n"),
-            ("PEXPIRE a 1500", ":1\r\n"),
-            ("TTL a", ":2\r\n"),
-            ("PTTL a", ":1500\r\n"),
-            ("EXPIRETIME a", ":1700000002\r\n"),
-            ("PEXPIRETIME a", ":1700000001500\r\n"),
-            ("PERSIST a", ":1\r\n"),
-            ("PERSIST a", ":0\r\n"),
-            ("PERSIST missing", ":0\r\n"),
-            ("EXPIRE missing 10", ":0\r\n"),
-            ("EXPIREAT a 9223372036854775", ":1\r\n"),
-            ("PEXPIRETIME a", ":9223372036854775000\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("SET a 1", OK),
+        ("TTL a", ":-1\r\n"),
+        ("PTTL a", ":-1\r\n"),
+        ("EXPIRETIME a", ":-1\r\n"),
+        ("TTL missing", ":-2\r\n"),
+        ("PEXPIRETIME missing", ":-2\r\n"),
+        ("PEXPIRE a 1499", ":1\r\n"),
+        ("TTL a", ":1\r\n"),
+        ("PEXPIRE a 1500", ":1\r\n"),
+        ("TTL a", ":2\r\n"),
+        ("PTTL a", ":1500\r\n"),
+        ("EXPIRETIME a", ":1700000002\r\n"),
+        ("PEXPIRETIME a", ":1700000001500\r\n"),
+        ("PERSIST a", ":1\r\n"),
+        ("PERSIST a", ":0\r\n"),
+        ("PERSIST missing", ":0\r\n"),
+        ("EXPIRE missing 10", ":0\r\n"),
+        ("EXPIREAT a 9223372036854775", ":1\r\n"),
+        ("PEXPIRETIME a", ":9223372036854775000\r\n"),
+    ]);
 }
 
 #[test]
@@ -266,35 +252,32 @@ fn a_replica_leaves_deleting_to_its_master_even_for_deadlines_long_past() {
 #[test]
 fn values_move_with_their_lifetime() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[
-            ("SET a 1 EX 100", OK),
-            ("SET b 2", OK),
-            ("RENAMENX a b", ":0\r\n"),
-            ("RENAMENX a a", ":0\r\n"),
-            ("RENAME a a", OK),
-            ("RENAME a b", OK),
-            ("GET b", "$1\r\n1\r\n"),
-            ("TTL b", ":100\r\n"),
-            ("RENAMENX b c", ":1\r\n"),
-            ("COPY c d", ":1\r\n"),
-            ("COPY c d", ":0\r\n"),
-            ("COPY missing e", ":0\r\n"),
-            ("SET c 3", OK),
-            ("COPY c d REPLACE", ":1\r\n"),
-            ("TTL d", ":-1\r\n"),
-            ("COPY c c DB 1", ":1\r\n"),
-            ("MOVE c 1", ":0\r\n"),
-            ("EXPIRE d 50", ":1\r\n"),
-            ("MOVE d 1", ":1\r\n"),
-            ("MOVE d 1", ":0\r\n"),
-            ("SELECT 1", OK),
-            ("TTL d", ":50\r\n"),
-            ("MGET c d", "*2\r\n$1\r\n3\r\n$1\r\n3\r\n"),
-            ("DBSIZE", ":2\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("SET a 1 EX 100", OK),
+        ("SET b 2", OK),
+        ("RENAMENX a b", ":0\r\n"),
+        ("RENAMENX a a", ":0\r\n"),
+        ("RENAME a a", OK),
+        ("RENAME a b", OK),
+        ("GET b", "$1\r\n1\r\n"),
+        ("TTL b", ":100\r\n"),
+        ("RENAMENX b c", ":1\r\n"),
+        ("COPY c d", ":1\r\n"),
+        ("COPY c d", ":0\r\n"),
+        ("COPY missing e", ":0\r\n"),
+        ("SET c 3", OK),
+        ("COPY c d REPLACE", ":1\r\n"),
+        ("TTL d", ":-1\r\n"),
+        ("COPY c c DB 1", ":1\r\n"),
+        ("MOVE c 1", ":0\r\n"),
+        ("EXPIRE d 50", ":1\r\n"),
+        ("MOVE d 1", ":1\r\n"),
+        ("MOVE d 1", ":0\r\n"),
+        ("SELECT 1", OK),
+        ("TTL d", ":50\r\n"),
+        ("MGET c d", "*2\r\n$1\r\n3\r\n$1\r\n3\r\n"),
+        ("DBSIZE", ":2\r\n"),
+    ]);
     let mut stream = rig.propagated();
     stream.retain(|command| command.starts_with("COPY") || command.starts_with("MOVE"));
     assert_eq!(
@@ -317,22 +300,19 @@ fn the_destination_of_a_rename_expires_first() {
 #[test]
 fn databases_are_chosen_swapped_and_emptied() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[
-            ("SET a 0", OK),
-            ("SELECT 1", OK),
-            ("MSET a 1 b 1", OK),
-            ("SWAPDB 0 1", OK),
-            ("GET a", "$1\r\n0\r\n"),
-            ("FLUSHDB", OK),
-            ("DBSIZE", ":0\r\n"),
-            ("SELECT 0", OK),
-            ("DBSIZE", ":2\r\n"),
-            ("FLUSHALL ASYNC", OK),
-            ("DBSIZE", ":0\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("SET a 0", OK),
+        ("SELECT 1", OK),
+        ("MSET a 1 b 1", OK),
+        ("SWAPDB 0 1", OK),
+        ("GET a", "$1\r\n0\r\n"),
+        ("FLUSHDB", OK),
+        ("DBSIZE", ":0\r\n"),
+        ("SELECT 0", OK),
+        ("DBSIZE", ":2\r\n"),
+        ("FLUSHALL ASYNC", OK),
+        ("DBSIZE", ":0\r\n"),
+    ]);
     assert_eq!(rig.host.wishes[0], "free 1 keys lazily=false");
     assert_eq!(rig.host.wishes[1], "free 2 keys lazily=true");
     assert_eq!(
@@ -438,24 +418,21 @@ fn object_tells_how_values_are_kept_and_used_without_using_them() {
     let mut rig = Rig::new();
     rig.run("MSET int 100 text hello huge 1000000");
     rig.advance_ms(3_000);
-    expect(
-        &mut rig,
-        &[
-            ("OBJECT ENCODING int", "$3\r\nint\r\n"),
-            ("OBJECT ENCODING text", "$6\r\nembstr\r\n"),
-            ("OBJECT ENCODING missing", NULL),
-            ("OBJECT REFCOUNT int", ":2147483647\r\n"),
-            ("OBJECT REFCOUNT huge", ":1\r\n"),
-            ("OBJECT REFCOUNT text", ":1\r\n"),
-            ("TTL text", ":-1\r\n"),
-            ("EXISTS text", ":1\r\n"),
-            ("TYPE text", "+string\r\n"),
-            ("OBJECT IDLETIME text", ":3\r\n"),
-            ("OBJECT IDLETIME missing", NULL),
-            ("TOUCH text", ":1\r\n"),
-            ("OBJECT IDLETIME text", ":0\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("OBJECT ENCODING int", "$3\r\nint\r\n"),
+        ("OBJECT ENCODING text", "$6\r\nembstr\r\n"),
+        ("OBJECT ENCODING missing", NULL),
+        ("OBJECT REFCOUNT int", ":2147483647\r\n"),
+        ("OBJECT REFCOUNT huge", ":1\r\n"),
+        ("OBJECT REFCOUNT text", ":1\r\n"),
+        ("TTL text", ":-1\r\n"),
+        ("EXISTS text", ":1\r\n"),
+        ("TYPE text", "+string\r\n"),
+        ("OBJECT IDLETIME text", ":3\r\n"),
+        ("OBJECT IDLETIME missing", NULL),
+        ("TOUCH text", ":1\r\n"),
+        ("OBJECT IDLETIME text", ":0\r\n"),
+    ]);
     rig.env.config.maxmemory_policy = MaxmemoryPolicy::AllkeysLfu;
     let refused = rig.run("OBJECT IDLETIME text");
     assert!(refused.starts_with("-ERR An LFU maxmemory policy is selected, idle time"));

@@ -5,12 +5,6 @@ use crate::commands::testing::Rig;
 use crate::config::ProtectedAction;
 
 /// Runs a dialogue: each line's reply must be exactly the one beside it.
-fn expect(rig: &mut Rig, dialogue: &[(&str, &str)]) {
-    for (line, reply) in dialogue {
-        assert_eq!(rig.run(line), *reply, "{line}");
-    }
-}
-
 /// The elements of a list with blanks between.
 fn elements(rig: &mut Rig, key: &str) -> String {
     let reply = rig.run(&format!("LRANGE {key} 0 -1"));
@@ -82,9 +76,7 @@ const REFUSALS: &[(&str, &str)] = &[
 fn every_refusal_has_its_exact_words() {
     let mut rig = Rig::new();
     rig.run("RPUSH l a b c");
-    for (line, error) in REFUSALS {
-        assert_eq!(rig.run(line), format!("-{error}\r\n"), "{line}");
-    }
+    rig.expect_refusals(REFUSALS);
     assert_eq!(elements(&mut rig, "l"), "a b c");
 }
 
@@ -120,95 +112,83 @@ fn a_key_of_another_type_is_refused_by_every_command() {
 #[test]
 fn both_ends_take_and_give() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[
-            ("LPUSHX l a", ":0\r\n"),
-            ("RPUSHX l a", ":0\r\n"),
-            ("LPOP l", "$-1\r\n"),
-            ("LPOP l 2", "*-1\r\n"),
-            ("RPUSH l 1 two 3", ":3\r\n"),
-            ("LPUSH l b a", ":5\r\n"),
-            ("LPUSHX l start", ":6\r\n"),
-            ("RPUSHX l end", ":7\r\n"),
-            ("LLEN l", ":7\r\n"),
-            ("LPOP l 0", "*0\r\n"),
-            ("LPOP l", "$5\r\nstart\r\n"),
-            ("RPOP l", "$3\r\nend\r\n"),
-            ("RPOP l 2", "*2\r\n$1\r\n3\r\n$3\r\ntwo\r\n"),
-            ("LPOP l 9", "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\n1\r\n"),
-            ("EXISTS l", ":0\r\n"),
-            ("LLEN l", ":0\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("LPUSHX l a", ":0\r\n"),
+        ("RPUSHX l a", ":0\r\n"),
+        ("LPOP l", "$-1\r\n"),
+        ("LPOP l 2", "*-1\r\n"),
+        ("RPUSH l 1 two 3", ":3\r\n"),
+        ("LPUSH l b a", ":5\r\n"),
+        ("LPUSHX l start", ":6\r\n"),
+        ("RPUSHX l end", ":7\r\n"),
+        ("LLEN l", ":7\r\n"),
+        ("LPOP l 0", "*0\r\n"),
+        ("LPOP l", "$5\r\nstart\r\n"),
+        ("RPOP l", "$3\r\nend\r\n"),
+        ("RPOP l 2", "*2\r\n$1\r\n3\r\n$3\r\ntwo\r\n"),
+        ("LPOP l 9", "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\n1\r\n"),
+        ("EXISTS l", ":0\r\n"),
+        ("LLEN l", ":0\r\n"),
+    ]);
 }
 
 #[test]
 fn indexes_count_from_both_ends() {
     let mut rig = Rig::new();
     rig.run("RPUSH l a b c d e");
-    expect(
-        &mut rig,
-        &[
-            ("LINDEX l 0", "$1\r\na\r\n"),
-            ("LINDEX l -1", "$1\r\ne\r\n"),
-            ("LINDEX l 5", "$-1\r\n"),
-            ("LINDEX l -6", "$-1\r\n"),
-            ("LINDEX l -9223372036854775808", "$-1\r\n"),
-            ("LINDEX no x", "$-1\r\n"),
-            ("LRANGE l 1 2", "*2\r\n$1\r\nb\r\n$1\r\nc\r\n"),
-            ("LRANGE l -2 9", "*2\r\n$1\r\nd\r\n$1\r\ne\r\n"),
-            ("LRANGE l -9 0", "*1\r\n$1\r\na\r\n"),
-            ("LRANGE l 3 2", "*0\r\n"),
-            ("LRANGE l 5 9", "*0\r\n"),
-            ("LRANGE no 0 -1", "*0\r\n"),
-            ("LSET l -1 z", "+OK\r\n"),
-            ("LINDEX l 4", "$1\r\nz\r\n"),
-            ("LTRIM l 1 -2", "+OK\r\n"),
-            ("LRANGE l 0 -1", "*3\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n"),
-            ("LTRIM no 1 2", "+OK\r\n"),
-            ("LTRIM l 2 1", "+OK\r\n"),
-            ("EXISTS l", ":0\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("LINDEX l 0", "$1\r\na\r\n"),
+        ("LINDEX l -1", "$1\r\ne\r\n"),
+        ("LINDEX l 5", "$-1\r\n"),
+        ("LINDEX l -6", "$-1\r\n"),
+        ("LINDEX l -9223372036854775808", "$-1\r\n"),
+        ("LINDEX no x", "$-1\r\n"),
+        ("LRANGE l 1 2", "*2\r\n$1\r\nb\r\n$1\r\nc\r\n"),
+        ("LRANGE l -2 9", "*2\r\n$1\r\nd\r\n$1\r\ne\r\n"),
+        ("LRANGE l -9 0", "*1\r\n$1\r\na\r\n"),
+        ("LRANGE l 3 2", "*0\r\n"),
+        ("LRANGE l 5 9", "*0\r\n"),
+        ("LRANGE no 0 -1", "*0\r\n"),
+        ("LSET l -1 z", "+OK\r\n"),
+        ("LINDEX l 4", "$1\r\nz\r\n"),
+        ("LTRIM l 1 -2", "+OK\r\n"),
+        ("LRANGE l 0 -1", "*3\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n"),
+        ("LTRIM no 1 2", "+OK\r\n"),
+        ("LTRIM l 2 1", "+OK\r\n"),
+        ("EXISTS l", ":0\r\n"),
+    ]);
 }
 
 #[test]
 fn elements_are_found_inserted_and_removed_by_value() {
     let mut rig = Rig::new();
     rig.run("RPUSH l a b 12 a b 12 a");
-    expect(
-        &mut rig,
-        &[
-            ("LPOS l a", ":0\r\n"),
-            ("LPOS l a RANK 2", ":3\r\n"),
-            ("LPOS l a RANK -1", ":6\r\n"),
-            ("LPOS l a RANK -3 COUNT 0", "*1\r\n:0\r\n"),
-            ("LPOS l 12 COUNT 0", "*2\r\n:2\r\n:5\r\n"),
-            ("LPOS l a COUNT 2 RANK -1", "*2\r\n:6\r\n:3\r\n"),
-            ("LPOS l a COUNT 0 MAXLEN 4", "*2\r\n:0\r\n:3\r\n"),
-            ("LPOS l 12 MAXLEN 2", "$-1\r\n"),
-            ("LPOS l x", "$-1\r\n"),
-            ("LPOS l x COUNT 1", "*0\r\n"),
-            ("LPOS no a", "$-1\r\n"),
-            ("LPOS no a COUNT 1", "*0\r\n"),
-            ("LINSERT l BEFORE 12 new", ":8\r\n"),
-            ("LINSERT l after 12 13", ":9\r\n"),
-            ("LINSERT l AFTER x y", ":-1\r\n"),
-            ("LINSERT no AFTER x y", ":0\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("LPOS l a", ":0\r\n"),
+        ("LPOS l a RANK 2", ":3\r\n"),
+        ("LPOS l a RANK -1", ":6\r\n"),
+        ("LPOS l a RANK -3 COUNT 0", "*1\r\n:0\r\n"),
+        ("LPOS l 12 COUNT 0", "*2\r\n:2\r\n:5\r\n"),
+        ("LPOS l a COUNT 2 RANK -1", "*2\r\n:6\r\n:3\r\n"),
+        ("LPOS l a COUNT 0 MAXLEN 4", "*2\r\n:0\r\n:3\r\n"),
+        ("LPOS l 12 MAXLEN 2", "$-1\r\n"),
+        ("LPOS l x", "$-1\r\n"),
+        ("LPOS l x COUNT 1", "*0\r\n"),
+        ("LPOS no a", "$-1\r\n"),
+        ("LPOS no a COUNT 1", "*0\r\n"),
+        ("LINSERT l BEFORE 12 new", ":8\r\n"),
+        ("LINSERT l after 12 13", ":9\r\n"),
+        ("LINSERT l AFTER x y", ":-1\r\n"),
+        ("LINSERT no AFTER x y", ":0\r\n"),
+    ]);
     assert_eq!(elements(&mut rig, "l"), "a b new 12 13 a b 12 a");
-    expect(
-        &mut rig,
-        &[
-            ("LREM l -1 a", ":1\r\n"),
-            ("LREM l 1 b", ":1\r\n"),
-            ("LREM l 0 12", ":2\r\n"),
-            ("LREM l 0 x", ":0\r\n"),
-            ("LREM no 0 x", ":0\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("LREM l -1 a", ":1\r\n"),
+        ("LREM l 1 b", ":1\r\n"),
+        ("LREM l 0 12", ":2\r\n"),
+        ("LREM l 0 x", ":0\r\n"),
+        ("LREM no 0 x", ":0\r\n"),
+    ]);
     assert_eq!(elements(&mut rig, "l"), "a new 13 a b");
     rig.run("DEL l");
     rig.run("RPUSH l x x");
@@ -220,19 +200,16 @@ fn elements_are_found_inserted_and_removed_by_value() {
 fn an_element_moves_between_lists_and_around_within_one() {
     let mut rig = Rig::new();
     rig.run("RPUSH a 1 2 3");
-    expect(
-        &mut rig,
-        &[
-            ("LMOVE a b LEFT RIGHT", "$1\r\n1\r\n"),
-            ("RPOPLPUSH a b", "$1\r\n3\r\n"),
-            ("LMOVE b b LEFT RIGHT", "$1\r\n3\r\n"),
-            ("LMOVE a a RIGHT LEFT", "$1\r\n2\r\n"),
-            ("LMOVE a b RIGHT right", "$1\r\n2\r\n"),
-            ("EXISTS a", ":0\r\n"),
-            ("LMOVE a b LEFT LEFT", "$-1\r\n"),
-            ("RPOPLPUSH a b", "$-1\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("LMOVE a b LEFT RIGHT", "$1\r\n1\r\n"),
+        ("RPOPLPUSH a b", "$1\r\n3\r\n"),
+        ("LMOVE b b LEFT RIGHT", "$1\r\n3\r\n"),
+        ("LMOVE a a RIGHT LEFT", "$1\r\n2\r\n"),
+        ("LMOVE a b RIGHT right", "$1\r\n2\r\n"),
+        ("EXISTS a", ":0\r\n"),
+        ("LMOVE a b LEFT LEFT", "$-1\r\n"),
+        ("RPOPLPUSH a b", "$-1\r\n"),
+    ]);
     assert_eq!(elements(&mut rig, "b"), "1 3 2");
 }
 
@@ -241,17 +218,14 @@ fn many_lists_give_from_the_first_that_has_any_and_replicas_take_from_that_one()
     let mut rig = Rig::new();
     rig.run("RPUSH b 1 2 3");
     rig.propagated();
-    expect(
-        &mut rig,
-        &[
-            ("LMPOP 2 a c LEFT", "*-1\r\n"),
-            ("LMPOP 2 a b LEFT", "*2\r\n$1\r\nb\r\n*1\r\n$1\r\n1\r\n"),
-            (
-                "LMPOP 1 b RIGHT COUNT 10",
-                "*2\r\n$1\r\nb\r\n*2\r\n$1\r\n3\r\n$1\r\n2\r\n",
-            ),
-        ],
-    );
+    rig.expect(&[
+        ("LMPOP 2 a c LEFT", "*-1\r\n"),
+        ("LMPOP 2 a b LEFT", "*2\r\n$1\r\nb\r\n*1\r\n$1\r\n1\r\n"),
+        (
+            "LMPOP 1 b RIGHT COUNT 10",
+            "*2\r\n$1\r\nb\r\n*2\r\n$1\r\n3\r\n$1\r\n2\r\n",
+        ),
+    ]);
     assert_eq!(rig.propagated(), ["LPOP b 1", "RPOP b 2"]);
 }
 
@@ -384,13 +358,10 @@ fn a_waiting_client_is_served_by_what_is_pushed_and_replicas_see_a_plain_pop() {
         rig.propagated(),
         ["SELECT 0", "RPUSH b 1 2 3", "LPOP b", "RPOP b"]
     );
-    expect(
-        &mut rig,
-        &[
-            ("BLPOP a b 0", "*2\r\n$1\r\nb\r\n$1\r\n2\r\n"),
-            ("EXISTS b", ":0\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("BLPOP a b 0", "*2\r\n$1\r\nb\r\n$1\r\n2\r\n"),
+        ("EXISTS b", ":0\r\n"),
+    ]);
 }
 
 #[test]

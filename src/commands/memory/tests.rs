@@ -25,7 +25,7 @@ fn longer_values_take_more() {
 #[test]
 fn every_refusal_has_its_exact_words() {
     let mut rig = Rig::new();
-    for (line, error) in [
+    rig.expect_refusals(&[
         ("MEMORY USAGE a SAMPLES", "ERR syntax error"),
         ("MEMORY USAGE a SAMPLES -1", "ERR syntax error"),
         ("MEMORY USAGE a TIMES 1", "ERR syntax error"),
@@ -37,9 +37,7 @@ fn every_refusal_has_its_exact_words() {
             "MEMORY USAGE",
             "ERR wrong number of arguments for 'memory|usage' command",
         ),
-    ] {
-        assert_eq!(rig.run(line), format!("-{error}\r\n"), "{line}");
-    }
+    ]);
 }
 
 #[test]

@@ -5,13 +5,6 @@ use std::collections::BTreeSet;
 use crate::commands::testing::Rig;
 use crate::resp::writer::Protocol;
 
-/// `SELECT` and what follows it, without the former.
-fn propagated(rig: &mut Rig) -> Vec<String> {
-    let mut commands = rig.propagated();
-    commands.retain(|command| !command.starts_with("SELECT"));
-    commands
-}
-
 /// The bulk strings of a reply, sorted.
 fn bulks(reply: &str) -> Vec<String> {
     let lines: Vec<_> = reply.split("\r\n").collect();
@@ -39,7 +32,7 @@ fn with_numbers(len: usize) -> Vec<Rig> {
             assert_eq!(rig.run(&format!("SADD s {n}")), ":1\r\n");
         }
         assert_eq!(encoding(&mut rig, "s"), expected);
-        propagated(&mut rig);
+        rig.propagated_but_select();
         rig
     };
     vec![
@@ -64,7 +57,7 @@ fn members_are_added_asked_for_and_removed() {
     assert_eq!(rig.run("SREM s b c"), ":1\r\n");
     assert_eq!(rig.run("EXISTS s"), ":0\r\n");
     assert_eq!(
-        propagated(&mut rig),
+        rig.propagated_but_select(),
         ["SADD s a b a", "SREM s a x", "SREM s b c"]
     );
     assert_eq!(rig.env.persistence.dirty, 4);
@@ -73,7 +66,7 @@ fn members_are_added_asked_for_and_removed() {
 #[test]
 fn a_key_that_does_not_exist_is_an_empty_set() {
     let mut rig = Rig::new();
-    for (command, reply) in [
+    rig.expect(&[
         ("SISMEMBER s a", ":0\r\n"),
         ("SMISMEMBER s a b", "*2\r\n:0\r\n:0\r\n"),
         ("SCARD s", ":0\r\n"),
@@ -90,11 +83,9 @@ fn a_key_that_does_not_exist_is_an_empty_set() {
         ("SINTERCARD 1 s", ":0\r\n"),
         ("SINTERSTORE d s", ":0\r\n"),
         ("SSCAN s 0", "*2\r\n$1\r\n0\r\n*0\r\n"),
-    ] {
-        assert_eq!(rig.run(command), reply, "{command}");
-    }
+    ]);
     rig.session.protocol = Protocol::Resp3;
-    for (command, reply) in [
+    rig.expect(&[
         ("SMEMBERS s", "~0\r\n"),
         ("SPOP s", "_\r\n"),
         ("SPOP s 2", "~0\r\n"),
@@ -102,10 +93,8 @@ fn a_key_that_does_not_exist_is_an_empty_set() {
         ("SRANDMEMBER s 2", "*0\r\n"),
         ("SINTER s", "~0\r\n"),
         ("SUNION s", "~0\r\n"),
-    ] {
-        assert_eq!(rig.run(command), reply, "{command}");
-    }
-    assert_eq!(propagated(&mut rig), [""; 0]);
+    ]);
+    assert_eq!(rig.propagated_but_select(), [""; 0]);
 }
 
 #[test]
@@ -169,7 +158,7 @@ fn a_member_moves_from_one_set_to_another() {
     let mut rig = Rig::new();
     rig.run("SADD a 1 2");
     rig.run("SADD b 2 x");
-    propagated(&mut rig);
+    rig.propagated_but_select();
     assert_eq!(rig.run("SMOVE a b 3"), ":0\r\n");
     assert_eq!(rig.run("SMOVE a a 1"), ":1\r\n");
     assert_eq!(rig.run("SMOVE a a 3"), ":0\r\n");
@@ -180,7 +169,7 @@ fn a_member_moves_from_one_set_to_another() {
     assert_eq!(rig.run("SMOVE b c 1"), ":1\r\n");
     assert_eq!(encoding(&mut rig, "c"), "intset");
     assert_eq!(
-        propagated(&mut rig),
+        rig.propagated_but_select(),
         ["SMOVE a b 1", "SMOVE a b 2", "SMOVE b c 1"]
     );
 }
@@ -189,11 +178,11 @@ fn a_member_moves_from_one_set_to_another() {
 fn replicas_are_told_what_was_popped() {
     for mut rig in with_numbers(40) {
         let one = bulks(&rig.run("SPOP s"));
-        assert_eq!(propagated(&mut rig), [format!("SREM s {}", one[0])]);
+        assert_eq!(rig.propagated_but_select(), [format!("SREM s {}", one[0])]);
         for count in [3, 4, 30] {
             let popped = bulks(&rig.run(&format!("SPOP s {count}")));
             assert_eq!(popped.len(), count);
-            let sent = propagated(&mut rig).remove(0);
+            let sent = rig.propagated_but_select().remove(0);
             let mut sent: Vec<_> = sent.split(' ').skip(2).collect();
             sent.sort_unstable();
             assert_eq!(sent, popped);
@@ -201,7 +190,7 @@ fn replicas_are_told_what_was_popped() {
         assert_eq!(rig.run("SCARD s"), ":2\r\n");
         let rest = members(&mut rig, "s");
         assert_eq!(bulks(&rig.run("SPOP s 2")), rest);
-        assert_eq!(propagated(&mut rig), ["DEL s"]);
+        assert_eq!(rig.propagated_but_select(), ["DEL s"]);
         assert_eq!(rig.run("EXISTS s"), ":0\r\n");
         assert_eq!(rig.env.persistence.dirty, 80);
     }
@@ -211,23 +200,23 @@ fn replicas_are_told_what_was_popped() {
 fn popping_the_last_member_removes_the_key() {
     let mut rig = Rig::new();
     rig.run("SADD s only");
-    propagated(&mut rig);
+    rig.propagated_but_select();
     assert_eq!(rig.run("SPOP s 0"), "*0\r\n");
     assert_eq!(rig.run("SPOP s"), "$4\r\nonly\r\n");
     assert_eq!(rig.run("EXISTS s"), ":0\r\n");
-    assert_eq!(propagated(&mut rig), ["SREM s only"]);
+    assert_eq!(rig.propagated_but_select(), ["SREM s only"]);
     rig.env.config.lazyfree_lazy_server_del = true;
     rig.run("SADD s only");
-    propagated(&mut rig);
+    rig.propagated_but_select();
     assert_eq!(rig.run("SPOP s 5"), "*1\r\n$4\r\nonly\r\n");
-    assert_eq!(propagated(&mut rig), ["UNLINK s"]);
+    assert_eq!(rig.propagated_but_select(), ["UNLINK s"]);
 }
 
 #[test]
 fn many_popped_members_go_to_replicas_in_batches() {
     let mut rig = with_numbers(3000).pop().expect("the one with the table");
     rig.run("SPOP s 2500");
-    let sent = propagated(&mut rig);
+    let sent = rig.propagated_but_select();
     let words: Vec<_> = sent.iter().map(|line| line.split(' ').count()).collect();
     assert_eq!(words, [1, 2 + 1024, 2 + 1024, 2 + 452, 1]);
     assert_eq!((&*sent[0], &*sent[4]), ("MULTI", "EXEC"));
@@ -245,7 +234,7 @@ fn random_members_repeat_only_where_that_was_asked_for() {
         assert_eq!(bulks(&rig.run("SRANDMEMBER s")).len(), 1);
         assert_eq!(rig.run("SRANDMEMBER s 0"), "*0\r\n");
         assert_eq!(rig.run("SCARD s"), ":20\r\n");
-        assert_eq!(propagated(&mut rig), [""; 0]);
+        assert_eq!(rig.propagated_but_select(), [""; 0]);
     }
 }
 
@@ -292,14 +281,14 @@ fn a_stored_result_takes_the_place_of_anything() {
     let mut rig = Rig::new();
     rig.run("SADD a 1 2");
     rig.run("SET d text EX 100");
-    propagated(&mut rig);
+    rig.propagated_but_select();
     assert_eq!(rig.run("SUNIONSTORE d a"), ":2\r\n");
     assert_eq!(rig.run("TTL d"), ":-1\r\n");
     assert_eq!(rig.run("SDIFFSTORE a a d"), ":0\r\n");
     assert_eq!(rig.run("EXISTS a"), ":0\r\n");
     assert_eq!(rig.run("SINTERSTORE a none"), ":0\r\n");
     assert_eq!(
-        propagated(&mut rig),
+        rig.propagated_but_select(),
         ["SUNIONSTORE d a", "SDIFFSTORE a a d"]
     );
 }

@@ -8,12 +8,6 @@ const NULL: &str = "$-1\r\n";
 const OK: &str = "+OK\r\n";
 
 /// Runs a dialogue: each line's reply must be exactly the one beside it.
-fn expect(rig: &mut Rig, dialogue: &[(&str, &str)]) {
-    for (line, reply) in dialogue {
-        assert_eq!(rig.run(line), *reply, "{line}");
-    }
-}
-
 /// What is refused, and how.
 const REFUSALS: &[(&str, &str)] = &[
     ("SET a", "ERR wrong number of arguments for 'set' command"),
@@ -112,63 +106,55 @@ const REFUSALS: &[(&str, &str)] = &[
 fn every_refusal_has_its_exact_words() {
     let mut rig = Rig::new();
     rig.run("MSET text hello big 9223372036854775807 small -9223372036854775808");
-    for (line, error) in REFUSALS {
-        assert_eq!(rig.run(line), format!("-{error}\r\n"), "{line}");
-    }
+    rig.expect_refusals(REFUSALS);
     assert_eq!(rig.run("EXISTS a b"), ":0\r\n");
 }
 
 #[test]
 fn set_obeys_its_conditions_and_tells_the_old_value() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[
-            ("SET a 1 XX", NULL),
-            ("SET a 1 NX", OK),
-            ("SET a 2 NX", NULL),
-            ("SET a 2 XX", OK),
-            ("SET a 3 GET", "$1\r\n2\r\n"),
-            ("SET a 4 NX GET", "$1\r\n3\r\n"),
-            ("SET b x NX GET", NULL),
-            ("SET c x XX GET", NULL),
-            ("MGET a b c", "*3\r\n$1\r\n3\r\n$1\r\nx\r\n$-1\r\n"),
-            ("SETNX a 5", ":0\r\n"),
-            ("SETNX d 5", ":1\r\n"),
-            ("GETSET d 6", "$1\r\n5\r\n"),
-            ("GETSET e 6", NULL),
-            ("GETDEL d", "$1\r\n6\r\n"),
-            ("GETDEL d", NULL),
-        ],
-    );
+    rig.expect(&[
+        ("SET a 1 XX", NULL),
+        ("SET a 1 NX", OK),
+        ("SET a 2 NX", NULL),
+        ("SET a 2 XX", OK),
+        ("SET a 3 GET", "$1\r\n2\r\n"),
+        ("SET a 4 NX GET", "$1\r\n3\r\n"),
+        ("SET b x NX GET", NULL),
+        ("SET c x XX GET", NULL),
+        ("MGET a b c", "*3\r\n$1\r\n3\r\n$1\r\nx\r\n$-1\r\n"),
+        ("SETNX a 5", ":0\r\n"),
+        ("SETNX d 5", ":1\r\n"),
+        ("GETSET d 6", "$1\r\n5\r\n"),
+        ("GETSET e 6", NULL),
+        ("GETDEL d", "$1\r\n6\r\n"),
+        ("GETDEL d", NULL),
+    ]);
 }
 
 #[test]
 fn storing_a_string_ends_the_old_lifetime_unless_told_otherwise() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[
-            ("SET a 1 EX 100", OK),
-            ("SET a 2 KEEPTTL", OK),
-            ("TTL a", ":100\r\n"),
-            ("INCR a", ":3\r\n"),
-            ("APPEND a 4", ":2\r\n"),
-            ("SETRANGE a 0 9", ":2\r\n"),
-            ("TTL a", ":100\r\n"),
-            ("GETEX a PERSIST", "$2\r\n94\r\n"),
-            ("TTL a", ":-1\r\n"),
-            ("GETEX a PX 5000", "$2\r\n94\r\n"),
-            ("PTTL a", ":5000\r\n"),
-            ("SET a 5", OK),
-            ("TTL a", ":-1\r\n"),
-            ("SETEX a 7 x", OK),
-            ("MSET a y", OK),
-            ("TTL a", ":-1\r\n"),
-            ("SET a z PXAT 1700000000500 GET", "$1\r\ny\r\n"),
-            ("PTTL a", ":500\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("SET a 1 EX 100", OK),
+        ("SET a 2 KEEPTTL", OK),
+        ("TTL a", ":100\r\n"),
+        ("INCR a", ":3\r\n"),
+        ("APPEND a 4", ":2\r\n"),
+        ("SETRANGE a 0 9", ":2\r\n"),
+        ("TTL a", ":100\r\n"),
+        ("GETEX a PERSIST", "$2\r\n94\r\n"),
+        ("TTL a", ":-1\r\n"),
+        ("GETEX a PX 5000", "$2\r\n94\r\n"),
+        ("PTTL a", ":5000\r\n"),
+        ("SET a 5", OK),
+        ("TTL a", ":-1\r\n"),
+        ("SETEX a 7 x", OK),
+        ("MSET a y", OK),
+        ("TTL a", ":-1\r\n"),
+        ("SET a z PXAT 1700000000500 GET", "$1\r\ny\r\n"),
+        ("PTTL a", ":500\r\n"),
+    ]);
     rig.advance_ms(501);
     assert_eq!(rig.run("GET a"), NULL);
 }
@@ -286,17 +272,14 @@ fn strings_are_encoded_as_clients_expect() {
 #[test]
 fn counters_count_whatever_reads_as_an_integer() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[
-            ("INCR a", ":1\r\n"),
-            ("DECRBY a 3", ":-2\r\n"),
-            ("INCRBY a 9223372036854775807", ":9223372036854775805\r\n"),
-            ("DECR b", ":-1\r\n"),
-            ("APPEND b 5", ":3\r\n"),
-            ("INCR b", ":-14\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("INCR a", ":1\r\n"),
+        ("DECRBY a 3", ":-2\r\n"),
+        ("INCRBY a 9223372036854775807", ":9223372036854775805\r\n"),
+        ("DECR b", ":-1\r\n"),
+        ("APPEND b 5", ":3\r\n"),
+        ("INCR b", ":-14\r\n"),
+    ]);
     for text in ["\" 1\"", "\"1 \"", "01", "+1", "\"\"", "1.0"] {
         rig.run(&format!("SET c {text}"));
         let error = "-ERR value is not an integer or out of range\r\n";
@@ -307,25 +290,22 @@ fn counters_count_whatever_reads_as_an_integer() {
 #[test]
 fn fractions_are_counted_with_the_digits_of_an_80_bit_float() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[
-            ("INCRBYFLOAT a 1.5", "$3\r\n1.5\r\n"),
-            ("INCRBYFLOAT a 0.1", "$3\r\n1.6\r\n"),
-            ("INCRBYFLOAT a -1.6", "$1\r\n0\r\n"),
-            ("OBJECT ENCODING a", "$6\r\nembstr\r\n"),
-            ("SET b 5.0e3 EX 100", OK),
-            ("INCRBYFLOAT b 2.0e2", "$4\r\n5200\r\n"),
-            ("TTL b", ":100\r\n"),
-            ("SET c 3", OK),
-            ("INCRBYFLOAT c 1.1", "$3\r\n4.1\r\n"),
-            ("SET d 1", OK),
-            (
-                "INCRBYFLOAT d 0.333333333333333333",
-                "$19\r\n1.33333333333333333\r\n",
-            ),
-        ],
-    );
+    rig.expect(&[
+        ("INCRBYFLOAT a 1.5", "$3\r\n1.5\r\n"),
+        ("INCRBYFLOAT a 0.1", "$3\r\n1.6\r\n"),
+        ("INCRBYFLOAT a -1.6", "$1\r\n0\r\n"),
+        ("OBJECT ENCODING a", "$6\r\nembstr\r\n"),
+        ("SET b 5.0e3 EX 100", OK),
+        ("INCRBYFLOAT b 2.0e2", "$4\r\n5200\r\n"),
+        ("TTL b", ":100\r\n"),
+        ("SET c 3", OK),
+        ("INCRBYFLOAT c 1.1", "$3\r\n4.1\r\n"),
+        ("SET d 1", OK),
+        (
+            "INCRBYFLOAT d 0.333333333333333333",
+            "$19\r\n1.33333333333333333\r\n",
+        ),
+    ]);
     let mut stream = rig.propagated();
     stream.retain(|command| command.starts_with("SET b") || command.starts_with("SET a"));
     assert_eq!(
@@ -361,21 +341,18 @@ fn parts_of_strings_are_cut_off_at_the_ends() {
         let reply = format!("${}\r\n{part}\r\n", part.len());
         assert_eq!(rig.run(&format!("GETRANGE text {span}")), reply, "{span}");
     }
-    expect(
-        &mut rig,
-        &[
-            ("SUBSTR text 0 0", "$1\r\nH\r\n"),
-            ("GETRANGE missing 0 -1", "$0\r\n\r\n"),
-            ("STRLEN text", ":11\r\n"),
-            ("STRLEN missing", ":0\r\n"),
-            ("SETRANGE text 6 Redis", ":11\r\n"),
-            ("GET text", "$11\r\nHello Redis\r\n"),
-            ("SETRANGE fresh 2 x", ":3\r\n"),
-            ("GET fresh", "$3\r\n\0\0x\r\n"),
-            ("SETRANGE none 5 \"\"", ":0\r\n"),
-            ("EXISTS none", ":0\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("SUBSTR text 0 0", "$1\r\nH\r\n"),
+        ("GETRANGE missing 0 -1", "$0\r\n\r\n"),
+        ("STRLEN text", ":11\r\n"),
+        ("STRLEN missing", ":0\r\n"),
+        ("SETRANGE text 6 Redis", ":11\r\n"),
+        ("GET text", "$11\r\nHello Redis\r\n"),
+        ("SETRANGE fresh 2 x", ":3\r\n"),
+        ("GET fresh", "$3\r\n\0\0x\r\n"),
+        ("SETRANGE none 5 \"\"", ":0\r\n"),
+        ("EXISTS none", ":0\r\n"),
+    ]);
 }
 
 #[test]
@@ -464,20 +441,17 @@ fn lcs_finds_what_two_strings_have_in_common() {
     let long_matches = "*4\r\n$7\r\nmatches\r\n*1\r\n\
         *2\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n\
         $3\r\nlen\r\n:6\r\n";
-    expect(
-        &mut rig,
-        &[
-            ("LCS a b", "$6\r\nmytext\r\n"),
-            ("LCS a b LEN", ":6\r\n"),
-            ("LCS a b IDX WITHMATCHLEN", matches),
-            ("LCS a b IDX MINMATCHLEN 4", long_matches),
-            ("LCS a missing", "$0\r\n\r\n"),
-            (
-                "LCS missing b IDX",
-                "*4\r\n$7\r\nmatches\r\n*0\r\n$3\r\nlen\r\n:0\r\n",
-            ),
-        ],
-    );
+    rig.expect(&[
+        ("LCS a b", "$6\r\nmytext\r\n"),
+        ("LCS a b LEN", ":6\r\n"),
+        ("LCS a b IDX WITHMATCHLEN", matches),
+        ("LCS a b IDX MINMATCHLEN 4", long_matches),
+        ("LCS a missing", "$0\r\n\r\n"),
+        (
+            "LCS missing b IDX",
+            "*4\r\n$7\r\nmatches\r\n*0\r\n$3\r\nlen\r\n:0\r\n",
+        ),
+    ]);
     rig.env.config.proto_max_bulk_len = 100;
     let error = "-ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len\r\n";
     assert_eq!(rig.run("LCS a b"), error);

@@ -6,21 +6,12 @@ const OK: &str = "+OK\r\n";
 const QUEUED: &str = "+QUEUED\r\n";
 const GIVEN_UP: &str = "*-1\r\n";
 
-fn expect(rig: &mut Rig, dialogue: &[(&str, &str)]) {
-    for (line, reply) in dialogue {
-        assert_eq!(rig.run(line), *reply, "{line}");
-    }
-}
-
 #[test]
 fn commands_wait_for_exec_and_run_together() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[("MULTI", OK), ("SET a 1", QUEUED), ("INCR a", QUEUED)],
-    );
+    rig.expect(&[("MULTI", OK), ("SET a 1", QUEUED), ("INCR a", QUEUED)]);
     assert_eq!(rig.run_as(2, "GET a"), "$-1\r\n");
-    expect(&mut rig, &[("SELECT 1", QUEUED), ("SET b 1", QUEUED)]);
+    rig.expect(&[("SELECT 1", QUEUED), ("SET b 1", QUEUED)]);
     assert_eq!(rig.run("EXEC"), "*4\r\n+OK\r\n:2\r\n+OK\r\n+OK\r\n");
     assert_eq!(
         rig.propagated(),
@@ -80,15 +71,12 @@ fn a_refused_command_spoils_the_transaction() {
             "-ERR wrong number of arguments for 'get' command\r\n",
         ),
     ] {
-        expect(
-            &mut rig,
-            &[
-                ("MULTI", OK),
-                (line, error),
-                ("SET a 1", QUEUED),
-                ("EXEC", spoilt),
-            ],
-        );
+        rig.expect(&[
+            ("MULTI", OK),
+            (line, error),
+            ("SET a 1", QUEUED),
+            ("EXEC", spoilt),
+        ]);
         assert_eq!(rig.run("GET a"), "$-1\r\n");
     }
 }
@@ -119,22 +107,19 @@ fn a_command_that_fails_does_not_stop_the_others() {
 #[test]
 fn what_makes_no_sense_is_refused() {
     let mut rig = Rig::new();
-    expect(
-        &mut rig,
-        &[
-            ("EXEC", "-ERR EXEC without MULTI\r\n"),
-            ("DISCARD", "-ERR DISCARD without MULTI\r\n"),
-            ("MULTI", OK),
-            ("MULTI", "-ERR MULTI calls can not be nested\r\n"),
-            ("WATCH a", "-ERR WATCH inside MULTI is not allowed\r\n"),
-            ("SET a 1", QUEUED),
-            ("EXEC", "*1\r\n+OK\r\n"),
-            ("MULTI", OK),
-            ("SET a 2", QUEUED),
-            ("DISCARD", OK),
-            ("GET a", "$1\r\n1\r\n"),
-        ],
-    );
+    rig.expect(&[
+        ("EXEC", "-ERR EXEC without MULTI\r\n"),
+        ("DISCARD", "-ERR DISCARD without MULTI\r\n"),
+        ("MULTI", OK),
+        ("MULTI", "-ERR MULTI calls can not be nested\r\n"),
+        ("WATCH a", "-ERR WATCH inside MULTI is not allowed\r\n"),
+        ("SET a 1", QUEUED),
+        ("EXEC", "*1\r\n+OK\r\n"),
+        ("MULTI", OK),
+        ("SET a 2", QUEUED),
+        ("DISCARD", OK),
+        ("GET a", "$1\r\n1\r\n"),
+    ]);
 }
 
 #[test]
@@ -166,16 +151,10 @@ fn a_change_of_a_watched_key_makes_exec_give_up() {
     ] {
         let mut rig = Rig::new();
         rig.run("SET a 1");
-        expect(
-            &mut rig,
-            &[("WATCH a", OK), ("MULTI", OK), ("SET x 1", QUEUED)],
-        );
+        rig.expect(&[("WATCH a", OK), ("MULTI", OK), ("SET x 1", QUEUED)]);
         rig.run_as(2, change);
         assert_eq!(rig.run("EXEC"), GIVEN_UP, "{change}");
-        expect(
-            &mut rig,
-            &[("MULTI", OK), ("PING", QUEUED), ("EXEC", "*1\r\n+PONG\r\n")],
-        );
+        rig.expect(&[("MULTI", OK), ("PING", QUEUED), ("EXEC", "*1\r\n+PONG\r\n")]);
     }
 }
 

@@ -5,18 +5,12 @@ use crate::commands::testing::Rig;
 use crate::resp::writer::Protocol;
 
 /// Runs a dialogue: each line's reply must be exactly the one beside it.
-fn expect(rig: &mut Rig, dialogue: &[(&str, &str)]) {
-    for (line, reply) in dialogue {
-        assert_eq!(rig.run(line), *reply, "{line}");
-    }
-}
-
 /// Runs a dialogue against listpacks, then against trees.
 fn expect_of_both_shapes(dialogue: &[(&str, &str)]) {
     for entries in ["128", "0"] {
         let mut rig = Rig::new();
         rig.run(&format!("CONFIG SET zset-max-listpack-entries {entries}"));
-        expect(&mut rig, dialogue);
+        rig.expect(dialogue);
     }
 }
 
@@ -360,9 +354,7 @@ fn refusals_are_worded_like_the_references() {
     let mut rig = Rig::new();
     rig.run("SET str x");
     rig.run("ZADD z 1 a inf i");
-    for (line, text) in REFUSALS {
-        assert_eq!(rig.run(line), format!("-{text}\r\n"), "{line}");
-    }
+    rig.expect_refusals(REFUSALS);
     assert_eq!(members(&mut rig, "z"), "a 1 i inf");
 }
 
@@ -390,7 +382,7 @@ fn ends_are_popped() {
 fn resp3_shows_doubles_and_pairs() {
     let mut rig = Rig::new();
     rig.session.protocol = Protocol::Resp3;
-    expect(&mut rig, IN_RESP3);
+    rig.expect(IN_RESP3);
 }
 
 #[test]
@@ -425,15 +417,9 @@ fn scans_spell_scores_of_trees_with_all_their_digits() {
     let mut rig = Rig::new();
     let small = "*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$3\r\n0.1\r\n";
     let large = "*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$19\r\n0.10000000000000001\r\n";
-    expect(
-        &mut rig,
-        &[("ZADD z 0.1 a", ":1\r\n"), ("ZSCAN z 0", small)],
-    );
+    rig.expect(&[("ZADD z 0.1 a", ":1\r\n"), ("ZSCAN z 0", small)]);
     rig.run("CONFIG SET zset-max-listpack-entries 0");
-    expect(
-        &mut rig,
-        &[("ZADD t 0.1 a", ":1\r\n"), ("ZSCAN t 0", large)],
-    );
+    rig.expect(&[("ZADD t 0.1 a", ":1\r\n"), ("ZSCAN t 0", large)]);
     assert_eq!(rig.run("ZSCAN t 0 MATCH b*"), "*2\r\n$1\r\n0\r\n*0\r\n");
 }
 

@@ -13,8 +13,6 @@ const BATCH: usize = 60;
 const BATCHES_PER_LOOK: usize = 4;
 const KEYS: &[&str] = &["k1", "k2", "k3", "k4", "k5"];
 
-type Command = Vec<Vec<u8>>;
-
 /// Runs a family's commands on ours and on stock Redis, and panics at the first difference.
 pub fn compare_family(family: &Family) {
     // The ordinary run repeats itself, so that a failure is about the change at hand; a longer one
@@ -73,13 +71,8 @@ pub fn compare_family(family: &Family) {
         conn.call("DISCARD");
     }
     compare_keys(&mut pair, rules, &history, &what);
-    let without_times = |server| -> Vec<_> {
-        let all = dump(server).into_iter();
-        all.map(|(place, (value, expiry))| (place, value, expiry > 0))
-            .collect()
-    };
     assert!(
-        without_times(&ours) == without_times(&stock),
+        dump_without_times(&ours) == dump_without_times(&stock),
         "{what}: the data differ"
     );
 }
@@ -135,7 +128,7 @@ fn compare_batch(
         conn.send(&request);
     }
     for command in commands {
-        history.push(show(command));
+        history.push(show_command(command));
         let [ours, stock] = pair
             .each_mut()
             .map(|conn| conn.read_raw().expect("a reply"));
@@ -206,17 +199,4 @@ fn fail(what: &str, problem: &str, history: &[String], ours: &[u8], stock: &[u8]
         short(ours),
         short(stock)
     );
-}
-
-fn show(command: &[Vec<u8>]) -> String {
-    let short = |arg: &Vec<u8>| match arg.len() {
-        0..=40 => format!("{:?}", String::from_utf8_lossy(arg)),
-        n => format!("<{n} × {:?}>", char::from(arg[0])),
-    };
-    let shown: Vec<String> = command.iter().take(30).map(short).collect();
-    let more = match command.len() {
-        0..=30 => String::new(),
-        n => format!(" … {n} words"),
-    };
-    shown.join(" ") + &more
 }

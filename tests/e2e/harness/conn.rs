@@ -21,6 +21,23 @@ pub fn encode<A: AsRef<[u8]>>(args: &[A]) -> Vec<u8> {
     out
 }
 
+/// A command, word by word.
+pub type Command = Vec<Vec<u8>>;
+
+/// A command as a failed test shows it, without what is long in it.
+pub fn show_command(command: &[Vec<u8>]) -> String {
+    let short = |arg: &Vec<u8>| match arg.len() {
+        0..=40 => format!("{:?}", String::from_utf8_lossy(arg)),
+        n => format!("<{n} × {:?}>", char::from(arg[0])),
+    };
+    let shown: Vec<String> = command.iter().take(30).map(short).collect();
+    let more = match command.len() {
+        0..=30 => String::new(),
+        n => format!(" … {n} words"),
+    };
+    shown.join(" ") + &more
+}
+
 pub struct Conn {
     stream: TcpStream,
     unread: Vec<u8>,

@@ -15,8 +15,8 @@ mod value;
 mod wait;
 mod workload;
 
-pub use conn::{Conn, encode};
-pub use dump::{assert_same_data, dump, wait_same_data};
+pub use conn::{Command, Conn, encode, show_command};
+pub use dump::{assert_same_data, dump, dump_without_times, wait_same_data};
 pub use load::Writer;
 pub use proxy::Proxy;
 pub use replication::{

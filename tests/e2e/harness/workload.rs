@@ -5,9 +5,7 @@
 //! what they caused, in the name of a client that waited, or as the deletion of a key that expired
 //! or was evicted. Keys of one type share a few names, and now and then trade them with others.
 
-use super::{Conn, Rng, encode};
-
-type Command = Vec<Vec<u8>>;
+use super::{Command, Conn, Rng, encode};
 
 /// What a writer sends, as templates: `{…}` stands for what [`fill`] draws. `|` parts commands
 /// that are sent one behind the other.
