@@ -7,9 +7,9 @@
 //!
 //! **Running.** Complete commands are taken in batches: all are looked up, and what they will need
 //! is fetched into the cache (see `look_ahead`), then they run. By then the memory has arrived, and
-//! the misses of a whole batch were waited for together. Between them no look is taken at what the
-//! client takes, unless a command has made a key ready that somebody waits for, or the replies have
-//! become large: then that is settled first.
+//! the misses of a whole batch were waited for together. Between two of them nothing else is done,
+//! unless the first has made a key ready that somebody waits for, or the replies have become large:
+//! then that is settled before the second.
 //!
 //! **Fairness.** A connection has one buffer's worth of input a turn. If there may be more, it is
 //! put on the list of those to be continued in the next tick.
