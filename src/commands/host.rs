@@ -26,6 +26,15 @@ pub struct ShutdownOptions {
     pub force: bool,
 }
 
+/// When the server leaves that was told to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leaving {
+    /// As soon as the running command ends.
+    Now,
+    /// When the replicas have caught up, or the time for that is over.
+    AfterReplicas,
+}
+
 /// Which clients `CLIENT LIST` and `CLIENT KILL` mean; every given condition must hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ClientFilter {
@@ -173,6 +182,8 @@ pub struct ServerFacts {
     pub mode: &'static str,
     /// How the process is supervised: `no`, `systemd`, `upstart`.
     pub supervised: &'static str,
+    /// How long a shutdown will wait for replicas yet, if one does.
+    pub shutdown_in_ms: Option<i64>,
     /// Clients that are not replicas.
     pub connected_clients: usize,
     /// The largest input buffer seen lately.
@@ -295,10 +306,16 @@ pub trait Host {
     fn save(&mut self, env: &mut Env) -> Result<(), CmdError>;
     /// `BGSAVE`: the reply line on success.
     fn bgsave(&mut self, env: &mut Env, schedule: bool) -> Result<&'static str, CmdError>;
-    /// `SHUTDOWN`: returns only when it was refused or has to wait; `Ok` closes the client.
-    fn shutdown(&mut self, env: &mut Env, options: ShutdownOptions) -> Result<(), CmdError>;
+    /// `SHUTDOWN` of a client. If it has to wait, so has the client: it is told if nothing comes of
+    /// it.
+    fn shutdown(
+        &mut self,
+        env: &mut Env,
+        client: u64,
+        options: ShutdownOptions,
+    ) -> Result<Leaving, CmdError>;
     /// `SHUTDOWN ABORT`.
-    fn abort_shutdown(&mut self) -> Result<(), CmdError>;
+    fn abort_shutdown(&mut self, env: &mut Env) -> Result<(), CmdError>;
     /// `CONFIG RESETSTAT`: what was measured "of late" begins anew.
     fn reset_rates(&mut self);
     /// Makes a directive just set take effect; `settings` are those that shall hold afterwards.

@@ -1,9 +1,11 @@
 //! The server as a whole: its clock, its snapshots, its end.
 
+use super::blocking::Block;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
-use super::host::ShutdownOptions;
+use super::host::{Leaving, ShutdownOptions};
 use super::row::{Acl, Arg, Flags, Group, Row};
+use super::session::Closing;
 use crate::base::numbers::parse_i64;
 use crate::base::version::REDIS_VERSION;
 use crate::resp::args::Args;
@@ -160,13 +162,19 @@ impl Shutdown {
 
 fn shutdown(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     match Shutdown::parse(args.iter().skip(1))? {
-        Shutdown::Begin(options) => ctx.host.shutdown(ctx.env, options),
+        Shutdown::Begin(options) => match ctx.host.shutdown(ctx.env, ctx.session.id, options)? {
+            Leaving::Now => ctx.session.closing = Closing::AfterReplies,
+            Leaving::AfterReplicas => {
+                let waits = ctx.block(Block::until_told(), []);
+                debug_assert!(waits, "it runs in no transaction");
+            }
+        },
         Shutdown::Abort => {
-            ctx.host.abort_shutdown()?;
+            ctx.host.abort_shutdown(ctx.env)?;
             ctx.reply.ok();
-            Ok(())
         }
     }
+    Ok(())
 }
 
 fn lolwut(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {

@@ -21,8 +21,8 @@ use super::dispatch::process;
 use super::error::CmdError;
 use super::eviction::Eviction;
 use super::host::{
-    ClientFilter, DebugRequest, Garbage, Host, PauseMode, ServerFacts, ShutdownOptions, Transfer,
-    TransferOutcome,
+    ClientFilter, DebugRequest, Garbage, Host, Leaving, PauseMode, ServerFacts, ShutdownOptions,
+    Transfer, TransferOutcome,
 };
 use super::own_expiries::OwnExpiries;
 use super::pubsub::outbox::Outbox;
@@ -320,12 +320,17 @@ impl Host for FakeHost {
         Ok("Background saving started")
     }
 
-    fn shutdown(&mut self, _: &mut Env, options: ShutdownOptions) -> Result<(), CmdError> {
+    fn shutdown(
+        &mut self,
+        _: &mut Env,
+        _: u64,
+        options: ShutdownOptions,
+    ) -> Result<Leaving, CmdError> {
         self.wish(format!("{options:?}"));
-        Ok(())
+        Ok(Leaving::Now)
     }
 
-    fn abort_shutdown(&mut self) -> Result<(), CmdError> {
+    fn abort_shutdown(&mut self, _: &mut Env) -> Result<(), CmdError> {
         self.wish("abort shutdown");
         Ok(())
     }

@@ -89,6 +89,19 @@ pub struct ReplicaInfo {
     pub lag_s: u64,
 }
 
+/// A replica that has not acknowledged all that it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Laggard {
+    /// What it is called in the log.
+    pub name: String,
+    /// Bytes that it has not acknowledged.
+    pub behind: u64,
+    /// Seconds since it was heard of, while it is online.
+    pub lag_s: u64,
+    /// `wait_bgsave`, `send_bulk` or `online`.
+    pub state: &'static str,
+}
+
 /// The facts of `ROLE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoleInfo {
@@ -159,6 +172,12 @@ impl Replication {
             backlog_first_byte_offset: log.map_or(0, ReplLog::first),
             backlog_histlen: log.map_or(0, ReplLog::history_bytes),
         }
+    }
+
+    /// Our replicas that have not acknowledged the whole stream.
+    pub fn laggards(&self, now: Now) -> Vec<Laggard> {
+        let offset = self.stream.identity().offset();
+        self.source.laggards(offset, now.mono_ms())
     }
 
     /// The facts of `ROLE`.

@@ -103,7 +103,9 @@ mod sim;
 pub use action::{Action, Child, ClientId, Contents, Env, LoadTarget, SnapshotTarget};
 pub use greeting::ReplconfReply;
 pub use identity::{Identity, ReplId};
-pub use info::{MasterInfo, ReplicaInfo, ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo};
+pub use info::{
+    Laggard, MasterInfo, ReplicaInfo, ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo,
+};
 pub use link::{Closed, ConnectFailure};
 pub use role::Replicaof;
 pub use settings::{DisklessLoad, Settings};

@@ -4,13 +4,14 @@
 
 use super::children::SnapshotPurpose;
 use super::conn::Conn;
-use super::hub::{Hub, Pause};
+use super::hub::Hub;
 use super::rates::Measure;
+use super::shutdown::Asker;
 use crate::commands::context::Env;
 use crate::commands::error::CmdError;
 use crate::commands::host::{
-    ClientFilter, DebugRequest, Garbage, Host, PauseMode, ServerFacts, ShutdownOptions, Transfer,
-    TransferOutcome,
+    ClientFilter, DebugRequest, Garbage, Host, Leaving, PauseMode, ServerFacts, ShutdownOptions,
+    Transfer, TransferOutcome,
 };
 use crate::commands::session::{Closing, Kind, Session};
 use crate::config::{Apply, MasterAddress, Reason, Settings};
@@ -42,6 +43,7 @@ impl Host for Hub {
             started_mono_ms: self.started_mono_ms,
             mode: "standalone",
             supervised: "no",
+            shutdown_in_ms: self.shutdown.time_left_ms(env.now),
             connected_clients: self.conns.len() - replicas,
             max_input_buffer: self.input_peak.get(),
             max_output_buffer: self.output_peak.get(),
@@ -90,12 +92,17 @@ impl Host for Hub {
         }
     }
 
-    fn shutdown(&mut self, env: &mut Env, options: ShutdownOptions) -> Result<(), CmdError> {
-        self.begin_shutdown(env, options)
+    fn shutdown(
+        &mut self,
+        env: &mut Env,
+        client: u64,
+        options: ShutdownOptions,
+    ) -> Result<Leaving, CmdError> {
+        self.begin_shutdown(env, Asker::Client(client), options)
     }
 
-    fn abort_shutdown(&mut self) -> Result<(), CmdError> {
-        self.stop_shutdown()
+    fn abort_shutdown(&mut self, env: &mut Env) -> Result<(), CmdError> {
+        self.stop_shutdown(env)
     }
 
     fn reset_rates(&mut self) {
@@ -173,25 +180,11 @@ impl Host for Hub {
     }
 
     fn pause(&mut self, mode: PauseMode, until_mono_ms: u64) {
-        // A pause that is asked for while another holds never makes it shorter or weaker.
-        self.pause = Some(match self.pause {
-            None => Pause {
-                mode,
-                until_mono_ms,
-            },
-            Some(old) => Pause {
-                mode: if old.mode == PauseMode::All {
-                    PauseMode::All
-                } else {
-                    mode
-                },
-                until_mono_ms: old.until_mono_ms.max(until_mono_ms),
-            },
-        });
+        self.pauses.begin(mode, until_mono_ms);
     }
 
     fn unpause(&mut self) {
-        self.pause = None;
+        self.pauses.end();
     }
 
     fn replicaof(
@@ -314,7 +307,7 @@ impl Host for Hub {
     }
 
     fn writes_are_paused(&self) -> bool {
-        self.pause.is_some()
+        self.pauses.any()
     }
 
     fn resume(&mut self, env: &mut Env, client: u64) {

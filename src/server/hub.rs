@@ -25,12 +25,12 @@ use super::listener::{Accepted, Listener};
 use super::loading::Loader;
 use super::logger::Logger;
 use super::migrate::Peers;
+use super::pause::Pauses;
 use super::peak::RecentPeak;
 use super::rates::Rates;
 use super::shutdown::Shutdown;
 use crate::base::time::Now;
 use crate::commands::context::Env;
-use crate::commands::host::PauseMode;
 use crate::commands::pubsub;
 use crate::commands::session::{Closing, Kind, Session};
 use crate::commands::transaction;
@@ -97,15 +97,6 @@ impl Wake {
     }
 }
 
-/// `CLIENT PAUSE` in force.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pause {
-    /// What is held back.
-    pub mode: PauseMode,
-    /// Until when, in monotonic milliseconds.
-    pub until_mono_ms: u64,
-}
-
 /// See the module's head.
 pub struct Hub {
     /// The one poll.
@@ -136,8 +127,8 @@ pub struct Hub {
     pub input_peak: RecentPeak,
     /// The most bytes of output that waited on a connection of late.
     pub output_peak: RecentPeak,
-    /// Whether commands are held back.
-    pub pause: Option<Pause>,
+    /// What holds commands back.
+    pub pauses: Pauses,
     /// Child processes.
     pub children: Children,
     /// Our side of the link to our master.
@@ -219,7 +210,7 @@ impl Hub {
             client_memory: ClientMemory::default(),
             input_peak: RecentPeak::default(),
             output_peak: RecentPeak::default(),
-            pause: None,
+            pauses: Pauses::default(),
             children: Children::default(),
             link,
             loader: None,

@@ -470,11 +470,11 @@ impl Hub {
         self.conns[key].session().closing == Closing::No
     }
 
-    /// Whether `CLIENT PAUSE` holds this command back.
+    /// Whether a pause holds this command back.
     #[inline]
     pub fn holds_back(&self, session: &Session, command: Option<&Command>) -> bool {
-        self.pause.is_some_and(|pause| {
-            let held = match pause.mode {
+        self.pauses.mode().is_some_and(|mode| {
+            let held = match mode {
                 PauseMode::All => Flags(u32::MAX),
                 PauseMode::Write => Flags::WRITE.and(Flags::MAY_REPLICATE),
             };

@@ -21,7 +21,7 @@
 //! | `loading.rs` | loading, a slice at a time |
 //! | `host.rs`, `apply.rs`, `clients.rs`, `debug.rs` | what commands and directives ask for |
 //! | `cron.rs`, `rates.rs`, `peak.rs` | periodic work |
-//! | `waiting.rs` | clients whose commands wait |
+//! | `waiting.rs`, `pause.rs` | clients whose commands wait, or are held back |
 //! | `startup.rs`, `shutdown.rs`, `logger.rs`, `crash.rs`, `oom.rs` | the life of the process |
 //! | `helper.rs` | the thread for what may drag |
 
@@ -46,6 +46,7 @@ mod logger;
 mod look_ahead;
 mod migrate;
 mod oom;
+mod pause;
 mod peak;
 mod rates;
 mod replicas;
@@ -123,6 +124,9 @@ impl Server {
         let started_us = self.env.now.mono_us;
         self.continue_connections();
         for event in events.iter() {
+            if self.hub.shutdown == Shutdown::Done {
+                break;
+            }
             let (readable, writable) = (
                 event.is_readable() || event.is_read_closed() || event.is_error(),
                 event.is_writable(),
@@ -181,7 +185,9 @@ impl Server {
     /// Goes on with connections that had more to say than one turn takes.
     fn continue_connections(&mut self) {
         for key in std::mem::take(&mut self.hub.to_continue) {
-            self.on_readable(key);
+            if self.hub.shutdown != Shutdown::Done {
+                self.on_readable(key);
+            }
         }
         if std::mem::take(&mut self.hub.master_waits) {
             self.on_master_event(true, false);
@@ -189,15 +195,8 @@ impl Server {
         if std::mem::take(&mut self.hub.transfer_waits) {
             self.hub.forward_snapshot(&mut self.env);
         }
-        let now_ms = self.env.now.mono_ms();
-        if self
-            .hub
-            .pause
-            .is_some_and(|pause| pause.until_mono_ms <= now_ms)
-        {
-            self.hub.pause = None;
-        }
-        if self.hub.has_held && self.hub.pause.is_none() {
+        self.hub.pauses.end_overdue(self.env.now.mono_ms());
+        if self.hub.has_held && !self.hub.pauses.any() {
             self.hub.has_held = false;
             let held =
                 |(key, conn): (usize, &conn::Conn)| (!conn.input.held.is_empty()).then_some(key);
@@ -280,6 +279,11 @@ impl Server {
 
     /// The end of a tick: what it changed goes out.
     fn before_sleep(&mut self) {
+        if self.hub.shutdown == Shutdown::Done {
+            // The data set is saved, so nothing may change it any more.
+            self.feed_replicas();
+            return self.write_replies();
+        }
         if self.env.keyspace.expires_len() > 0 && !self.hub.cron_paused {
             self.expire_keys(Pace::Fast);
         }

@@ -115,6 +115,7 @@ impl Hub {
             host: self,
         };
         blocking::end_wait(&mut ctx, refusal);
+        self.shutdown.forget(client);
         self.put_back(key, session, reply);
         self.after_commands(key, env);
         self.to_resume.push(key);

@@ -146,6 +146,71 @@ fn a_second_sigint_ends_at_once() {
     replica.thaw();
 }
 
+/// A master with a write that its frozen replica does not acknowledge.
+fn a_master_and_a_replica_that_lags(config: &[&str]) -> (Server, Server) {
+    let master = Server::ours(config);
+    let replica = Server::ours(&[]);
+    follow(&replica, master.port);
+    replica.freeze();
+    master.ask("SET a 1");
+    (master, replica)
+}
+
+#[test]
+fn a_shutdown_waits_for_replicas_that_lag() {
+    let (mut master, replica) = a_master_and_a_replica_that_lags(&["shutdown-timeout 60"]);
+    assert!(!master.ask("INFO server").contains("shutdown_in"));
+    master.signal(libc::SIGTERM);
+    wait_until("it waits", || {
+        master.info_number("shutdown_in_milliseconds") > 50_000
+    });
+    replica.thaw();
+    let exit = master.wait_exit();
+    assert_eq!(exit.code(), 0);
+    assert!(exit.log.contains("1 of 1 replicas are in sync when"));
+    assert!(!exit.log.contains("Lagging replica"));
+    assert_eq!(replica.ask("GET a"), "1");
+}
+
+#[test]
+fn a_shutdown_says_whom_it_did_not_wait_for_any_longer() {
+    let (mut master, replica) = a_master_and_a_replica_that_lags(&["shutdown-timeout 1"]);
+    assert_eq!(master.shutdown("").code(), 0);
+    let name = format!("Lagging replica 127.0.0.1:{} reported offset", replica.port);
+    for text in [&name, "state=online.", "0 of 1 replicas are in sync"] {
+        master.wait_log(text);
+    }
+    replica.thaw();
+}
+
+#[test]
+fn clients_that_wait_for_a_shutdown_are_told_when_it_is_called_off() {
+    let (master, replica) = a_master_and_a_replica_that_lags(&["save 3600 1"]);
+    let ask_to_leave = |behind: &str| {
+        let mut client = master.connect();
+        client.send(format!("SHUTDOWN\r\n{behind}\r\n").as_bytes());
+        client
+    };
+    let mut waiting = [ask_to_leave("PING"), ask_to_leave("INCR n")];
+    wait_until("both wait", || master.info("blocked_clients") == "2");
+    assert_eq!(master.ask("CLIENT UNPAUSE"), "OK");
+    let mut writer = master.connect();
+    writer.send(b"SET b 1\r\n");
+    wait_until("it is held back", || master.info("blocked_clients") == "3");
+    assert_eq!(master.ask("SHUTDOWN ABORT"), "OK");
+    assert_eq!(
+        master.ask("SHUTDOWN ABORT"),
+        "-ERR No shutdown in progress."
+    );
+    for (client, behind) in waiting.iter_mut().zip(["PONG", "1"]) {
+        for expected in ["-ERR Errors trying to SHUTDOWN. Check logs.", behind] {
+            assert_eq!(client.read_value().unwrap().to_string(), expected);
+        }
+    }
+    assert_eq!(writer.read_value().unwrap().to_string(), "OK");
+    replica.thaw();
+}
+
 #[test]
 fn strangers_from_afar_are_kept_out_in_protected_mode() {
     // Without a password or a bind address only the loopback is served.

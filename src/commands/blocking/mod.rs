@@ -103,6 +103,18 @@ impl Block {
     }
 }
 
+impl Block {
+    /// To wait for no key, until somebody ends the wait.
+    pub fn until_told() -> Block {
+        Block {
+            wants: Type::String,
+            timeout: Timeout::Never,
+            on_deletion: false,
+            words: None,
+        }
+    }
+}
+
 /// Whether the client's command waits.
 #[derive(Debug, Default)]
 pub enum Wait {

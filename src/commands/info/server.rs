@@ -46,6 +46,9 @@ pub fn server(view: &View<'_>, out: &mut Report) {
         ("config_file", &server.config_file),
         ("io_threads_active", &0),
     ]);
+    if let Some(left_ms) = server.shutdown_in_ms {
+        out.line("shutdown_in_milliseconds", left_ms);
+    }
     for (number, listener) in server.listeners.iter().enumerate() {
         out.line(format_args!("listener{number}"), listener);
     }

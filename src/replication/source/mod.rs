@@ -375,11 +375,7 @@ impl Source {
                 port: replica.greeting.listening_port,
                 state: replica.state_name(),
                 offset: replica.ack_offset,
-                lag_s: if replica.is_online() {
-                    replica.lag_s(now_ms)
-                } else {
-                    0
-                },
+                lag_s: replica.shown_lag_s(now_ms),
             })
         };
         self.replicas.iter().filter_map(info).collect()

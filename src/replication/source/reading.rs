@@ -2,6 +2,7 @@
 
 use super::replica::{Replica, State};
 use super::{Source, log_of};
+use crate::replication::Laggard;
 use crate::replication::action::ClientId;
 use crate::replication::settings::Settings;
 use crate::replication::stream::Stream;
@@ -80,6 +81,18 @@ impl Source {
     /// Replicas that have run the stream up to `offset`.
     pub fn count_acked(&self, offset: u64) -> usize {
         self.count_online(|replica| replica.ack_offset >= offset)
+    }
+
+    /// Replicas that have not run all of the stream up to `offset`.
+    pub fn laggards(&self, offset: u64, now_ms: u64) -> Vec<Laggard> {
+        let lags = |replica: &&Replica| !replica.is_online() || replica.ack_offset < offset;
+        let laggard = |replica: &Replica| Laggard {
+            name: replica.name(),
+            behind: offset.saturating_sub(replica.ack_offset),
+            lag_s: replica.shown_lag_s(now_ms),
+            state: replica.state_name(),
+        };
+        self.replicas.iter().filter(lags).map(laggard).collect()
     }
 
     /// Replicas whose append-only file holds the stream up to `offset`.

@@ -111,6 +111,15 @@ impl Replica {
         now_ms.saturating_sub(self.ack_at_ms) / 1000
     }
 
+    /// The same as people are told: nothing is expected of one that is not online yet.
+    pub fn shown_lag_s(&self, now_ms: u64) -> u64 {
+        if self.is_online() {
+            self.lag_s(now_ms)
+        } else {
+            0
+        }
+    }
+
     /// Whether it counts for `min-replicas-to-write`.
     pub fn is_good(&self, settings: &Settings, now_ms: u64) -> bool {
         self.is_online() && self.lag_s(now_ms) <= settings.min_replicas_max_lag_s

@@ -1,0 +1,97 @@
+//! What holds commands of clients back: `CLIENT PAUSE`, and a shutdown that waits for replicas.
+//!
+//! The two are independent: neither the end of a client's pause nor `CLIENT UNPAUSE` lets writes
+//! through while a shutdown waits, and a shutdown that is called off leaves the pause as it was.
+
+use crate::commands::host::PauseMode;
+
+/// See the module's head.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pauses {
+    by_client: Option<Pause>,
+    by_shutdown: bool,
+}
+
+/// `CLIENT PAUSE` in force.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    mode: PauseMode,
+    until_mono_ms: u64,
+}
+
+impl Pauses {
+    /// What is held back, if anything is.
+    #[inline]
+    pub fn mode(&self) -> Option<PauseMode> {
+        match self.by_client {
+            Some(pause) => Some(pause.mode),
+            None => self.by_shutdown.then_some(PauseMode::Write),
+        }
+    }
+
+    /// Whether anything is held back.
+    pub fn any(&self) -> bool {
+        self.mode().is_some()
+    }
+
+    /// A client asks for a pause. While another holds, that never makes it shorter or weaker.
+    pub fn begin(&mut self, mode: PauseMode, until_mono_ms: u64) {
+        let asked = Pause {
+            mode,
+            until_mono_ms,
+        };
+        self.by_client = Some(match self.by_client {
+            None => asked,
+            Some(old) => Pause {
+                mode: match old.mode {
+                    PauseMode::All => PauseMode::All,
+                    PauseMode::Write => mode,
+                },
+                until_mono_ms: old.until_mono_ms.max(until_mono_ms),
+            },
+        });
+    }
+
+    /// Ends what clients have asked for.
+    pub fn end(&mut self) {
+        self.by_client = None;
+    }
+
+    /// Ends what clients have asked for if its time is over.
+    pub fn end_overdue(&mut self, now_mono_ms: u64) {
+        self.by_client = (self.by_client).filter(|pause| pause.until_mono_ms > now_mono_ms);
+    }
+
+    /// Holds writes back for a shutdown, or does not any more.
+    pub fn hold_for_shutdown(&mut self, hold: bool) {
+        self.by_shutdown = hold;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_pause_makes_the_first_neither_weaker_nor_shorter() {
+        let mut pauses = Pauses::default();
+        pauses.begin(PauseMode::All, 100);
+        pauses.begin(PauseMode::Write, 50);
+        pauses.end_overdue(99);
+        assert_eq!(pauses.mode(), Some(PauseMode::All));
+        pauses.end_overdue(100);
+        assert!(!pauses.any());
+    }
+
+    #[test]
+    fn a_shutdown_holds_writes_back_whatever_clients_say() {
+        let mut pauses = Pauses::default();
+        pauses.hold_for_shutdown(true);
+        pauses.begin(PauseMode::All, 100);
+        assert_eq!(pauses.mode(), Some(PauseMode::All));
+        pauses.end();
+        assert_eq!(pauses.mode(), Some(PauseMode::Write));
+        pauses.hold_for_shutdown(false);
+        assert!(!pauses.any());
+    }
+}
