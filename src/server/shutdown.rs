@@ -195,7 +195,8 @@ impl Hub {
                 if !options.force {
                     log::warn!("Error trying to save the DB, can't exit.");
                     log::warn!(
-                        "Errors trying to shut down the server. Check the logs for more information."
+                        "Errors trying to shut down the server. Check the logs for more \
+                         information."
                     );
                     return Err(REFUSED);
                 }
