@@ -5,7 +5,7 @@
 //! update syntax over [`Row::BASE`], so a family file opens with its rows and continues with the
 //! handlers under them:
 //!
-//! ```ignore
+//! ```text
 //! pub static ROWS: &[Row] = &[Row {
 //!     name: "get",
 //!     arity: 2,

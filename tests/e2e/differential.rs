@@ -2,7 +2,7 @@
 //!
 //! Commands are drawn from templates whose placeholders are filled from small pools, so that keys
 //! meet again and values sit on the borders where encodings and parsers change their mind. Each run
-//! prints its seed; `TANIST_TEST_SEED` replays it.
+//! prints its seed; `TANIST_TEST_SEED` replays it, or is `random`.
 //!
 //! Two things cannot agree and are compared for what they mean: times to live (two clocks) and the
 //! order in which a table is walked. Debian ships Redis 7.0 where we follow 7.2; for the commands

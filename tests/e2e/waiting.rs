@@ -78,10 +78,15 @@ fn a_wait_ends_at_its_time_though_nothing_else_happens() {
     let server = Server::ours(&["hz 1"]);
     let mut client = server.connect();
     let start = Instant::now();
-    assert_eq!(client.ask("BLPOP a 0.05"), "(nil)");
+    for _ in 0..10 {
+        let start = Instant::now();
+        assert_eq!(client.ask("BLPOP a 0.05"), "(nil)");
+        let waited = start.elapsed();
+        assert!(waited >= Duration::from_millis(50), "{waited:?}");
+    }
+    // One that ended with the second's periodic work would take all of the next second each time.
     let waited = start.elapsed();
-    assert!(waited >= Duration::from_millis(50), "{waited:?}");
-    assert!(waited < Duration::from_millis(500), "{waited:?}");
+    assert!(waited < Duration::from_secs(8), "{waited:?}");
 }
 
 #[test]

@@ -9,8 +9,8 @@
 //! hash tables are walked, and what 7.2 does differently from the 7.0 that Debian ships. With
 //! `TANIST_STOCK_SERVER` naming a 7.2 server, only the first kind is allowed.
 //!
-//! The ordinary run has a fixed seed. `TANIST_TEST_COMMANDS` sets the length of a sequence and lets
-//! chance choose it; `TANIST_TEST_SEED` replays one.
+//! `TANIST_TEST_COMMANDS` sets the length of a sequence, and `TANIST_TEST_SEED` chooses it:
+//! `random`, or the seed that a run printed.
 
 mod pools;
 mod run;

@@ -1,5 +1,7 @@
 //! A seeded random source for tests that print their seed, so that a failure can be replayed.
 
+const ORDINARY_SEED: u64 = 20_261_122;
+
 /// SplitMix64: one word of state, good enough to vary a test.
 pub struct Rng(u64);
 
@@ -8,14 +10,19 @@ impl Rng {
         Rng(seed)
     }
 
-    /// A source seeded by `TANIST_TEST_SEED`, else by the clock; returns the seed to print.
+    /// The source of a test, with the seed to print. The ordinary run repeats itself, so that a
+    /// failure is about the change at hand. `TANIST_TEST_SEED=random` goes where none has been, and
+    /// a number there replays what failed.
     pub fn from_env() -> (Rng, u64) {
-        let seed = match std::env::var("TANIST_TEST_SEED") {
-            Ok(text) => text.parse().expect("TANIST_TEST_SEED is a number"),
-            Err(_) => {
+        let seed = match std::env::var("TANIST_TEST_SEED").as_deref() {
+            Ok("random") => {
                 let since = std::time::UNIX_EPOCH.elapsed().expect("a clock after 1970");
                 since.as_micros() as u64
             }
+            Ok(text) => text
+                .parse()
+                .expect("TANIST_TEST_SEED is a number or random"),
+            Err(_) => ORDINARY_SEED,
         };
         (Rng::new(seed), seed)
     }
