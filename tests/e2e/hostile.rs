@@ -91,7 +91,7 @@ fn endures(port: u16, reason: &str) -> Server {
     replica
 }
 
-/// No command takes long, over a while in which connects and retries happen.
+/// No command waits for a connect or a timeout (`repl-timeout` is 3 s), over a while of retries.
 #[track_caller]
 fn serves_quickly(server: &Server) {
     let mut conn = server.connect();
@@ -100,7 +100,7 @@ fn serves_quickly(server: &Server) {
         let start = Instant::now();
         assert_eq!(conn.ask("PING"), "PONG");
         let took = start.elapsed();
-        assert!(took < Duration::from_millis(500), "PING took {took:?}");
+        assert!(took < Duration::from_secs(2), "PING took {took:?}");
         thread::sleep(Duration::from_millis(5));
     }
 }

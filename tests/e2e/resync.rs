@@ -295,7 +295,8 @@ fn a_load_that_is_slowed_down_leaves_clients_alone_and_can_be_sped_up() {
         for _ in 0..10 {
             let asked = Instant::now();
             replica.ask("INFO");
-            assert!(asked.elapsed() < Duration::from_millis(500));
+            // The whole load takes 200 s.
+            assert!(asked.elapsed() < Duration::from_secs(10));
         }
         assert_eq!(replica.info("loading"), "1");
         assert_eq!(replica.ask("CONFIG SET key-load-delay 0"), "OK");
