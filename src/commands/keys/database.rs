@@ -11,6 +11,28 @@ use crate::commands::operand::{database, existing_database, small_integer};
 use crate::commands::row::{Acl, Arg, Flags, Group, Row};
 use crate::resp::args::Args;
 
+/// What `FLUSHDB` and `FLUSHALL` have in common.
+const FLUSH: Row = Row {
+    arity: -1,
+    flags: Flags::WRITE,
+    acl: Acl::KEYSPACE.and(Acl::DANGEROUS),
+    group: Group::Server,
+    history: &[
+        ("4.0.0", "The option `ASYNC`."),
+        ("6.2.0", "The option `SYNC`."),
+    ],
+    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+    args: &[Arg::one_of(
+        "flush-type",
+        &[
+            Arg::pure("async", "ASYNC").since("4.0.0"),
+            Arg::pure("sync", "SYNC").since("6.2.0"),
+        ],
+    )
+    .optional()],
+    ..Row::BASE
+};
+
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
     Row {
@@ -53,51 +75,17 @@ pub static ROWS: &[Row] = &[
     },
     Row {
         name: "flushdb",
-        arity: -1,
-        flags: Flags::WRITE,
-        acl: Acl::KEYSPACE.and(Acl::DANGEROUS),
-        group: Group::Server,
         complexity: "O(N), N being the number of its keys.",
         summary: "Removes every key of the database.",
-        history: &[
-            ("4.0.0", "The option `ASYNC`."),
-            ("6.2.0", "The option `SYNC`."),
-        ],
-        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-        args: &[Arg::one_of(
-            "flush-type",
-            &[
-                Arg::pure("async", "ASYNC").since("4.0.0"),
-                Arg::pure("sync", "SYNC").since("6.2.0"),
-            ],
-        )
-        .optional()],
         handler: flushdb,
-        ..Row::BASE
+        ..FLUSH
     },
     Row {
         name: "flushall",
-        arity: -1,
-        flags: Flags::WRITE,
-        acl: Acl::KEYSPACE.and(Acl::DANGEROUS),
-        group: Group::Server,
         complexity: "O(N), N being the number of keys in all databases.",
         summary: "Removes every key of every database.",
-        history: &[
-            ("4.0.0", "The option `ASYNC`."),
-            ("6.2.0", "The option `SYNC`."),
-        ],
-        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-        args: &[Arg::one_of(
-            "flush-type",
-            &[
-                Arg::pure("async", "ASYNC").since("4.0.0"),
-                Arg::pure("sync", "SYNC").since("6.2.0"),
-            ],
-        )
-        .optional()],
         handler: flushall,
-        ..Row::BASE
+        ..FLUSH
     },
 ];
 

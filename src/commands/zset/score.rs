@@ -8,6 +8,24 @@ use crate::commands::zset::reply_score;
 use crate::data::zset::ZSet;
 use crate::resp::args::Args;
 
+/// What `ZRANK` and `ZREVRANK` have in common.
+const RANK: Row = Row {
+    arity: -3,
+    flags: Flags::READONLY.and(Flags::FAST),
+    acl: Acl::SORTEDSET,
+    keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+    group: Group::SortedSet,
+    since: "2.0.0",
+    complexity: "O(log(N)), N being the number of members.",
+    history: &[("7.2.0", "The option `WITHSCORE`.")],
+    args: &[
+        Arg::key("key", 0),
+        Arg::string("member"),
+        Arg::pure("withscore", "WITHSCORE").optional(),
+    ],
+    ..Row::BASE
+};
+
 /// The commands of this file.
 pub static ROWS: &[Row] = &[
     Row {
@@ -54,41 +72,15 @@ pub static ROWS: &[Row] = &[
     },
     Row {
         name: "zrank",
-        arity: -3,
-        flags: Flags::READONLY.and(Flags::FAST),
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
-        since: "2.0.0",
-        complexity: "O(log(N)), N being the number of members.",
         summary: "Gives the rank of a member, counted from the lowest score.",
-        history: &[("7.2.0", "The option `WITHSCORE`.")],
-        args: &[
-            Arg::key("key", 0),
-            Arg::string("member"),
-            Arg::pure("withscore", "WITHSCORE").optional(),
-        ],
         handler: zrank,
-        ..Row::BASE
+        ..RANK
     },
     Row {
         name: "zrevrank",
-        arity: -3,
-        flags: Flags::READONLY.and(Flags::FAST),
-        acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
-        since: "2.0.0",
-        complexity: "O(log(N)), N being the number of members.",
         summary: "Gives the rank of a member, counted from the highest score.",
-        history: &[("7.2.0", "The option `WITHSCORE`.")],
-        args: &[
-            Arg::key("key", 0),
-            Arg::string("member"),
-            Arg::pure("withscore", "WITHSCORE").optional(),
-        ],
         handler: zrevrank,
-        ..Row::BASE
+        ..RANK
     },
     Row {
         name: "zcount",

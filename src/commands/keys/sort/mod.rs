@@ -43,10 +43,7 @@ pub static ROWS: &[Row] = &[
         acl: SORT_ACL,
         keys: &[
             KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS)),
-            somewhere(
-                KeyFlags::RO.and(KeyFlags::ACCESS),
-                "For `BY` and `GET`: which keys these read depends on the elements.",
-            ),
+            LOOKED_UP,
             somewhere(
                 KeyFlags::OW.and(KeyFlags::UPDATE),
                 "For `STORE`, which may stand anywhere among the options.",
@@ -75,10 +72,7 @@ pub static ROWS: &[Row] = &[
         acl: SORT_ACL,
         keys: &[
             KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS)),
-            somewhere(
-                KeyFlags::RO.and(KeyFlags::ACCESS),
-                "For `BY` and `GET`: which keys these read depends on the elements.",
-            ),
+            LOOKED_UP,
         ],
         since: "7.0.0",
         complexity: COMPLEXITY,
@@ -115,6 +109,12 @@ const GET: Arg = Arg {
 .optional();
 
 const ALPHA: Arg = Arg::pure("sorting", "ALPHA").optional();
+
+/// The keys that `BY` and `GET` read.
+const LOOKED_UP: KeySpec = somewhere(
+    KeyFlags::RO.and(KeyFlags::ACCESS),
+    "For `BY` and `GET`: which keys these read depends on the elements.",
+);
 
 /// Keys that no position or word tells of.
 const fn somewhere(flags: KeyFlags, notes: &'static str) -> KeySpec {
