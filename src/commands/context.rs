@@ -26,11 +26,10 @@ use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::Settings;
 use crate::data::hash::{Hash, HashRef};
-use crate::data::list::{List, ListRef};
+use crate::data::list::{List, ListLimits, ListRef};
 use crate::data::set::{Set, SetRef};
 use crate::data::stream::Stream;
 use crate::data::zset::{ZSet, ZSetRef};
-
 use crate::keyspace::{Collection, Db, Edit, Entry, Keyspace, OwnedEntry, Type};
 use crate::replication::Replication;
 use crate::resp::writer::Reply;
@@ -183,6 +182,44 @@ pub struct Env {
 }
 
 impl Env {
+    /// These subsystems, with nothing going on and nobody there yet.
+    pub fn new(
+        now: Now,
+        clock: CycleClock,
+        rng: Rng,
+        config: Settings,
+        keyspace: Keyspace,
+        replication: Replication,
+        table: &'static CommandTable,
+    ) -> Env {
+        Env {
+            now,
+            rng,
+            own_expiries: OwnExpiries::new(&keyspace),
+            keyspace,
+            config,
+            config_file: None,
+            stats: Stats::new(table.counted()),
+            replication,
+            persistence: Persistence::new(now),
+            gates: Gates::OPEN,
+            table,
+            unit: Unit::default(),
+            watches: Watches::default(),
+            garbage: Vec::new(),
+            eviction: Eviction::default(),
+            waiters: Waiters::default(),
+            pubsub: Registry::default(),
+            outbox: Outbox::default(),
+            collation: Collation::Bytes,
+            skip_checksums: false,
+            list_plain_from_bytes: ListLimits::PLAIN_FROM_BYTES,
+            hold_access_times: false,
+            clock,
+            last_command_end_ns: 0,
+        }
+    }
+
     /// Deletes a key whose time has come and tells replicas.
     pub fn expire_key(&mut self, db: usize, key: &[u8]) {
         let removed = self.keyspace.db_mut(db).remove(key);

@@ -106,12 +106,7 @@ impl Env {
             return Ok(None);
         }
         let touches = self.touches(session, Access::Write);
-        let (now, rng, config) = (self.now, &mut self.rng, &self.config);
-        let touch = |entry: Entry<'_>| {
-            if touches {
-                touch_entry(entry, now, rng, config);
-            }
-        };
+        let touch = toucher(touches, self.now, &mut self.rng, &self.config);
         let db = self.keyspace.db_mut(session.db);
         db.edit(key, touch).map_err(|_| CmdError::WrongType)
     }
@@ -127,12 +122,7 @@ impl Env {
             self.keyspace.db_mut(session.db).remove(key);
         }
         let touches = self.touches(session, Access::Write);
-        let (now, rng, config) = (self.now, &mut self.rng, &self.config);
-        let touch = |entry: Entry<'_>| {
-            if touches {
-                touch_entry(entry, now, rng, config);
-            }
-        };
+        let touch = toucher(touches, self.now, &mut self.rng, &self.config);
         let db = self.keyspace.db_mut(session.db);
         db.edit_or_new(key, touch).map_err(|_| CmdError::WrongType)
     }
@@ -211,6 +201,16 @@ impl Env {
     /// How the counters of an LFU policy move.
     pub fn lfu_tuning(&self) -> LfuTuning {
         lfu_tuning(&self.config)
+    }
+}
+
+/// What records the use of a key, if that counts.
+#[inline]
+fn toucher(touches: bool, now: Now, rng: &mut Rng, settings: &Settings) -> impl FnOnce(Entry<'_>) {
+    move |entry| {
+        if touches {
+            touch_entry(entry, now, rng, settings);
+        }
     }
 }
 

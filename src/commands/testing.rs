@@ -15,35 +15,26 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::FAMILIES;
-use super::blocking::{self, Waiters};
-use super::context::{Ctx, Env, Gates, Persistence};
+use super::blocking;
+use super::context::{Ctx, Env};
 use super::dispatch::process;
 use super::error::CmdError;
-use super::eviction::Eviction;
 use super::host::{
     ClientFilter, DebugRequest, Garbage, Host, Leaving, PauseMode, ServerFacts, ShutdownOptions,
     Transfer, TransferOutcome,
 };
-use super::own_expiries::OwnExpiries;
-use super::pubsub::outbox::Outbox;
-use super::pubsub::registry::Registry;
 use super::session::{Kind, Session};
-use super::stats::Stats;
 use super::table::CommandTable;
-use super::unit::Unit;
-use super::watch::Watches;
 use crate::base::quoting::split_args;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::{Apply, MasterAddress, Reason, Settings};
-use crate::data::list::ListLimits;
 use crate::keyspace::Keyspace;
 use crate::keyspace::access;
 use crate::replication::{self, Child, ReplId, Replication, SavedIdentity};
 use crate::resp::args::{Args, OwnedArgs};
 use crate::resp::writer::{Protocol, Reply};
 use crate::sys::clock::CycleClock;
-use crate::sys::collation::Collation;
 
 /// When a rig's clock starts, in milliseconds since the epoch.
 pub const START_MS: i64 = 1_700_000_000_000;
@@ -81,33 +72,9 @@ impl Rig {
         let replication = a_master_with_a_log(now, &mut rng);
         let told = replication.identity().offset();
         let keyspace = Keyspace::new(config.databases as usize, [1, 2]);
+        let clock = CycleClock::new();
         let mut rig = Rig {
-            env: Env {
-                now,
-                own_expiries: OwnExpiries::new(&keyspace),
-                keyspace,
-                config,
-                config_file: None,
-                stats: Stats::new(table.counted()),
-                replication,
-                persistence: Persistence::new(now),
-                gates: Gates::OPEN,
-                table,
-                unit: Unit::default(),
-                garbage: Vec::new(),
-                eviction: Eviction::default(),
-                collation: Collation::Bytes,
-                skip_checksums: false,
-                list_plain_from_bytes: ListLimits::PLAIN_FROM_BYTES,
-                watches: Watches::default(),
-                waiters: Waiters::default(),
-                pubsub: Registry::default(),
-                outbox: Outbox::default(),
-                hold_access_times: false,
-                clock: CycleClock::new(),
-                last_command_end_ns: 0,
-                rng,
-            },
+            env: Env::new(now, clock, rng, config, keyspace, replication, table),
             session: Session::new(1, Kind::Normal),
             host: FakeHost::default(),
             told,

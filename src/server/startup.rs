@@ -13,18 +13,9 @@ use super::{Server, apply, crash, listener, path_of};
 use crate::base::rng::Rng;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::FAMILIES;
-use crate::commands::blocking::Waiters;
-use crate::commands::context::{Env, Gates, Persistence};
-use crate::commands::eviction::Eviction;
-use crate::commands::own_expiries::OwnExpiries;
-use crate::commands::pubsub::outbox::Outbox;
-use crate::commands::pubsub::registry::Registry;
-use crate::commands::stats::Stats;
+use crate::commands::context::Env;
 use crate::commands::table::CommandTable;
-use crate::commands::unit::Unit;
-use crate::commands::watch::Watches;
 use crate::config::{Config, Settings, Sources, Supervised};
-use crate::data::list::ListLimits;
 use crate::keyspace::Keyspace;
 use crate::keyspace::expiry::ExpiryCycle;
 use crate::persist::rdb::check;
@@ -325,32 +316,11 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
     hub.set_process_title(settings, parts.file.as_deref());
     let hash_seed = [rng.next_u64(), rng.next_u64()];
     let keyspace = Keyspace::new(settings.databases as usize, hash_seed);
-    let mut env = Env {
-        now,
-        rng,
-        own_expiries: OwnExpiries::new(&keyspace),
-        keyspace,
-        config: parts.settings,
-        config_file: parts.file,
-        stats: Stats::new(parts.table.counted()),
-        replication,
-        persistence: Persistence::new(now),
-        gates: Gates::OPEN,
-        table: parts.table,
-        unit: Unit::default(),
-        garbage: Vec::new(),
-        eviction: Eviction::default(),
-        collation,
-        skip_checksums: false,
-        list_plain_from_bytes: ListLimits::PLAIN_FROM_BYTES,
-        watches: Watches::default(),
-        waiters: Waiters::default(),
-        pubsub: Registry::default(),
-        outbox: Outbox::default(),
-        hold_access_times: false,
-        clock: sys::clock::CycleClock::new(),
-        last_command_end_ns: 0,
-    };
+    let clock = sys::clock::CycleClock::new();
+    let config = parts.settings;
+    let mut env = Env::new(now, clock, rng, config, keyspace, replication, parts.table);
+    env.config_file = parts.file;
+    env.collation = collation;
     // A refusal is in the log.
     let _ = hub.apply_oom_score(&env.config, apply::part_of(&env));
     hub.refresh_gates(&mut env);
