@@ -1,7 +1,5 @@
-//! Reading from a socket into the unused part of a vector, which the standard library cannot do yet
-//! without filling it with zeros first.
-//!
-//! By `recv`: `read` comes to the same, through the layer of files in the kernel.
+//! Reading into the unused part of a vector, which the standard library cannot do yet without
+//! filling it with zeros first.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -11,7 +9,7 @@ use std::os::fd::RawFd;
 ///
 /// # Errors
 ///
-/// Those of `recv(2)`, `WouldBlock` among them; an interrupted call is repeated.
+/// Those of `read(2)`, `WouldBlock` among them; an interrupted call is repeated.
 ///
 /// # Panics
 ///
@@ -22,7 +20,7 @@ pub fn read_append(fd: RawFd, buf: &mut Vec<u8>, max: usize) -> io::Result<usize
         let spare = buf.spare_capacity_mut();
         // SAFETY: `spare` begins at the vector's end and has at least `max` bytes, asserted above;
         // the kernel writes at most `max` of them.
-        let n = unsafe { libc::recv(fd, spare.as_mut_ptr().cast(), max, 0) };
+        let n = unsafe { libc::read(fd, spare.as_mut_ptr().cast(), max) };
         if let Ok(n) = usize::try_from(n) {
             // SAFETY: the kernel has initialised the first `n` bytes behind the old end.
             unsafe { buf.set_len(buf.len() + n) };
