@@ -55,6 +55,10 @@ struct Tool {
 
 const ANY: usize = usize::MAX;
 
+/// The refusal of what could not be done; why stands in the log.
+pub const NOT_RESTARTED: CmdError =
+    CmdError::Fixed("ERR failed to restart the server. Check server logs.");
+
 const TOOLS: &[Tool] = &[
     Tool {
         name: "change-repl-id",
@@ -451,9 +455,7 @@ fn start_again(ctx: &mut Ctx<'_>, args: &Args<'_>, graceful: bool) -> CmdResult 
     ctx.host
         .debug(ctx.env, DebugRequest::Restart { graceful, delay_ms })?;
     // Coming back means that nothing was restarted.
-    Err(CmdError::err(
-        "failed to restart the server. Check server logs.",
-    ))
+    Err(NOT_RESTARTED)
 }
 
 fn sleep(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {

@@ -204,6 +204,14 @@ impl Hub {
         self.recount(key, env);
     }
 
+    /// Empties all databases; what they held is freed like any garbage.
+    pub fn empty_all(&mut self, env: &mut Env, lazily: bool) {
+        env.emptying_all();
+        for db in env.keyspace.clear() {
+            self.free_garbage(Garbage::Db(Box::new(db)), lazily);
+        }
+    }
+
     /// Frees what is not needed any more, on the helper thread if `lazily` and worth it.
     pub fn free_garbage(&mut self, garbage: Garbage, lazily: bool) {
         if lazily && garbage.is_large() {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::hub::Hub;
 use super::snapshot;
 use crate::commands::context::Env;
+use crate::commands::debug::NOT_RESTARTED;
 use crate::commands::error::CmdError;
 use crate::commands::host::DebugRequest;
-use crate::commands::host::Garbage;
 use crate::config::{Extent, rewrite_file};
 use crate::sys;
 
@@ -33,10 +33,7 @@ impl Hub {
                     ));
                 }
                 if flush {
-                    env.emptying_all();
-                    for db in env.keyspace.clear() {
-                        self.free_garbage(Garbage::Db(Box::new(db)), false);
-                    }
+                    self.empty_all(env, false);
                 }
                 if let Err(e) = self.load_whole(env, merge) {
                     log::warn!("{e}");
@@ -64,17 +61,13 @@ impl Hub {
                 && let Err(e) = rewrite_file(&file, &env.config, Extent::Changed)
             {
                 log::warn!("Can't restart: configuration rewrite process failed: {e}");
-                return Err(CmdError::Fixed(
-                    "ERR failed to restart the server. Check server logs.",
-                ));
+                return Err(NOT_RESTARTED);
             }
             if let Some(pid) = self.children.snapshot_pid() {
                 snapshot::remove_temporary(env, pid);
             }
             if !env.config.save.0.is_empty() && self.save_now(env).is_err() {
-                return Err(CmdError::Fixed(
-                    "ERR failed to restart the server. Check server logs.",
-                ));
+                return Err(NOT_RESTARTED);
             }
         }
         self.listeners.clear();

@@ -19,6 +19,9 @@ use crate::replication::{Contents, ReplconfReply, Replicaof, SyncReply, SyncRequ
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
 
+/// The refusal of a second snapshot.
+const SAVING: CmdError = CmdError::Fixed("ERR Background save already in progress");
+
 impl Host for Hub {
     fn facts(&mut self, env: &Env) -> ServerFacts {
         self.memory = self.meter.stats();
@@ -76,7 +79,7 @@ impl Host for Hub {
 
     fn save(&mut self, env: &mut Env) -> Result<(), CmdError> {
         if self.children.snapshot.is_some() {
-            return Err(CmdError::Fixed("ERR Background save already in progress"));
+            return Err(SAVING);
         }
         self.save_now(env).map_err(|_| CmdError::Fixed("ERR"))
     }
@@ -84,7 +87,7 @@ impl Host for Hub {
     fn bgsave(&mut self, env: &mut Env, _schedule: bool) -> Result<&'static str, CmdError> {
         // Scheduling is for when another kind of child runs; every kind there is yet saves.
         if self.children.snapshot.is_some() {
-            return Err(CmdError::Fixed("ERR Background save already in progress"));
+            return Err(SAVING);
         }
         match self.start_snapshot(env, SnapshotPurpose::Save, Contents::All) {
             Ok(()) => Ok("Background saving started"),
@@ -204,9 +207,7 @@ impl Host for Hub {
             }
             Some(master) => {
                 let (host, port) = (master.host.as_str(), master.port);
-                match self.drive_with_chunk(env, &[], |r, e, out| {
-                    r.replicaof(host, port, &client, e, out)
-                }) {
+                match self.drive(env, |r, e, out| r.replicaof(host, port, &client, e, out)) {
                     Replicaof::Following => "OK",
                     Replicaof::AlreadyFollowing => {
                         return Ok("OK Already connected to specified master");
@@ -240,7 +241,7 @@ impl Host for Hub {
         // The machine's answer is sent as an action, behind what is in the reply: nothing.
         let id = session.id;
         let was = self.conns[key].replica.replace(id);
-        let answer = self.drive_with_chunk(env, &[], |r, e, out| {
+        let answer = self.drive(env, |r, e, out| {
             r.on_sync(id, peer_ip, request, pending, e, out)
         });
         match answer {
@@ -265,7 +266,7 @@ impl Host for Hub {
     ) -> Result<(), CmdError> {
         let words: Vec<&[u8]> = args.iter_from(1).collect();
         let id = session.id;
-        let answer = self.drive_with_chunk(env, &[], |r, e, out| r.on_replconf(id, &words, e, out));
+        let answer = self.drive(env, |r, e, out| r.on_replconf(id, &words, e, out));
         match answer {
             ReplconfReply::Ok => reply.ok(),
             ReplconfReply::Silent => {}

@@ -323,11 +323,7 @@ impl Hub {
 
     fn flush_data(&mut self, env: &mut Env) {
         self.kill_snapshot_child(env);
-        let lazily = env.config.replica_lazy_flush;
-        env.emptying_all();
-        for db in env.keyspace.clear() {
-            self.free_garbage(Garbage::Db(Box::new(db)), lazily);
-        }
+        self.empty_all(env, env.config.replica_lazy_flush);
         env.persistence.dirty = 0;
     }
 

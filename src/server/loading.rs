@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::hub::Hub;
-use super::path_of;
+use super::snapshot::snapshot_path;
 use crate::base::time::Now;
 use crate::commands::context::{Env, Loading};
 use crate::commands::host::LoadingFacts;
@@ -261,7 +261,7 @@ impl Loader {
 /// Logs what the checker has to say of the snapshot file: where it is damaged, and in which key.
 fn log_damage(env: &Env) {
     let mut report = Vec::new();
-    let path = path_of(&env.config.dbfilename);
+    let path = snapshot_path(env);
     let checked = check::check_file(&path, env.now.unix_ms(), &mut report);
     checked.expect("a vector takes everything");
     for line in String::from_utf8_lossy(&report).lines() {
@@ -394,7 +394,7 @@ impl Hub {
     ///
     /// There is one, and it cannot be opened.
     pub fn load_at_start(&mut self, env: &mut Env) -> Result<(), String> {
-        let path = path_of(&env.config.dbfilename);
+        let path = snapshot_path(env);
         match Loader::from_file(env, &path, LoadFor::Start) {
             Ok(loader) => {
                 self.begin_load(env, loader);
@@ -421,7 +421,7 @@ impl Hub {
     ///
     /// The file cannot be opened, or is damaged.
     pub fn load_whole(&mut self, env: &mut Env, merge: bool) -> Result<(), String> {
-        let path = path_of(&env.config.dbfilename);
+        let path = snapshot_path(env);
         let mut loader =
             Loader::from_file(env, &path, LoadFor::Reload { merge }).map_err(|e| e.to_string())?;
         loop {

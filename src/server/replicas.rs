@@ -38,12 +38,12 @@ pub struct FileSend {
 
 impl Hub {
     /// Gives the replication machines an event and carries out what follows.
-    pub fn drive(
+    pub fn drive<R>(
         &mut self,
         env: &mut Env,
-        event: impl FnOnce(&mut Replication, Facts, &mut Vec<Action>),
-    ) {
-        self.drive_with_chunk(env, &[], event);
+        event: impl FnOnce(&mut Replication, Facts, &mut Vec<Action>) -> R,
+    ) -> R {
+        self.drive_with_chunk(env, &[], event)
     }
 
     /// As [`drive`](Self::drive), for an event with bytes from our master that actions refer to.

@@ -19,7 +19,6 @@ use super::path_of;
 use crate::base::version::REDIS_VERSION;
 use crate::commands::context::Env;
 use crate::keyspace::Keyspace;
-use crate::keyspace::access::LfuTuning;
 use crate::persist::rdb::encoder::EncoderOptions;
 use crate::persist::rdb::file;
 use crate::persist::rdb::format::Version;
@@ -105,10 +104,7 @@ impl SaveObserver for Reporter<'_> {
 fn options_of<'a>(env: &Env, used_memory: u64) -> SaveOptions<'a> {
     let policy = env.config.maxmemory_policy;
     let usage = if policy.is_lfu() {
-        SavedUsage::Frequency(LfuTuning {
-            log_factor: env.config.lfu_log_factor,
-            decay_minutes: env.config.lfu_decay_time,
-        })
+        SavedUsage::Frequency(env.lfu_tuning())
     } else if policy.is_lru() {
         SavedUsage::Idle
     } else {
