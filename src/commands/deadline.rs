@@ -6,6 +6,7 @@
 
 use super::context::{Ctx, Env, Loading};
 use super::events::Class;
+use super::unit::deletion_verb;
 
 /// How the number of an expiry is meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,11 +58,10 @@ pub fn has_passed(env: &Env, at_ms: i64) -> bool {
 /// Deletes a key whose new deadline has passed; replicas are told that and not the deadline.
 pub fn delete_as_expired(ctx: &mut Ctx<'_>, key: &[u8]) {
     let lazily = ctx.env.config.lazyfree_lazy_expire;
-    let verb: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
     let removed = ctx.db().remove(key);
     ctx.env.discard(removed, lazily);
     ctx.wrote(Class::GENERIC, "del", key);
-    ctx.propagate_instead(&[verb, key]);
+    ctx.propagate_instead(&[deletion_verb(lazily), key]);
 }
 
 #[cfg(test)]

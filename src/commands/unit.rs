@@ -41,6 +41,11 @@ impl Unit {
     }
 }
 
+/// With which command replicas delete a key that was deleted here.
+pub fn deletion_verb(lazily: bool) -> &'static [u8] {
+    if lazily { b"UNLINK" } else { b"DEL" }
+}
+
 impl Env {
     /// Adds a command to the unit that is running.
     pub fn propagate(&mut self, db: usize, words: &[&[u8]]) {
@@ -117,8 +122,7 @@ impl Env {
 
     /// Tells replicas that a key was deleted by the server itself.
     pub fn propagate_deletion(&mut self, db: usize, key: &[u8], lazily: bool) {
-        let verb: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
-        self.propagate(db, &[verb, key]);
+        self.propagate(db, &[deletion_verb(lazily), key]);
     }
 }
 

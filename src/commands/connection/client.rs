@@ -1,5 +1,6 @@
 //! `CLIENT`: what a client may know and change of its own connection, and of others.
 
+use super::super::blocking::Timeout;
 use super::super::context::{CmdResult, Ctx};
 use super::super::error::CmdError;
 use super::super::host::{ClientFilter, PauseMode};
@@ -406,15 +407,12 @@ fn pause(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         Some(word) if word.eq_ignore_ascii_case(b"write") => PauseMode::Write,
         Some(_) => return Err(CmdError::err("CLIENT PAUSE mode must be WRITE or ALL")),
     };
-    let timeout_ms = parse_i64(&args[2])
-        .ok_or_else(|| CmdError::err("timeout is not an integer or out of range"))?;
-    if timeout_ms < 0 {
-        return Err(CmdError::err("timeout is negative"));
-    }
-    if timeout_ms > i64::MAX - ctx.now_ms() {
-        return Err(CmdError::err("timeout is out of range"));
-    }
-    let until_mono_ms = ctx.env.now.mono_ms().saturating_add(timeout_ms as u64);
+    // Unlike where clients wait for keys, 0 is no time at all here.
+    let timeout_ms = match Timeout::parse_ms(&args[2], ctx.now_ms())? {
+        Timeout::Never => 0,
+        Timeout::AfterMs(ms) => ms,
+    };
+    let until_mono_ms = ctx.env.now.mono_ms().saturating_add(timeout_ms);
     ctx.host.pause(mode, until_mono_ms);
     ctx.reply.ok();
     Ok(())

@@ -11,6 +11,7 @@ use crate::commands::lookup::Access;
 use crate::commands::operand::integer;
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use crate::commands::session::Kind;
+use crate::commands::unit::deletion_verb;
 use crate::config::SanitizeDumpPayload;
 use crate::keyspace::access::{lfu_bits, lru_bits_from_idle};
 use crate::keyspace::{NewValue, ValueRef};
@@ -180,9 +181,8 @@ fn restore(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     };
     if expire_at.is_some_and(|at| has_passed(ctx.env, at)) {
         if replaced {
-            let verb: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
             ctx.wrote(Class::GENERIC, "del", key);
-            ctx.propagate_instead(&[verb, key]);
+            ctx.propagate_instead(&[deletion_verb(lazily), key]);
         }
         ctx.reply.ok();
         return Ok(());

@@ -18,6 +18,15 @@ use crate::resp::writer::Reply;
 use crate::sys::memory;
 use figures::{MemoryFigures, Waste};
 
+/// What the subcommands have in common.
+const SUB: Row = Row {
+    arity: 2,
+    group: Group::Server,
+    since: "4.0.0",
+    complexity: "O(1)",
+    ..Row::BASE
+};
+
 /// The rows of this family.
 pub static ROWS: &[Row] = &[Row {
     name: "memory",
@@ -29,66 +38,46 @@ pub static ROWS: &[Row] = &[Row {
     subcommands: &[
         Row {
             name: "doctor",
-            arity: 2,
-            group: Group::Server,
-            since: "4.0.0",
-            complexity: "O(1)",
             summary: "Says in words what is striking about the use of memory.",
             tips: ALL_SHARDS,
             handler: report,
-            ..Row::BASE
+            ..SUB
         },
         Row {
             name: "help",
-            arity: 2,
             flags: Flags::LOADING.and(Flags::STALE),
-            group: Group::Server,
-            since: "4.0.0",
-            complexity: "O(1)",
             summary: "Explains the subcommands.",
             handler: help,
-            ..Row::BASE
+            ..SUB
         },
         Row {
             name: "malloc-stats",
-            arity: 2,
-            group: Group::Server,
-            since: "4.0.0",
             complexity: "Grows with what is allocated, and may take long.",
             summary: "Shows the statistics that the allocator keeps.",
             tips: ALL_SHARDS,
             handler: malloc_stats,
-            ..Row::BASE
+            ..SUB
         },
         Row {
             name: "purge",
-            arity: 2,
-            group: Group::Server,
-            since: "4.0.0",
             complexity: "Grows with what is allocated, and may take long.",
             summary: "Has the allocator give unused pages back.",
             tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
             handler: purge,
-            ..Row::BASE
+            ..SUB
         },
         Row {
             name: "stats",
-            arity: 2,
-            group: Group::Server,
-            since: "4.0.0",
-            complexity: "O(1)",
             summary: "Tells how much memory there is in use, and what for.",
             tips: ALL_SHARDS,
             handler: stats,
-            ..Row::BASE
+            ..SUB
         },
         Row {
             name: "usage",
             arity: -3,
             flags: Flags::READONLY,
             keys: &[KeySpec::range(KeyFlags::RO, 2, 0, 1)],
-            group: Group::Server,
-            since: "4.0.0",
             complexity: "O(N), N being the number of samples.",
             summary: "Estimates how much memory a key takes, with its value.",
             args: &[
@@ -96,7 +85,7 @@ pub static ROWS: &[Row] = &[Row {
                 Arg::integer("count").token("SAMPLES").optional(),
             ],
             handler: usage,
-            ..Row::BASE
+            ..SUB
         },
     ],
     ..Row::BASE

@@ -9,6 +9,7 @@ use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::{positive, signed_size};
 use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::unit::deletion_verb;
 use crate::commands::wording::{element, element_or_null};
 use crate::data::listpack::Element;
 use crate::data::set::Set;
@@ -121,8 +122,7 @@ fn pop_all(ctx: &mut Ctx<'_>, key: &[u8]) -> CmdResult {
     let removed = ctx.db().remove(key);
     ctx.env.discard(removed, lazily);
     ctx.took(Class::SET, "spop", key, count, true);
-    let verb: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
-    ctx.propagate_instead(&[verb, key]);
+    ctx.propagate_instead(&[deletion_verb(lazily), key]);
     Ok(())
 }
 
