@@ -11,6 +11,7 @@ use super::blocking::{Parked, Wait};
 use super::context::{CmdResult, Ctx, Gates, Loading};
 use super::error::CmdError;
 use super::eviction::Room;
+use super::host::ClientFilter;
 use super::row::Flags;
 use super::session::{Closing, Kind, ReplyMode, Session};
 use super::table::Command;
@@ -284,12 +285,44 @@ fn reply_error(ctx: &mut Ctx<'_>, text: &[u8]) {
     ctx.env.stats.count_error(text);
 }
 
-/// Applies `CLIENT REPLY` to the reply that begins at `reply_start`.
+/// Decides what becomes of the reply that begins at `reply_start`: `CLIENT REPLY` may not want it,
+/// and a replica must not get it.
 #[inline]
 fn settle_reply(ctx: &mut Ctx<'_>, reply_start: usize) {
     if ctx.session.reply_mode != ReplyMode::On {
         withhold_reply(ctx, reply_start);
     }
+    if ctx.session.kind == Kind::Replica && ctx.reply.len() > reply_start {
+        refuse_to_reply(ctx, reply_start);
+    }
+}
+
+/// A reply would stand in the middle of the stream that a replica reads, so one that asks for it
+/// has to go.
+#[cold]
+fn refuse_to_reply(ctx: &mut Ctx<'_>, reply_start: usize) {
+    let command = ctx.session.last_command;
+    let reply = &ctx.reply.as_bytes()[reply_start..];
+    if let Some(error) = reply.strip_prefix(b"-") {
+        let error = String::from_utf8_lossy(error.trim_ascii_end());
+        let text = format!(
+            "== CRITICAL == This master is sending an error to its replica: '{error}' after \
+             processing the command '{command}'"
+        );
+        ctx.host.log(log::Level::Warn, &text);
+        ctx.env.stats.unexpected_error_replies += 1;
+    }
+    ctx.reply.truncate(reply_start);
+    let this = ClientFilter {
+        ids: Some(vec![ctx.session.id]),
+        ..ClientFilter::default()
+    };
+    let client = ctx.host.describe_clients(ctx.env, ctx.session, &this);
+    let client = String::from_utf8_lossy(client.trim_ascii_end());
+    let text =
+        format!("Replica generated a reply to command '{command}', disconnecting it: {client}");
+    ctx.host.log(log::Level::Warn, &text);
+    ctx.session.closing = Closing::Now;
 }
 
 #[cold]

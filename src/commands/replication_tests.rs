@@ -1,6 +1,6 @@
 //! Roles by hand.
 
-use super::super::session::Kind;
+use super::super::session::{Closing, Kind};
 use super::super::testing::Rig;
 
 #[test]
@@ -23,8 +23,40 @@ fn replicaof_names_a_master_or_none() {
     ];
     assert_eq!(rig.host.wishes, wishes);
     rig.session.kind = Kind::Replica;
-    let refusal = "-ERR Command is not valid when client is a replica.\r\n";
-    assert_eq!(rig.run("REPLICAOF host 6380"), refusal);
+    rig.run("REPLICAOF host 6380");
+    let logged = rig.host.logged.borrow();
+    assert!(logged[0].contains("'ERR Command is not valid when client is a replica.'"));
+}
+
+#[test]
+fn a_replica_that_makes_us_reply_has_to_go() {
+    for (line, error) in [
+        ("PING", None),
+        ("NOSUCH", Some("ERR unknown command 'NOSUCH'")),
+        (
+            "GET k",
+            Some("ERR Replica can't interact with the keyspace"),
+        ),
+    ] {
+        let mut rig = Rig::new();
+        rig.session.kind = Kind::Replica;
+        rig.host.clients = b"id=1 addr=here\n".to_vec();
+        assert_eq!(rig.run(line), "");
+        assert_eq!(rig.session.closing, Closing::Now, "{line}");
+        let logged = rig.host.logged.borrow();
+        let last = logged.last().expect("a line");
+        assert!(last.starts_with("Replica generated a reply to command"));
+        assert!(
+            last.ends_with(", disconnecting it: id=1 addr=here"),
+            "{last}"
+        );
+        assert_eq!(logged.len(), 1 + usize::from(error.is_some()));
+        assert!(error.is_none_or(|error| logged[0].contains(error)));
+        assert_eq!(
+            rig.env.stats.unexpected_error_replies,
+            u64::from(error.is_some())
+        );
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! assert_eq!(rig.propagated(), ["SELECT 0", "SET a 1 PXAT 1700000010000", "DEL a"]);
 //! ```
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -233,6 +234,8 @@ pub struct FakeHost {
     pub facts: ServerFacts,
     /// What [`Host::describe_clients`] answers.
     pub clients: Vec<u8>,
+    /// What went to the log.
+    pub logged: RefCell<Vec<String>>,
     /// What [`Host::kill_clients`] answers.
     pub killed: usize,
     /// What [`Host::transfer`] answers, the last one first.
@@ -424,7 +427,9 @@ impl Host for FakeHost {
         });
     }
 
-    fn log(&self, _: log::Level, _: &str) {}
+    fn log(&self, _: log::Level, text: &str) {
+        self.logged.borrow_mut().push(text.to_owned());
+    }
 }
 
 fn words(args: &Args<'_>) -> String {
