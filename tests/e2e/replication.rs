@@ -152,6 +152,18 @@ fn a_config_file_and_the_command_line_give_the_role_too() {
 }
 
 #[test]
+fn a_master_does_not_wait_at_its_end_for_replicas_without_data() {
+    let mut master = Server::ours(&["rdb-key-save-delay 10000000", "shutdown-timeout 600"]);
+    master.ask("DEBUG POPULATE 10");
+    let replica = Server::ours(&[]);
+    replica.ask(&format!("REPLICAOF 127.0.0.1 {}", master.port));
+    wait_until("it waits for a snapshot", || {
+        master.info("slave0").contains("state=wait_bgsave")
+    });
+    assert_eq!(master.shutdown("NOSAVE").code(), 0);
+}
+
+#[test]
 fn a_dead_master_changes_no_role_and_is_found_again() {
     let mut master = Server::ours(&["save 3600 1"]);
     let replica = Server::ours(&[]);

@@ -83,9 +83,10 @@ impl Source {
         self.count_online(|replica| replica.ack_offset >= offset)
     }
 
-    /// Replicas that have not run all of the stream up to `offset`.
+    /// Replicas that have not run all of the stream up to `offset`. Where there is no stream yet,
+    /// one that still waits for its snapshot is not behind.
     pub fn laggards(&self, offset: u64, now_ms: u64) -> Vec<Laggard> {
-        let lags = |replica: &&Replica| !replica.is_online() || replica.ack_offset < offset;
+        let lags = |replica: &&Replica| replica.ack_offset < offset;
         let laggard = |replica: &Replica| Laggard {
             name: replica.name(),
             behind: offset.saturating_sub(replica.ack_offset),
