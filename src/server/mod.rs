@@ -302,6 +302,8 @@ impl Server {
         }
         for client in hub.sweep(env) {
             hub.drive(env, |r, e, out| r.on_client_closed(client, e, out));
+            // It may have been the one that the others were waiting for.
+            hub.transfer_waits |= hub.transfers_snapshot();
         }
     }
 

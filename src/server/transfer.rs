@@ -62,6 +62,12 @@ impl Transfer {
 }
 
 impl Hub {
+    /// Whether a snapshot goes through sockets at present.
+    pub fn transfers_snapshot(&self) -> bool {
+        let child = self.children.snapshot.as_ref();
+        child.is_some_and(|child| child.transfer.is_some())
+    }
+
     /// Forwards what the pipe has, as far as the receivers take it.
     pub fn forward_snapshot(&mut self, env: &mut Env) {
         let Some(mut child) = self.children.snapshot.take() else {
@@ -128,6 +134,10 @@ impl Hub {
         let mut piece = vec![0; PIECE_BYTES];
         match transfer.pipe.read(&mut piece) {
             Ok(0) => {
+                let count = receivers.len();
+                log::info!(
+                    "Diskless rdb transfer, done reading from pipe, {count} replicas still up."
+                );
                 piece.clear();
                 piece.extend_from_slice(&transfer.mark);
                 transfer.stage = Stage::Ended;

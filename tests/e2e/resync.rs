@@ -264,6 +264,36 @@ fn replicas_that_arrive_together_share_a_snapshot() {
 }
 
 #[test]
+fn a_snapshot_through_sockets_goes_on_when_the_slow_replica_dies() {
+    let master = Server::ours(&[
+        "repl-diskless-sync yes",
+        "repl-diskless-sync-delay 60",
+        "repl-diskless-sync-max-replicas 2",
+        "rdb-key-save-delay 20000",
+        "rdbcompression no",
+    ]);
+    let mut conn = master.connect();
+    let value = "v".repeat(1 << 20);
+    for n in 0..64 {
+        conn.command(&["SET", &format!("k:{n}"), &value]);
+    }
+    let fast = Server::ours(&[]);
+    let mut slow = Server::ours(&[]);
+    for replica in [&fast, &slow] {
+        replica.ask(&format!("REPLICAOF 127.0.0.1 {}", master.port));
+    }
+    master.wait_log("Background RDB transfer started");
+    slow.freeze();
+    // All that fits into the sockets and the pipe is on its way, and nobody has anything to do.
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(master.info("rdb_bgsave_in_progress"), "1");
+    slow.kill();
+    wait_link_up(&fast);
+    master.wait_log("done reading from pipe, 1 replicas still up.");
+    assert_eq!(fast.ask("DBSIZE"), "64");
+}
+
+#[test]
 fn a_replica_serves_its_old_data_while_a_sync_runs() {
     let master = Server::ours(&["rdb-key-save-delay 2000"]);
     for n in 0..1000 {
