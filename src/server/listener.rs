@@ -198,7 +198,8 @@ fn open_tcp(settings: &Settings) -> Result<Vec<Listener>, String> {
             }
         }
     }
-    if listeners.is_empty() {
+    let none_wanted = settings.bind.iter().next().is_none();
+    if listeners.is_empty() && !none_wanted {
         return Err(format!("Failed listening on port {port} (tcp), aborting."));
     }
     Ok(listeners)

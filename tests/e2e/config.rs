@@ -271,3 +271,22 @@ fn statistics_can_be_reset() {
     assert_eq!(server.info("keyspace_hits"), "0");
     assert_eq!(server.info("cmdstat_get"), "");
 }
+
+#[test]
+fn without_an_address_nobody_can_connect_any_more() {
+    let server = Server::ours(&[]);
+    let mut conn = server.connect();
+    let nowhere = conn.command(&["CONFIG", "SET", "bind", ""]);
+    assert_eq!(nowhere.to_string(), "OK");
+    assert_eq!(conn.ask("CONFIG GET bind"), "[bind ]");
+    assert!(Conn::to(server.port).is_err());
+    assert_eq!(conn.ask("CONFIG SET bind 127.0.0.1"), "OK");
+    assert_eq!(server.ask("PING"), "PONG");
+    let exit = Options::ours().args(&["--bind", ""]).start_and_fail();
+    assert_eq!(exit.code(), 1);
+    assert!(
+        exit.log.contains("Configured to not listen anywhere"),
+        "{}",
+        exit.log
+    );
+}
