@@ -213,6 +213,7 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     if nested {
         return;
     }
+    ctx.env.stats.commands_ns += spent;
     settle_reply(ctx, reply_start);
     deliver(ctx);
 }

@@ -45,74 +45,104 @@ struct View<'a> {
     replication: ReplicationInfo,
 }
 
+/// When a section is shown to those who do not name it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// When nothing particular is asked for.
+    ByDefault,
+    /// When all sections are asked for.
+    WithAll,
+    /// Never.
+    Named,
+}
+
 struct Section {
     /// The names that ask for it.
     names: &'static [&'static str],
     /// Its heading.
     title: &'static str,
-    /// Shown when nothing particular is asked for.
-    by_default: bool,
+    shown: Shown,
     write: fn(&View<'_>, &mut Report),
 }
 
 const fn section(
     name: &'static [&'static str],
     title: &'static str,
-    by_default: bool,
+    shown: Shown,
     write: fn(&View<'_>, &mut Report),
 ) -> Section {
     Section {
         names: name,
         title,
-        by_default,
+        shown,
         write,
     }
 }
 
 /// All sections in the order in which they are shown.
 const SECTIONS: &[Section] = &[
-    section(&["server"], "Server", true, server::server),
-    section(&["clients"], "Clients", true, server::clients),
-    section(&["memory"], "Memory", true, memory::memory),
-    section(&["persistence"], "Persistence", true, server::persistence),
-    section(&["stats"], "Stats", true, counters::stats),
+    section(&["server"], "Server", Shown::ByDefault, server::server),
+    section(&["clients"], "Clients", Shown::ByDefault, server::clients),
+    section(&["memory"], "Memory", Shown::ByDefault, memory::memory),
+    section(
+        &["persistence"],
+        "Persistence",
+        Shown::ByDefault,
+        server::persistence,
+    ),
+    section(&["stats"], "Stats", Shown::ByDefault, counters::stats),
     section(
         &["replication"],
         "Replication",
-        true,
+        Shown::ByDefault,
         replication::replication,
     ),
-    section(&["cpu"], "CPU", true, server::cpu),
-    section(&["modules", "module_list"], "Modules", true, |_, _| {}),
+    section(&["cpu"], "CPU", Shown::ByDefault, server::cpu),
+    section(
+        &["modules", "module_list"],
+        "Modules",
+        Shown::ByDefault,
+        |_, _| {},
+    ),
     section(
         &["commandstats"],
         "Commandstats",
-        false,
+        Shown::WithAll,
         counters::command_stats,
     ),
-    section(&["errorstats"], "Errorstats", true, counters::error_stats),
+    section(
+        &["errorstats"],
+        "Errorstats",
+        Shown::ByDefault,
+        counters::error_stats,
+    ),
     section(
         &["latencystats"],
         "Latencystats",
-        false,
+        Shown::WithAll,
         counters::latency_stats,
     ),
-    section(&["cluster"], "Cluster", true, |_, report| {
+    section(&["cluster"], "Cluster", Shown::ByDefault, |_, report| {
         report.line("cluster_enabled", 0)
     }),
-    section(&["keyspace"], "Keyspace", true, server::keyspace),
+    section(
+        &["keyspace"],
+        "Keyspace",
+        Shown::ByDefault,
+        server::keyspace,
+    ),
+    section(&["debug"], "Debug", Shown::Named, counters::debug),
 ];
 
 /// Whether the words that follow `INFO` ask for a section.
 fn is_wanted(section: &Section, words: &Args<'_>) -> bool {
     if words.len() == 1 {
-        return section.by_default;
+        return section.shown == Shown::ByDefault;
     }
     words.iter_from(1).any(|word| {
         let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-        is("all")
-            || is("everything")
-            || (is("default") && section.by_default)
+        (is("all") || is("everything")) && section.shown != Shown::Named
+            || is("default") && section.shown == Shown::ByDefault
             || section.names.iter().any(|name| is(name))
     })
 }

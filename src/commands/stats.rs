@@ -86,8 +86,14 @@ pub struct Stats {
     pub loop_cycles: u64,
     /// Time in the event loop, in microseconds, sleep excluded.
     pub loop_duration_us: u64,
-    /// Time in the event loop spent on commands, in microseconds.
-    pub loop_duration_cmd_us: u64,
+    /// The longest turn of the event loop, in microseconds, sleep excluded.
+    pub loop_duration_max_us: u64,
+    /// Most commands run in one turn of the event loop.
+    pub loop_commands_max: u64,
+    /// Time spent on commands, in nanoseconds.
+    pub commands_ns: u64,
+    /// Time spent on periodic work, in microseconds.
+    pub cron_us: u64,
     /// Unexpected error replies sent to our master or got from it.
     pub unexpected_error_replies: u64,
     /// Failed authentications.
@@ -103,6 +109,15 @@ impl Stats {
             commands: vec![CommandStats::default(); commands],
             ..Stats::default()
         }
+    }
+
+    /// A turn of the event loop has ended that began at `started_us` and ran so many commands.
+    pub fn note_turn(&mut self, started_us: u64, now_us: u64, commands: u64) {
+        let spent_us = now_us.saturating_sub(started_us);
+        self.loop_cycles += 1;
+        self.loop_duration_us += spent_us;
+        self.loop_duration_max_us = self.loop_duration_max_us.max(spent_us);
+        self.loop_commands_max = self.loop_commands_max.max(commands);
     }
 
     /// Counts an error reply under its code word.

@@ -55,6 +55,7 @@ impl Server {
         if now_us < self.cron.next_us {
             return;
         }
+        let started_ns = sys::clock::monotonic_ns();
         let hz = u64::from(self.env.config.hz);
         self.cron.next_us = now_us + 1_000_000 / hz;
         self.env.keyspace.set_new_access(self.new_access());
@@ -72,6 +73,7 @@ impl Server {
         hub.drive(env, |r, e, out| r.tick(e, out));
         hub.refresh_gates(env);
         self.each_second();
+        self.env.stats.cron_us += (sys::clock::monotonic_ns() - started_ns) / 1000;
     }
 
     fn new_access(&self) -> u32 {

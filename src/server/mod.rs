@@ -122,6 +122,7 @@ impl Server {
         }
         self.env.now = sys::clock::now();
         let started_us = self.env.now.mono_us;
+        let commands_before = self.env.stats.commands_processed;
         self.continue_connections();
         for event in events.iter() {
             if self.hub.shutdown == Shutdown::Done {
@@ -141,9 +142,9 @@ impl Server {
         hub.step_load(env)?;
         self.run_cron();
         self.before_sleep();
-        self.env.stats.loop_cycles += 1;
-        let spent_us = (sys::clock::monotonic_ns() / 1000).saturating_sub(started_us);
-        self.env.stats.loop_duration_us += spent_us;
+        let stats = &mut self.env.stats;
+        let commands = stats.commands_processed.saturating_sub(commands_before);
+        stats.note_turn(started_us, sys::clock::monotonic_ns() / 1000, commands);
         Ok(())
     }
 

@@ -101,6 +101,17 @@ fn effects(view: &View<'_>, out: &mut Report) {
     ]);
 }
 
+/// What is shown to those who look for it only.
+pub fn debug(view: &View<'_>, out: &mut Report) {
+    let stats = &view.env.stats;
+    out.lines(&[
+        ("eventloop_duration_aof_sum", &0),
+        ("eventloop_duration_cron_sum", &stats.cron_us),
+        ("eventloop_duration_max", &stats.loop_duration_max_us),
+        ("eventloop_cmd_per_cycle_max", &stats.loop_commands_max),
+    ]);
+}
+
 /// Refusals, system calls and turns of the event loop.
 fn work(view: &View<'_>, out: &mut Report) {
     let (stats, facts) = (&view.env.stats, &view.facts);
@@ -116,7 +127,7 @@ fn work(view: &View<'_>, out: &mut Report) {
         ("reply_buffer_expands", &0),
         ("eventloop_cycles", &stats.loop_cycles),
         ("eventloop_duration_sum", &stats.loop_duration_us),
-        ("eventloop_duration_cmd_sum", &stats.loop_duration_cmd_us),
+        ("eventloop_duration_cmd_sum", &(stats.commands_ns / 1000)),
         (
             "instantaneous_eventloop_cycles_per_sec",
             &facts.loop_cycles_per_second,

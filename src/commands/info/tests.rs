@@ -43,6 +43,8 @@ fn sections_come_in_their_order_whatever_is_asked() {
     ];
     assert_eq!(sections(&info(&mut rig, "")), by_default);
     assert_eq!(sections(&info(&mut rig, "DEFAULT cpu")), by_default);
+    assert!(!info(&mut rig, "everything").contains("# Debug"));
+    assert_eq!(sections(&info(&mut rig, "debug cpu")), ["CPU", "Debug"]);
     for words in ["all", "everything", "cpu all default"] {
         let text = info(&mut rig, words);
         let all = sections(&text);
