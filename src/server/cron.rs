@@ -63,8 +63,8 @@ impl Server {
         self.note_memory();
         let Server { env, hub, .. } = self;
         hub.finish_snapshot(env);
-        hub.continue_shutdown(env);
         if !hub.cron_paused {
+            hub.continue_shutdown(env);
             self.expire_keys(Pace::Slow { hz: hz as u32 });
             self.look_at_connections(hz as usize);
         }

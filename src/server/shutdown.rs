@@ -9,6 +9,8 @@
 //! A final save that fails stops the shutdown, unless it was forced: data that is only in memory is
 //! worth more than obedience.
 
+use std::path::Path;
+
 use super::hub::Hub;
 use super::snapshot;
 use crate::base::time::Now;
@@ -16,6 +18,7 @@ use crate::commands::context::Env;
 use crate::commands::error::CmdError;
 use crate::commands::host::{Leaving, ShutdownOptions};
 use crate::config::SaveAtShutdown;
+use crate::persist::rdb::file;
 use crate::replication::Laggard;
 use crate::sys;
 use crate::sys::signals::Signal;
@@ -28,6 +31,8 @@ pub enum Shutdown {
     /// Nobody asked.
     #[default]
     No,
+    /// A signal did, and nothing has been done about it yet.
+    Signalled(Signal),
     /// Waiting for replicas.
     Waiting(Waiting),
     /// The loop is to end.
@@ -70,7 +75,7 @@ impl Shutdown {
     pub fn time_left_ms(&self, now: Now) -> Option<i64> {
         match self {
             Shutdown::Waiting(waiting) => Some(waiting.until_ms as i64 - now.mono_ms() as i64),
-            Shutdown::No | Shutdown::Done => None,
+            Shutdown::No | Shutdown::Signalled(_) | Shutdown::Done => None,
         }
     }
 
@@ -99,7 +104,7 @@ impl Hub {
         let timeout_ms = u64::from(env.config.shutdown_timeout) * 1000;
         let waits = !options.now && timeout_ms > 0 && !laggards(env).is_empty();
         if !waits {
-            self.finish_shutdown(env, options)?;
+            self.finish_shutdown(env, options, asker == Asker::Signal)?;
             return Ok(Leaving::Now);
         }
         let mut waiting = Waiting {
@@ -116,25 +121,42 @@ impl Hub {
         Ok(Leaving::AfterReplicas)
     }
 
-    /// A signal asks to leave.
+    /// A signal asks to leave. That is done as periodic work, which `DEBUG` can hold up.
     pub fn shutdown_by_signal(&mut self, env: &mut Env, signal: Signal) {
-        let (configured, name) = match signal {
-            Signal::Interrupt => (env.config.shutdown_on_sigint, "SIGINT"),
-            _ => (env.config.shutdown_on_sigterm, "SIGTERM"),
+        let again = match &self.shutdown {
+            Shutdown::No | Shutdown::Done => false,
+            Shutdown::Signalled(_) => true,
+            Shutdown::Waiting(waiting) => waiting.signalled,
         };
-        let again = matches!(&self.shutdown, Shutdown::Waiting(waiting) if waiting.signalled);
         if again && signal == Signal::Interrupt {
-            log::warn!("You insist... exiting now.");
-            if let Some(pid) = self.children.snapshot_pid() {
-                snapshot::remove_temporary(env, pid);
-            }
-            std::process::exit(1);
+            let child = self.children.snapshot_pid();
+            insist(&snapshot::snapshot_path(env), child.map(|pid| pid as u32));
         }
         if self.loader.is_some() {
             log::warn!("Received shutdown signal during loading, scheduling shutdown.");
         } else {
+            let name = match signal {
+                Signal::Interrupt => "SIGINT",
+                _ => "SIGTERM",
+            };
             log::warn!("Received {name} scheduling shutdown...");
         }
+        match &mut self.shutdown {
+            Shutdown::Waiting(waiting) => waiting.add(Asker::Signal),
+            Shutdown::Done => {}
+            Shutdown::No | Shutdown::Signalled(_) => self.shutdown = Shutdown::Signalled(signal),
+        }
+        if !self.cron_paused {
+            self.continue_shutdown(env);
+        }
+    }
+
+    /// Begins the shutdown that a signal asked for.
+    fn obey_signal(&mut self, env: &mut Env, signal: Signal) {
+        let configured = match signal {
+            Signal::Interrupt => env.config.shutdown_on_sigint,
+            _ => env.config.shutdown_on_sigterm,
+        };
         let options = ShutdownOptions {
             save: match configured.save {
                 SaveAtShutdown::AsConfigured => None,
@@ -144,26 +166,30 @@ impl Hub {
             now: configured.now,
             force: configured.force,
         };
+        self.shutdown = Shutdown::No;
         // A refusal is in the log, and there is nobody else to be told.
         let _ = self.begin_shutdown(env, Asker::Signal, options);
     }
 
-    /// Goes on with a shutdown that waits for replicas.
+    /// Goes on with a shutdown that was asked for by a signal, or waits for replicas.
     pub fn continue_shutdown(&mut self, env: &mut Env) {
-        let Shutdown::Waiting(waiting) = &self.shutdown else {
-            return;
+        let waiting = match &self.shutdown {
+            Shutdown::No | Shutdown::Done => return,
+            Shutdown::Signalled(signal) => return self.obey_signal(env, *signal),
+            Shutdown::Waiting(waiting) => waiting,
         };
         if env.now.mono_ms() < waiting.until_ms && !laggards(env).is_empty() {
             return;
         }
-        if self.finish_shutdown(env, waiting.options).is_err() {
+        let (options, signalled) = (waiting.options, waiting.signalled);
+        if self.finish_shutdown(env, options, signalled).is_err() {
             self.call_off_shutdown(env);
         }
     }
 
     /// `SHUTDOWN ABORT`.
     pub fn stop_shutdown(&mut self, env: &mut Env) -> Result<(), CmdError> {
-        if !matches!(self.shutdown, Shutdown::Waiting(_)) {
+        if matches!(self.shutdown, Shutdown::No | Shutdown::Done) {
             return Err(CmdError::Fixed("ERR No shutdown in progress."));
         }
         self.call_off_shutdown(env);
@@ -181,7 +207,12 @@ impl Hub {
         }
     }
 
-    fn finish_shutdown(&mut self, env: &mut Env, options: ShutdownOptions) -> Result<(), CmdError> {
+    fn finish_shutdown(
+        &mut self,
+        env: &mut Env,
+        options: ShutdownOptions,
+        signalled: bool,
+    ) -> Result<(), CmdError> {
         log_replicas(env);
         if self.children.snapshot_pid().is_some() {
             log::warn!("There is a child saving an .rdb. Killing it!");
@@ -191,7 +222,12 @@ impl Hub {
         // While a data set is loaded we have a part of it, and the file has all.
         if wanted && self.loader.is_none() {
             log::info!("Saving the final RDB snapshot before exiting.");
-            if self.save_now(env).is_err() {
+            let saved = if signalled {
+                self.save_unless_interrupted(env)
+            } else {
+                self.save_now(env)
+            };
+            if saved.is_err() {
                 if !options.force {
                     log::warn!("Error trying to save the DB, can't exit.");
                     log::warn!(
@@ -226,6 +262,16 @@ impl Hub {
         self.listeners.clear();
         log::warn!("Redis is now ready to exit, bye bye...");
     }
+}
+
+/// Somebody has interrupted us twice: the process ends at once, and takes with it what it, or its
+/// child, has begun to write.
+pub fn insist(target: &Path, writer: Option<u32>) -> ! {
+    log::warn!("You insist... exiting now.");
+    if let Some(pid) = writer {
+        file::remove_temporary(target, pid);
+    }
+    std::process::exit(1)
 }
 
 /// Replicas that have not acknowledged everything.

@@ -15,7 +15,7 @@ use mio::unix::pipe::{self, Receiver, Sender};
 use super::children::{SnapshotChild, SnapshotPurpose};
 use super::hub::{Hub, Wake};
 use super::oom::Part;
-use super::path_of;
+use super::{path_of, shutdown};
 use crate::base::version::REDIS_VERSION;
 use crate::commands::context::Env;
 use crate::keyspace::Keyspace;
@@ -28,6 +28,7 @@ use crate::persist::rdb::save::{
 use crate::replication::Contents;
 use crate::sys;
 use crate::sys::process::ForkResult;
+use crate::sys::signals::{self, Signal};
 
 /// The child looks at the clock once in so many keys.
 const KEYS_PER_CLOCK_CHECK: u64 = 1024;
@@ -153,13 +154,30 @@ impl Hub {
     ///
     /// The text of the error is already in the log.
     pub fn save_now(&mut self, env: &mut Env) -> Result<(), String> {
+        self.save_here(env, &mut Dawdler(key_delay(env)))
+    }
+
+    /// The same before the server leaves because a signal told it to. An interrupt meanwhile means
+    /// that this takes too long: the process ends, and leaves the old file as it is.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn save_unless_interrupted(&mut self, env: &mut Env) -> Result<(), String> {
+        let mut observer = Interruptible {
+            dawdler: Dawdler(key_delay(env)),
+            target: snapshot_path(env),
+        };
+        self.save_here(env, &mut observer)
+    }
+
+    fn save_here(&mut self, env: &mut Env, observer: &mut impl SaveObserver) -> Result<(), String> {
         env.persistence.saves += 1;
         let options = options_of(env, self.meter.used_memory() as u64);
         let target = snapshot_path(env);
         let sync = env.config.rdb_save_incremental_fsync;
-        let delay = key_delay(env);
         let result = file::save(&target, std::process::id(), sync, |sink| {
-            save_snapshot(sink, &env.keyspace, &options, &mut Dawdler(delay))
+            save_snapshot(sink, &env.keyspace, &options, observer)
         });
         match result {
             Ok(_) => {
@@ -294,6 +312,22 @@ impl SaveObserver for Dawdler {
     }
 }
 
+/// Ends the process when somebody insists.
+struct Interruptible {
+    dawdler: Dawdler,
+    target: PathBuf,
+}
+
+impl SaveObserver for Interruptible {
+    fn key_saved(&mut self, keys: u64) {
+        self.dawdler.key_saved(keys);
+        let looks = !self.dawdler.0.is_zero() || keys.is_multiple_of(KEYS_PER_CLOCK_CHECK);
+        if looks && signals::is_pending(Signal::Interrupt) {
+            shutdown::insist(&self.target, Some(std::process::id()));
+        }
+    }
+}
+
 fn key_delay(env: &Env) -> Duration {
     Duration::from_micros(env.config.rdb_key_save_delay.max(0) as u64)
 }
@@ -306,7 +340,7 @@ fn child_main(
     report: &mut Sender,
     data: Option<Sender>,
 ) -> ! {
-    sys::signals::prepare_child();
+    signals::prepare_child();
     let mut kept = vec![report.as_raw_fd()];
     kept.extend(data.as_ref().map(AsRawFd::as_raw_fd));
     sys::process::close_descriptors_except(&kept);

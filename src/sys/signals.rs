@@ -96,6 +96,20 @@ impl AsRawFd for Signals {
     }
 }
 
+/// Whether a signal has arrived that was not read yet: for work that keeps the loop from reading.
+pub fn is_pending(signal: Signal) -> bool {
+    ALL.iter().any(|(known, number)| {
+        // SAFETY: `sigpending` makes `set` a valid set, and the number is that of a signal, so
+        // neither call can fail.
+        *known == signal
+            && unsafe {
+                let mut set = std::mem::zeroed();
+                libc::sigpending(&raw mut set) == 0
+                    && libc::sigismember(&raw const set, *number) == 1
+            }
+    })
+}
+
 /// Gives a forked worker its own reactions: `SIGUSR1` ends it, as its parent asks, and a keyboard
 /// interrupt or a termination meant for the server leaves it to its parent to decide.
 pub fn prepare_child() {
@@ -189,6 +203,18 @@ mod tests {
                         sender: me(),
                     })
                 && signals.next().is_none()
+        });
+    }
+
+    #[test]
+    fn a_signal_is_pending_until_it_is_read() {
+        in_a_child(|| {
+            let signals = Signals::new().unwrap();
+            let before = is_pending(Signal::Interrupt);
+            process::send_signal(me(), libc::SIGINT).unwrap();
+            let sent = is_pending(Signal::Interrupt) && !is_pending(Signal::Terminate);
+            signals.next();
+            !before && sent && !is_pending(Signal::Interrupt)
         });
     }
 

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::harness::*;
 
@@ -144,6 +145,33 @@ fn a_second_sigint_ends_at_once() {
     assert_eq!(server.wait_exit().code(), 1);
     server.wait_log("You insist... exiting now.");
     replica.thaw();
+}
+
+#[test]
+fn a_second_sigint_breaks_a_final_save_off() {
+    let mut server = Server::ours(&["save 3600 1"]);
+    server.ask("DEBUG POPULATE 100");
+    server.ask("CONFIG SET rdb-key-save-delay 100000");
+    server.signal(libc::SIGINT);
+    let temporary = server.path(&format!("temp-{}.rdb", server.pid()));
+    wait_until("it saves", || temporary.exists());
+    server.signal(libc::SIGINT);
+    let exit = server.wait_exit();
+    assert_eq!(exit.code(), 1);
+    assert!(exit.log.contains("You insist..."), "{}", exit.log);
+    assert!(!temporary.exists() && !server.path("dump.rdb").exists());
+}
+
+#[test]
+fn what_a_signal_asked_for_can_be_aborted_before_it_is_begun() {
+    let server = Server::ours(&[]);
+    assert_eq!(server.ask("DEBUG PAUSE-CRON 1"), "OK");
+    server.signal(libc::SIGTERM);
+    server.wait_log("Received SIGTERM scheduling shutdown...");
+    assert_eq!(server.ask("SHUTDOWN ABORT"), "OK");
+    assert_eq!(server.ask("DEBUG PAUSE-CRON 0"), "OK");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(server.ask("PING"), "PONG");
 }
 
 /// A master with a write that its frozen replica does not acknowledge.
