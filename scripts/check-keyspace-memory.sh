@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the unit tests of src/keyspace and src/data, where the unsafe code is, under tools that see
-# misuse of memory: valgrind, and with MIRI=1 the entries under Miri (slow; needs a nightly
-# toolchain).
+# misuse of memory: valgrind, and with MIRI=1 entries, elements and members under Miri (slow; needs
+# a nightly toolchain).
 # jemalloc would hide the heap from both, so the tests are built with the system's allocator.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ export RUSTFLAGS="--cfg system_allocator"
 
 if [[ ${MIRI:-0} == 1 ]]; then
     MIRIFLAGS="-Zmiri-strict-provenance -Zmiri-disable-isolation" \
-        cargo +nightly miri test --lib keyspace::entry
+        cargo +nightly miri test --lib -- keyspace::entry data::table:: data::ranked::
     exit
 fi
 

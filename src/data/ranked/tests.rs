@@ -6,6 +6,18 @@ use super::member::Member;
 use super::node::LEAF_SLOTS;
 use super::*;
 
+/// Random histories of each kind; few under the tools that see misuse of memory.
+const CASES: u32 = if cfg!(miri) {
+    1
+} else if cfg!(system_allocator) {
+    6
+} else {
+    60
+};
+
+/// Steps of a history, or members of a set, where it takes many for a tree of several levels.
+const MANY: usize = if cfg!(miri) { 120 } else { 600 };
+
 fn hasher() -> KeyHasher {
     KeyHasher::from_seed([3, 5])
 }
@@ -107,11 +119,11 @@ fn run(set: &mut SortedSet, model: &mut Model, step: &Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(system_allocator) { 6 } else { 60 }))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     #[test]
     fn any_history_leaves_what_a_sorted_list_would(
-        steps in prop::collection::vec(step(), 0..600),
+        steps in prop::collection::vec(step(), 0..MANY),
     ) {
         let (mut set, mut model) = (SortedSet::new(hasher()), Model::default());
         for (n, step) in steps.iter().enumerate() {
@@ -177,7 +189,7 @@ proptest! {
 
     #[test]
     fn a_builder_makes_the_set_that_single_steps_would(
-        steps in prop::collection::vec((0..300u16, any::<u8>()), 0..400),
+        steps in prop::collection::vec((0..300u16, any::<u8>()), 0..MANY),
     ) {
         let mut builder = Builder::new(hasher(), 10);
         let mut model = Model::default();
@@ -205,8 +217,8 @@ fn an_empty_set_answers() {
 fn members_that_come_in_order_fill_their_leaves() {
     for direction in [1.0, -1.0] {
         let mut set = SortedSet::new(hasher());
-        (0..1000u16).for_each(|n| {
-            set.update(&n.to_be_bytes(), |_| Some(f64::from(n) * direction));
+        (0..MANY).for_each(|n| {
+            set.update(&member(n as u16), |_| Some(n as f64 * direction));
         });
         set.tree.check_invariants();
         let (mut rank, mut leaves) = (0, 0);
@@ -214,7 +226,7 @@ fn members_that_come_in_order_fill_their_leaves() {
             rank += set.tree.leaf_at(rank).0.len();
             leaves += 1;
         }
-        assert_eq!(leaves, 1000_usize.div_ceil(LEAF_SLOTS));
+        assert_eq!(leaves, MANY.div_ceil(LEAF_SLOTS));
     }
 }
 
@@ -222,8 +234,8 @@ fn members_that_come_in_order_fill_their_leaves() {
 fn emptying_from_either_end_takes_every_member_once() {
     for from_top in [false, true] {
         let mut set = SortedSet::new(hasher());
-        (0..500u16).for_each(|n| {
-            set.update(&n.to_be_bytes(), |_| Some(f64::from(n % 10)));
+        (0..MANY).for_each(|n| {
+            set.update(&member(n as u16), |_| Some((n % 10) as f64));
         });
         let mut seen = 0;
         while !set.is_empty() {
@@ -233,7 +245,7 @@ fn emptying_from_either_end_takes_every_member_once() {
         }
         assert_eq!(
             (seen, set.members.bytes, set.members.table.memory()),
-            (500, 0, 0)
+            (MANY, 0, 0)
         );
     }
 }

@@ -8,6 +8,15 @@ use super::*;
 use crate::base::rng::Rng;
 use crate::keyspace::size_class::size_class;
 
+/// Random histories of each kind; few under the tools that see misuse of memory.
+const CASES: u32 = if cfg!(miri) {
+    1
+} else if cfg!(system_allocator) {
+    20
+} else {
+    256
+};
+
 fn hasher() -> KeyHasher {
     KeyHasher::from_seed([3, 4])
 }
@@ -56,6 +65,8 @@ fn exact_memory(table: &HashTable) -> usize {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
     #[test]
     fn a_hash_is_a_map(steps in prop::collection::vec(step(), 1..400)) {
         let mut table = HashTable::new(hasher());
@@ -132,6 +143,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn a_big_hash_takes_at_most_seventy_bytes_a_field() {
     let mut table = HashTable::new(hasher());
     for id in 0..50_000 {
@@ -165,6 +177,7 @@ fn a_copy_shares_nothing() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn every_element_has_the_same_chance() {
     let mut table = SetTable::new(hasher());
     let n = 1000;
@@ -185,6 +198,7 @@ fn every_element_has_the_same_chance() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn samples_are_of_different_elements_each_with_the_same_chance() {
     let mut table = SetTable::new(hasher());
     (0..60).for_each(|id| assert!(table.insert(&name(id))));
