@@ -9,6 +9,7 @@ use super::Server;
 use crate::commands::context::Ctx;
 use crate::commands::dispatch;
 use crate::commands::session::{Kind, Session};
+use crate::config::{PropagationErrorBehavior, Settings};
 use crate::replication::Closed;
 use crate::resp::args::{ArgRanges, Args};
 use crate::resp::parser::{Limits, Parse, Parser, Peer};
@@ -158,6 +159,12 @@ impl Server {
         if env.stats.error_replies > errors_before {
             log_refused(&reply, &session);
             env.stats.unexpected_error_replies += 1;
+            assert!(
+                !must_not_diverge(&env.config),
+                "This replica panicked sending an error to its master after processing the command \
+                 '{}'",
+                session.last_command
+            );
         }
         hub.pool.give(reply.take_buf());
         hub.link.stream.session = session;
@@ -174,6 +181,15 @@ impl Server {
         self.env.replication.on_applied(&buf[stream.start..end], db);
         stream.start = end;
     }
+}
+
+/// Whether to stop rather than to go on with data that differ from our master's.
+fn must_not_diverge(settings: &Settings) -> bool {
+    let panics = match settings.propagation_error_behavior {
+        PropagationErrorBehavior::Ignore => false,
+        PropagationErrorBehavior::Panic | PropagationErrorBehavior::PanicOnReplicas => true,
+    };
+    panics && settings.replica_read_only
 }
 
 fn log_refused(reply: &Reply, session: &Session) {

@@ -384,3 +384,22 @@ fn the_announced_address_is_what_the_master_shows() {
         "{shown}"
     );
 }
+
+#[test]
+fn a_replica_told_to_stops_rather_than_to_differ_from_its_master() {
+    let master = Server::ours(&[]);
+    let replicas = ["panic", "panic-on-replicas", "ignore"].map(|behavior| {
+        let replica = Server::ours(&[&format!("propagation-error-behavior {behavior}")]);
+        follow(&replica, master.port);
+        replica
+    });
+    assert_eq!(master.ask("DEBUG REPLICATE no-such-command"), "OK");
+    let [mut stops, mut stops_too, goes_on] = replicas;
+    for replica in [&mut stops, &mut stops_too] {
+        let exit = replica.wait_exit();
+        let text = "This replica panicked sending an error to its master after processing";
+        assert!(exit.log.contains(text), "{}", exit.log);
+    }
+    goes_on.wait_log("== CRITICAL == This replica is sending an error to its master");
+    wait_equal_offsets(&[&master, &goes_on]);
+}
