@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use super::startup;
 use crate::commands::host::Garbage;
 use crate::sys;
 use crate::sys::memory::ShareMaker;
@@ -45,14 +46,17 @@ impl Helper {
     /// # Errors
     ///
     /// The system refuses another thread.
-    pub fn start(memory: ShareMaker) -> std::io::Result<Helper> {
+    pub fn start(memory: ShareMaker, cpus: Option<Vec<u8>>) -> std::io::Result<Helper> {
         let (jobs, queue) = channel();
         let pending = Arc::new(AtomicUsize::new(0));
         let freed = Arc::new(AtomicU64::new(0));
         let (p, f) = (Arc::clone(&pending), Arc::clone(&freed));
         std::thread::Builder::new()
             .name("helper".to_owned())
-            .spawn(move || work(&queue, &p, &f, memory))?;
+            .spawn(move || {
+                startup::pin(cpus.as_deref(), "bio_cpulist");
+                work(&queue, &p, &f, memory);
+            })?;
         Ok(Helper {
             jobs,
             pending,

@@ -34,7 +34,7 @@ use crate::commands::context::Env;
 use crate::commands::pubsub;
 use crate::commands::session::{Closing, Kind, Session};
 use crate::commands::transaction;
-use crate::config::OutputLimit;
+use crate::config::{OutputLimit, Settings};
 use crate::replication::Action;
 use crate::resp::writer::Reply;
 use crate::sys::memory::{MemoryStats, Meter};
@@ -190,7 +190,7 @@ impl Hub {
     /// # Errors
     ///
     /// The system gives no poll, or no thread.
-    pub fn new(logger: Logger, run_id: String, now: Now) -> io::Result<Hub> {
+    pub fn new(logger: Logger, run_id: String, settings: &Settings, now: Now) -> io::Result<Hub> {
         let poll = Poll::new()?;
         // The first id is that of the session that runs our master's stream.
         let link = MasterLink::new(poll.registry(), 1)?;
@@ -215,7 +215,7 @@ impl Hub {
             link,
             loader: None,
             peers: Peers::default(),
-            helper: Helper::start(meter.share())?,
+            helper: Helper::start(meter.share(), settings.bio_cpulist.clone())?,
             logger,
             rates: Rates::default(),
             shutdown: Shutdown::default(),

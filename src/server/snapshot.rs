@@ -15,7 +15,7 @@ use mio::unix::pipe::{self, Receiver, Sender};
 use super::children::{SnapshotChild, SnapshotPurpose};
 use super::hub::{Hub, Wake};
 use super::oom::Part;
-use super::{path_of, shutdown};
+use super::{path_of, shutdown, startup};
 use crate::base::version::REDIS_VERSION;
 use crate::commands::context::Env;
 use crate::keyspace::Keyspace;
@@ -341,6 +341,7 @@ fn child_main(
     data: Option<Sender>,
 ) -> ! {
     signals::prepare_child();
+    startup::pin(env.config.bgsave_cpulist.as_deref(), "bgsave_cpulist");
     let mut kept = vec![report.as_raw_fd()];
     kept.extend(data.as_ref().map(AsRawFd::as_raw_fd));
     sys::process::close_descriptors_except(&kept);

@@ -260,21 +260,23 @@ fn prepare_process(settings: &mut Settings) -> Result<(), String> {
     {
         log::warn!("Cannot disable transparent huge pages: {e}");
     }
-    if let Some(list) = settings
-        .server_cpulist
-        .as_deref()
-        .and_then(|l| std::str::from_utf8(l).ok())
-        && let Some(cpus) = sys::affinity::parse_cpu_list(list)
-        && let Err(e) = sys::affinity::set_affinity(&cpus)
-    {
-        log::warn!("Cannot set the processors of server_cpulist: {e}");
-    }
+    pin(settings.server_cpulist.as_deref(), "server_cpulist");
     if let Err(e) = sys::memory::set_background_thread(settings.jemalloc_bg_thread) {
         log::warn!("Cannot start the allocator's thread: {e}");
     }
     adjust_descriptor_limit(settings).map_err(fatal)?;
     warn_about_the_machine(settings);
     Ok(())
+}
+
+/// Keeps the calling thread, and what it makes, to the processors of a list; `directive` has it.
+pub(super) fn pin(list: Option<&[u8]>, directive: &str) {
+    if let Some(list) = list.and_then(|list| std::str::from_utf8(list).ok())
+        && let Some(cpus) = sys::affinity::parse_cpu_list(list)
+        && let Err(e) = sys::affinity::set_affinity(&cpus)
+    {
+        log::warn!("Cannot set the processors of {directive}: {e}");
+    }
 }
 
 fn write_pid_file(path: &Path) {
@@ -309,7 +311,7 @@ fn wire(parts: Parts) -> std::io::Result<Server> {
         replication.start_as_replica_of(&master.host, master.port);
     }
     let run_id = String::from_utf8_lossy(&rng.hex_id()).into_owned();
-    let mut hub = Hub::new(parts.logger, run_id, now)?;
+    let mut hub = Hub::new(parts.logger, run_id, settings, now)?;
     hub.executable = parts.executable;
     hub.args = parts.args;
     hub.title = parts.title;
