@@ -248,6 +248,9 @@ impl Host for Hub {
             SyncReply::Ignored => Ok(()),
             SyncReply::Accepted => {
                 session.kind = Kind::Replica;
+                if env.config.repl_disable_tcp_nodelay {
+                    self.conns[key].stream.gather();
+                }
                 Ok(())
             }
             SyncReply::Refused(text) => {
