@@ -97,6 +97,8 @@ impl SnapshotChild {
 pub struct Children {
     /// The one that writes a snapshot.
     pub snapshot: Option<SnapshotChild>,
+    /// The snapshot file was written for replicas only, see `sync_file.rs`.
+    pub wrote_for_replicas: bool,
 }
 
 impl Children {

@@ -99,6 +99,7 @@ impl Server {
         }
         self.cron.last_second = second;
         self.hub.peers.close_idle(self.env.now);
+        self.remove_file_for_replicas();
         self.hub.input_peak.start_second(second);
         self.hub.output_peak.start_second(second);
         if second.is_multiple_of(5) {

@@ -343,6 +343,7 @@ impl Hub {
             }
             LoadFor::Reload { .. } => {}
             LoadFor::Sync => {
+                self.remove_file_from_master(env);
                 let db = loader.stream_db();
                 self.drive(env, |r, e, out| r.on_load_finished(db, e, out));
             }
@@ -365,6 +366,7 @@ impl Hub {
             }
             LoadFor::Sync => {
                 log::warn!("Failed trying to load the MASTER synchronization DB: {reason}");
+                self.remove_file_from_master(env);
                 self.drive(env, |r, e, out| r.on_load_failed(e, out));
                 Ok(())
             }

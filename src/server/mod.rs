@@ -17,7 +17,7 @@
 //! | `listener.rs` | sockets that clients connect to |
 //! | `link.rs`, `incoming.rs`, `stream.rs` | our connection to our master and what it sends |
 //! | `replicas.rs`, `transfer.rs` | the driver of the machines; what replicas are sent |
-//! | `snapshot.rs`, `children.rs` | saving, and the child that saves |
+//! | `snapshot.rs`, `children.rs`, `sync_file.rs` | saving, the child that saves, files for syncs |
 //! | `loading.rs` | loading, a slice at a time |
 //! | `host.rs`, `apply.rs`, `clients.rs`, `debug.rs` | what commands and directives ask for |
 //! | `cron.rs`, `rates.rs`, `peak.rs` | periodic work |
@@ -54,6 +54,7 @@ mod shutdown;
 mod snapshot;
 pub mod startup;
 mod stream;
+mod sync_file;
 mod transfer;
 mod waiting;
 

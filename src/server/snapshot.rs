@@ -215,6 +215,8 @@ impl Hub {
         if let Err(e) = &result {
             log::warn!("Can't save in background: fork: {e}");
             env.persistence.last_bgsave_ok = false;
+        } else if purpose == SnapshotPurpose::ReplicasByDisk {
+            self.note_file_for_replicas(env);
         }
         result
     }

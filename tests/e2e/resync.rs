@@ -427,3 +427,25 @@ fn a_million_keys_are_synced_while_the_master_answers() {
     assert!(worst < Duration::from_millis(500), "worst PING {worst:?}");
     assert_eq!(replica.ask("DBSIZE"), "1000000");
 }
+
+#[test]
+fn snapshot_files_that_only_served_a_sync_are_removed_where_nothing_is_persisted() {
+    let config = [
+        "rdb-del-sync-files yes",
+        "repl-diskless-sync no",
+        "repl-diskless-load disabled",
+    ];
+    let master = Server::ours(&config);
+    master.ask("SET a 1");
+    let keeps = Server::ours(&[&config[..], &["save 3600 1"]].concat());
+    let drops = Server::ours(&config);
+    for replica in [&keeps, &drops] {
+        follow(replica, master.port);
+        assert_eq!(replica.ask("GET a"), "1");
+    }
+    drops.wait_log("Removing the RDB file obtained from the master.");
+    master.wait_log("Removing the RDB file used to feed replicas");
+    for (server, there) in [(&master, false), (&keeps, true), (&drops, false)] {
+        assert_eq!(server.path("dump.rdb").exists(), there);
+    }
+}

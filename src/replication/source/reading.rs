@@ -96,6 +96,11 @@ impl Source {
         self.replicas.iter().filter(lags).map(laggard).collect()
     }
 
+    /// Whether no replica needs a snapshot any more.
+    pub fn all_online(&self) -> bool {
+        self.replicas.iter().all(Replica::is_online)
+    }
+
     /// Replicas whose append-only file holds the stream up to `offset`.
     pub fn count_fsynced(&self, offset: u64) -> usize {
         self.count_online(|replica| replica.fsynced_offset >= offset)
