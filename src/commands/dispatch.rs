@@ -8,7 +8,7 @@
 //! which runs it through [`call`].
 
 use super::blocking::{Parked, Wait};
-use super::context::{CmdResult, Ctx, Gates, Loading};
+use super::context::{CmdResult, Ctx, Env, Loading};
 use super::error::CmdError;
 use super::eviction::Room;
 use super::host::ClientFilter;
@@ -81,7 +81,7 @@ fn admit(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
     if env.gates.all_open() && session.is_plain() {
         return Ok(());
     }
-    admit_past_gates(&env.gates, session, command)
+    admit_past_gates(env, session, command)
 }
 
 /// Makes room where there is a limit on memory. Commands that we must obey are run even so: to
@@ -101,13 +101,18 @@ fn admit_to_memory(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
 
 /// The gates proper, for when at least one of them is closed or the client is not just any.
 #[cold]
-fn admit_past_gates(gates: &Gates, session: &Session, command: &Command) -> CmdResult {
+fn admit_past_gates(env: &Env, session: &Session, command: &Command) -> CmdResult {
+    let gates = &env.gates;
     let Scope { any, all } = Scope::of(command, session);
     let obeyed = session.must_be_obeyed();
     let writes = any.has(Flags::WRITE);
     let denied_on_disk_error = writes || command.flags.has(Flags::DENIED_ON_DISK_ERROR);
-    if gates.snapshots_fail && !gates.replica && denied_on_disk_error && !obeyed {
-        return Err(CmdError::SnapshotsFail);
+    if gates.snapshots_fail && denied_on_disk_error {
+        if !obeyed {
+            return Err(CmdError::SnapshotsFail);
+        }
+        let goes_on = env.config.replica_ignore_disk_write_errors || !writes;
+        assert!(goes_on, "Replica was unable to write command to disk.");
     }
     if gates.replicas_missing && writes && !obeyed {
         return Err(CmdError::NoReplicas);

@@ -59,6 +59,31 @@ fn a_replica_that_makes_us_reply_has_to_go() {
     }
 }
 
+/// A replica whose snapshots fail, with its master speaking.
+fn replica_without_disk() -> Rig {
+    let mut rig = Rig::new();
+    rig.env.gates.replica = true;
+    rig.env.gates.snapshots_fail = true;
+    assert!(rig.run("PING").starts_with("-MISCONF"));
+    assert!(rig.run("SET k v").starts_with("-MISCONF"));
+    rig.session.kind = Kind::Master;
+    rig
+}
+
+#[test]
+fn a_replica_without_disk_may_go_on_after_its_master() {
+    let mut rig = replica_without_disk();
+    assert_eq!(rig.run("PING"), "+PONG\r\n");
+    rig.env.config.replica_ignore_disk_write_errors = true;
+    assert_eq!(rig.run("SET k v"), "+OK\r\n");
+}
+
+#[test]
+#[should_panic(expected = "Replica was unable to write command to disk.")]
+fn a_replica_without_disk_stops_where_it_must_not_go_on() {
+    replica_without_disk().run("SET k v");
+}
+
 #[test]
 fn role_is_told_with_its_place_in_the_stream() {
     let mut rig = Rig::new();

@@ -34,7 +34,12 @@ pub struct Stream {
     unreported: usize,
     /// Our master has asked for an acknowledgement, `REPLCONF GETACK`.
     pub owes_ack: bool,
+    /// When it was last said that nothing of it gets to disk, in monotonic milliseconds.
+    warned_ms: Option<u64>,
 }
+
+/// That is said this often at most.
+const DISK_WARNING_PERIOD_MS: u64 = 10_000;
 
 impl Stream {
     /// No stream.
@@ -48,6 +53,16 @@ impl Stream {
             start: 0,
             unreported: 0,
             owes_ack: false,
+            warned_ms: None,
+        }
+    }
+
+    /// Says once in a while that snapshots fail, but not our master's commands.
+    fn warn_of_disk(&mut self, now_ms: u64) {
+        let may_say = |last: u64| now_ms >= last + DISK_WARNING_PERIOD_MS;
+        if self.warned_ms.is_none_or(may_say) {
+            self.warned_ms = Some(now_ms);
+            log::warn!("Replica is applying a command even though it is unable to write to disk.");
         }
     }
 
@@ -148,6 +163,9 @@ impl Server {
         let mut reply = Reply::with_buf(hub.pool.take(), Protocol::Resp2);
         env.last_command_end_ns = env.clock.ns();
         sys::crash::note_command(env.table.find(args).map_or(&"unknown", |c| &c.full_name));
+        if env.gates.snapshots_fail && env.config.replica_ignore_disk_write_errors {
+            hub.link.stream.warn_of_disk(env.now.mono_ms());
+        }
         let errors_before = env.stats.error_replies;
         let mut ctx = Ctx {
             env,
