@@ -16,6 +16,7 @@ use super::children::{SnapshotChild, SnapshotPurpose};
 use super::hub::{Hub, Wake};
 use super::oom::Part;
 use super::{path_of, shutdown, startup};
+use crate::base::errno::os_text;
 use crate::base::version::REDIS_VERSION;
 use crate::commands::context::Env;
 use crate::keyspace::Keyspace;
@@ -69,6 +70,8 @@ impl Report {
 /// Observes a save in the child: reports, and dawdles where a test asks for it.
 struct Reporter<'a> {
     pipe: &'a mut Sender,
+    /// The file that is written, if one is.
+    target: PathBuf,
     delay: Duration,
     last_report_ns: u64,
     keys: u64,
@@ -81,9 +84,23 @@ impl Reporter<'_> {
             keys: self.keys,
             copied_bytes,
         };
-        // A parent that does not read reports is not worth failing for.
-        let _ = self.pipe.write_all(&report.encode());
+        match self.pipe.write_all(&report.encode()) {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => self.die_with_parent(&e),
+            // A parent that is slow to read reports is not worth failing for.
+            Ok(()) | Err(_) => {}
+        }
         self.last_report_ns = sys::clock::monotonic_ns();
+    }
+}
+
+impl Reporter<'_> {
+    /// The parent is gone. Nobody waits for the snapshot, and a server that has taken its place must
+    /// not find its file replaced.
+    fn die_with_parent(&self, e: &io::Error) -> ! {
+        let reason = os_text(e);
+        log::warn!("Child failed reporting info to parent, exiting. {reason}");
+        file::remove_temporary(&self.target, std::process::id());
+        sys::process::exit_now(1)
     }
 }
 
@@ -354,6 +371,7 @@ fn child_main(
     };
     let mut reporter = Reporter {
         pipe: report,
+        target: snapshot_path(env),
         delay: key_delay(env),
         last_report_ns: sys::clock::monotonic_ns(),
         keys: 0,

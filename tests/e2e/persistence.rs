@@ -358,3 +358,21 @@ fn loading_is_announced_to_those_who_ask() {
     assert_eq!(info_field(&info, "loading"), "1");
     assert_eq!(server.ask("DBSIZE"), "600000");
 }
+
+#[test]
+fn a_child_that_saves_dies_with_its_parent() {
+    let mut server = Server::ours(&["rdb-key-save-delay 20000"]);
+    server.ask("DEBUG POPULATE 1000");
+    server.ask("BGSAVE");
+    server.wait_log("Background saving started by pid");
+    let files = || -> Vec<String> {
+        let entries = fs::read_dir(server.dir()).unwrap();
+        let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".rdb")).collect()
+    };
+    wait_until("it writes", || files().len() == 1);
+    server.signal(libc::SIGKILL);
+    wait_until("its file is gone", || files().is_empty());
+    server.wait_log("Child failed reporting info to parent, exiting. Broken pipe");
+    server.kill();
+}
