@@ -94,8 +94,8 @@ impl Reporter<'_> {
 }
 
 impl Reporter<'_> {
-    /// The parent is gone. Nobody waits for the snapshot, and a server that has taken its place must
-    /// not find its file replaced.
+    /// The parent is gone. Nobody waits for the snapshot, and a server that has taken its place
+    /// must not find its file replaced.
     fn die_with_parent(&self, e: &io::Error) -> ! {
         let reason = os_text(e);
         log::warn!("Child failed reporting info to parent, exiting. {reason}");
