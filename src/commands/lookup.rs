@@ -202,6 +202,16 @@ impl Env {
     pub fn lfu_tuning(&self) -> LfuTuning {
         lfu_tuning(&self.config)
     }
+
+    /// Has new keys begin with what the eviction policy notes of a key that is used now.
+    pub fn renew_access(&mut self) {
+        let now_ms = self.now.unix_ms();
+        self.keyspace
+            .set_new_access(match self.config.maxmemory_policy.is_lfu() {
+                true => access::lfu_new(now_ms),
+                false => access::lru_clock(now_ms),
+            });
+    }
 }
 
 /// What records the use of a key, if that counts.

@@ -31,7 +31,6 @@ use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::{Apply, MasterAddress, Reason, Settings};
 use crate::keyspace::Keyspace;
-use crate::keyspace::access;
 use crate::replication::{self, Child, ReplId, Replication, SavedIdentity};
 use crate::resp::args::{Args, OwnedArgs};
 use crate::resp::writer::{Protocol, Reply};
@@ -167,14 +166,7 @@ impl Rig {
             let ended = self.host.unblock(&mut self.env, client, None);
             assert!(ended, "client {client} must not be the one that speaks");
         }
-        let now_ms = self.env.now.unix_ms();
-        let lfu = self.env.config.maxmemory_policy.is_lfu();
-        let fresh = if lfu {
-            access::lfu_new(now_ms)
-        } else {
-            access::lru_clock(now_ms)
-        };
-        self.env.keyspace.set_new_access(fresh);
+        self.env.renew_access();
     }
 
     /// Makes this a read-only replica. Commands of its master are those of a session of

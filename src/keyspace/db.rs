@@ -139,7 +139,7 @@ impl Db {
     }
 
     /// Sets the access bits that new keys start with: the LRU clock, or [`super::access::lfu_new`].
-    /// To be called once a tick.
+    /// To be called as time passes.
     pub fn set_new_access(&mut self, access: u32) {
         self.new_access = access;
     }

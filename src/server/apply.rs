@@ -109,6 +109,7 @@ impl Hub {
     pub fn after_config(&mut self, env: &mut Env) {
         env.replication.configure(replication_settings(&env.config));
         self.refresh_gates(env);
+        env.renew_access();
     }
 
     /// Opens the listeners of the new settings, then closes the old ones. Where both need the same

@@ -9,7 +9,6 @@ use crate::commands::context::{Env, Loading};
 use crate::commands::host::Garbage;
 use crate::commands::session::Closing;
 use crate::keyspace::OwnedEntry;
-use crate::keyspace::access;
 use crate::keyspace::expiry::{CycleClock, ExpiryCycle, Pace};
 use crate::sys;
 
@@ -58,7 +57,7 @@ impl Server {
         let started_ns = sys::clock::monotonic_ns();
         let hz = u64::from(self.env.config.hz);
         self.cron.next_us = now_us + 1_000_000 / hz;
-        self.env.keyspace.set_new_access(self.new_access());
+        self.env.renew_access();
         self.hub.rates.sample(&self.env.stats, now_us);
         self.note_memory();
         let Server { env, hub, .. } = self;
@@ -74,15 +73,6 @@ impl Server {
         hub.refresh_gates(env);
         self.each_second();
         self.env.stats.cron_us += (sys::clock::monotonic_ns() - started_ns) / 1000;
-    }
-
-    fn new_access(&self) -> u32 {
-        let now_ms = self.env.now.unix_ms();
-        if self.env.config.maxmemory_policy.is_lfu() {
-            access::lfu_new(now_ms)
-        } else {
-            access::lru_clock(now_ms)
-        }
     }
 
     fn note_memory(&mut self) {

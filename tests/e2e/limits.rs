@@ -218,3 +218,19 @@ fn clients_that_together_take_too_much_are_closed_the_largest_first() {
     assert_eq!(small.read_value().unwrap().bytes().len(), 300_000);
     assert_eq!(sheltered.ask("PING"), "PONG");
 }
+
+#[test]
+fn a_new_policy_holds_for_the_next_new_key() {
+    let server = Server::ours(&["hz 1"]);
+    let mut conn = server.connect();
+    for _ in 0..5 {
+        assert_eq!(conn.ask("CONFIG SET maxmemory-policy allkeys-lfu"), "OK");
+        assert_eq!(conn.ask("SET used-often x"), "OK");
+        assert_eq!(conn.ask("OBJECT FREQ used-often"), "5");
+        assert_eq!(conn.ask("CONFIG SET maxmemory-policy allkeys-lru"), "OK");
+        assert_eq!(conn.ask("DEL used-often"), "1");
+        assert_eq!(conn.ask("SET used-late x"), "OK");
+        assert_eq!(conn.ask("OBJECT IDLETIME used-late"), "0");
+        assert_eq!(conn.ask("DEL used-late"), "1");
+    }
+}
