@@ -165,7 +165,8 @@ impl Ctx<'_> {
         if self.session.deny_blocking || self.session.must_be_obeyed() {
             return false;
         }
-        let now_ms = self.env.now.mono_ms();
+        // Rounded up, since nobody shall wait for less than was asked.
+        let now_ms = self.env.now.mono_us.div_ceil(1000);
         let waiters = &mut self.env.waiters;
         let (ticket, until_mono_ms, spent_ns) = match std::mem::take(&mut self.session.wait) {
             Wait::Resumed(before) => (before.ticket, before.until_mono_ms, before.spent_ns),
