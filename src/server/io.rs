@@ -272,7 +272,7 @@ impl Server {
         for p in &mut *parsed {
             let mut args = p.ranges.args(&data[p.start..]);
             let waits = session.wait.is_parked() || !hub.conns[key].input.held.is_empty();
-            if waits || hub.holds_back(&session, p.command) {
+            if waits || hub.holds_back(&session, p.command, args.len()) {
                 hub.conns[key].input.held.push_back(args.to_owned());
                 hub.has_held |= !waits;
                 continue;
@@ -312,7 +312,7 @@ impl Server {
         env.last_command_end_ns = env.clock.ns();
         while let Some(queued) = hub.conns[key].input.held.pop_front() {
             let mut args = queued.args();
-            if hub.holds_back(&session, env.table.find(&args)) {
+            if hub.holds_back(&session, env.table.find(&args), args.len()) {
                 hub.conns[key].input.held.push_front(queued);
                 hub.has_held = true;
                 break;
@@ -470,14 +470,16 @@ impl Hub {
         self.conns[key].session().closing == Closing::No
     }
 
-    /// Whether a pause holds this command back.
+    /// Whether a pause holds this command of so many words back. One that is refused for their
+    /// number is answered at once.
     #[inline]
-    pub fn holds_back(&self, session: &Session, command: Option<&Command>) -> bool {
+    pub fn holds_back(&self, session: &Session, command: Option<&Command>, words: usize) -> bool {
         self.pauses.mode().is_some_and(|mode| {
             let held = match mode {
                 PauseMode::All => Flags(u32::MAX),
                 PauseMode::Write => Flags::WRITE.and(Flags::MAY_REPLICATE),
             };
+            let command = command.filter(|command| command.accepts(words));
             let scope = command.map(|command| Scope::of(command, session));
             session.kind == Kind::Normal && scope.is_some_and(|scope| scope.any.has(held))
         })

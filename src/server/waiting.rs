@@ -81,8 +81,8 @@ impl Hub {
         let Some(key) = self.waiting_key(env, client) else {
             return;
         };
-        let command = self.parked_command(env, key);
-        if self.holds_back(self.conns[key].session(), command) {
+        let (command, words) = self.parked_command(env, key);
+        if self.holds_back(self.conns[key].session(), command, words) {
             return self.postpone(env, key);
         }
         sys::crash::note_command(command.map_or(&"unknown", |c| &c.full_name));
@@ -133,12 +133,16 @@ impl Hub {
         session.wait.is_parked().then_some(key)
     }
 
-    /// The command with which a client waits.
-    fn parked_command(&self, env: &Env, key: usize) -> Option<&'static Command> {
-        match &self.conns[key].session().wait {
-            Wait::Parked(parked) => env.table.find(&parked.words.as_ref()?.args()),
+    /// The command with which a client waits, and how many words it has.
+    fn parked_command(&self, env: &Env, key: usize) -> (Option<&'static Command>, usize) {
+        let words = match &self.conns[key].session().wait {
+            Wait::Parked(parked) => parked.words.as_ref(),
             Wait::Resumed(_) | Wait::No => None,
-        }
+        };
+        words.map_or((None, 0), |words| {
+            let args = words.args();
+            (env.table.find(&args), args.len())
+        })
     }
 
     /// While `CLIENT PAUSE` holds its command back, a client does not wait for its keys, but for

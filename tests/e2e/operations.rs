@@ -174,6 +174,14 @@ fn what_a_signal_asked_for_can_be_aborted_before_it_is_begun() {
     assert_eq!(server.ask("PING"), "PONG");
 }
 
+#[test]
+fn a_pause_holds_back_no_command_that_is_refused_for_its_words() {
+    let server = Server::ours(&[]);
+    assert_eq!(server.ask("CLIENT PAUSE 100000 WRITE"), "OK");
+    let refusal = "-ERR wrong number of arguments for 'set' command";
+    assert_eq!(server.ask("SET a"), refusal);
+}
+
 /// A master with a write that its frozen replica does not acknowledge.
 fn a_master_and_a_replica_that_lags(config: &[&str]) -> (Server, Server) {
     let master = Server::ours(config);
