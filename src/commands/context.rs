@@ -64,6 +64,8 @@ pub struct Gates {
     pub replicas_missing: bool,
     /// The last snapshot failed and writes must stop.
     pub snapshots_fail: bool,
+    /// `CLIENT PAUSE`, or a shutdown that waits for replicas, holds writes back: nothing changes.
+    pub paused: bool,
     /// A load is running.
     pub loading: Loading,
 }
@@ -76,6 +78,7 @@ impl Gates {
         stale: false,
         replicas_missing: false,
         snapshots_fail: false,
+        paused: false,
         loading: Loading::No,
     };
 

@@ -83,7 +83,7 @@ impl Ctx<'_> {
 /// Evicts keys if memory is above the limit, for a bounded time.
 pub fn make_room(env: &mut Env, host: &mut dyn Host) -> Room {
     let over = bytes_over(env, host);
-    if over == 0 || !may_evict(env, host) {
+    if over == 0 || !may_evict(env) {
         return settle(env, Room::Enough);
     }
     if env.config.maxmemory_policy == MaxmemoryPolicy::Noeviction {
@@ -140,9 +140,9 @@ fn bytes_over(env: &Env, host: &dyn Host) -> u64 {
 
 /// Whether this server may evict at present: a replica leaves that to its master, and nothing may
 /// change while a data set is loaded or writes are held back.
-fn may_evict(env: &Env, host: &dyn Host) -> bool {
+fn may_evict(env: &Env) -> bool {
     let follows = env.gates.replica && env.config.replica_ignore_maxmemory;
-    !follows && env.gates.loading == Loading::No && !host.writes_are_paused()
+    !follows && env.gates.loading == Loading::No && !env.gates.paused
 }
 
 fn among(policy: MaxmemoryPolicy) -> Among {

@@ -338,9 +338,9 @@ pub trait Host {
     ) -> usize;
     /// `CLIENT PAUSE` until this time of the monotonic clock in milliseconds. Of several pauses the
     /// latest end holds, and the stricter mode.
-    fn pause(&mut self, mode: PauseMode, until_mono_ms: u64);
+    fn pause(&mut self, env: &mut Env, mode: PauseMode, until_mono_ms: u64);
     /// `CLIENT UNPAUSE`.
-    fn unpause(&mut self);
+    fn unpause(&mut self, env: &mut Env);
     /// `REPLICAOF`: the reply line on success.
     fn replicaof(
         &mut self,
@@ -377,8 +377,6 @@ pub trait Host {
     fn lazy_free_pending(&self) -> usize;
     /// Bytes of memory in use.
     fn used_memory(&self, env: &Env) -> usize;
-    /// Whether `CLIENT PAUSE` or something like it holds writes back.
-    fn writes_are_paused(&self) -> bool;
     /// Runs the command of a client that waits again; see [`super::blocking`].
     fn resume(&mut self, env: &mut Env, client: u64);
     /// `CLIENT UNBLOCK`: ends the wait of a client, as if its time had run out or with an error.

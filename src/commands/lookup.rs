@@ -178,7 +178,8 @@ impl Env {
             // Our master decides; until its DEL arrives the key is there for its commands.
             return false;
         }
-        if self.gates.replica && (self.gates.read_only || access != Access::Write) {
+        let reads = access != Access::Write;
+        if self.gates.replica && (self.gates.read_only || reads) || self.gates.paused && reads {
             return true;
         }
         if session.kind != Kind::Internal {

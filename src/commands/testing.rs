@@ -319,11 +319,11 @@ impl Host for FakeHost {
         self.killed
     }
 
-    fn pause(&mut self, mode: PauseMode, until_mono_ms: u64) {
+    fn pause(&mut self, _: &mut Env, mode: PauseMode, until_mono_ms: u64) {
         self.wish(format!("pause {mode:?} until {until_mono_ms}"));
     }
 
-    fn unpause(&mut self) {
+    fn unpause(&mut self, _: &mut Env) {
         self.wish("unpause");
     }
 
@@ -389,10 +389,6 @@ impl Host for FakeHost {
     /// A hundred bytes a key.
     fn used_memory(&self, env: &Env) -> usize {
         env.keyspace.len() * 100
-    }
-
-    fn writes_are_paused(&self) -> bool {
-        false
     }
 
     fn free(&mut self, garbage: Garbage, lazily: bool) {

@@ -194,6 +194,7 @@ impl Hub {
         env.gates.snapshots_fail = env.config.stop_writes_on_bgsave_error
             && !env.config.save.0.is_empty()
             && !env.persistence.last_bgsave_ok;
+        env.gates.paused = self.pauses.any();
     }
 }
 

@@ -119,7 +119,7 @@ impl Server {
             env, hub, cycle, ..
         } = self;
         let idle = env.gates.loading != Loading::No
-            || hub.pauses.any()
+            || env.gates.paused
             || !hub.active_expire
             || env.keyspace.expires_len() == 0
             || env.gates.replica && env.own_expiries.is_empty();

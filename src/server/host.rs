@@ -182,12 +182,14 @@ impl Host for Hub {
         killed
     }
 
-    fn pause(&mut self, mode: PauseMode, until_mono_ms: u64) {
+    fn pause(&mut self, env: &mut Env, mode: PauseMode, until_mono_ms: u64) {
         self.pauses.begin(mode, until_mono_ms);
+        self.refresh_gates(env);
     }
 
-    fn unpause(&mut self) {
+    fn unpause(&mut self, env: &mut Env) {
         self.pauses.end();
+        self.refresh_gates(env);
     }
 
     fn replicaof(
@@ -308,10 +310,6 @@ impl Host for Hub {
 
     fn used_memory(&self, _: &Env) -> usize {
         self.meter.used_memory()
-    }
-
-    fn writes_are_paused(&self) -> bool {
-        self.pauses.any()
     }
 
     fn resume(&mut self, env: &mut Env, client: u64) {

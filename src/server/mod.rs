@@ -197,7 +197,9 @@ impl Server {
         if std::mem::take(&mut self.hub.transfer_waits) {
             self.hub.forward_snapshot(&mut self.env);
         }
-        self.hub.pauses.end_overdue(self.env.now.mono_ms());
+        if self.hub.pauses.end_overdue(self.env.now.mono_ms()) {
+            self.hub.refresh_gates(&mut self.env);
+        }
         if self.hub.has_held && !self.hub.pauses.any() {
             self.hub.has_held = false;
             let held =

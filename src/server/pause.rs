@@ -57,9 +57,14 @@ impl Pauses {
         self.by_client = None;
     }
 
-    /// Ends what clients have asked for if its time is over.
-    pub fn end_overdue(&mut self, now_mono_ms: u64) {
-        self.by_client = (self.by_client).filter(|pause| pause.until_mono_ms > now_mono_ms);
+    /// Ends what clients have asked for if its time is over. Returns whether it did.
+    pub fn end_overdue(&mut self, now_mono_ms: u64) -> bool {
+        let is_over = |pause: Pause| pause.until_mono_ms <= now_mono_ms;
+        let ends = self.by_client.is_some_and(is_over);
+        if ends {
+            self.by_client = None;
+        }
+        ends
     }
 
     /// Holds writes back for a shutdown, or does not any more.
@@ -77,9 +82,9 @@ mod tests {
         let mut pauses = Pauses::default();
         pauses.begin(PauseMode::All, 100);
         pauses.begin(PauseMode::Write, 50);
-        pauses.end_overdue(99);
+        assert!(!pauses.end_overdue(99));
         assert_eq!(pauses.mode(), Some(PauseMode::All));
-        pauses.end_overdue(100);
+        assert!(pauses.end_overdue(100));
         assert!(!pauses.any());
     }
 

@@ -116,6 +116,7 @@ impl Hub {
         waiting.add(asker);
         self.shutdown = Shutdown::Waiting(waiting);
         self.pauses.hold_for_shutdown(true);
+        self.refresh_gates(env);
         env.replication.request_acks();
         log::info!("Waiting for replicas before shutting down.");
         Ok(Leaving::AfterReplicas)
@@ -200,6 +201,7 @@ impl Hub {
     /// A shutdown that waited does not come about: those who asked for it are told.
     fn call_off_shutdown(&mut self, env: &mut Env) {
         self.pauses.hold_for_shutdown(false);
+        self.refresh_gates(env);
         if let Shutdown::Waiting(waiting) = std::mem::take(&mut self.shutdown) {
             for client in waiting.clients {
                 self.end_wait(env, client, Some(&REFUSED));

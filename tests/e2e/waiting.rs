@@ -209,3 +209,24 @@ fn a_pause_holds_back_those_who_are_served() {
     writer.ask("CLIENT UNPAUSE");
     assert_eq!(reply(&mut client), "[a 1]");
 }
+
+#[test]
+fn a_pause_leaves_expired_keys_where_they_are() {
+    let server = Server::ours(&[]);
+    let mut conn = server.connect();
+    let both = [
+        encode(&["MULTI"]),
+        encode(&["SET", "b", "1", "PX", "1"]),
+        encode(&["CLIENT", "PAUSE", "100000", "WRITE"]),
+        encode(&["EXEC"]),
+    ];
+    conn.send(&both.concat());
+    for _ in 0..4 {
+        reply(&mut conn);
+    }
+    wait_until("it is past its time", || conn.ask("GET b") == "(nil)");
+    assert_eq!(conn.ask("EXISTS b"), "0");
+    assert_eq!(conn.ask("DBSIZE"), "1");
+    conn.ask("CLIENT UNPAUSE");
+    wait_until("it is deleted", || conn.ask("DBSIZE") == "0");
+}

@@ -413,13 +413,13 @@ fn pause(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         Timeout::AfterMs(ms) => ms,
     };
     let until_mono_ms = ctx.env.now.mono_ms().saturating_add(timeout_ms);
-    ctx.host.pause(mode, until_mono_ms);
+    ctx.host.pause(ctx.env, mode, until_mono_ms);
     ctx.reply.ok();
     Ok(())
 }
 
 fn unpause(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
-    ctx.host.unpause();
+    ctx.host.unpause(ctx.env);
     ctx.reply.ok();
     Ok(())
 }
