@@ -106,7 +106,15 @@ impl Server {
             }
         }
         self.hub.leave(&self.env);
+        self.leave_keys();
         0
+    }
+
+    /// Leaves the data to the kernel, which takes all memory back at once; to free it key by key
+    /// would make the end of a large server last for many seconds.
+    fn leave_keys(&mut self) {
+        let empty = self.env.keyspace.new_like();
+        std::mem::forget(std::mem::replace(&mut self.env.keyspace, empty));
     }
 
     /// One turn of the loop.
