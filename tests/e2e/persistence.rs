@@ -174,6 +174,48 @@ fn a_save_that_fails_leaves_the_old_file_and_stops_writes() {
     assert_eq!(server.ask("MGET kept another accepted"), "[1 1 (nil)]");
 }
 
+/// The process id of the child that writes a snapshot.
+fn child_that_saves(server: &Server) -> String {
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.pid()));
+    let children = children.unwrap();
+    let child = children.split_whitespace().next();
+    child.expect("a child saves").to_owned()
+}
+
+/// The processors that a task may run on, as the kernel lists them.
+fn cpus_of(task: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{task}/status")).unwrap();
+    let field = |line: &str| line.strip_prefix("Cpus_allowed_list:").map(str::to_owned);
+    let cpus = status
+        .lines()
+        .find_map(field)
+        .expect("a list of processors");
+    cpus.trim().to_owned()
+}
+
+#[test]
+fn children_and_the_helper_thread_run_where_their_lists_say() {
+    let all = cpus_of("self");
+    let last = all.rsplit([',', '-']).next().expect("a processor");
+    let server = Server::ours(&[
+        "rdb-key-save-delay 1000000",
+        &format!("bgsave_cpulist {last}"),
+        &format!("bio_cpulist {last}"),
+    ]);
+    server.ask("MSET a 1 b 2 c 3");
+    server.ask("BGSAVE");
+    let child = child_that_saves(&server);
+    wait_until("the child is where it shall be", || cpus_of(&child) == last);
+    assert_eq!(cpus_of(&server.pid().to_string()), all);
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    let helper = tasks
+        .map(|task| task.unwrap().path())
+        .find(|task| fs::read_to_string(task.join("comm")).unwrap() == "helper\n")
+        .expect("there is a helper thread");
+    let helper = helper.file_name().unwrap().to_str().unwrap();
+    wait_until("the helper is, too", || cpus_of(helper) == last);
+}
+
 #[test]
 fn a_killed_child_leaves_the_old_file() {
     let server = Server::ours(&["rdb-key-save-delay 10000", "save 3600 1"]);
@@ -190,13 +232,7 @@ fn a_killed_child_leaves_the_old_file() {
         server.ask("BGSAVE"),
         "-ERR Background save already in progress"
     );
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.pid()));
-    let child = children
-        .unwrap()
-        .split_whitespace()
-        .next()
-        .expect("a child saves")
-        .to_owned();
+    let child = child_that_saves(&server);
     std::process::Command::new("kill")
         .args(["-KILL", &child])
         .status()
