@@ -207,13 +207,16 @@ fn children_and_the_helper_thread_run_where_their_lists_say() {
     let child = child_that_saves(&server);
     wait_until("the child is where it shall be", || cpus_of(&child) == last);
     assert_eq!(cpus_of(&server.pid().to_string()), all);
-    let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
-    let helper = tasks
-        .map(|task| task.unwrap().path())
-        .find(|task| fs::read_to_string(task.join("comm")).unwrap() == "helper\n")
-        .expect("there is a helper thread");
-    let helper = helper.file_name().unwrap().to_str().unwrap();
-    wait_until("the helper is, too", || cpus_of(helper) == last);
+    let tasks = format!("/proc/{}/task", server.pid());
+    let is_helper_there = |task: fs::DirEntry| {
+        let name = fs::read_to_string(task.path().join("comm"));
+        let id = task.file_name().into_string().expect("a number");
+        name.is_ok_and(|name| name == "helper\n") && cpus_of(&id) == last
+    };
+    wait_until("the helper is, too", || {
+        let mut tasks = fs::read_dir(&tasks).unwrap();
+        tasks.any(|task| is_helper_there(task.unwrap()))
+    });
 }
 
 #[test]
