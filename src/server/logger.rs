@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use log::{Level, LevelFilter};
 
 use crate::config::{LogLevel, SyslogFacility};
-use crate::sys::syslog::{Facility, Severity, Syslog};
+use crate::sys::syslog::{Severity, Syslog};
 use crate::sys::{clock, crash};
 
 /// Where lines go; shared between the logger and the handle that redirects it.
@@ -84,17 +84,11 @@ fn severity(level: Level) -> Severity {
     }
 }
 
-fn facility(setting: SyslogFacility) -> Facility {
-    match setting {
-        SyslogFacility::User => Facility::User,
-        SyslogFacility::Local0 => Facility::Local0,
-        SyslogFacility::Local1 => Facility::Local1,
-        SyslogFacility::Local2 => Facility::Local2,
-        SyslogFacility::Local3 => Facility::Local3,
-        SyslogFacility::Local4 => Facility::Local4,
-        SyslogFacility::Local5 => Facility::Local5,
-        SyslogFacility::Local6 => Facility::Local6,
-        SyslogFacility::Local7 => Facility::Local7,
+/// The number of a facility in the protocol of the system's log.
+fn facility_number(facility: SyslogFacility) -> u8 {
+    match facility {
+        SyslogFacility::User => 1,
+        local => 16 + (local as u8 - SyslogFacility::Local0 as u8),
     }
 }
 
@@ -170,7 +164,7 @@ impl Logger {
     ///
     /// There is no descriptor left.
     pub fn add_syslog(&self, ident: &str, facility: SyslogFacility) -> io::Result<()> {
-        let syslog = Syslog::new(ident, self::facility(facility))?;
+        let syslog = Syslog::new(ident, facility_number(facility))?;
         if let Ok(mut target) = self.target.lock() {
             target.syslog = Some(syslog);
         }
@@ -194,5 +188,19 @@ impl Logger {
             target.file = file;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facilities_have_the_numbers_of_the_protocol() {
+        use SyslogFacility::{Local0, Local3, Local7, User};
+        assert_eq!(
+            [User, Local0, Local3, Local7].map(facility_number),
+            [1, 16, 19, 23]
+        );
     }
 }

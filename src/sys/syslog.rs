@@ -31,49 +31,28 @@ pub enum Severity {
     Debug = 7,
 }
 
-/// Who is speaking; the discriminants are those of the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Facility {
-    /// A user's process.
-    User = 1,
-    /// For local use, 0.
-    Local0 = 16,
-    /// For local use, 1.
-    Local1 = 17,
-    /// For local use, 2.
-    Local2 = 18,
-    /// For local use, 3.
-    Local3 = 19,
-    /// For local use, 4.
-    Local4 = 20,
-    /// For local use, 5.
-    Local5 = 21,
-    /// For local use, 6.
-    Local6 = 22,
-    /// For local use, 7.
-    Local7 = 23,
-}
-
 /// A sender of messages to the system's log.
 #[derive(Debug)]
 pub struct Syslog {
     socket: UnixDatagram,
     daemon: PathBuf,
-    facility: Facility,
+    /// Who is speaking, by number: 1 is a user's process, 16 to 23 are for local use.
+    facility: u8,
     ident: String,
 }
 
 impl Syslog {
-    /// A sender under the name `ident`. The daemon need not be there yet.
+    /// A sender under the name `ident`, of a facility by its number in the protocol. The daemon
+    /// need not be there yet.
     ///
     /// # Errors
     ///
     /// There is no descriptor left for a socket.
-    pub fn new(ident: &str, facility: Facility) -> io::Result<Syslog> {
+    pub fn new(ident: &str, facility: u8) -> io::Result<Syslog> {
         Syslog::to(PathBuf::from(SOCKET), ident, facility)
     }
 
-    fn to(daemon: PathBuf, ident: &str, facility: Facility) -> io::Result<Syslog> {
+    fn to(daemon: PathBuf, ident: &str, facility: u8) -> io::Result<Syslog> {
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
         Ok(Syslog {
@@ -88,7 +67,7 @@ impl Syslog {
     pub fn send(&self, severity: Severity, message: &str) -> bool {
         let text = format!(
             "<{}>{} {}[{}]: {message}",
-            self.facility as u8 * 8 + severity as u8,
+            self.facility * 8 + severity as u8,
             clock::syslog_time_text(),
             self.ident,
             std::process::id(),
@@ -105,7 +84,7 @@ mod tests {
     fn messages_have_the_form_of_the_protocol_and_a_daemon_that_returns_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let syslog = Syslog::to(path.clone(), "redis", Facility::Local0).unwrap();
+        let syslog = Syslog::to(path.clone(), "redis", 16).unwrap();
         assert!(!syslog.send(Severity::Notice, "nobody listens"));
         for _ in 0..2 {
             let daemon = UnixDatagram::bind(&path).unwrap();
@@ -126,7 +105,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let _daemon = UnixDatagram::bind(&path).unwrap();
-        let syslog = Syslog::to(path, "redis", Facility::User).unwrap();
+        let syslog = Syslog::to(path, "redis", 1).unwrap();
         let sent = (0..100_000)
             .take_while(|_| syslog.send(Severity::Debug, "x"))
             .count();

@@ -101,17 +101,10 @@ impl Block {
             words: None,
         }
     }
-}
 
-impl Block {
-    /// To wait for no key, until somebody ends the wait.
+    /// Waits for no key, until somebody ends the wait.
     pub fn until_told() -> Block {
-        Block {
-            wants: Type::String,
-            timeout: Timeout::Never,
-            on_deletion: false,
-            words: None,
-        }
+        Block::until(Type::String, Timeout::Never)
     }
 }
 
