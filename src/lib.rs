@@ -18,6 +18,8 @@ pub mod replication;
 
 pub mod commands;
 
+pub mod engine;
+
 pub mod server;
 
 /// jemalloc, for its size classes, its figures, and because it forks safely.

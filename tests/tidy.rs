@@ -23,6 +23,7 @@ const FLOORS: &[&[&str]] = &[
     &["config"],
     &["replication", "sentinel"],
     &["commands"],
+    &["engine"],
     &["server"],
 ];
 

@@ -1,6 +1,7 @@
 //! Floor 0: numbers, glob patterns, LZF, random numbers, time types. Knows nothing of ours.
 
 pub mod bytes;
+pub mod disk;
 pub mod errno;
 pub mod geo;
 pub mod glob;

@@ -12,7 +12,7 @@ use super::blocking::Waiters;
 use super::error::CmdError;
 use super::events::Class;
 use super::eviction::Eviction;
-use super::host::{Garbage, Host};
+use super::host::{Garbage, Host, PauseMode};
 pub use super::lookup::Access;
 use super::own_expiries::OwnExpiries;
 use super::pubsub::outbox::Outbox;
@@ -64,8 +64,8 @@ pub struct Gates {
     pub replicas_missing: bool,
     /// The last snapshot failed and writes must stop.
     pub snapshots_fail: bool,
-    /// `CLIENT PAUSE`, or a shutdown that waits for replicas, holds writes back: nothing changes.
-    pub paused: bool,
+    /// `CLIENT PAUSE`, or a shutdown that waits for replicas, holds commands back: nothing changes.
+    pub pause: Option<PauseMode>,
     /// A load is running.
     pub loading: Loading,
 }
@@ -78,7 +78,7 @@ impl Gates {
         stale: false,
         replicas_missing: false,
         snapshots_fail: false,
-        paused: false,
+        pause: None,
         loading: Loading::No,
     };
 

@@ -11,7 +11,7 @@ use super::blocking::{Parked, Wait};
 use super::context::{CmdResult, Ctx, Env, Loading};
 use super::error::CmdError;
 use super::eviction::Room;
-use super::host::ClientFilter;
+use super::host::{ClientFilter, PauseMode};
 use super::row::Flags;
 use super::session::{Closing, Kind, ReplyMode, Session};
 use super::table::Command;
@@ -19,35 +19,64 @@ use super::transaction::{self, Scope};
 use crate::config::Settings;
 use crate::resp::args::Args;
 use crate::resp::writer::Protocol;
+use crate::sys::crash;
+
+/// What became of a command that a client sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "a command that is held back must be kept"]
+pub enum Outcome {
+    /// It was run, queued for `EXEC`, or refused.
+    Done,
+    /// A pause holds it back: nothing was done, and it is to come again when the pause has ended.
+    HeldBack,
+}
 
 /// Runs one command of a client, from lookup to propagation. Exactly one reply is written, unless
-/// the client wants none or the connection is to be closed.
-pub fn process(ctx: &mut Ctx<'_>, args: &mut Args<'_>) {
+/// the client wants none, the connection is to be closed, or a pause holds the command back.
+pub fn process(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let table = ctx.env.table;
-    let Some(command) = table.find(args) else {
-        if is_http(&args[0]) {
-            return refuse_http(ctx);
-        }
+    if let Some(command) = table.find(args) {
+        return process_found(ctx, command, args);
+    }
+    crash::note_command(&"unknown");
+    if is_http(&args[0]) {
+        refuse_http(ctx);
+    } else {
         let error = table.unknown(args);
-        return reject(ctx, None, &error);
-    };
-    process_found(ctx, command, args);
+        reject(ctx, None, &error);
+    }
+    Outcome::Done
 }
 
 /// Runs one command that was looked up before, when its keys were prefetched.
 #[inline]
-pub fn process_found(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
+pub fn process_found(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) -> Outcome {
     ctx.session.last_command = command.full_name;
+    crash::note_command(&command.full_name);
     if !command.accepts(args.len()) {
-        return reject(ctx, Some(command), &command.arity_error());
+        reject(ctx, Some(command), &command.arity_error());
+    } else if let Err(error) = admit(ctx, command) {
+        reject(ctx, Some(command), &error);
+    } else if let Some(mode) = ctx.env.gates.pause
+        && is_held_back(mode, ctx.session, command)
+    {
+        return Outcome::HeldBack;
+    } else if ctx.session.transaction.is_some() && !command.flags.has(Flags::NOT_QUEUED) {
+        queue(ctx, command, args);
+    } else {
+        call(ctx, command, args);
     }
-    if let Err(error) = admit(ctx, command) {
-        return reject(ctx, Some(command), &error);
-    }
-    if ctx.session.transaction.is_some() && !command.flags.has(Flags::NOT_QUEUED) {
-        return queue(ctx, command, args);
-    }
-    call(ctx, command, args);
+    Outcome::Done
+}
+
+/// Whether a pause holds back a command that would be run otherwise.
+#[cold]
+fn is_held_back(mode: PauseMode, session: &Session, command: &Command) -> bool {
+    let held = match mode {
+        PauseMode::All => Flags(u32::MAX),
+        PauseMode::Write => Flags::WRITE.and(Flags::MAY_REPLICATE),
+    };
+    session.kind == Kind::Normal && Scope::of(command, session).any.has(held)
 }
 
 /// Keeps a command for the `EXEC` of its transaction.
@@ -205,7 +234,7 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     let mut spent = end.saturating_sub(started);
     ctx.env.last_command_end_ns = end;
     match &mut ctx.session.wait {
-        Wait::No => {}
+        Wait::No | Wait::Held(_) => {}
         Wait::Resumed(before) => spent += before.spent_ns,
         Wait::Parked(parked) => {
             // Nothing is counted before the command is done.

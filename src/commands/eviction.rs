@@ -142,7 +142,7 @@ fn bytes_over(env: &Env, host: &dyn Host) -> u64 {
 /// change while a data set is loaded or writes are held back.
 fn may_evict(env: &Env) -> bool {
     let follows = env.gates.replica && env.config.replica_ignore_maxmemory;
-    !follows && env.gates.loading == Loading::No && !env.gates.paused
+    !follows && env.gates.loading == Loading::No && env.gates.pause.is_none()
 }
 
 fn among(policy: MaxmemoryPolicy) -> Among {

@@ -179,7 +179,9 @@ impl Env {
             return false;
         }
         let reads = access != Access::Write;
-        if self.gates.replica && (self.gates.read_only || reads) || self.gates.paused && reads {
+        if self.gates.replica && (self.gates.read_only || reads)
+            || self.gates.pause.is_some() && reads
+        {
             return true;
         }
         if session.kind != Kind::Internal {

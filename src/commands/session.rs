@@ -148,7 +148,7 @@ impl Session {
     /// Whether silence of it means that nobody is there: it is no peer of ours, and waits for
     /// nothing.
     pub fn may_be_idle(&self) -> bool {
-        let waits = self.wait.is_parked() || self.subscriptions.is_some();
+        let waits = self.wait.is_waiting() || self.subscriptions.is_some();
         self.kind == Kind::Normal && !waits
     }
 

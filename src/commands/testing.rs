@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use super::FAMILIES;
 use super::blocking;
 use super::context::{Ctx, Env};
-use super::dispatch::process;
+use super::dispatch::{Outcome, process};
 use super::error::CmdError;
 use super::host::{
     ClientFilter, DebugRequest, Garbage, Host, Leaving, PauseMode, ServerFacts, ShutdownOptions,
@@ -99,7 +99,8 @@ impl Rig {
             reply: &mut reply,
             host: &mut self.host,
         };
-        process(&mut ctx, &mut owned.args());
+        let outcome = process(&mut ctx, &mut owned.args());
+        assert_eq!(outcome, Outcome::Done, "nothing here holds commands back");
         blocking::serve(&mut self.env, &mut self.host);
         String::from_utf8_lossy(reply.as_bytes()).into_owned()
     }

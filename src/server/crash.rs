@@ -32,10 +32,10 @@ pub fn run_guarded(server: &mut Server) -> i32 {
             log::error!("Last command begun: {}", last_command());
             log::error!(
                 "Clients: {}, keys: {}",
-                server.hub.conns.len(),
-                server.env.keyspace.len()
+                server.engine.connections(),
+                server.engine.env().keyspace.len()
             );
-            let settings = crash_report_lines(&server.env.config);
+            let settings = crash_report_lines(&server.engine.env().config);
             for line in String::from_utf8_lossy(&settings).lines() {
                 log::error!("{line}");
             }

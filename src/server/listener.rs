@@ -5,17 +5,17 @@
 //! `CONFIG SET` that asked for it. All listeners share one rule: the new set is opened whole before
 //! the old one is closed, so that a refused change leaves the server reachable.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::path_of;
 use crate::base::errno::os_text;
 use crate::config::Settings;
+use crate::engine::path_of;
 
 /// A listening socket.
 pub enum Listener {
@@ -37,43 +37,39 @@ pub struct Accepted {
     pub is_local: bool,
 }
 
-/// What a client is told that comes when `maxclients` are here.
-pub const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
+/// All sockets that clients connect to.
+#[derive(Default)]
+pub struct Listeners(Vec<Listener>);
 
-/// What a client from another machine is told while nothing protects the server.
-pub const PROTECTED_MODE: &[u8] = b"-DENIED Redis is running in protected mode because protected \
-mode is enabled and no password is set for the default user. In this mode connections are only \
-accepted from the loopback interface. If you want to connect from external computers to Redis you \
-may adopt one of the following solutions: 1) Just disable protected mode sending the command \
-'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same \
-host the server is running, however MAKE SURE Redis is not publicly accessible from internet if \
-you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable \
-the protected mode by editing the Redis configuration file, and setting the protected mode option \
-to 'no', and then restarting the server. 3) If you started the server manually just for testing, \
-restart it with the '--protected-mode no' option. 4) Set up an authentication password for the \
-default user. NOTE: You only need to do one of the above things in order for the server to start \
-accepting connections from the outside.\r\n";
-
-impl Accepted {
-    /// Sends a last word and closes. Whether it arrives is the peer's luck.
-    pub fn refuse(mut self, text: &[u8]) {
-        let _ = self.stream.write(text);
+impl Listeners {
+    /// Listens where the settings ask for.
+    pub fn replace(&mut self, registry: &mio::Registry, settings: &Settings) -> Result<(), String> {
+        self.0.clear();
+        self.0 = open_all(settings)?;
+        for (key, listener) in self.0.iter_mut().enumerate() {
+            listener
+                .register(registry, super::world::listener_token(key))
+                .map_err(|e| format!("Cannot watch a listening socket: {e}"))?;
+        }
+        Ok(())
     }
 
-    /// Sets what every client's socket has: no delay, and probes when it is silent.
-    pub fn tune(&self, keepalive_s: u32) {
-        let Stream::Tcp(stream) = &self.stream else {
-            return;
-        };
-        let _ = stream.set_nodelay(true);
-        if keepalive_s > 0 {
-            let probe = std::time::Duration::from_secs(u64::from(keepalive_s / 3).max(1));
-            let keepalive = TcpKeepalive::new()
-                .with_time(std::time::Duration::from_secs(u64::from(keepalive_s)))
-                .with_interval(probe)
-                .with_retries(3);
-            let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
-        }
+    /// The change is final.
+    pub fn settle(&mut self) {}
+
+    /// Closes all.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The socket that the poll knows by this number.
+    pub fn get(&self, key: usize) -> Option<&Listener> {
+        self.0.get(key)
+    }
+
+    /// The ways of listening that are in use.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        self.0.iter().map(Listener::kind).collect()
     }
 }
 
@@ -92,14 +88,6 @@ impl Stream {
         match self {
             Stream::Tcp(s) => s.as_raw_fd(),
             Stream::Unix(s) => s.as_raw_fd(),
-        }
-    }
-
-    /// Lets the system gather small pieces before it sends them.
-    pub fn gather(&self) {
-        if let Stream::Tcp(s) = self {
-            // Without it there are more packets, nothing worse.
-            let _ = s.set_nodelay(false);
         }
     }
 }

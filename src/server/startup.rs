@@ -6,30 +6,22 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::cron::Cron;
-use super::hub::Hub;
 use super::logger::Logger;
-use super::{Server, apply, crash, listener, path_of};
+use super::world::{OsWorld, Process};
+use super::{Server, crash};
 use crate::base::rng::Rng;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::FAMILIES;
-use crate::commands::context::Env;
 use crate::commands::table::CommandTable;
-use crate::config::{Config, Settings, Sources, Supervised};
-use crate::keyspace::Keyspace;
-use crate::keyspace::expiry::ExpiryCycle;
+use crate::config::{Config, Reason, Settings, Sources, Supervised};
+use crate::engine::world::World;
+use crate::engine::{Engine, NO_APPEND_ONLY_FILE, Parts, path_of};
 use crate::persist::rdb::check;
-use crate::replication::Replication;
 use crate::sys;
-use crate::sys::collation::Collation;
 use crate::sys::signals::Signals;
 
 /// Descriptors that the server needs besides its clients': files, pipes, listeners, the poll.
 pub const RESERVED_DESCRIPTORS: u64 = 32;
-
-/// What somebody is told who relies on what is not there yet.
-pub const NO_APPEND_ONLY_FILE: &str = "WARNING: There is no append only file yet: 'appendonly \
-yes' keeps nothing, and writes since the last snapshot are lost when the server dies.";
 
 /// The program that a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,28 +160,28 @@ fn start(args: &[Vec<u8>]) -> Result<Server, String> {
     } else {
         b'M'
     });
-    let listeners = listener::open_all(&settings).map_err(fatal)?;
-    if listeners.is_empty() {
+    show_banner(&settings, &logger, "standalone");
+    let process = Process {
+        logger,
+        executable,
+        args: args.to_vec(),
+        title,
+        signals,
+    };
+    let mut engine = wire(process, settings, file, table)?;
+    let settings = engine.env().config.clone();
+    engine.world_mut().listen(&settings).map_err(fatal)?;
+    if engine.world().listeners().is_empty() {
         return Err(fatal(
             "Configured to not listen anywhere, exiting.".to_owned(),
         ));
     }
-    show_banner(&settings, &logger, "standalone");
-    let parts = Parts {
-        table,
-        settings,
-        file,
-        logger,
-        executable,
-        title,
-        args: args.to_vec(),
-        signals,
-    };
-    let mut server = wire(parts).map_err(|e| fatal(format!("Cannot start: {e}")))?;
-    server.hub.listen_on(listeners);
     log::info!("Server initialized");
-    begin(&mut server)?;
-    Ok(server)
+    engine
+        .begin()
+        .map_err(|e| fatal(format!("Fatal error: {e}")))?;
+    tell_supervisor(&settings);
+    Ok(Server::new(engine))
 }
 
 /// Logs why the server does not start, and gives the text on.
@@ -285,76 +277,58 @@ fn write_pid_file(path: &Path) {
     }
 }
 
-/// What a server is wired from.
-struct Parts {
-    table: &'static CommandTable,
+/// Puts the engine into a world of this process.
+fn wire(
+    process: Process,
     settings: Settings,
-    file: Option<PathBuf>,
-    logger: Logger,
-    executable: PathBuf,
-    title: Option<sys::title::ProcessTitle>,
-    args: Vec<Vec<u8>>,
-    signals: Signals,
-}
-
-fn wire(parts: Parts) -> std::io::Result<Server> {
-    let now = sys::clock::now();
-    let mut rng = Rng::from_seed_bytes(sys::entropy::seed()?);
-    let settings = &parts.settings;
-    let collation = Collation::named(&settings.locale_collate).ok_or_else(|| {
-        std::io::Error::other("Failed to configure LOCALE for invalid locale name.")
-    })?;
-    let replication_rng = Rng::from_seed(rng.next_u64());
-    let mut replication =
-        Replication::new(apply::replication_settings(settings), replication_rng, now);
-    if let Some(master) = &settings.replicaof {
-        replication.start_as_replica_of(&master.host, master.port);
-    }
-    let run_id = String::from_utf8_lossy(&rng.hex_id()).into_owned();
-    let mut hub = Hub::new(parts.logger, run_id, settings, now)?;
-    hub.executable = parts.executable;
-    hub.args = parts.args;
-    hub.title = parts.title;
-    hub.set_process_title(settings, parts.file.as_deref());
-    let hash_seed = [rng.next_u64(), rng.next_u64()];
-    let keyspace = Keyspace::new(settings.databases as usize, hash_seed);
-    let clock = sys::clock::CycleClock::new();
-    let config = parts.settings;
-    let mut env = Env::new(now, clock, rng, config, keyspace, replication, parts.table);
-    env.config_file = parts.file;
-    env.collation = collation;
-    // A refusal is in the log.
-    let _ = hub.apply_oom_score(&env.config, apply::part_of(&env));
-    hub.refresh_gates(&mut env);
-    hub.memory = hub.meter.stats();
-    hub.startup_memory = hub.memory.used;
-    let server = Server {
-        env,
-        hub,
-        cron: Cron::default(),
-        cycle: ExpiryCycle::default(),
-        signals: parts.signals,
+    config_file: Option<PathBuf>,
+    table: &'static CommandTable,
+) -> Result<Engine<OsWorld>, String> {
+    let cannot = |e: std::io::Error| fatal(format!("Cannot start: {e}"));
+    let rng = Rng::from_seed_bytes(sys::entropy::seed().map_err(cannot)?);
+    let mut world = OsWorld::new(process, &settings).map_err(cannot)?;
+    world.show_title(&settings, config_file.as_deref());
+    let parts = Parts {
+        settings,
+        config_file,
+        table,
+        rng,
+        clock: sys::clock::CycleClock::new(),
     };
-    server.watch_signals()?;
-    Ok(server)
+    Engine::new(parts, world).map_err(|e| fatal(format!("Cannot start: {e}")))
 }
 
-/// Begins to load the data set, and tells a supervisor that we are here.
-fn begin(server: &mut Server) -> Result<(), String> {
-    let Server { env, hub, .. } = server;
-    hub.load_at_start(env)
-        .map_err(|e| fatal(format!("Fatal error: {e}")))?;
-    if env.config.supervised != Supervised::No {
-        let told = match sys::supervise::detect() {
-            Some(sys::supervise::Supervisor::Upstart) => sys::supervise::stop_for_upstart(),
-            _ => sys::supervise::notify_systemd("STATUS=Ready to accept connections\nREADY=1\n")
-                .map(drop),
-        };
-        if let Err(e) = told {
-            log::warn!("Cannot tell the supervisor that we are ready: {e}");
-        }
+/// Tells a supervisor that we are here.
+fn tell_supervisor(settings: &Settings) {
+    if settings.supervised == Supervised::No {
+        return;
     }
-    Ok(())
+    let told = match sys::supervise::detect() {
+        Some(sys::supervise::Supervisor::Upstart) => sys::supervise::stop_for_upstart(),
+        _ => sys::supervise::notify_systemd("STATUS=Ready to accept connections\nREADY=1\n")
+            .map(drop),
+    };
+    if let Err(e) = told {
+        log::warn!("Cannot tell the supervisor that we are ready: {e}");
+    }
+}
+
+/// Raises the limit on descriptors to what the settings need.
+///
+/// # Errors
+///
+/// The system does not let us.
+pub fn grow_descriptors(settings: &Settings) -> Result<(), Reason> {
+    let wanted = u64::from(settings.maxclients) + RESERVED_DESCRIPTORS;
+    let raised = sys::limits::raise_descriptors(wanted);
+    if raised.reached >= wanted {
+        return Ok(());
+    }
+    Err(format!(
+        "The operating system is not able to handle the specified number of clients, try with {}",
+        raised.reached.saturating_sub(RESERVED_DESCRIPTORS)
+    )
+    .into())
 }
 
 /// What the list of processes shows.

@@ -8,6 +8,7 @@ pub mod allocator;
 pub mod clock;
 pub mod collation;
 pub mod crash;
+pub mod disk;
 pub mod entropy;
 pub mod facts;
 pub mod limits;
@@ -19,6 +20,7 @@ pub mod supervise;
 pub mod syslog;
 pub mod title;
 pub mod usage;
+pub mod wait;
 pub mod writeback;
 
 use std::io;

@@ -194,7 +194,7 @@ fn cpus_of(task: &str) -> String {
 }
 
 #[test]
-fn children_and_the_helper_thread_run_where_their_lists_say() {
+fn children_and_other_threads_run_where_their_lists_say() {
     let all = cpus_of("self");
     let last = all.rsplit([',', '-']).next().expect("a processor");
     let server = Server::ours(&[
@@ -208,15 +208,18 @@ fn children_and_the_helper_thread_run_where_their_lists_say() {
     wait_until("the child is where it shall be", || cpus_of(&child) == last);
     assert_eq!(cpus_of(&server.pid().to_string()), all);
     let tasks = format!("/proc/{}/task", server.pid());
-    let is_helper_there = |task: fs::DirEntry| {
-        let name = fs::read_to_string(task.path().join("comm"));
-        let id = task.file_name().into_string().expect("a number");
-        name.is_ok_and(|name| name == "helper\n") && cpus_of(&id) == last
-    };
-    wait_until("the helper is, too", || {
+    let is_there = |name: &str| {
         let mut tasks = fs::read_dir(&tasks).unwrap();
-        tasks.any(|task| is_helper_there(task.unwrap()))
-    });
+        tasks.any(|task| {
+            let task = task.unwrap();
+            let found = fs::read_to_string(task.path().join("comm"));
+            let id = task.file_name().into_string().expect("a number");
+            found.is_ok_and(|found| found.trim_end() == name) && cpus_of(&id) == last
+        })
+    };
+    for name in ["bio_free", "bio_close", "bio_resolve"] {
+        wait_until("the thread is, too", || is_there(name));
+    }
 }
 
 #[test]

@@ -282,7 +282,7 @@ fn a_migration_begins_again_when_a_kept_connection_was_closed() {
     ours.ask("SET k v");
     assert_eq!(
         ours.ask(&format!("MIGRATE 127.0.0.1 {port} k 0 2000")),
-        "-IOERR error or timeout connecting to the client"
+        "-IOERR error or timeout writing to target instance"
     );
     stock.start_again();
     stock.freeze();

@@ -23,7 +23,7 @@
 mod waiters;
 
 use super::context::{Ctx, Env};
-use super::dispatch;
+use super::dispatch::{self, Outcome};
 use super::error::CmdError;
 use super::host::Host;
 use super::row::{Arg, ArgKind};
@@ -108,23 +108,44 @@ impl Block {
     }
 }
 
-/// Whether the client's command waits.
+/// Whether the client's command waits, and for what.
 #[derive(Debug, Default)]
 pub enum Wait {
     /// It does not.
     #[default]
     No,
-    /// It does.
+    /// For keys, or for somebody to end the wait.
     Parked(Box<Parked>),
     /// It did, and is run again.
     Resumed(Box<Parked>),
+    /// For the end of a pause; this is the command, which has not run at all.
+    Held(OwnedArgs),
 }
 
 impl Wait {
-    /// Whether it waits now.
+    /// Whether it waits for keys, or for somebody to end the wait.
     #[inline]
     pub fn is_parked(&self) -> bool {
         matches!(self, Wait::Parked(_))
+    }
+
+    /// Whether it waits for the end of a pause.
+    pub fn is_held(&self) -> bool {
+        matches!(self, Wait::Held(_))
+    }
+
+    /// Whether it waits for anything, so that nothing that came behind it may run.
+    #[inline]
+    pub fn is_waiting(&self) -> bool {
+        matches!(self, Wait::Parked(_) | Wait::Held(_))
+    }
+
+    /// Bytes of the arguments that a command keeps that waits for the end of a pause.
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Wait::Held(argv) => argv.held_bytes(),
+            Wait::No | Wait::Parked(_) | Wait::Resumed(_) => 0,
+        }
     }
 
     /// Memory held for it.
@@ -133,6 +154,7 @@ impl Wait {
         match self {
             Wait::No => 0,
             Wait::Parked(parked) | Wait::Resumed(parked) => size_of::<Parked>() + words(parked),
+            Wait::Held(argv) => argv.held_bytes(),
         }
     }
 }
@@ -163,7 +185,7 @@ impl Ctx<'_> {
         let waiters = &mut self.env.waiters;
         let (ticket, until_mono_ms, spent_ns) = match std::mem::take(&mut self.session.wait) {
             Wait::Resumed(before) => (before.ticket, before.until_mono_ms, before.spent_ns),
-            Wait::Parked(_) => unreachable!("a client that waits runs no command"),
+            Wait::Parked(_) | Wait::Held(_) => unreachable!("a client that waits runs no command"),
             Wait::No => {
                 let until = match block.timeout {
                     Timeout::Never => None,
@@ -212,7 +234,8 @@ pub fn serve(env: &mut Env, host: &mut dyn Host) {
     }
 }
 
-/// Runs the command of a parked client again.
+/// Runs the command of a parked client again. A pause may hold it back; then it waits for the end
+/// of that, and no longer for its keys.
 pub fn resume(ctx: &mut Ctx<'_>) {
     let Wait::Parked(mut parked) = std::mem::take(&mut ctx.session.wait) else {
         return;
@@ -220,9 +243,10 @@ pub fn resume(ctx: &mut Ctx<'_>) {
     ctx.env.waiters.remove(ctx.session.id);
     let words = parked.words.take().expect("a parked command has words");
     ctx.session.wait = Wait::Resumed(parked);
-    dispatch::process(ctx, &mut words.args());
-    if !ctx.session.wait.is_parked() {
-        ctx.session.wait = Wait::No;
+    match dispatch::process(ctx, &mut words.args()) {
+        Outcome::HeldBack => ctx.session.wait = Wait::Held(words),
+        Outcome::Done if !ctx.session.wait.is_parked() => ctx.session.wait = Wait::No,
+        Outcome::Done => {}
     }
 }
 

@@ -13,8 +13,7 @@
 //! [`FileLoader`] reads a file in steps of a given number of bytes, so that a server that loads can
 //! answer its clients between two steps.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -22,8 +21,8 @@ use thiserror::Error;
 use super::decoder::DecoderOptions;
 use super::error::RdbError;
 use super::load::{Loader, Sink};
+use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
-use crate::sys::writeback;
 
 /// A growing file is sent to disk in pieces of this size (`rdb-save-incremental-fsync`).
 const WRITEBACK_BYTES: u64 = 4 * 1024 * 1024;
@@ -36,10 +35,11 @@ const READ_BYTES: usize = 1024 * 1024;
 pub enum SaveError {
     #[error(
         "Failed opening the temp RDB file {} (in server root dir {}) for saving: {}",
-        temporary.display(), current_folder(), os_text(source)
+        temporary.display(), folder.display(), os_text(source)
     )]
     Create {
         temporary: PathBuf,
+        folder: PathBuf,
         source: io::Error,
     },
     #[error("Write error while saving DB to the disk(rdbSaveRio): {}", os_text(.0))]
@@ -48,22 +48,16 @@ pub enum SaveError {
     Sync(io::Error),
     #[error(
         "Error moving temp DB file {} on the final destination {} (in server root dir {}): {}",
-        temporary.display(), target.display(), current_folder(), os_text(source)
+        temporary.display(), target.display(), folder.display(), os_text(source)
     )]
     Rename {
         temporary: PathBuf,
         target: PathBuf,
+        folder: PathBuf,
         source: io::Error,
     },
     #[error("Failed to fsync directory while saving DB: {}", os_text(.0))]
     SyncFolder(io::Error),
-}
-
-fn current_folder() -> String {
-    std::env::current_dir().map_or_else(
-        |_| "unknown".to_owned(),
-        |folder| folder.display().to_string(),
-    )
 }
 
 /// The file that process `pid` writes before it becomes `target`.
@@ -72,20 +66,20 @@ pub fn temporary_path(target: &Path, pid: u32) -> PathBuf {
 }
 
 /// Takes away what a child that was killed has left.
-pub fn remove_temporary(target: &Path, pid: u32) {
+pub fn remove_temporary(disk: &mut impl Disk, target: &Path, pid: u32) {
     // Nothing is lost if it cannot be removed, or was never made.
-    let _ = fs::remove_file(temporary_path(target, pid));
+    let _ = disk.remove(&temporary_path(target, pid));
 }
 
 /// A file being saved.
-pub struct SaveFile {
-    file: File,
+pub struct SaveFile<F> {
+    file: F,
     written: u64,
     /// Up to where the kernel was asked to write it to disk; none if it is left to itself.
     started: Option<u64>,
 }
 
-impl SaveFile {
+impl<F: DiskFile> SaveFile<F> {
     fn write_back(&mut self) -> io::Result<()> {
         let Some(started) = &mut self.started else {
             return Ok(());
@@ -93,18 +87,18 @@ impl SaveFile {
         if self.written - *started < WRITEBACK_BYTES {
             return Ok(());
         }
-        writeback::start(&self.file, *started..self.written)?;
+        self.file.start_writeback(*started..self.written)?;
         // Waiting for the piece before this one bounds what is dirty to two pieces.
         let before = started.saturating_sub(WRITEBACK_BYTES)..*started;
         *started = self.written;
         if before.is_empty() {
             return Ok(());
         }
-        writeback::finish(&self.file, before)
+        self.file.finish_writeback(before)
     }
 }
 
-impl Write for SaveFile {
+impl<F: DiskFile> Write for SaveFile<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
         self.written += count as u64;
@@ -119,34 +113,43 @@ impl Write for SaveFile {
 
 /// Makes `target` what `write` writes, wholly or not at all. `pid` names the temporary file; with
 /// `incremental_sync` the file goes to disk while it grows. Returns its length.
-pub fn save(
+pub fn save<D: Disk>(
+    disk: &mut D,
     target: &Path,
     pid: u32,
     incremental_sync: bool,
-    write: impl FnOnce(SaveFile) -> io::Result<SaveFile>,
+    write: impl FnOnce(SaveFile<D::File>) -> io::Result<SaveFile<D::File>>,
 ) -> Result<u64, SaveError> {
     let temporary = temporary_path(target, pid);
-    let written = write_temporary(&temporary, incremental_sync, write)
-        .and_then(|written| match fs::rename(&temporary, target) {
+    let written = write_temporary(disk, &temporary, incremental_sync, write).and_then(|written| {
+        match disk.rename(&temporary, target) {
             Ok(()) => Ok(written),
             Err(source) => Err(SaveError::Rename {
                 temporary: temporary.clone(),
                 target: target.to_owned(),
+                folder: disk.working_folder(),
                 source,
             }),
-        })
-        .inspect_err(|_| remove_temporary(target, pid))?;
-    sync_folder_of(target).map_err(SaveError::SyncFolder)?;
+        }
+    });
+    if written.is_err() {
+        remove_temporary(disk, target, pid);
+    }
+    let written = written?;
+    disk.sync_folder_of(target).map_err(SaveError::SyncFolder)?;
     Ok(written)
 }
 
-fn write_temporary(
+fn write_temporary<D: Disk>(
+    disk: &mut D,
     temporary: &Path,
     incremental_sync: bool,
-    write: impl FnOnce(SaveFile) -> io::Result<SaveFile>,
+    write: impl FnOnce(SaveFile<D::File>) -> io::Result<SaveFile<D::File>>,
 ) -> Result<u64, SaveError> {
-    let file = File::create(temporary).map_err(|source| SaveError::Create {
+    let created = disk.create(temporary);
+    let file = created.map_err(|source| SaveError::Create {
         temporary: temporary.to_owned(),
+        folder: disk.working_folder(),
         source,
     })?;
     let started = incremental_sync.then_some(0);
@@ -154,23 +157,10 @@ fn write_temporary(
         file,
         written: 0,
         started,
-    })
-    .map_err(SaveError::Write)?;
-    saved.file.sync_all().map_err(SaveError::Sync)?;
+    });
+    let mut saved = saved.map_err(SaveError::Write)?;
+    saved.file.sync().map_err(SaveError::Sync)?;
     Ok(saved.written)
-}
-
-/// Makes the name that a file was given as durable as its contents.
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    match File::open(folder)?.sync_all() {
-        // Some file systems know no fsync of a folder; there is nothing more to be done then.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        result => result,
-    }
 }
 
 /// Why a file cannot be loaded.
@@ -193,18 +183,21 @@ pub enum Progress {
 }
 
 /// Loads a file, a few bytes at a time.
-pub struct FileLoader {
-    file: File,
+pub struct FileLoader<F> {
+    file: F,
     total: u64,
     buffer: Vec<u8>,
     loader: Loader,
 }
 
-impl FileLoader {
+impl<F: DiskFile> FileLoader<F> {
     /// Opens a file.
-    pub fn open(path: &Path, options: DecoderOptions) -> io::Result<FileLoader> {
-        let file = File::open(path)?;
-        let total = file.metadata()?.len();
+    pub fn open<D>(disk: &mut D, path: &Path, options: DecoderOptions) -> io::Result<FileLoader<F>>
+    where
+        D: Disk<File = F>,
+    {
+        let file = disk.open(path)?;
+        let total = file.size()?;
         Ok(FileLoader {
             file,
             total,

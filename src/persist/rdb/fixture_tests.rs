@@ -10,6 +10,7 @@ use super::decoder::{DecoderOptions, Purpose};
 use super::file::{self, FileLoader, LoadError, Progress, SaveError};
 use super::item::{ChecksumVerdict, Item, Value};
 use super::load::{Loader, Sink};
+use crate::sys::disk::OsDisk;
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -292,7 +293,8 @@ fn a_damaged_file_is_reported_with_place_and_key() {
 #[test]
 fn a_file_is_loaded_in_steps_of_the_given_size() {
     let file = path(STRINGS[0]);
-    let mut loader = FileLoader::open(&file, DecoderOptions::usual(Purpose::Load)).unwrap();
+    let mut loader =
+        FileLoader::open(&mut OsDisk, &file, DecoderOptions::usual(Purpose::Load)).unwrap();
     let (mut seen, mut steps) = (Seen::default(), 0);
     while loader.step(1000, &mut seen).unwrap() == Progress::More {
         steps += 1;
@@ -317,7 +319,7 @@ fn a_save_replaces_the_file_wholly_or_leaves_it_alone() {
         names
     };
     let piece = vec![7; 1 << 20];
-    let written = file::save(&target, 12, true, |mut file| {
+    let written = file::save(&mut OsDisk, &target, 12, true, |mut file| {
         assert_eq!(names(), ["temp-12.rdb"]);
         for _ in 0..10 {
             file.write_all(&piece)?;
@@ -328,7 +330,7 @@ fn a_save_replaces_the_file_wholly_or_leaves_it_alone() {
     assert_eq!(fs::metadata(&target).unwrap().len(), 10 << 20);
     assert_eq!(names(), ["dump.rdb"]);
 
-    let failed = file::save(&target, 12, false, |mut file| {
+    let failed = file::save(&mut OsDisk, &target, 12, false, |mut file| {
         file.write_all(b"half")?;
         Err(std::io::Error::from_raw_os_error(28))
     });
@@ -340,10 +342,16 @@ fn a_save_replaces_the_file_wholly_or_leaves_it_alone() {
     assert_eq!(fs::metadata(&target).unwrap().len(), 10 << 20);
 
     fs::create_dir(folder.path().join("taken")).unwrap();
-    let failed = file::save(&folder.path().join("taken"), 12, false, Ok);
+    let failed = file::save(&mut OsDisk, &folder.path().join("taken"), 12, false, Ok);
     assert!(matches!(failed, Err(SaveError::Rename { .. })));
     assert_eq!(names(), ["dump.rdb", "taken"]);
-    let failed = file::save(&folder.path().join("none/dump.rdb"), 12, false, Ok);
+    let failed = file::save(
+        &mut OsDisk,
+        &folder.path().join("none/dump.rdb"),
+        12,
+        false,
+        Ok,
+    );
     assert!(matches!(failed, Err(SaveError::Create { .. })));
 }
 
@@ -352,7 +360,8 @@ fn a_cut_file_does_not_load() {
     let folder = tempfile::tempdir().unwrap();
     let cut = folder.path().join("dump.rdb");
     fs::write(&cut, &fixture(STRINGS[0])[..500]).unwrap();
-    let mut loader = FileLoader::open(&cut, DecoderOptions::usual(Purpose::Load)).unwrap();
+    let mut loader =
+        FileLoader::open(&mut OsDisk, &cut, DecoderOptions::usual(Purpose::Load)).unwrap();
     let error = loader.step(1 << 20, &mut Seen::default()).unwrap_err();
     assert!(matches!(error, LoadError::Rdb(error) if error.kind == RdbErrorKind::UnexpectedEnd));
 }

@@ -8,8 +8,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::hub::Hub;
+use super::runtime::{FileOf, Runtime};
 use super::snapshot::snapshot_path;
+use super::world::{Lifecycle, World};
+use crate::base::disk::{Disk, DiskFile};
 use crate::base::time::Now;
 use crate::commands::context::{Env, Loading};
 use crate::commands::host::LoadingFacts;
@@ -31,9 +33,9 @@ const SLICE_BYTES: usize = 256 * 1024;
 pub(super) const DELAYED_SLICE_BYTES: usize = 1024;
 
 /// Where the data comes from.
-enum Source {
+enum Source<F> {
     /// A file.
-    File(Box<FileLoader>),
+    File(Box<FileLoader<F>>),
     /// Our master's connection; bytes are pushed as they come.
     Pushed(Box<load::Loader>),
 }
@@ -53,8 +55,8 @@ pub enum LoadFor {
 }
 
 /// A running load.
-pub struct Loader {
-    source: Source,
+pub struct Loader<F> {
+    source: Source<F>,
     fill: Fill,
     purpose: LoadFor,
     /// The set that is loaded aside; none loads into the set that is served.
@@ -97,7 +99,7 @@ pub enum Loaded {
     Failed(String),
 }
 
-impl Loader {
+impl<F: DiskFile> Loader<F> {
     fn options(env: &Env, stream_bytes: Option<u64>) -> DecoderOptions {
         DecoderOptions {
             purpose: Purpose::Load,
@@ -131,12 +133,20 @@ impl Loader {
     }
 
     /// A load from a file.
-    pub fn from_file(env: &Env, path: &Path, purpose: LoadFor) -> std::io::Result<Loader> {
-        let file = FileLoader::open(path, Loader::options(env, None))?;
+    pub fn from_file<D>(
+        disk: &mut D,
+        env: &Env,
+        path: &Path,
+        purpose: LoadFor,
+    ) -> std::io::Result<Loader<F>>
+    where
+        D: Disk<File = F>,
+    {
+        let file = FileLoader::open(disk, path, Self::options(env, None))?;
         let total_bytes = file.total();
         Ok(Loader {
             source: Source::File(Box::new(file)),
-            fill: Loader::fill(env, purpose, Some(total_bytes)),
+            fill: Self::fill(env, purpose, Some(total_bytes)),
             purpose,
             aside: None,
             serves_reads: false,
@@ -149,10 +159,10 @@ impl Loader {
 
     /// A load from our master's connection. `aside` loads beside the old set, which serves reads
     /// meanwhile if `serves_reads`.
-    pub fn pushed(env: &Env, size: Option<u64>, aside: bool, serves_reads: bool) -> Loader {
+    pub fn pushed(env: &Env, size: Option<u64>, aside: bool, serves_reads: bool) -> Loader<F> {
         Loader {
-            source: Source::Pushed(Box::new(load::Loader::new(Loader::options(env, size)))),
-            fill: Loader::fill(env, LoadFor::Sync, size),
+            source: Source::Pushed(Box::new(load::Loader::new(Self::options(env, size)))),
+            fill: Self::fill(env, LoadFor::Sync, size),
             purpose: LoadFor::Sync,
             aside: aside.then(|| env.keyspace.new_like()),
             serves_reads,
@@ -259,25 +269,27 @@ impl Loader {
 }
 
 /// Logs what the checker has to say of the snapshot file: where it is damaged, and in which key.
-fn log_damage(env: &Env) {
+fn log_damage(disk: &mut impl Disk, env: &Env) {
     let mut report = Vec::new();
-    let path = snapshot_path(env);
-    let checked = check::check_file(&path, env.now.unix_ms(), &mut report);
+    let Ok(file) = disk.open(&snapshot_path(env)) else {
+        return;
+    };
+    let checked = check::check(file, env.now.unix_ms(), &mut report);
     checked.expect("a vector takes everything");
     for line in String::from_utf8_lossy(&report).lines() {
         log::warn!("{line}");
     }
 }
 
-impl Hub {
+impl<W: World> Runtime<W> {
     /// Puts a load in force.
-    pub fn begin_load(&mut self, env: &mut Env, loader: Loader) {
+    pub fn begin_load(&mut self, env: &mut Env, loader: Loader<FileOf<W>>) {
         env.gates.loading = loader.gate();
         self.loader = Some(loader);
     }
 
     /// Ends the load in force, if there is one.
-    pub fn end_load(&mut self, env: &mut Env) -> Option<Loader> {
+    pub fn end_load(&mut self, env: &mut Env) -> Option<Loader<FileOf<W>>> {
         env.gates.loading = Loading::No;
         let loader = self.loader.take()?;
         env.persistence.last_load_keys_loaded = loader.fill.loaded();
@@ -287,14 +299,15 @@ impl Hub {
 
     /// Whether a load pauses (`key-load-delay`), so that no bytes are to be pushed into it.
     pub fn load_pauses(&self, env: &Env) -> bool {
-        let pauses = |loader: &Loader| !loader.is_self_driven() && loader.pause_us(env) > 0;
+        let pauses =
+            |loader: &Loader<FileOf<W>>| !loader.is_self_driven() && loader.pause_us(env) > 0;
         self.loader.as_ref().is_some_and(pauses)
     }
 
     /// When the load goes on without anything from outside, in monotonic microseconds.
     pub fn load_wakes_at_us(&self) -> Option<u64> {
         let loader = self.loader.as_ref()?;
-        let goes_on = loader.is_self_driven() || self.master_waits;
+        let goes_on = loader.is_self_driven() || self.link.has_more;
         goes_on.then_some(loader.resumes_at_us)
     }
 
@@ -325,7 +338,7 @@ impl Hub {
         }
     }
 
-    fn after_file_load(&mut self, env: &mut Env, loader: Loader) {
+    fn after_file_load(&mut self, env: &mut Env, loader: Loader<FileOf<W>>) {
         let spent_ms = env.now.mono_ms() - loader.started.mono_ms();
         match loader.purpose {
             LoadFor::Start => {
@@ -339,7 +352,7 @@ impl Hub {
                     encode_command(&[b"DEL", key], &mut command);
                     env.replication.feed(Some(*db as u32), &command);
                 }
-                self.announce_ready();
+                self.announce_ready(env);
             }
             LoadFor::Reload { .. } => {}
             LoadFor::Sync => {
@@ -357,7 +370,7 @@ impl Hub {
         match loader.purpose {
             LoadFor::Start => {
                 log::warn!("{reason}");
-                log_damage(env);
+                log_damage(self.world.disk(), env);
                 Err("Terminating server after rdb file reading failure.".to_owned())
             }
             LoadFor::Reload { .. } => {
@@ -397,13 +410,13 @@ impl Hub {
     /// There is one, and it cannot be opened.
     pub fn load_at_start(&mut self, env: &mut Env) -> Result<(), String> {
         let path = snapshot_path(env);
-        match Loader::from_file(env, &path, LoadFor::Start) {
+        match Loader::from_file(self.world.disk(), env, &path, LoadFor::Start) {
             Ok(loader) => {
                 self.begin_load(env, loader);
                 Ok(())
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                self.announce_ready();
+                self.announce_ready(env);
                 Ok(())
             }
             Err(e) => {
@@ -424,11 +437,15 @@ impl Hub {
     /// The file cannot be opened, or is damaged.
     pub fn load_whole(&mut self, env: &mut Env, merge: bool) -> Result<(), String> {
         let path = snapshot_path(env);
-        let mut loader =
-            Loader::from_file(env, &path, LoadFor::Reload { merge }).map_err(|e| e.to_string())?;
+        let purpose = LoadFor::Reload { merge };
+        let opened = Loader::from_file(self.world.disk(), env, &path, purpose);
+        let mut loader = opened.map_err(|e| e.to_string())?;
         loop {
             match loader.step(env) {
-                Loaded::More => std::thread::sleep(Duration::from_micros(loader.pause_us(env))),
+                Loaded::More => {
+                    let pause = Duration::from_micros(loader.pause_us(env));
+                    self.world.sleep(pause);
+                }
                 Loaded::Done => return Ok(()),
                 Loaded::Failed(e) => return Err(e),
             }
@@ -436,10 +453,15 @@ impl Hub {
     }
 
     /// Says that clients are welcome.
-    pub fn announce_ready(&self) {
-        for listener in &self.listeners {
-            log::info!("Ready to accept connections {}", listener.kind());
+    fn announce_ready(&mut self, env: &Env) {
+        for kind in self.world.listeners() {
+            log::info!("Ready to accept connections {kind}");
         }
+        let state = match env.replication.is_replica() {
+            true => Lifecycle::WaitingForMaster,
+            false => Lifecycle::Ready { replica: false },
+        };
+        self.world.tell_supervisor(state);
     }
 }
 

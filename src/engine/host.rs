@@ -1,12 +1,14 @@
-//! What commands ask of the server, carried out: the hub's side of [`Host`].
+//! What commands ask of the server, carried out: the runtime's side of [`Host`].
 //!
 //! Each method is thin; the work is in the file of its topic.
 
-use super::children::SnapshotPurpose;
-use super::conn::Conn;
-use super::hub::Hub;
+use super::apply::describe_listeners;
+use super::loading::Loader;
 use super::rates::Measure;
+use super::runtime::Runtime;
 use super::shutdown::Asker;
+use super::snapshot::SnapshotPurpose;
+use super::world::{Socket, World};
 use crate::commands::context::Env;
 use crate::commands::error::CmdError;
 use crate::commands::host::{
@@ -15,28 +17,28 @@ use crate::commands::host::{
 };
 use crate::commands::session::{Closing, Kind, Session};
 use crate::config::{Apply, MasterAddress, Reason, Settings};
-use crate::replication::{Contents, ReplconfReply, Replicaof, SyncReply, SyncRequest};
+use crate::replication::{Closed, Contents, ReplconfReply, Replicaof, SyncReply, SyncRequest};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
 
 /// The refusal of a second snapshot.
 const SAVING: CmdError = CmdError::Fixed("ERR Background save already in progress");
 
-impl Host for Hub {
+impl<W: World> Host for Runtime<W> {
     fn facts(&mut self, env: &Env) -> ServerFacts {
-        self.memory = self.meter.stats();
+        self.memory = self.world.memory();
         let replicas = env.replication.source().count();
-        let is_held = |(_, conn): &(usize, &Conn)| conn.is_held();
-        let held = self.conns.iter().filter(is_held).count();
+        let held = self.clients.held().len();
+        let work = self.world.work();
         let (mut clients_memory, mut replicas_memory) = (0, 0);
-        for (_, conn) in &self.conns {
+        for (_, conn) in self.clients.iter() {
             match conn.replica {
                 Some(_) => replicas_memory += conn.memory(),
                 None => clients_memory += conn.memory(),
             }
         }
         ServerFacts {
-            executable: self.executable.display().to_string(),
+            executable: self.world.executable().display().to_string(),
             config_file: env
                 .config_file
                 .as_ref()
@@ -45,16 +47,16 @@ impl Host for Hub {
             tcp_port: env.config.port,
             started_mono_ms: self.started_mono_ms,
             mode: "standalone",
-            supervised: "no",
+            supervised: self.world.supervised(),
             shutdown_in_ms: self.shutdown.time_left_ms(env.now),
-            connected_clients: self.conns.len() - replicas,
-            max_input_buffer: self.input_peak.get(),
-            max_output_buffer: self.output_peak.get(),
+            connected_clients: self.clients.len() - replicas,
+            max_input_buffer: self.clients.input_peak.get(),
+            max_output_buffer: self.clients.output_peak.get(),
             blocked_clients: env.waiters.len() + held,
             clients_memory,
             replicas_memory,
-            snapshot: self.children.facts(env.now),
-            loading: self.loader.as_ref().map(super::loading::Loader::facts),
+            snapshot: self.snapshots.facts(env.now),
+            loading: self.loader.as_ref().map(Loader::facts),
             ops_per_second: self.rates.per_second(Measure::Commands),
             input_bytes_per_second: self.rates.per_second(Measure::Input) as f64,
             output_bytes_per_second: self.rates.per_second(Measure::Output) as f64,
@@ -68,9 +70,9 @@ impl Host for Hub {
                     .checked_div(turns)
                     .unwrap_or(0)
             },
-            lazy_free_pending: self.helper.pending(),
-            lazy_freed: self.helper.freed(),
-            listeners: self.describe_listeners(&env.config),
+            lazy_free_pending: work.pending,
+            lazy_freed: work.freed,
+            listeners: describe_listeners(&env.config),
             migrate_connections: self.peers.len(),
             memory: self.memory,
             startup_memory: self.startup_memory,
@@ -78,7 +80,7 @@ impl Host for Hub {
     }
 
     fn save(&mut self, env: &mut Env) -> Result<(), CmdError> {
-        if self.children.snapshot.is_some() {
+        if self.snapshots.is_running() {
             return Err(SAVING);
         }
         self.save_now(env).map_err(|_| CmdError::Fixed("ERR"))
@@ -86,7 +88,7 @@ impl Host for Hub {
 
     fn bgsave(&mut self, env: &mut Env, _schedule: bool) -> Result<&'static str, CmdError> {
         // Scheduling is for when another kind of child runs; every kind there is yet saves.
-        if self.children.snapshot.is_some() {
+        if self.snapshots.is_running() {
             return Err(SAVING);
         }
         match self.start_snapshot(env, SnapshotPurpose::Save, Contents::All) {
@@ -110,7 +112,7 @@ impl Host for Hub {
 
     fn reset_rates(&mut self) {
         self.rates = super::rates::Rates::default();
-        self.helper.reset_freed();
+        self.world.reset_work();
     }
 
     fn apply_config(
@@ -128,20 +130,30 @@ impl Host for Hub {
 
     fn describe_clients(&self, env: &Env, current: &Session, filter: &ClientFilter) -> Vec<u8> {
         let mut lines = Vec::new();
-        for id in self.ids_in_order(filter) {
-            let Some(key) = self.key_of(id) else { continue };
-            let conn = &self.conns[key];
+        for id in self.clients.ids_in_order(filter) {
+            let Some(key) = self.clients.key_of(id) else {
+                continue;
+            };
+            let conn = &self.clients[key];
             let session = conn.session.as_deref().unwrap_or(current);
             // One that is over is only waiting to be swept out.
             if session.closing != Closing::Now && matches(filter, session, current) {
-                lines.extend(self.describe_session(Some(conn), session, env).into_bytes());
+                lines.extend(
+                    self.clients
+                        .describe_session(Some(conn), session, env)
+                        .into_bytes(),
+                );
                 lines.push(b'\n');
             }
         }
         if let Some(master) = self.link.session()
             && matches(filter, master, current)
         {
-            lines.extend(self.describe_session(None, master, env).into_bytes());
+            lines.extend(
+                self.clients
+                    .describe_session(None, master, env)
+                    .into_bytes(),
+            );
             lines.push(b'\n');
         }
         lines
@@ -154,13 +166,12 @@ impl Host for Hub {
         filter: &ClientFilter,
     ) -> usize {
         let mut killed = 0;
-        let keys: Vec<usize> = self.conns.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            match self.conns[key].session.as_deref() {
+        for key in self.clients.keys() {
+            match self.clients[key].session.as_deref() {
                 Some(session)
                     if matches(filter, session, current) && session.closing != Closing::Now =>
                 {
-                    self.close_now(key);
+                    self.clients.close_now(key);
                     killed += 1;
                 }
                 Some(_) => {}
@@ -176,7 +187,7 @@ impl Host for Hub {
             .session()
             .is_some_and(|master| matches(filter, master, current))
         {
-            self.lose_master(env);
+            self.lose_master(env, Closed::Lost("connection lost".to_owned()));
             killed += 1;
         }
         killed
@@ -198,8 +209,10 @@ impl Host for Hub {
         current: &Session,
         target: Option<MasterAddress>,
     ) -> Result<&'static str, CmdError> {
-        let client = match self.key_of(current.id) {
-            Some(key) => self.describe_session(Some(&self.conns[key]), current, env),
+        let client = match self.clients.key_of(current.id) {
+            Some(key) => self
+                .clients
+                .describe_session(Some(&self.clients[key]), current, env),
             None => current.addr.clone(),
         };
         let answer = match &target {
@@ -228,7 +241,7 @@ impl Host for Hub {
         reply: &mut Reply,
         args: &Args<'_>,
     ) -> Result<(), CmdError> {
-        let Some(key) = self.key_of(session.id) else {
+        let Some(key) = self.clients.key_of(session.id) else {
             return Ok(());
         };
         let request = match args.len() {
@@ -242,7 +255,7 @@ impl Host for Hub {
         let pending = !reply.is_empty();
         // The machine's answer is sent as an action, behind what is in the reply: nothing.
         let id = session.id;
-        let was = self.conns[key].replica.replace(id);
+        let was = self.clients[key].replica.replace(id);
         let answer = self.drive(env, |r, e, out| {
             r.on_sync(id, peer_ip, request, pending, e, out)
         });
@@ -251,12 +264,12 @@ impl Host for Hub {
             SyncReply::Accepted => {
                 session.kind = Kind::Replica;
                 if env.config.repl_disable_tcp_nodelay {
-                    self.conns[key].stream.gather();
+                    self.clients[key].socket.set_nodelay(false);
                 }
                 Ok(())
             }
             SyncReply::Refused(text) => {
-                self.conns[key].replica = was;
+                self.clients[key].replica = was;
                 Err(CmdError::Text(text.into_bytes()))
             }
         }
@@ -289,7 +302,7 @@ impl Host for Hub {
     }
 
     fn transfer(&mut self, env: &Env, transfer: &Transfer<'_>) -> TransferOutcome {
-        self.migrate(transfer, env.now)
+        self.peers.transfer(transfer, env.now, &mut self.world)
     }
 
     fn flushed_all(&mut self, env: &mut Env) {
@@ -305,11 +318,11 @@ impl Host for Hub {
     }
 
     fn lazy_free_pending(&self) -> usize {
-        self.helper.pending()
+        self.world.work().pending
     }
 
     fn used_memory(&self, _: &Env) -> usize {
-        self.meter.used_memory()
+        self.world.used_memory()
     }
 
     fn resume(&mut self, env: &mut Env, client: u64) {
@@ -321,7 +334,8 @@ impl Host for Hub {
     }
 
     fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply) {
-        self.deliver_messages(env, Some((current.id, reply)));
+        self.clients
+            .deliver_messages(env, Some((current.id, reply)));
     }
 
     fn log(&self, level: log::Level, text: &str) {

@@ -15,8 +15,9 @@
 
 use std::collections::BTreeSet;
 
+use super::clients::Clients;
 use super::conn::Conn;
-use super::hub::Hub;
+use super::world::Socket;
 use crate::commands::context::Env;
 use crate::commands::session::{Closing, Kind};
 use crate::config::ClientsMemory;
@@ -78,12 +79,12 @@ fn limit(env: &Env) -> Option<u64> {
 }
 
 /// All memory that a client takes.
-pub fn memory_of(conn: &Conn, env: &Env) -> usize {
+pub fn memory_of<S>(conn: &Conn<S>, env: &Env) -> usize {
     let watches = (conn.session.as_deref()).map_or(0, |s| env.watches.memory(s.id));
     conn.memory() + watches
 }
 
-fn share_of(conn: &Conn, env: &Env) -> Share {
+fn share_of<S>(conn: &Conn<S>, env: &Env) -> Share {
     let Some(session) = conn.session.as_deref() else {
         return conn.share;
     };
@@ -97,7 +98,7 @@ fn share_of(conn: &Conn, env: &Env) -> Share {
     }
 }
 
-impl Hub {
+impl<S: Socket> Clients<S> {
     /// Counts anew what a client takes.
     #[inline]
     pub fn recount(&mut self, key: usize, env: &Env) {
@@ -107,25 +108,24 @@ impl Hub {
     }
 
     fn count(&mut self, key: usize, env: &Env) {
-        if let Some(conn) = self.conns.get_mut(key) {
+        if let Some(conn) = self.get_mut(key) {
             let share = share_of(conn, env);
             let old = std::mem::replace(&mut conn.share, share);
-            self.client_memory.replace(key, old, share);
+            self.memory.replace(key, old, share);
         }
     }
 
     /// A client is over: it counts no more.
     pub fn discount(&mut self, key: usize) {
-        if let Some(conn) = self.conns.get_mut(key) {
+        if let Some(conn) = self.get_mut(key) {
             let old = std::mem::take(&mut conn.share);
-            self.client_memory.replace(key, old, Share::default());
+            self.memory.replace(key, old, Share::default());
         }
     }
 
     /// Counting starts, ends or goes on.
     pub fn recount_all(&mut self, counted: bool, env: &Env) {
-        let keys: Vec<usize> = self.conns.iter().map(|(key, _)| key).collect();
-        for key in keys {
+        for key in self.keys() {
             match counted {
                 true => self.count(key, env),
                 false => self.discount(key),
@@ -135,28 +135,28 @@ impl Hub {
 
     /// The limit, if clients take more than that.
     fn exceeded_limit(&self, env: &Env) -> Option<u64> {
-        limit(env).filter(|&limit| self.client_memory.bytes > limit)
+        limit(env).filter(|&limit| self.memory.bytes > limit)
     }
 
     /// Whether all clients together take too much.
-    pub fn must_evict_clients(&self, env: &Env) -> bool {
+    pub fn must_evict(&self, env: &Env) -> bool {
         self.exceeded_limit(env).is_some()
     }
 
     /// Closes the largest clients for as long as all together take too much.
     #[inline]
-    pub fn evict_clients(&mut self, env: &mut Env) {
+    pub fn evict(&mut self, env: &mut Env) {
         if is_counted(env)
             && let Some(limit) = self.exceeded_limit(env)
         {
-            self.evict_clients_down_to(limit, env);
+            self.evict_down_to(limit, env);
         }
     }
 
     #[cold]
-    fn evict_clients_down_to(&mut self, limit: u64, env: &mut Env) {
-        while self.client_memory.bytes > limit {
-            let Some(&(_, key)) = self.client_memory.by_class.last() else {
+    fn evict_down_to(&mut self, limit: u64, env: &mut Env) {
+        while self.memory.bytes > limit {
+            let Some(&(_, key)) = self.memory.by_class.last() else {
                 log::warn!("Over client maxmemory after evicting all evictable clients");
                 return;
             };

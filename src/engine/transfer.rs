@@ -6,11 +6,10 @@
 //!
 //! On the wire the snapshot stands between `$EOF:<mark>\r\n` and the mark; both are added here.
 
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 
-use mio::unix::pipe::Receiver;
-
-use super::hub::Hub;
+use super::runtime::Runtime;
+use super::world::World;
 use crate::commands::context::Env;
 
 /// Bytes taken from the pipe at once.
@@ -35,18 +34,18 @@ enum Stage {
 
 /// See the module's head.
 pub struct Transfer {
-    pipe: Receiver,
     mark: [u8; 40],
     stage: Stage,
+    piece: Vec<u8>,
 }
 
 impl Transfer {
     /// A transfer at its beginning.
-    pub fn new(pipe: Receiver, mark: [u8; 40]) -> Transfer {
+    pub fn new(mark: [u8; 40]) -> Transfer {
         Transfer {
-            pipe,
             mark,
             stage: Stage::Fresh,
+            piece: vec![0; PIECE_BYTES],
         }
     }
 
@@ -61,30 +60,25 @@ impl Transfer {
     }
 }
 
-impl Hub {
-    /// Whether a snapshot goes through sockets at present.
-    pub fn transfers_snapshot(&self) -> bool {
-        let child = self.children.snapshot.as_ref();
-        child.is_some_and(|child| child.transfer.is_some())
-    }
-
-    /// Forwards what the pipe has, as far as the receivers take it.
+impl<W: World> Runtime<W> {
+    /// Forwards what the pipe has, as far as the receivers take it, if there may be something.
     pub fn forward_snapshot(&mut self, env: &mut Env) {
-        let Some(mut child) = self.children.snapshot.take() else {
+        if !self.snapshots.take_forwarding() {
+            return;
+        }
+        let Some(mut transfer) = self.snapshots.take_transfer() else {
             return;
         };
-        if let Some(transfer) = &mut child.transfer {
-            for turn in 0.. {
-                if transfer.is_over() || !self.step_transfer(transfer, env) {
-                    break;
-                }
-                if turn == PIECES_PER_TICK_MAX {
-                    self.transfer_waits = true;
-                    break;
-                }
+        for turn in 0.. {
+            if transfer.is_over() || !self.step_transfer(&mut transfer, env) {
+                break;
+            }
+            if turn == PIECES_PER_TICK_MAX {
+                self.snapshots.want_forwarding();
+                break;
             }
         }
-        self.children.snapshot = Some(child);
+        self.snapshots.put_transfer_back(transfer);
         self.finish_snapshot(env);
     }
 
@@ -118,31 +112,29 @@ impl Hub {
     fn receivers_are_ready(&mut self, receivers: &[u64], env: &mut Env) -> bool {
         let mut ready = true;
         for id in receivers {
-            let Some(key) = self.key_of(*id) else {
+            let Some(key) = self.clients.key_of(*id) else {
                 continue;
             };
-            if self.conns[key].output.pending() > 0 {
-                let progressed = self.flush_conn(key, env);
+            if self.clients[key].output.pending() > 0 {
+                let progressed = self.clients.flush(key, env, &mut self.world);
                 env.replication.on_transfer(*id, progressed, env.now);
-                ready &= self.conns[key].output.pending() == 0;
+                ready &= self.clients[key].output.pending() == 0;
             }
         }
         ready
     }
 
     fn read_piece(&mut self, transfer: &mut Transfer, receivers: &[u64]) -> bool {
-        let mut piece = vec![0; PIECE_BYTES];
-        match transfer.pipe.read(&mut piece) {
+        match self.world.read_child(&mut transfer.piece) {
             Ok(0) => {
                 let count = receivers.len();
                 log::info!(
                     "Diskless rdb transfer, done reading from pipe, {count} replicas still up."
                 );
-                piece.clear();
-                piece.extend_from_slice(&transfer.mark);
+                self.give_to_all(receivers, &transfer.mark);
                 transfer.stage = Stage::Ended;
             }
-            Ok(n) => piece.truncate(n),
+            Ok(n) => self.give_to_all(receivers, &transfer.piece[..n]),
             Err(e) if e.kind() == ErrorKind::WouldBlock => return false,
             Err(e) if e.kind() == ErrorKind::Interrupted => return true,
             Err(e) => {
@@ -151,14 +143,13 @@ impl Hub {
                 return false;
             }
         }
-        self.give_to_all(receivers, &piece);
         true
     }
 
     fn give_to_all(&mut self, receivers: &[u64], bytes: &[u8]) {
         for id in receivers {
-            if let Some(key) = self.key_of(*id) {
-                self.conns[key].output.buf.extend_from_slice(bytes);
+            if let Some(key) = self.clients.key_of(*id) {
+                self.clients[key].output.buf.extend_from_slice(bytes);
             }
         }
     }

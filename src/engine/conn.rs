@@ -1,18 +1,15 @@
-//! One connection: a socket, what came in and was not run yet, what is to go out.
+//! One client's connection: its socket, what came in and was not run yet, what is to go out.
 //!
 //! Most connections are idle most of the time, so an idle one owns no buffer. The one for input
-//! comes with the first bytes and goes after a while without any (`inbuf.rs`); output is collected
+//! comes with the first bytes and goes after a while without any (`input.rs`); output is collected
 //! in a buffer from a pool, which goes back when all of it is written.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
-
-use mio::{Interest, Registry, Token};
+use std::io;
 
 use super::client_memory::Share;
-use super::inbuf::InputBuffer;
-use super::listener::Stream;
-use super::replicas::FileSend;
+use super::input::InputBuffer;
+use super::world::Socket;
 use crate::commands::session::Session;
 use crate::replication::ClientId;
 use crate::resp::args::OwnedArgs;
@@ -57,15 +54,6 @@ pub struct Output {
     sent: usize,
 }
 
-/// How far a write came.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wrote {
-    /// Everything.
-    All,
-    /// The socket is full.
-    Blocked,
-}
-
 impl Output {
     /// Bytes not written yet.
     pub fn pending(&self) -> usize {
@@ -90,32 +78,24 @@ impl Output {
         }
     }
 
-    /// Writes until everything is out or the socket is full; adds to `written`.
+    /// Writes until everything is out (`true`) or the socket is full (`false`).
     ///
     /// # Errors
     ///
     /// The connection is broken.
-    pub fn flush(
-        &mut self,
-        stream: &mut Stream,
-        pool: &mut BufferPool,
-        written: &mut u64,
-    ) -> io::Result<Wrote> {
+    pub fn flush(&mut self, socket: &mut impl Socket, pool: &mut BufferPool) -> io::Result<bool> {
         while self.sent < self.buf.len() {
-            match stream.write(&self.buf[self.sent..]) {
+            match socket.write(&self.buf[self.sent..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    self.sent += n;
-                    *written += n as u64;
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Wrote::Blocked),
+                Ok(n) => self.sent += n,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
         }
         self.sent = 0;
         pool.give(std::mem::take(&mut self.buf));
-        Ok(Wrote::All)
+        Ok(true)
     }
 }
 
@@ -126,10 +106,8 @@ pub struct Input {
     pub parser: Parser,
     /// The bytes from the beginning of that command on, or of commands that must wait.
     pub buffer: InputBuffer,
-    /// Parsed commands that must wait (`CLIENT PAUSE`).
-    pub held: VecDeque<OwnedArgs>,
-    /// An event said that there is more to read, but commands had to wait.
-    pub unread: bool,
+    /// Commands that were parsed in one batch with one that waits now, and stood behind it.
+    pub queued: VecDeque<OwnedArgs>,
     /// The peer said that it sends no more; the end stands behind what is still to be read.
     pub ends: bool,
 }
@@ -148,8 +126,12 @@ impl Input {
 
     /// Memory held, unused room included.
     pub fn memory(&self) -> usize {
-        let held: usize = self.held.iter().map(OwnedArgs::held_bytes).sum();
-        self.buffer.capacity() + self.parser.held().memory() + held
+        self.buffer.capacity() + self.parser.held().memory() + self.queued_bytes()
+    }
+
+    /// Bytes of arguments that wait in parsed commands.
+    pub fn queued_bytes(&self) -> usize {
+        self.queued.iter().map(OwnedArgs::held_bytes).sum()
     }
 
     /// Gives back memory that is of no use now (`idle`), or was of none since the last call.
@@ -165,9 +147,9 @@ impl Input {
 }
 
 /// A connected client or replica.
-pub struct Conn {
+pub struct Conn<S> {
     /// The socket.
-    pub stream: Stream,
+    pub socket: S,
     /// The client; lent out while a command of it runs.
     pub session: Option<Box<Session>>,
     /// What came in.
@@ -176,8 +158,6 @@ pub struct Conn {
     pub output: Output,
     /// Its record in the set of replicas, once it is one.
     pub replica: Option<ClientId>,
-    /// The snapshot file that it is being sent.
-    pub file: Option<FileSend>,
     /// Whether we wait for the socket to take more.
     pub wants_writable: bool,
     /// Whether it stands in the queue of connections to write to this tick.
@@ -192,16 +172,15 @@ pub struct Conn {
     pub bytes_out: u64,
 }
 
-impl Conn {
+impl<S> Conn<S> {
     /// A fresh connection.
-    pub fn new(stream: Stream, session: Box<Session>) -> Conn {
+    pub fn new(socket: S, session: Box<Session>) -> Conn<S> {
         Conn {
-            stream,
+            socket,
             session: Some(session),
             input: Input::default(),
             output: Output::default(),
             replica: None,
-            file: None,
             wants_writable: false,
             queued: false,
             over_soft_limit_since_ms: None,
@@ -225,15 +204,9 @@ impl Conn {
             .expect("the session is lent out only while a command runs")
     }
 
-    /// Whether commands of it wait for something else than those before them to be done.
-    pub fn is_held(&self) -> bool {
-        let parked = (self.session.as_ref()).is_some_and(|session| session.wait.is_parked());
-        !self.input.held.is_empty() && !parked
-    }
-
     /// Whether what it sends next may run.
     pub fn may_run(&self) -> bool {
-        self.input.held.is_empty() && !self.session().wait.is_parked()
+        self.input.queued.is_empty() && !self.session().wait.is_waiting()
     }
 
     /// Gives up what came in and what was to go out; the connection is over.
@@ -245,28 +218,9 @@ impl Conn {
         }
     }
 
-    /// Starts or stops to wait for the socket to take more.
-    pub fn set_writable_interest(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        wanted: bool,
-    ) -> io::Result<()> {
-        if self.wants_writable == wanted {
-            return Ok(());
-        }
-        self.wants_writable = wanted;
-        let interest = if wanted {
-            Interest::READABLE | Interest::WRITABLE
-        } else {
-            Interest::READABLE
-        };
-        registry.reregister(&mut self.stream, token, interest)
-    }
-
     /// Memory held for it, replies included.
     pub fn memory(&self) -> usize {
-        size_of::<Conn>()
+        size_of::<Conn<S>>()
             + (self.session.as_ref()).map_or(size_of::<Session>(), |session| session.memory())
             + self.input.memory()
             + self.output.memory()

@@ -1,22 +1,20 @@
 //! The driver of the replication machines: events in, actions carried out.
 //!
-//! Every event goes through [`Hub::drive`], which carries out the machine's actions in order and
-//! before anything else happens. An answer that is known at once (a child forked, a file opened)
-//! is given at once; what follows from it joins the end of the queue.
+//! Every event goes through [`Runtime::drive`], which carries out the machine's actions in order
+//! and before anything else happens. An answer that is known at once (a child forked, a file
+//! opened) is given at once; what follows from it joins the end of the queue.
 //!
 //! Here is also the master's side of the wire: what replicas are sent. A replica's bytes leave in
 //! this order: what the machine said to it, the snapshot file, the log from its cursor.
 
-use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::collections::{HashMap, VecDeque};
+use std::io::{ErrorKind, IoSlice, Read};
 
-use super::Server;
-use super::apply::part_of;
-use super::children::SnapshotPurpose;
-use super::conn::Wrote;
-use super::hub::Hub;
-use super::snapshot::snapshot_path;
+use super::Engine;
+use super::runtime::{Runtime, role_of};
+use super::snapshot::{SnapshotPurpose, snapshot_path};
+use super::world::{Socket, World};
+use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::context::Env;
 use crate::commands::session::Closing;
@@ -31,12 +29,28 @@ const FEED_SLICES_MAX: usize = 64;
 const FILE_PIECE_BYTES: usize = 256 * 1024;
 
 /// A snapshot file on its way to a replica.
-pub struct FileSend {
-    file: File,
+struct FileSend<F> {
+    file: F,
     left: u64,
 }
 
-impl Hub {
+/// Snapshot files on their way, by the id of the replica.
+pub struct FileSends<F>(HashMap<u64, FileSend<F>>);
+
+impl<F> Default for FileSends<F> {
+    fn default() -> FileSends<F> {
+        FileSends(HashMap::new())
+    }
+}
+
+impl<F> FileSends<F> {
+    /// A client is gone.
+    pub fn forget(&mut self, client: u64) {
+        self.0.remove(&client);
+    }
+}
+
+impl<W: World> Runtime<W> {
     /// Gives the replication machines an event and carries out what follows.
     pub fn drive<R>(
         &mut self,
@@ -73,7 +87,7 @@ impl Hub {
     pub fn facts_of(&self, env: &Env) -> Facts {
         Facts {
             now: env.now,
-            child: if self.children.snapshot.is_some() {
+            child: if self.snapshots.is_running() {
                 Child::Save
             } else {
                 Child::None
@@ -86,9 +100,9 @@ impl Hub {
         match action {
             Action::SendReplica { client, bytes } => self.send_to_replica(client, &bytes),
             Action::CloseReplica { client } => {
-                if let Some(key) = self.key_of(client) {
-                    self.conns[key].replica = None;
-                    self.close_now(key);
+                if let Some(key) = self.clients.key_of(client) {
+                    self.clients[key].replica = None;
+                    self.clients.close_now(key);
                 }
             }
             Action::RefuseReplica { client, bytes } => self.refuse_replica(client, &bytes),
@@ -114,36 +128,37 @@ impl Hub {
     }
 
     fn send_to_replica(&mut self, client: u64, bytes: &[u8]) {
-        let Some(key) = self.key_of(client) else {
+        let Some(key) = self.clients.key_of(client) else {
             return;
         };
-        self.conns[key].output.buf.extend_from_slice(bytes);
-        self.queue_write(key);
+        self.clients[key].output.buf.extend_from_slice(bytes);
+        self.clients.queue_write(key);
     }
 
     fn refuse_replica(&mut self, client: u64, bytes: &[u8]) {
-        let Some(key) = self.key_of(client) else {
+        let Some(key) = self.clients.key_of(client) else {
             return;
         };
-        let conn = &mut self.conns[key];
+        let conn = &mut self.clients[key];
         conn.replica = None;
         conn.output.buf.extend_from_slice(bytes);
         // A client refused by its own command is closed when that ends (`give_back`).
         if let Some(session) = conn.session.as_deref_mut() {
             session.closing = Closing::AfterReplies;
         }
-        self.queue_write(key);
+        self.clients.queue_write(key);
     }
 
     fn begin_file(&mut self, env: &mut Env, client: u64, more: &mut Vec<Action>) {
         let facts = self.facts_of(env);
-        let opened = File::open(snapshot_path(env)).and_then(|f| Ok((f.metadata()?.len(), f)));
-        match opened {
+        let opened = self.world.disk().open(&snapshot_path(env));
+        match opened.and_then(|file| Ok((file.size()?, file))) {
             Ok((size, file)) => {
                 env.replication.on_file_opened(client, size, facts, more);
-                if let Some(key) = self.key_of(client) {
-                    self.conns[key].file = Some(FileSend { file, left: size });
-                    self.queue_write(key);
+                if let Some(key) = self.clients.key_of(client) {
+                    let send = FileSend { file, left: size };
+                    self.file_sends.0.insert(client, send);
+                    self.clients.queue_write(key);
                 }
             }
             Err(e) => env
@@ -154,88 +169,59 @@ impl Hub {
 
     /// The role has changed: what depends on it follows.
     fn on_role_changed(&mut self, env: &mut Env) {
-        let replica = env.replication.is_replica();
-        env.gates.replica = replica;
-        if replica {
+        let role = role_of(env);
+        env.gates.replica = env.replication.is_replica();
+        if env.gates.replica {
             self.end_all_waits(env);
         }
-        self.logger.set_role(if replica { b'S' } else { b'M' });
-        // A refusal is in the log; the change of role goes on.
-        let _ = self.apply_oom_score(&env.config, part_of(env));
+        self.world.set_role(role, &env.config);
         self.refresh_gates(env);
-    }
-
-    /// Writes a connection's output; whether anything went out.
-    pub fn flush_conn(&mut self, key: usize, env: &mut Env) -> bool {
-        let conn = &mut self.conns[key];
-        let mut written = 0;
-        let result = conn
-            .output
-            .flush(&mut conn.stream, &mut self.pool, &mut written);
-        conn.bytes_out += written;
-        let is_replica = conn.replica.is_some();
-        env.stats.total_writes += 1;
-        if is_replica {
-            env.stats.net_repl_output_bytes += written;
-        } else {
-            env.stats.net_output_bytes += written;
-        }
-        match result {
-            Ok(Wrote::All) => {}
-            Ok(Wrote::Blocked) => self.wait_writable(key, true),
-            Err(e) => {
-                log::debug!("Error writing to client: {e}");
-                self.close_now(key);
-            }
-        }
-        self.recount(key, env);
-        written > 0
     }
 
     /// Sends a replica what it has to get next, as far as its socket takes it.
     pub fn feed_replica(&mut self, key: usize, env: &mut Env) {
-        let conn = &mut self.conns[key];
+        let conn = &mut self.clients[key];
         let Some(client) = conn.replica else { return };
         if conn.output.pending() > 0 || conn.session().closing != Closing::No {
             return;
         }
-        if conn.file.is_some() {
+        if self.file_sends.0.contains_key(&client) {
             return self.send_file_piece(key, client, env);
         }
         self.send_log(key, client, env);
     }
 
     fn send_file_piece(&mut self, key: usize, client: u64, env: &mut Env) {
-        let conn = &mut self.conns[key];
-        let Some(send) = &mut conn.file else { return };
+        let Some(send) = self.file_sends.0.get_mut(&client) else {
+            return;
+        };
         let wanted = send.left.min(FILE_PIECE_BYTES as u64) as usize;
-        let mut piece = self.pool.take();
+        let mut piece = self.clients.pool.take();
         piece.resize(wanted, 0);
-        match send.file.read(&mut piece) {
-            Ok(n) if n > 0 || wanted == 0 => {
-                piece.truncate(n);
-                send.left -= n as u64;
-                let done = send.left == 0;
-                conn.output.buf = piece;
-                if done {
-                    conn.file = None;
-                }
-                self.flush_conn(key, env);
-                if done {
-                    self.drive(env, |r, e, out| r.on_file_sent(client, e, out));
-                }
-                if self.conns[key].output.pending() == 0 {
-                    self.continue_writing(key);
-                }
-            }
+        let count = match send.file.read(&mut piece) {
+            Ok(n) if n > 0 || wanted == 0 => n,
             Ok(_) => {
                 log::warn!("Read error sending DB to replica: premature EOF");
-                self.close_now(key);
+                return self.clients.close_now(key);
             }
             Err(e) => {
                 log::warn!("Read error sending DB to replica: {}", os_text(&e));
-                self.close_now(key);
+                return self.clients.close_now(key);
             }
+        };
+        piece.truncate(count);
+        send.left -= count as u64;
+        let done = send.left == 0;
+        self.clients[key].output.buf = piece;
+        if done {
+            self.file_sends.forget(client);
+        }
+        self.clients.flush(key, env, &mut self.world);
+        if done {
+            self.drive(env, |r, e, out| r.on_file_sent(client, e, out));
+        }
+        if self.clients[key].output.pending() == 0 {
+            self.clients.continue_writing(key, &mut self.world);
         }
     }
 
@@ -250,11 +236,12 @@ impl Hub {
             count += 1;
             offered += chunk.len();
         }
+        let Runtime { clients, world, .. } = self;
         if offered == 0 {
-            return self.wait_writable(key, false);
+            return clients.wait_writable(key, false, world);
         }
-        let conn = &mut self.conns[key];
-        let result = conn.stream.write_vectored(&slices[..count]);
+        let conn = &mut clients[key];
+        let result = conn.socket.write_vectored(&slices[..count]);
         env.stats.total_writes += 1;
         match result {
             Ok(n) => {
@@ -262,50 +249,46 @@ impl Hub {
                 env.stats.net_repl_output_bytes += n as u64;
                 env.replication.on_sent(client, n);
                 if n < offered {
-                    self.wait_writable(key, true);
+                    clients.wait_writable(key, true, world);
                 } else if env.replication.chunks(client).next().is_some() {
-                    self.continue_writing(key);
+                    clients.continue_writing(key, world);
                 } else {
-                    self.wait_writable(key, false);
+                    clients.wait_writable(key, false, world);
                 }
             }
-            Err(e) if e.kind() == ErrorKind::WouldBlock => self.wait_writable(key, true),
-            Err(e) if e.kind() == ErrorKind::Interrupted => self.continue_writing(key),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => clients.wait_writable(key, true, world),
+            Err(e) if e.kind() == ErrorKind::Interrupted => clients.continue_writing(key, world),
             Err(e) => {
                 log::debug!("Error writing to client: {e}");
-                self.close_now(key);
+                clients.close_now(key);
             }
         }
-    }
-
-    /// Log bytes that wait for a replica.
-    pub fn replica_pending(&self, client: u64, env: &Env) -> usize {
-        env.replication.replica_memory_bytes(client)
     }
 }
 
-impl Server {
+impl<W: World> Engine<W> {
     /// Offers the log to every replica that has something to read.
     pub(super) fn feed_replicas(&mut self) {
-        self.env.replication.before_sleep();
-        let mut readers = std::mem::take(&mut self.hub.readers);
-        readers.extend(self.env.replication.readers());
+        let Engine { env, runtime, .. } = self;
+        env.replication.before_sleep();
+        let mut readers = std::mem::take(&mut runtime.readers);
+        readers.extend(env.replication.readers());
         for client in readers.drain(..) {
-            let Some(key) = self.hub.key_of(client) else {
+            let Some(key) = runtime.clients.key_of(client) else {
                 continue;
             };
-            if !self.hub.conns[key].wants_writable {
-                self.hub.feed_replica(key, &mut self.env);
+            if !runtime.clients[key].wants_writable {
+                runtime.feed_replica(key, env);
             }
         }
         // The log waits for replicas in the middle of their snapshot too.
-        readers.extend(self.env.replication.source().clients());
+        readers.extend(env.replication.source().clients());
         for client in readers.drain(..) {
-            if let Some(key) = self.hub.key_of(client) {
-                let pending = self.hub.replica_pending(client, &self.env);
-                self.hub.enforce_output_limit(key, pending, &mut self.env);
+            if let Some(key) = runtime.clients.key_of(client) {
+                let pending = env.replication.replica_memory_bytes(client);
+                runtime.clients.enforce_output_limit(key, pending, env);
             }
         }
-        self.hub.readers = readers;
+        runtime.readers = readers;
     }
 }

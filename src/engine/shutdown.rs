@@ -3,7 +3,7 @@
 //! ```text
 //! asked ──► replicas lag? ──yes──► waiting (writes held back) ──caught up, or time over──► finish
 //!                 └──no──────────────────────────────────────────────────────────────────► finish
-//! finish: kill the snapshot child → final save → close listeners, remove pid file → leave
+//! finish: kill the snapshot child → final save → the loop ends, and the process with it
 //! ```
 //!
 //! A final save that fails stops the shutdown, unless it was forced: data that is only in memory is
@@ -11,8 +11,9 @@
 
 use std::path::Path;
 
-use super::hub::Hub;
-use super::snapshot;
+use super::runtime::Runtime;
+use super::snapshot::snapshot_path;
+use super::world::{Lifecycle, ProcessEnd, World};
 use crate::base::time::Now;
 use crate::commands::context::Env;
 use crate::commands::error::CmdError;
@@ -20,7 +21,6 @@ use crate::commands::host::{Leaving, ShutdownOptions};
 use crate::config::SaveAtShutdown;
 use crate::persist::rdb::file;
 use crate::replication::Laggard;
-use crate::sys;
 use crate::sys::signals::Signal;
 
 const REFUSED: CmdError = CmdError::Fixed("ERR Errors trying to SHUTDOWN. Check logs.");
@@ -87,7 +87,7 @@ impl Shutdown {
     }
 }
 
-impl Hub {
+impl<W: World> Runtime<W> {
     /// Begins a shutdown; `Err` when it was tried at once and refused. One that waits already goes
     /// on as it was asked for first.
     pub fn begin_shutdown(
@@ -130,8 +130,9 @@ impl Hub {
             Shutdown::Waiting(waiting) => waiting.signalled,
         };
         if again && signal == Signal::Interrupt {
-            let child = self.children.snapshot_pid();
-            insist(&snapshot::snapshot_path(env), child.map(|pid| pid as u32));
+            let child = self.snapshots.pid();
+            let target = snapshot_path(env);
+            leave_unsaved(&mut self.world, &target, child.map(|pid| pid as u32));
         }
         if self.loader.is_some() {
             log::warn!("Received shutdown signal during loading, scheduling shutdown.");
@@ -216,7 +217,7 @@ impl Hub {
         signalled: bool,
     ) -> Result<(), CmdError> {
         log_replicas(env);
-        if self.children.snapshot_pid().is_some() {
+        if self.snapshots.is_running() {
             log::warn!("There is a child saving an .rdb. Killing it!");
             self.kill_snapshot_child(env);
         }
@@ -224,6 +225,7 @@ impl Hub {
         // While a data set is loaded we have a part of it, and the file has all.
         if wanted && self.loader.is_none() {
             log::info!("Saving the final RDB snapshot before exiting.");
+            self.world.tell_supervisor(Lifecycle::SavingAtEnd);
             let saved = if signalled {
                 self.save_unless_interrupted(env)
             } else {
@@ -244,36 +246,16 @@ impl Hub {
         self.shutdown = Shutdown::Done;
         Ok(())
     }
-
-    /// The last acts of a server whose loop has ended.
-    pub fn leave(&mut self, env: &Env) {
-        if let Some(path) = &env.config.pidfile
-            && !path.is_empty()
-        {
-            log::info!("Removing the pid file.");
-            let _ = sys::process::remove_pid_file(&super::path_of(path));
-        }
-        if let Some(path) = &env.config.unixsocket
-            && !path.is_empty()
-        {
-            log::info!("Removing the unix socket file.");
-            if let Err(e) = std::fs::remove_file(super::path_of(path)) {
-                log::warn!("Error removing the unix socket file: {e}");
-            }
-        }
-        self.listeners.clear();
-        log::warn!("Redis is now ready to exit, bye bye...");
-    }
 }
 
 /// Somebody has interrupted us twice: the process ends at once, and takes with it what it, or its
 /// child, has begun to write.
-pub fn insist(target: &Path, writer: Option<u32>) -> ! {
+pub fn leave_unsaved(world: &mut impl World, target: &Path, writer: Option<u32>) {
     log::warn!("You insist... exiting now.");
     if let Some(pid) = writer {
-        file::remove_temporary(target, pid);
+        file::remove_temporary(world.disk(), target, pid);
     }
-    std::process::exit(1)
+    world.end_process(ProcessEnd::Exit);
 }
 
 /// Replicas that have not acknowledged everything.

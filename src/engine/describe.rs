@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::clients::Clients;
 use super::conn::Conn;
-use super::hub::Hub;
+use super::world::Socket;
 use crate::commands::context::Env;
 use crate::commands::host::ClientFilter;
 use crate::commands::pubsub::registry::TopicKind;
@@ -32,12 +33,12 @@ struct Memory {
 }
 
 impl Memory {
-    fn of(conn: &Conn) -> Memory {
+    fn of<S>(conn: &Conn<S>) -> Memory {
         let (buffer, held) = (&conn.input.buffer, conn.input.parser.held());
         Memory {
             input: buffer.len() - conn.input.parsed() + held.arrived,
             spare: buffer.capacity() - buffer.len() + held.room,
-            args: conn.input.parsed() + held.big_arguments + held.spans,
+            args: conn.input.parsed() + held.big_arguments + held.spans + conn.input.queued_bytes(),
             output: conn.output.pending() - conn.output.overflow(),
             overflow: conn.output.overflow(),
             total: conn.memory(),
@@ -45,22 +46,18 @@ impl Memory {
     }
 }
 
-impl Hub {
+impl<S: Socket> Clients<S> {
     /// The ids to look at: those that were asked for, in that order, or all by age.
     pub fn ids_in_order(&self, filter: &ClientFilter) -> Vec<u64> {
         match &filter.ids {
             Some(ids) => ids.clone(),
-            None => {
-                let mut ids: Vec<u64> = self.keys_by_id.keys().copied().collect();
-                ids.sort_unstable();
-                ids
-            }
+            None => self.ids(),
         }
     }
 
     /// The line of `CLIENT LIST` for a connection.
     pub fn describe(&self, key: usize, env: &Env) -> String {
-        let conn = &self.conns[key];
+        let conn = &self[key];
         match conn.session.as_deref() {
             Some(session) => self.describe_session(Some(conn), session, env),
             None => String::new(),
@@ -68,7 +65,7 @@ impl Hub {
     }
 
     /// The line of `CLIENT LIST` for a session, with what its connection adds.
-    pub fn describe_session(&self, conn: Option<&Conn>, s: &Session, env: &Env) -> String {
+    pub fn describe_session(&self, conn: Option<&Conn<S>>, s: &Session, env: &Env) -> String {
         let age = |since: u64| env.now.mono_ms().saturating_sub(since) / 1000;
         let mut line = String::with_capacity(320);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -82,13 +79,13 @@ impl Hub {
         } = conn.map_or(Memory::default(), Memory::of);
         let from_log = conn
             .and_then(|c| c.replica)
-            .map_or(0, |id| self.replica_pending(id, env));
+            .map_or(0, |id| env.replication.replica_memory_bytes(id));
         let own = s.subscriptions.as_deref();
         let count = |kind| own.map_or(0, |own| own.count(kind));
         let _ = write!(
             line,
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} \
-             ssub={} multi={} qbuf={input} qbuf-free={spare} argv-mem={args} multi-mem={} \
+             ssub={} multi={} qbuf={input} qbuf-free={spare} argv-mem={} multi-mem={} \
              rbs={output} rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} \
              user={} redir=-1 resp={} lib-name={} lib-ver={}",
             s.id,
@@ -104,6 +101,7 @@ impl Hub {
             count(TopicKind::Pattern),
             count(TopicKind::Shard),
             s.transaction.as_ref().map_or(-1, |t| t.len() as i64),
+            args + s.wait.held_bytes(),
             s.transaction.as_ref().map_or(0, |t| t.words_bytes()),
             overflow.div_ceil(REPLY_BLOCK_BYTES) + from_log.div_ceil(BLOCK_BYTES),
             overflow + from_log,
@@ -138,7 +136,7 @@ fn flags_of(s: &Session, env: &Env) -> String {
     for (on, letter) in [
         (s.subscriptions.is_some(), 'P'),
         (s.transaction.is_some(), 'x'),
-        (s.wait.is_parked(), 'b'),
+        (s.wait.is_waiting(), 'b'),
         (env.watches.is_dirty(s.id), 'd'),
         (s.closing == Closing::AfterReplies, 'c'),
         (s.closing == Closing::Now, 'A'),

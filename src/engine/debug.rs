@@ -1,20 +1,16 @@
 //! What `DEBUG` asks of the server.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
-use super::hub::Hub;
-use super::snapshot;
+use super::runtime::Runtime;
+use super::world::{ProcessEnd, World};
 use crate::commands::context::Env;
 use crate::commands::debug::NOT_RESTARTED;
 use crate::commands::error::CmdError;
 use crate::commands::host::DebugRequest;
 use crate::config::{Extent, rewrite_file};
-use crate::sys;
 
-impl Hub {
+impl<W: World> Runtime<W> {
     /// Carries out what `DEBUG` asks for.
     pub fn carry_out_debug(
         &mut self,
@@ -22,7 +18,7 @@ impl Hub {
         request: DebugRequest,
     ) -> Result<(), CmdError> {
         match request {
-            DebugRequest::Sleep(us) => std::thread::sleep(Duration::from_micros(us)),
+            DebugRequest::Sleep(us) => self.world.sleep(Duration::from_micros(us)),
             DebugRequest::ActiveExpire(on) => self.active_expire = on,
             DebugRequest::PauseCron(on) => self.cron_paused = on,
             DebugRequest::ReplyBufferPeakReset(_) | DebugRequest::ReplyBufferResizing(_) => {}
@@ -43,11 +39,11 @@ impl Hub {
                 }
                 log::info!("DB reloaded by DEBUG RELOAD");
             }
-            DebugRequest::Segfault => sys::process::crash_by_bad_access(),
+            DebugRequest::Segfault => return Err(self.world.end_process(ProcessEnd::Segfault)),
             DebugRequest::Panic => panic!("called by DEBUG PANIC"),
-            DebugRequest::Exit => sys::process::exit_now(1),
+            DebugRequest::Exit => return Err(self.world.end_process(ProcessEnd::Exit)),
             DebugRequest::Restart { graceful, delay_ms } => {
-                std::thread::sleep(Duration::from_millis(delay_ms));
+                self.world.sleep(Duration::from_millis(delay_ms));
                 return self.restart(env, graceful);
             }
         }
@@ -63,20 +59,14 @@ impl Hub {
                 log::warn!("Can't restart: configuration rewrite process failed: {e}");
                 return Err(NOT_RESTARTED);
             }
-            if let Some(pid) = self.children.snapshot_pid() {
-                snapshot::remove_temporary(env, pid);
+            if let Some(pid) = self.snapshots.pid() {
+                self.remove_temporary(env, pid);
             }
             if !env.config.save.0.is_empty() && self.save_now(env).is_err() {
                 return Err(NOT_RESTARTED);
             }
         }
-        self.listeners.clear();
-        sys::signals::prepare_program();
-        let args = self.args.iter().map(|arg| OsStr::from_bytes(arg));
-        let e = std::process::Command::new(&self.executable)
-            .args(args)
-            .exec();
-        log::warn!("Can't restart: {e}");
-        sys::process::exit_now(1)
+        self.world.stop_listening();
+        Err(self.world.end_process(ProcessEnd::Restart))
     }
 }

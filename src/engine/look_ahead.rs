@@ -8,7 +8,7 @@
 //! one do, their members are fetched in the same steps. For other batches that would cost a
 //! second lookup of the key and gain little.
 
-use super::io::{BATCH_COMMANDS_MAX, Parsed};
+use super::running::{BATCH_COMMANDS_MAX, Parsed};
 use crate::commands::context::Env;
 use crate::commands::keyspec::first_key_index;
 use crate::commands::row::Flags;
@@ -17,7 +17,7 @@ use crate::commands::table::Command;
 use crate::keyspace::Db;
 
 /// Looks commands up and has the processor fetch what they will touch.
-pub(super) fn look_ahead(env: &Env, session: &Session, data: &[u8], parsed: &mut [Parsed]) {
+pub fn look_ahead(env: &Env, session: &Session, data: &[u8], parsed: &mut [Parsed]) {
     let db = env.keyspace.db(session.db);
     let alone = parsed.len() == 1;
     for p in parsed.iter_mut() {

@@ -1,0 +1,45 @@
+//! What files are to those who write and read them whole: snapshots today, logs of commands next.
+//!
+//! Nothing above the lowest floor opens a file by itself; it asks a [`Disk`]. The real one is
+//! [`crate::sys::disk::OsDisk`]; the simulator has one in memory that can be slow, full, or lose
+//! what was never synced, so the code that promises durability is the code that is tested.
+//!
+//! The order that makes a new file durable, whoever does it: write it under a temporary name,
+//! [`DiskFile::sync`], [`Disk::rename`] over the old one, [`Disk::sync_folder_of`].
+
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A place for files. Relative paths are relative to the server's working directory.
+pub trait Disk {
+    /// An open file.
+    type File: DiskFile;
+
+    /// Opens a file to read it.
+    fn open(&mut self, path: &Path) -> io::Result<Self::File>;
+    /// Makes a file to write it, or empties the one that is there.
+    fn create(&mut self, path: &Path) -> io::Result<Self::File>;
+    /// Makes a file that must not be there yet.
+    fn create_new(&mut self, path: &Path) -> io::Result<Self::File>;
+    /// Gives a file another name; the one that had it is gone.
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Takes a name away.
+    fn remove(&mut self, path: &Path) -> io::Result<()>;
+    /// Makes the names in the folder of `path` as durable as the files behind them.
+    fn sync_folder_of(&mut self, path: &Path) -> io::Result<()>;
+    /// The working directory, to be shown in messages.
+    fn working_folder(&self) -> PathBuf;
+}
+
+/// A file of a [`Disk`]. It is closed when it is dropped.
+pub trait DiskFile: Read + Write {
+    /// Its length in bytes.
+    fn size(&self) -> io::Result<u64>;
+    /// Waits until everything written is durable.
+    fn sync(&mut self) -> io::Result<()>;
+    /// Starts to bring a range to disk, without waiting for it; no promise of durability.
+    fn start_writeback(&mut self, range: Range<u64>) -> io::Result<()>;
+    /// Waits until a range was brought to disk; no promise of durability.
+    fn finish_writeback(&mut self, range: Range<u64>) -> io::Result<()>;
+}

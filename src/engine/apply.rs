@@ -1,0 +1,141 @@
+//! Directives taking effect: at the start, and when `CONFIG SET` changed them.
+
+use super::runtime::{Runtime, role_of};
+use super::world::{ProcessChange, World};
+use crate::commands::context::Env;
+use crate::config::{Apply, ClientsMemory, Reason, ReplDisklessLoad, Settings};
+use crate::replication::{self, DisklessLoad};
+use crate::sys::collation::Collation;
+
+/// What somebody is told who relies on what is not there yet.
+pub const NO_APPEND_ONLY_FILE: &str = "WARNING: There is no append only file yet: 'appendonly \
+yes' keeps nothing, and writes since the last snapshot are lost when the server dies.";
+
+/// The directives that replication reads.
+pub fn replication_settings(s: &Settings) -> replication::Settings {
+    replication::Settings {
+        master_user: s.masteruser.clone().filter(|u| !u.is_empty()),
+        master_auth: s.masterauth.clone().filter(|p| !p.is_empty()),
+        port: s.port,
+        announce_port: (s.replica_announce_port != 0).then_some(s.replica_announce_port),
+        announce_ip: s
+            .replica_announce_ip
+            .as_deref()
+            .filter(|ip| !ip.is_empty())
+            .map(|ip| String::from_utf8_lossy(ip).into_owned()),
+        timeout_s: u64::from(s.repl_timeout),
+        diskless_load: match s.repl_diskless_load {
+            ReplDisklessLoad::Disabled => DisklessLoad::Disabled,
+            ReplDisklessLoad::OnEmptyDb => DisklessLoad::OnEmptyDb,
+            ReplDisklessLoad::Swapdb => DisklessLoad::SwapDb,
+        },
+        backlog_bytes: s.repl_backlog_size,
+        backlog_ttl_s: s.repl_backlog_ttl,
+        ping_period_s: u64::from(s.repl_ping_replica_period),
+        diskless_sync: s.repl_diskless_sync,
+        diskless_sync_delay_s: u64::from(s.repl_diskless_sync_delay),
+        diskless_sync_max_replicas: s.repl_diskless_sync_max_replicas as usize,
+        min_replicas_to_write: s.min_replicas_to_write as usize,
+        min_replicas_max_lag_s: u64::from(s.min_replicas_max_lag),
+        has_save_points: !s.save.0.is_empty(),
+    }
+}
+
+impl<W: World> Runtime<W> {
+    /// Carries out the hook of a directive that changes; `settings` are those to come.
+    pub fn apply(&mut self, env: &mut Env, hook: Apply, settings: &Settings) -> Result<(), Reason> {
+        match hook {
+            Apply::Bind => self.relisten(settings, "Failed to bind to specified addresses."),
+            Apply::Port => self.relisten(
+                settings,
+                "Unable to listen on this port. Check server logs.",
+            ),
+            Apply::LocaleCollate => {
+                let named = Collation::named(&settings.locale_collate);
+                env.collation = named.ok_or("Invalid locale name")?;
+                Ok(())
+            }
+            Apply::Appendonly if settings.appendonly => {
+                log::warn!("{NO_APPEND_ONLY_FILE}");
+                Err("Unable to turn on AOF. Check server logs.".into())
+            }
+            Apply::Requirepass => {
+                self.requirepass_changed(settings);
+                Ok(())
+            }
+            Apply::Maxmemory => {
+                // The new limit may be below what is in use.
+                env.eviction.request(env.clock.ns());
+                Ok(())
+            }
+            Apply::MaxmemoryClients => {
+                let counted = settings.maxmemory_clients != ClientsMemory::Bytes(0);
+                self.clients.recount_all(counted, env);
+                Ok(())
+            }
+            Apply::LogLevel
+            | Apply::MaxClients
+            | Apply::JemallocBgThread
+            | Apply::Dir
+            | Apply::ProcTitle
+            | Apply::OomScore
+            | Apply::CrashLog => {
+                let change = ProcessChange {
+                    settings,
+                    config_file: env.config_file.as_deref(),
+                    role: role_of(env),
+                };
+                self.world.apply(hook, &change)
+            }
+            Apply::None
+            | Apply::Hz
+            | Apply::ReplBacklogSize
+            | Apply::GoodReplicas
+            | Apply::Appendonly
+            | Apply::Appendfsync => Ok(()),
+        }
+    }
+
+    /// The settings have changed: what is derived from them follows.
+    pub fn after_config(&mut self, env: &mut Env) {
+        self.world.settle_listening();
+        env.replication.configure(replication_settings(&env.config));
+        self.refresh_gates(env);
+        env.renew_access();
+    }
+
+    /// Listens where the new settings say.
+    fn relisten(&mut self, settings: &Settings, refusal: &'static str) -> Result<(), Reason> {
+        self.world.listen(settings).map_err(|e| {
+            log::warn!("{e}");
+            refusal.into()
+        })
+    }
+
+    /// A password that is taken away lets everybody in who was not yet.
+    fn requirepass_changed(&mut self, settings: &Settings) {
+        if settings.requirepass.as_ref().is_none_or(Vec::is_empty) {
+            for (_, conn) in self.clients.iter_mut() {
+                if let Some(session) = conn.session.as_deref_mut() {
+                    session.authenticated = true;
+                }
+            }
+        }
+    }
+}
+
+/// Each way of listening, as `INFO server` shows it.
+pub fn describe_listeners(settings: &Settings) -> Vec<String> {
+    let mut lines = Vec::new();
+    if settings.port != 0 {
+        let mut line = "name=tcp".to_owned();
+        for address in &settings.bind.0 {
+            line += &format!(",bind={address}");
+        }
+        lines.push(line + &format!(",port={}", settings.port));
+    }
+    if let Some(path) = settings.unixsocket.as_deref().filter(|p| !p.is_empty()) {
+        lines.push(format!("name=unix,bind={}", String::from_utf8_lossy(path)));
+    }
+    lines
+}

@@ -1,0 +1,469 @@
+//! The set of connected clients, and what waits to be done for them.
+//!
+//! Clients have two names: the number of their connection in the slab, which is used again, and
+//! their id, which never is. Everything outside this set that has to remember a client remembers
+//! the id.
+//!
+//! A connection is never removed while something may still use its number: closing marks it and
+//! puts it on a list that the end of the tick works off. Nor is anything written when it is said:
+//! replies collect in the output of their client, the client joins `to_write`, and the write phase
+//! at the end of the tick sends them (see the engine's head).
+
+use std::collections::HashMap;
+use std::ops::{Index, IndexMut};
+
+use slab::Slab;
+
+use super::client_memory::ClientMemory;
+use super::conn::{BufferPool, Conn, FREE_OUTPUT_BYTES};
+use super::peak::RecentPeak;
+use super::running::Batch;
+use super::world::{Accepted, Interest, Socket, Wake, World};
+use crate::commands::context::Env;
+use crate::commands::pubsub;
+use crate::commands::session::{Closing, Kind, Session};
+use crate::commands::transaction;
+use crate::config::OutputLimit;
+use crate::resp::writer::Reply;
+
+/// See the module's head.
+pub struct Clients<S> {
+    conns: Slab<Conn<S>>,
+    /// Where each client id is in `conns`.
+    by_id: HashMap<u64, usize>,
+    next_id: u64,
+    /// Connections with something to write this tick.
+    pub to_write: Vec<usize>,
+    /// Connections to be continued in the next tick without an event.
+    pub to_continue: Vec<usize>,
+    /// Connections whose commands waited and are done.
+    pub to_resume: Vec<usize>,
+    /// Connections to be removed at the end of the tick.
+    to_close: Vec<usize>,
+    /// Whether commands of some clients may wait for the end of a pause.
+    pub has_held: bool,
+    /// Commands parsed ahead.
+    pub batch: Batch,
+    /// Output buffers.
+    pub pool: BufferPool,
+    /// What clients take together, if that is limited.
+    pub(super) memory: ClientMemory,
+    /// The most memory that a connection had for its input of late.
+    pub input_peak: RecentPeak,
+    /// The most bytes of output that waited on a connection of late.
+    pub output_peak: RecentPeak,
+}
+
+impl<S> Index<usize> for Clients<S> {
+    type Output = Conn<S>;
+
+    #[inline]
+    fn index(&self, key: usize) -> &Conn<S> {
+        &self.conns[key]
+    }
+}
+
+impl<S> IndexMut<usize> for Clients<S> {
+    #[inline]
+    fn index_mut(&mut self, key: usize) -> &mut Conn<S> {
+        &mut self.conns[key]
+    }
+}
+
+impl<S: Socket> Clients<S> {
+    /// Nobody; ids begin with this one.
+    pub fn new(first_id: u64) -> Clients<S> {
+        Clients {
+            conns: Slab::new(),
+            by_id: HashMap::new(),
+            next_id: first_id,
+            to_write: Vec::new(),
+            to_continue: Vec::new(),
+            to_resume: Vec::new(),
+            to_close: Vec::new(),
+            has_held: false,
+            batch: Batch::default(),
+            pool: BufferPool::default(),
+            memory: ClientMemory::default(),
+            input_peak: RecentPeak::default(),
+            output_peak: RecentPeak::default(),
+        }
+    }
+
+    // ---- Who is there ----
+
+    /// How many connections there are, those that are over and not yet removed included.
+    pub fn len(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// The numbers of connections are below this one.
+    pub fn slots(&self) -> usize {
+        self.conns.capacity()
+    }
+
+    /// The connection of a number, if there is one.
+    #[inline]
+    pub fn get(&self, key: usize) -> Option<&Conn<S>> {
+        self.conns.get(key)
+    }
+
+    /// The same, to change it.
+    #[inline]
+    pub fn get_mut(&mut self, key: usize) -> Option<&mut Conn<S>> {
+        self.conns.get_mut(key)
+    }
+
+    /// All connections with their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Conn<S>)> {
+        self.conns.iter()
+    }
+
+    /// The same, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Conn<S>)> {
+        self.conns.iter_mut()
+    }
+
+    /// The numbers of all connections.
+    pub fn keys(&self) -> Vec<usize> {
+        self.conns.iter().map(|(key, _)| key).collect()
+    }
+
+    /// The ids of all clients, the oldest first.
+    pub fn ids(&self) -> Vec<u64> {
+        let mut ids: Vec<u64> = self.by_id.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// The connections whose commands wait for the end of a pause.
+    pub fn held(&self) -> Vec<usize> {
+        let is_held = |conn: &Conn<S>| {
+            let session = conn.session.as_deref();
+            session.is_some_and(|session| session.wait.is_held())
+        };
+        let held = self.conns.iter().filter(|(_, conn)| is_held(conn));
+        held.map(|(key, _)| key).collect()
+    }
+
+    /// The connection of a client id.
+    pub fn key_of(&self, id: u64) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
+    // ---- Coming and going ----
+
+    /// Makes an accepted socket a client.
+    pub fn admit<W>(&mut self, accepted: Accepted<S>, env: &Env, world: &mut W)
+    where
+        W: World<Socket = S>,
+    {
+        let id = self.next_id;
+        self.next_id += 1;
+        let mut session = Box::new(Session::new(id, Kind::Normal));
+        let now_ms = env.now.mono_ms();
+        session.authenticated = env.config.requirepass.is_none();
+        session.created_ms = now_ms;
+        session.last_interaction_ms = now_ms;
+        session.fd = accepted.socket.descriptor();
+        session.unix_socket = accepted.unix_socket;
+        session.is_local = accepted.is_local;
+        session.addr = accepted.addr;
+        session.local_addr = accepted.local_addr;
+        let entry = self.conns.vacant_entry();
+        let key = entry.key();
+        let mut conn = Conn::new(accepted.socket, session);
+        if let Err(e) = world.watch(&mut conn.socket, Wake::Client(key), Interest::Read) {
+            log::warn!(
+                "Error registering fd event for the new client connection: {e} (addr={} laddr={})",
+                conn.session().addr,
+                conn.session().local_addr
+            );
+            return;
+        }
+        entry.insert(conn);
+        self.by_id.insert(id, key);
+    }
+
+    /// Marks a connection as over; it is removed at the end of the tick.
+    pub fn close_now(&mut self, key: usize) {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return;
+        };
+        if let Some(session) = conn.session.as_deref_mut() {
+            session.closing = Closing::Now;
+        }
+        self.discount(key);
+        self.to_close.push(key);
+    }
+
+    /// As [`close_now`](Self::close_now), for a client that takes too much: what it takes is freed
+    /// without delay.
+    pub fn drop_now(&mut self, key: usize) {
+        self.close_now(key);
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.free_buffers();
+        }
+    }
+
+    /// Removes what was closed in this tick; returns the ids of the clients among it.
+    pub fn sweep<W>(&mut self, env: &mut Env, world: &mut W) -> Vec<u64>
+    where
+        W: World<Socket = S>,
+    {
+        let mut ids = Vec::new();
+        while let Some(key) = self.to_close.pop() {
+            self.discount(key);
+            let Some(mut conn) = self.conns.try_remove(key) else {
+                continue;
+            };
+            if let Some(mut session) = conn.session.take() {
+                transaction::forget(env, &mut session);
+                pubsub::forget(env, &mut session);
+                env.waiters.remove(session.id);
+                self.by_id.remove(&session.id);
+                ids.push(session.id);
+            }
+            world.close(conn.socket);
+        }
+        ids
+    }
+
+    // ---- Running a command of one ----
+
+    /// Lends the session of a connection, and a reply that goes on where its output ends.
+    pub fn lend(&mut self, key: usize, env: &Env) -> (Box<Session>, Reply) {
+        let conn = &mut self.conns[key];
+        let session = conn.session.take();
+        let session = session.expect("no command of this client is running");
+        let buf = match conn.output.buf.capacity() {
+            0 => self.pool.take(),
+            _ => std::mem::take(&mut conn.output.buf),
+        };
+        let mut reply = Reply::with_buf(buf, session.protocol);
+        reply.set_due(FREE_OUTPUT_BYTES);
+        let hard = output_limit(&session, env).hard as usize;
+        if hard > 0 {
+            reply.set_limit(hard.max(FREE_OUTPUT_BYTES));
+        }
+        (session, reply)
+    }
+
+    /// Takes back what was lent. Actions of the command (the answer to `PSYNC`) may have been
+    /// queued meanwhile; they come after its replies.
+    pub fn put_back(&mut self, key: usize, session: Box<Session>, mut reply: Reply) {
+        let conn = &mut self.conns[key];
+        conn.session = Some(session);
+        let mut replies = reply.take_buf();
+        replies.append(&mut conn.output.buf);
+        conn.output.buf = replies;
+    }
+
+    /// What follows from the commands that a client just ran: its replies are to be written, or it
+    /// is to be closed, or has more output than allowed.
+    pub fn after_commands(&mut self, key: usize, env: &mut Env) {
+        self.settle_output(key, env);
+        self.recount(key, env);
+    }
+
+    /// Has the replies of a client written, or the client closed.
+    fn settle_output(&mut self, key: usize, env: &mut Env) {
+        let conn = &mut self.conns[key];
+        let closing = conn.session().closing;
+        if closing == Closing::Now {
+            return self.close_now(key);
+        }
+        let pending = conn.output.pending();
+        if pending == 0 {
+            if closing == Closing::AfterReplies {
+                return self.close_now(key);
+            }
+            self.pool.give(std::mem::take(&mut conn.output.buf));
+            return;
+        }
+        let overflow = conn.output.overflow();
+        self.output_peak.note(pending);
+        self.queue_write(key);
+        self.enforce_output_limit(key, overflow, env);
+    }
+
+    // ---- What goes out ----
+
+    /// Queues a connection for the write phase of this tick, unless its socket is full.
+    #[inline]
+    pub fn queue_write(&mut self, key: usize) {
+        let conn = &mut self.conns[key];
+        if !conn.queued && !conn.wants_writable {
+            conn.queued = true;
+            self.to_write.push(key);
+        }
+    }
+
+    /// The socket of a connection takes bytes again: it has its turn in the write phase.
+    pub fn on_writable(&mut self, key: usize) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && conn.wants_writable
+            && !conn.queued
+        {
+            conn.queued = true;
+            self.to_write.push(key);
+        }
+    }
+
+    /// Queues a connection that has more to write for the next tick, without an event.
+    pub fn continue_writing<W>(&mut self, key: usize, world: &mut W)
+    where
+        W: World<Socket = S>,
+    {
+        self.wait_writable(key, false, world);
+        self.queue_write(key);
+    }
+
+    /// Starts or stops to wait for a socket to take more.
+    pub fn wait_writable<W>(&mut self, key: usize, wanted: bool, world: &mut W)
+    where
+        W: World<Socket = S>,
+    {
+        let conn = &mut self.conns[key];
+        if conn.wants_writable == wanted {
+            return;
+        }
+        conn.wants_writable = wanted;
+        let interest = match wanted {
+            true => Interest::ReadWrite,
+            false => Interest::Read,
+        };
+        if let Err(e) = world.rewatch(&mut conn.socket, Wake::Client(key), interest) {
+            log::warn!("Cannot watch a connection: {e}");
+            self.close_now(key);
+        }
+    }
+
+    /// Writes the output of a connection; returns whether any of it went.
+    pub fn flush<W>(&mut self, key: usize, env: &mut Env, world: &mut W) -> bool
+    where
+        W: World<Socket = S>,
+    {
+        let Some(conn) = self.conns.get_mut(key) else {
+            return false;
+        };
+        let before = conn.output.pending();
+        let result = conn.output.flush(&mut conn.socket, &mut self.pool);
+        env.stats.total_writes += 1;
+        let written = (before - conn.output.pending()) as u64;
+        conn.bytes_out += written;
+        match conn.replica {
+            Some(_) => env.stats.net_repl_output_bytes += written,
+            None => env.stats.net_output_bytes += written,
+        }
+        match result {
+            Ok(true) => {}
+            Ok(false) => {
+                self.recount(key, env);
+                self.wait_writable(key, true, world);
+            }
+            Err(e) => {
+                log::debug!("Error writing to client: {e}");
+                self.close_now(key);
+            }
+        }
+        written > 0
+    }
+
+    /// Drops a connection whose output waits too large or too long. Nothing of it is written any
+    /// more, so that what a client sees ends with a whole reply.
+    pub fn enforce_output_limit(&mut self, key: usize, pending: usize, env: &mut Env) {
+        let conn = &mut self.conns[key];
+        let limit = output_limit(conn.session(), env);
+        if !over_limit(
+            limit,
+            pending,
+            &mut conn.over_soft_limit_since_ms,
+            env.now.mono_ms(),
+        ) {
+            return;
+        }
+        log::warn!(
+            "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+            self.describe(key, env)
+        );
+        env.stats.output_buffer_limit_disconnections += 1;
+        self.drop_now(key);
+    }
+
+    /// Hands out the messages that wait. Those to the client whose command has just run go behind
+    /// its reply; those to a client that is to be closed go nowhere.
+    pub fn deliver_messages(&mut self, env: &mut Env, mut current: Option<(u64, &mut Reply)>) {
+        if env.outbox.is_empty() {
+            return;
+        }
+        let mut outbox = std::mem::take(&mut env.outbox);
+        outbox.drain(|to, message| {
+            if let Some((id, reply)) = &mut current
+                && *id == to
+            {
+                return message.write(reply);
+            }
+            let Some(key) = self.key_of(to) else { return };
+            let conn = &mut self.conns[key];
+            if conn.session().closing != Closing::No {
+                return;
+            }
+            let protocol = conn.session().protocol;
+            let buf = match conn.output.buf.capacity() {
+                0 => self.pool.take(),
+                _ => std::mem::take(&mut conn.output.buf),
+            };
+            let mut reply = Reply::with_buf(buf, protocol);
+            message.write(&mut reply);
+            conn.output.buf = reply.take_buf();
+            let overflow = conn.output.overflow();
+            self.queue_write(key);
+            self.enforce_output_limit(key, overflow, env);
+            self.recount(key, env);
+        });
+        env.outbox = outbox;
+        if let Some((_, reply)) = current
+            && self.must_evict(env)
+        {
+            reply.set_due(0);
+        }
+    }
+}
+
+/// How much output of a client may wait.
+pub fn output_limit(session: &Session, env: &Env) -> OutputLimit {
+    let limits = &env.config.client_output_buffer_limit;
+    match session.kind {
+        Kind::Replica => at_least(limits.replica, env.config.repl_backlog_size),
+        _ if session.subscriptions.is_some() => limits.pubsub,
+        _ => limits.normal,
+    }
+}
+
+/// Whether so many waiting bytes break a limit; keeps the time since when the soft one is.
+fn over_limit(limit: OutputLimit, pending: usize, since: &mut Option<u64>, now_ms: u64) -> bool {
+    let pending = pending as u64;
+    if limit.hard > 0 && pending >= limit.hard {
+        return true;
+    }
+    if limit.soft == 0 || pending < limit.soft {
+        *since = None;
+        return false;
+    }
+    let began = *since.get_or_insert(now_ms);
+    now_ms - began > limit.soft_seconds * 1000
+}
+
+/// A replica's limit. The backlog holds so much in any case, so a hard limit below it would only
+/// drop replicas that cost nothing.
+fn at_least(limit: OutputLimit, bytes: u64) -> OutputLimit {
+    OutputLimit {
+        hard: if limit.hard == 0 {
+            0
+        } else {
+            limit.hard.max(bytes)
+        },
+        ..limit
+    }
+}

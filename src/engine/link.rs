@@ -1,0 +1,399 @@
+//! Our connection to our master: the driver of the link machine.
+//!
+//! Bytes that come are shown to the machine first; what it leaves is stream, which waits in
+//! [`MasterStream`] until it may be run. A snapshot goes where the machine says: to a temporary
+//! file, or straight into a load.
+
+use std::io::ErrorKind;
+use std::ops::Range;
+
+use super::Engine;
+use super::incoming::Incoming;
+use super::loading::{DELAYED_SLICE_BYTES, LoadFor, Loader};
+use super::master_stream::MasterStream;
+use super::outgoing::{ConnectError, Progress, Target};
+use super::runtime::{FileOf, Runtime};
+use super::snapshot::snapshot_path;
+use super::world::{Job, Lifecycle, Socket, World};
+use crate::base::errno::os_text;
+use crate::commands::context::{Env, Loading};
+use crate::commands::host::Garbage;
+use crate::commands::session::Session;
+use crate::replication::{Action, Closed, ConnectFailure, LoadTarget};
+
+/// Bytes read from our master at once.
+const READ_BYTES_MAX: usize = 256 * 1024;
+/// Reads in one tick.
+const READS_PER_TICK_MAX: usize = 8;
+/// While a snapshot is loaded, so much of the stream behind it is read; the rest waits at the
+/// master, whose limit for us holds there.
+const STREAM_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Our side of the link to our master.
+pub struct MasterLink<F> {
+    /// The connection, by its number.
+    connection: Option<usize>,
+    /// What our master sends once we are in sync.
+    pub stream: MasterStream,
+    /// The snapshot that is arriving, if it goes to a file.
+    incoming: Option<Incoming<F>>,
+    /// Our master's socket may have more than was read.
+    pub has_more: bool,
+    inbuf: Vec<u8>,
+}
+
+impl<F> MasterLink<F> {
+    /// No link.
+    pub fn new(session_id: u64) -> MasterLink<F> {
+        MasterLink {
+            connection: None,
+            stream: MasterStream::new(session_id),
+            incoming: None,
+            has_more: false,
+            inbuf: Vec::new(),
+        }
+    }
+
+    /// The session that runs the stream, while it runs.
+    pub fn session(&self) -> Option<&Session> {
+        self.stream.session_in_use()
+    }
+
+    /// Whether a connection is the one to our master.
+    pub fn is_on(&self, connection: usize) -> bool {
+        self.connection == Some(connection)
+    }
+}
+
+impl<W: World> Runtime<W> {
+    /// Carries out the actions that concern our master's connection and what it sends.
+    pub(super) fn carry_out_link(
+        &mut self,
+        env: &mut Env,
+        action: Action,
+        chunk: &[u8],
+        more: &mut Vec<Action>,
+    ) {
+        match action {
+            Action::Connect { host, port } => self.connect_master(env, host, port, more),
+            Action::SendMaster(bytes) => {
+                if let Some(connection) = self.link.connection {
+                    self.outgoing.send(connection, &bytes);
+                }
+            }
+            Action::CloseMaster => self.close_master(env),
+            Action::BeginSnapshot { size, target } => self.begin_incoming(env, size, target, more),
+            Action::SnapshotData(range) => self.take_incoming(env, chunk, range, more),
+            Action::SnapshotHeld(bytes) => self.take_incoming(env, &bytes, 0..bytes.len(), more),
+            Action::EndSnapshot => self.end_incoming(env, more),
+            Action::AbortSnapshot => {
+                self.discard_incoming();
+                self.end_load(env);
+            }
+            Action::FlushData => self.flush_data(env),
+            Action::LoadSnapshot => self.load_stored(env, more),
+            Action::SwapData => self.swap_data(env),
+            Action::StartStream { db } => self.start_stream(env, db),
+            action => unreachable!("carried out elsewhere: {action:?}"),
+        }
+    }
+
+    // ---- The connection ----
+
+    fn connect_master(&mut self, env: &mut Env, host: String, port: u16, more: &mut Vec<Action>) {
+        let source = env.config.bind_source_addr.as_deref();
+        let target = Target {
+            host,
+            port,
+            from: source.map(|from| String::from_utf8_lossy(from).into_owned()),
+            timeout_ms: u64::from(env.config.repl_timeout) * 1000,
+        };
+        match self.outgoing.open(target, &mut self.world) {
+            Ok(connection) => self.link.connection = Some(connection),
+            Err(e) => {
+                let facts = self.facts_of(env);
+                env.replication
+                    .on_connect_failed(failure_of(e), facts, more);
+            }
+        }
+    }
+
+    /// Something has become of a connection that is ours.
+    pub(super) fn on_master_progress(&mut self, env: &mut Env, progress: Progress) {
+        match progress {
+            Progress::Pending | Progress::Readable => {}
+            Progress::Opened => {
+                let connection = self.link.connection;
+                let socket = connection.and_then(|key| self.outgoing.socket(key));
+                if let Some(socket) = socket {
+                    let session = self.link.stream.session_mut();
+                    (session.addr, session.local_addr) = socket.endpoints();
+                    session.fd = socket.descriptor();
+                    self.drive(env, |r, e, out| r.on_connected(e, out));
+                }
+            }
+            Progress::Failed(e) => {
+                self.link.connection = None;
+                self.drive(env, |r, facts, out| {
+                    r.on_connect_failed(failure_of(e), facts, out)
+                });
+            }
+        }
+    }
+
+    fn close_master(&mut self, env: &mut Env) {
+        if let Some(connection) = self.link.connection.take() {
+            self.outgoing.close(connection, &mut self.world);
+        }
+        self.link.has_more = false;
+        self.link.stream.end();
+        self.refresh_gates(env);
+    }
+
+    /// The link to our master is gone.
+    pub(super) fn lose_master(&mut self, env: &mut Env, closed: Closed) {
+        self.close_master(env);
+        self.drive(env, |r, e, out| r.on_master_closed(closed, e, out));
+    }
+
+    // ---- A snapshot that arrives ----
+
+    fn begin_incoming(
+        &mut self,
+        env: &mut Env,
+        size: Option<u64>,
+        target: LoadTarget,
+        more: &mut Vec<Action>,
+    ) {
+        match target {
+            LoadTarget::Disk => {
+                let pid = self.world.pid();
+                match Incoming::create(self.world.disk(), env.now, pid) {
+                    Ok(incoming) => self.link.incoming = Some(incoming),
+                    Err(e) => {
+                        let facts = self.facts_of(env);
+                        let reason = format!(
+                            "Opening the temp file needed for MASTER <-> REPLICA synchronization: \
+                             {}",
+                            os_text(&e)
+                        );
+                        env.replication.on_snapshot_failed(&reason, facts, more);
+                    }
+                }
+            }
+            LoadTarget::Memory => {
+                let loader = Loader::pushed(env, size, false, false);
+                self.begin_load(env, loader);
+            }
+            LoadTarget::Swap { serve_reads } => {
+                let loader = Loader::pushed(env, size, true, serve_reads);
+                self.begin_load(env, loader);
+            }
+        }
+    }
+
+    fn take_incoming(
+        &mut self,
+        env: &mut Env,
+        chunk: &[u8],
+        range: Range<usize>,
+        more: &mut Vec<Action>,
+    ) {
+        let bytes = &chunk[range];
+        if let Some(incoming) = &mut self.link.incoming {
+            if let Err(e) = incoming.write(bytes) {
+                self.discard_incoming();
+                let facts = self.facts_of(env);
+                let reason = format!(
+                    "Write error or short write writing to the DB dump file needed for MASTER <-> \
+                     REPLICA synchronization: {}",
+                    os_text(&e)
+                );
+                env.replication.on_snapshot_failed(&reason, facts, more);
+            }
+            return;
+        }
+        let Some(loader) = &mut self.loader else {
+            return;
+        };
+        if let Err(e) = loader.push(bytes, env) {
+            log::warn!("Failed trying to load the MASTER synchronization DB from socket: {e}");
+            self.end_load(env);
+            let facts = self.facts_of(env);
+            env.replication.on_load_failed(facts, more);
+        }
+    }
+
+    fn discard_incoming(&mut self) {
+        if let Some(incoming) = self.link.incoming.take() {
+            incoming.discard(self.world.disk());
+        }
+    }
+
+    fn end_incoming(&mut self, env: &mut Env, more: &mut Vec<Action>) {
+        if let Some(incoming) = self.link.incoming.take() {
+            return self.store_incoming(env, incoming, more);
+        }
+        let facts = self.facts_of(env);
+        let complete = self.loader.as_ref().is_some_and(Loader::is_complete);
+        if complete {
+            let db = self.loader.as_ref().and_then(Loader::stream_db);
+            env.gates.loading = Loading::No;
+            env.replication.on_load_finished(db, facts, more);
+            // An aside set is swapped in by an action that follows; only then is the load over.
+            if !more.contains(&Action::SwapData) {
+                self.end_load(env);
+            }
+        } else if self.loader.is_some() {
+            log::warn!(
+                "Failed trying to load the MASTER synchronization DB from socket: cut short"
+            );
+            self.end_load(env);
+            env.replication.on_load_failed(facts, more);
+        }
+    }
+
+    fn store_incoming(
+        &mut self,
+        env: &mut Env,
+        incoming: Incoming<FileOf<W>>,
+        more: &mut Vec<Action>,
+    ) {
+        let facts = self.facts_of(env);
+        match incoming.store(self.world.disk(), &snapshot_path(env)) {
+            Ok(old) => {
+                if let Some(old) = old {
+                    self.world.submit(Job::Close(old));
+                }
+                env.replication.on_snapshot_stored(facts, more);
+            }
+            Err(e) => env
+                .replication
+                .on_snapshot_failed(&os_text(&e), facts, more),
+        }
+    }
+
+    fn flush_data(&mut self, env: &mut Env) {
+        self.kill_snapshot_child(env);
+        self.empty_all(env, env.config.replica_lazy_flush);
+        env.persistence.dirty = 0;
+    }
+
+    fn load_stored(&mut self, env: &mut Env, more: &mut Vec<Action>) {
+        let path = snapshot_path(env);
+        match Loader::from_file(self.world.disk(), env, &path, LoadFor::Sync) {
+            Ok(loader) => self.begin_load(env, loader),
+            Err(e) => {
+                log::warn!(
+                    "Failed trying to load the MASTER synchronization DB: {}",
+                    os_text(&e)
+                );
+                let facts = self.facts_of(env);
+                env.replication.on_load_failed(facts, more);
+            }
+        }
+    }
+
+    fn swap_data(&mut self, env: &mut Env) {
+        let Some(mut loader) = self.end_load(env) else {
+            return;
+        };
+        let Some(loaded) = loader.take_aside() else {
+            return;
+        };
+        env.replacing_all(&loaded);
+        let mut old = std::mem::replace(&mut env.keyspace, loaded);
+        for db in old.clear() {
+            self.free_garbage(Garbage::Db(Box::new(db)), true);
+        }
+    }
+
+    fn start_stream(&mut self, env: &mut Env, db: u32) {
+        let db = (db as usize).min(env.keyspace.n_dbs().saturating_sub(1));
+        self.link.stream.start(db, env.now);
+        self.refresh_gates(env);
+        self.world
+            .tell_supervisor(Lifecycle::Ready { replica: true });
+    }
+}
+
+impl<W: World> Engine<W> {
+    /// Reads what our master has sent, for a bounded number of reads.
+    pub(super) fn read_master(&mut self) {
+        let mut buf = std::mem::take(&mut self.runtime.link.inbuf);
+        buf.reserve(READ_BYTES_MAX);
+        for turn in 0..READS_PER_TICK_MAX {
+            let Some(connection) = self.runtime.link.connection else {
+                break;
+            };
+            if self.master_must_wait() {
+                self.runtime.link.has_more = true;
+                break;
+            }
+            let runtime = &mut self.runtime;
+            let bytes_max = match runtime.link.stream.is_running() {
+                false if self.env.config.key_load_delay != 0 => DELAYED_SLICE_BYTES,
+                _ => READ_BYTES_MAX,
+            };
+            let Some(socket) = runtime.outgoing.socket(connection) else {
+                break;
+            };
+            buf.clear();
+            match socket.read_append(&mut buf, bytes_max) {
+                Ok(0) => {
+                    self.on_master_lost("connection lost".to_owned());
+                    break;
+                }
+                Ok(n) => {
+                    self.env.stats.net_repl_input_bytes += n as u64;
+                    self.env.stats.total_reads += 1;
+                    self.take_master_bytes(&buf);
+                    // Read on even after a short read: behind it may stand the end of the
+                    // stream, which came with the same event and will not be told again.
+                    if turn + 1 == READS_PER_TICK_MAX {
+                        self.runtime.link.has_more = true;
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                Err(e) => {
+                    self.on_master_lost(os_text(&e));
+                    break;
+                }
+            }
+        }
+        self.runtime.link.inbuf = buf;
+    }
+
+    /// Whether no more may be read for now: what was read has not been run yet, or the load that
+    /// it goes into pauses.
+    fn master_must_wait(&self) -> bool {
+        let stream = &self.runtime.link.stream;
+        let is_full = match stream.is_running() {
+            true => stream.has_turn_left_over(),
+            false => stream.waiting_bytes() >= STREAM_WAITING_BYTES_MAX,
+        };
+        is_full || self.runtime.load_pauses(&self.env)
+    }
+
+    fn on_master_lost(&mut self, why: String) {
+        let Engine { env, runtime, .. } = self;
+        runtime.lose_master(env, Closed::Lost(why));
+    }
+
+    fn take_master_bytes(&mut self, bytes: &[u8]) {
+        let Engine { env, runtime, .. } = self;
+        let taken =
+            runtime.drive_with_chunk(env, bytes, |r, e, out| r.on_master_bytes(bytes, e, out));
+        if taken < bytes.len() && runtime.link.connection.is_some() {
+            runtime.link.stream.push(&bytes[taken..]);
+        }
+        self.run_stream();
+    }
+}
+
+fn failure_of(error: ConnectError) -> ConnectFailure {
+    match error {
+        ConnectError::NotBegun(why) => ConnectFailure::NotBegun(why),
+        ConnectError::Failed(why) => ConnectFailure::Socket(why),
+    }
+}

@@ -1,0 +1,310 @@
+//! The stream of our master, run command by command.
+//!
+//! Bytes wait here until whole commands can be run. What was run is reported to the replication
+//! machine in the very bytes in which it came, so that our own replicas see the same stream. A
+//! transaction is reported as a whole once its `EXEC` has run: half of one must not count as
+//! applied, and when the link breaks in the middle, the session forgets it.
+//!
+//! Whoever makes bytes runnable, by pushing them or by starting the stream, need not run them:
+//! the stream is then *due*, and the engine runs it in this tick or the next. A tick runs a bounded
+//! number of bytes, so that a replica that catches up still answers its clients.
+
+use super::Engine;
+use super::world::World;
+use crate::base::time::Now;
+use crate::commands::context::Ctx;
+use crate::commands::dispatch;
+use crate::commands::session::{Kind, Session};
+use crate::config::{PropagationErrorBehavior, Settings};
+use crate::replication::Closed;
+use crate::resp::args::{ArgRanges, Args};
+use crate::resp::parser::{Limits, Parse, Parser, Peer};
+use crate::resp::writer::{Protocol, Reply};
+
+/// A buffer with more room than this is given back when it is empty.
+const IDLE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of the stream run in one tick; one command may be longer.
+const BYTES_PER_TICK_MAX: usize = 2 * 1024 * 1024;
+/// That snapshots fail, but not our master's commands, is said this often at most.
+const DISK_WARNING_PERIOD_MS: u64 = 10_000;
+
+/// Whether the stream may be run, and whether there may be something to run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// The link is not up; bytes that come wait.
+    Stopped,
+    /// All whole commands that have come were run.
+    Idle,
+    /// There may be whole commands that were not run.
+    Due,
+}
+
+/// The stream that our master sends once we are in sync.
+pub struct MasterStream {
+    /// The session that runs it; lent out while a command of it runs.
+    session: Option<Box<Session>>,
+    state: State,
+    parser: Parser,
+    ranges: ArgRanges,
+    /// Bytes not reported yet, from `start` on.
+    buf: Vec<u8>,
+    start: usize,
+    /// Bytes run that were not reported yet, because a transaction is not complete.
+    unreported: usize,
+    /// Bytes that may still be run in this tick.
+    left_in_tick: usize,
+    /// Our master has asked for an acknowledgement, `REPLCONF GETACK`.
+    pub owes_ack: bool,
+    /// When it was last said that nothing of it gets to disk, in monotonic milliseconds.
+    warned_ms: Option<u64>,
+}
+
+impl MasterStream {
+    /// No stream.
+    pub fn new(session_id: u64) -> MasterStream {
+        MasterStream {
+            session: Some(Box::new(Session::new(session_id, Kind::Master))),
+            state: State::Stopped,
+            parser: Parser::default(),
+            ranges: ArgRanges::default(),
+            buf: Vec::new(),
+            start: 0,
+            unreported: 0,
+            left_in_tick: BYTES_PER_TICK_MAX,
+            owes_ack: false,
+            warned_ms: None,
+        }
+    }
+
+    /// The session that runs the stream, while the stream runs and no command of it does.
+    pub fn session_in_use(&self) -> Option<&Session> {
+        self.session.as_deref().filter(|_| self.is_running())
+    }
+
+    /// The session, to change it; no command of the stream may be running.
+    pub fn session_mut(&mut self) -> &mut Session {
+        let session = self.session.as_deref_mut();
+        session.expect("the session is lent out only while a command runs")
+    }
+
+    /// Whether what comes may be run.
+    pub fn is_running(&self) -> bool {
+        self.state != State::Stopped
+    }
+
+    /// Whether there may be something to run.
+    pub fn is_due(&self) -> bool {
+        self.state == State::Due
+    }
+
+    /// Whether this tick has run as much as it may, with more to be run in the next.
+    pub fn has_turn_left_over(&self) -> bool {
+        self.is_due() && self.left_in_tick == 0
+    }
+
+    /// Bytes that wait to be run.
+    pub fn waiting_bytes(&self) -> usize {
+        self.buf.len() - self.start
+    }
+
+    /// Adds bytes that have come.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buf.extend_from_slice(bytes);
+        if self.is_running() {
+            self.state = State::Due;
+        }
+    }
+
+    /// The link is up: what has come, and what comes, may be run, with this database selected.
+    pub fn start(&mut self, db: usize, now: Now) {
+        let session = self.session_mut();
+        session.db = db;
+        session.created_ms = now.mono_ms();
+        session.last_interaction_ms = now.mono_ms();
+        self.state = State::Due;
+    }
+
+    /// A tick begins.
+    pub fn begin_tick(&mut self) {
+        self.left_in_tick = BYTES_PER_TICK_MAX;
+    }
+
+    /// Says once in a while that snapshots fail, but not our master's commands.
+    fn warn_of_disk(&mut self, now_ms: u64) {
+        let may_say = |last: u64| now_ms >= last + DISK_WARNING_PERIOD_MS;
+        if self.warned_ms.is_none_or(may_say) {
+            self.warned_ms = Some(now_ms);
+            log::warn!("Replica is applying a command even though it is unable to write to disk.");
+        }
+    }
+
+    /// Ends the stream; bytes that were not run are dropped.
+    pub fn end(&mut self) {
+        self.state = State::Stopped;
+        self.buf = Vec::new();
+        self.start = 0;
+        self.unreported = 0;
+        self.owes_ack = false;
+        if let Some(session) = &mut self.session {
+            session.transaction = None;
+        }
+        self.parser = Parser::default();
+    }
+}
+
+impl<W: World> Engine<W> {
+    /// Runs what is complete in the stream, if it is due, as far as this tick may.
+    pub(super) fn run_stream(&mut self) {
+        if !self.runtime.link.stream.is_due() || self.runtime.link.stream.left_in_tick == 0 {
+            return;
+        }
+        let stream = &mut self.runtime.link.stream;
+        let buf = std::mem::take(&mut stream.buf);
+        let mut ranges = std::mem::take(&mut stream.ranges);
+        // From here on, `start` is the first byte that was not reported.
+        let at = self.run_stream_buffer(&buf, &mut ranges);
+        self.runtime.link.stream.ranges = ranges;
+        self.keep_stream(buf, at);
+    }
+
+    /// Runs whole commands of the buffer; returns where the first one stands that was not run.
+    fn run_stream_buffer(&mut self, buf: &[u8], ranges: &mut ArgRanges) -> usize {
+        let limits = Limits {
+            peer: Peer::Master,
+            bulk_bytes_max: u64::MAX,
+        };
+        let stream = &self.runtime.link.stream;
+        let mut at = stream.start + stream.unreported;
+        loop {
+            let stream = &mut self.runtime.link.stream;
+            if !stream.is_running() || stream.left_in_tick == 0 {
+                return at;
+            }
+            match stream.parser.next(&buf[at..], &limits, ranges) {
+                Parse::Command { consumed } => {
+                    stream.left_in_tick = stream.left_in_tick.saturating_sub(consumed);
+                    let end = at + consumed;
+                    self.run_streamed(buf, at, end, ranges);
+                    at = end;
+                }
+                Parse::Blank { consumed } => {
+                    stream.left_in_tick = stream.left_in_tick.saturating_sub(consumed);
+                    at += consumed;
+                    self.report_applied(buf, at);
+                }
+                Parse::Incomplete | Parse::Big { .. } => {
+                    stream.state = State::Idle;
+                    return at;
+                }
+                Parse::Error(e) => {
+                    log::warn!("Protocol error from the master: {e}");
+                    let Engine { env, runtime, .. } = self;
+                    runtime.lose_master(env, Closed::ProtocolError);
+                    return at;
+                }
+            }
+        }
+    }
+
+    /// Keeps what was not run, or run but not reported.
+    fn keep_stream(&mut self, mut buf: Vec<u8>, at: usize) {
+        let stream = &mut self.runtime.link.stream;
+        if !stream.is_running() {
+            return;
+        }
+        stream.unreported = at - stream.start;
+        let done = stream.start;
+        if done == buf.len() && buf.capacity() > IDLE_BYTES_MAX {
+            stream.start = 0;
+            return;
+        }
+        // Moving what is left pays only when it is less than what is done.
+        if done > buf.len() / 2 {
+            buf.drain(..done);
+            stream.start = 0;
+        }
+        stream.buf = buf;
+    }
+
+    /// Runs one command of the stream, which is `buf[at..end]`.
+    fn run_streamed(&mut self, buf: &[u8], at: usize, end: usize, ranges: &mut ArgRanges) {
+        self.run_for_master(&mut ranges.args(&buf[at..]));
+        self.report_applied(buf, end);
+        let Engine { env, runtime, .. } = self;
+        if std::mem::take(&mut runtime.link.stream.owes_ack) {
+            runtime.drive(env, |r, e, out| r.on_getack(e, out));
+        }
+    }
+
+    /// Runs a command in our master's name.
+    fn run_for_master(&mut self, args: &mut Args<'_>) {
+        let Engine { env, runtime, .. } = self;
+        let session = runtime.link.stream.session.take();
+        let mut session = session.expect("one command of the stream runs at a time");
+        session.last_interaction_ms = env.now.mono_ms();
+        let mut reply = Reply::with_buf(runtime.clients.pool.take(), Protocol::Resp2);
+        env.last_command_end_ns = env.clock.ns();
+        if env.gates.snapshots_fail && env.config.replica_ignore_disk_write_errors {
+            runtime.link.stream.warn_of_disk(env.now.mono_ms());
+        }
+        let errors_before = env.stats.error_replies;
+        let mut ctx = Ctx {
+            env,
+            session: &mut session,
+            reply: &mut reply,
+            host: runtime,
+        };
+        // A pause holds nothing of our master back.
+        let _ = dispatch::process(&mut ctx, args);
+        if env.stats.error_replies > errors_before {
+            log_refused(&reply, &session);
+            env.stats.unexpected_error_replies += 1;
+            assert!(
+                !must_not_diverge(&env.config),
+                "This replica panicked sending an error to its master after processing the command \
+                 '{}'",
+                session.last_command
+            );
+        }
+        runtime.clients.pool.give(reply.take_buf());
+        runtime.link.stream.session = Some(session);
+        if !runtime.link.stream.is_running() {
+            runtime.link.stream.end();
+        }
+        runtime.serve_waiters(env);
+    }
+
+    /// Tells the machine that the stream was run up to `end`, unless that is inside a transaction.
+    fn report_applied(&mut self, buf: &[u8], end: usize) {
+        let stream = &mut self.runtime.link.stream;
+        let running = stream.is_running();
+        let session = stream.session_mut();
+        if !running || session.transaction.is_some() {
+            return;
+        }
+        let db = session.db as u32;
+        self.env.replication.on_applied(&buf[stream.start..end], db);
+        stream.start = end;
+    }
+}
+
+/// Whether to stop rather than to go on with data that differ from our master's.
+fn must_not_diverge(settings: &Settings) -> bool {
+    let panics = match settings.propagation_error_behavior {
+        PropagationErrorBehavior::Ignore => false,
+        PropagationErrorBehavior::Panic | PropagationErrorBehavior::PanicOnReplicas => true,
+    };
+    panics && settings.replica_read_only
+}
+
+fn log_refused(reply: &Reply, session: &Session) {
+    let text = String::from_utf8_lossy(reply.as_bytes());
+    // Of a transaction the reply is an array, and the error stands inside.
+    let error = text.lines().find_map(|line| line.strip_prefix('-'));
+    log::warn!(
+        "== CRITICAL == This replica is sending an error to its master: '{}' after processing the \
+         command '{}'",
+        error.unwrap_or_default(),
+        session.last_command
+    );
+}

@@ -1,0 +1,435 @@
+//! Floor 6: the whole server without the world: bytes of a connection in, bytes out.
+//!
+//! [`Engine`] is two halves: the [`Env`] that commands work on, and the [`Runtime`] with everything
+//! that has a peer or a deadline. What it needs of the operating system it asks of a
+//! [`World`](world::World), and what happens there it is told as [`Event`]s; so the simulator
+//! (`sim/`) runs the very code that serves. A tick is
+//!
+//! ```text
+//! begin_tick(now) → connections to be continued → events, one by one (read + parse + execute,
+//! accept, children, link) → end_tick: run our master's stream · load a slice · timers · expire ·
+//! wake waiters · write phase: file → replicas → replies · sweep
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `world.rs` | what the engine asks of the world, and what it is told |
+//! | `runtime.rs` | the half that commands do not see |
+//! | `clients.rs`, `conn.rs`, `input.rs` | the set of clients, one of them, its input buffer |
+//! | `reading.rs`, `running.rs`, `look_ahead.rs`, `writing.rs` | from bytes to commands to bytes |
+//! | `waiting.rs`, `pause.rs` | clients whose commands wait, or are held back |
+//! | `describe.rs`, `client_memory.rs`, `peak.rs` | clients described and measured |
+//! | `outgoing.rs` | connections that we make |
+//! | `link.rs`, `incoming.rs`, `master_stream.rs` | our link to our master and what it sends |
+//! | `replicas.rs`, `transfer.rs` | the driver of the machines; what replicas are sent |
+//! | `snapshot.rs`, `sync_file.rs` | saving, and files that only serve a sync |
+//! | `loading.rs` | loading, a slice at a time |
+//! | `host.rs`, `apply.rs`, `debug.rs`, `migrate.rs` | what commands and directives ask for |
+//! | `cron.rs`, `rates.rs` | periodic work |
+//! | `shutdown.rs` | leaving |
+
+mod apply;
+mod client_memory;
+mod clients;
+mod conn;
+mod cron;
+mod debug;
+mod describe;
+mod host;
+mod incoming;
+mod input;
+mod link;
+mod loading;
+mod look_ahead;
+mod master_stream;
+mod migrate;
+mod outgoing;
+mod pause;
+mod peak;
+mod rates;
+mod reading;
+mod replicas;
+mod running;
+mod runtime;
+mod shutdown;
+pub mod snapshot;
+mod sync_file;
+mod transfer;
+mod waiting;
+pub mod world;
+mod writing;
+
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use crate::base::rng::Rng;
+use crate::commands::context::Env;
+use crate::commands::eviction::make_room;
+use crate::commands::table::CommandTable;
+use crate::config::Settings;
+use crate::keyspace::Keyspace;
+use crate::keyspace::expiry::{ExpiryCycle, Pace};
+use crate::replication::Replication;
+use crate::sys::clock::CycleClock;
+use crate::sys::collation::Collation;
+pub use apply::NO_APPEND_ONLY_FILE;
+use cron::Cron;
+use outgoing::Progress;
+use runtime::Runtime;
+pub use runtime::role_of;
+use shutdown::Shutdown;
+use world::{Accepted, Event, Socket, Wake, World};
+
+/// Connections accepted from one listener in one tick.
+const ACCEPTS_PER_TICK_MAX: usize = 1000;
+
+/// What a client is told that comes when `maxclients` are here.
+const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
+
+/// What a client from another machine is told while nothing protects the server.
+const PROTECTED_MODE: &[u8] = b"-DENIED Redis is running in protected mode because protected \
+mode is enabled and no password is set for the default user. In this mode connections are only \
+accepted from the loopback interface. If you want to connect from external computers to Redis you \
+may adopt one of the following solutions: 1) Just disable protected mode sending the command \
+'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same \
+host the server is running, however MAKE SURE Redis is not publicly accessible from internet if \
+you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable \
+the protected mode by editing the Redis configuration file, and setting the protected mode option \
+to 'no', and then restarting the server. 3) If you started the server manually just for testing, \
+restart it with the '--protected-mode no' option. 4) Set up an authentication password for the \
+default user. NOTE: You only need to do one of the above things in order for the server to start \
+accepting connections from the outside.\r\n";
+
+/// The path that a directive's bytes are.
+pub fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+/// What an engine is made of, beside its world.
+pub struct Parts {
+    /// All settings.
+    pub settings: Settings,
+    /// The configuration file, absolute, if there is one.
+    pub config_file: Option<PathBuf>,
+    /// All commands.
+    pub table: &'static CommandTable,
+    /// The source of all chance.
+    pub rng: Rng,
+    /// Measures how long commands run.
+    pub clock: CycleClock,
+}
+
+/// The whole server; see the module's head.
+pub struct Engine<W: World> {
+    env: Env,
+    runtime: Runtime<W>,
+    cron: Cron,
+    cycle: ExpiryCycle,
+    tick: Tick,
+}
+
+/// What is remembered from the begin of a tick to its end.
+#[derive(Debug, Default)]
+struct Tick {
+    started_us: u64,
+    commands_before: u64,
+}
+
+impl<W: World> Engine<W> {
+    /// A server at its start, with nothing loaded and nobody connected.
+    ///
+    /// # Errors
+    ///
+    /// The settings name a locale that this machine does not have.
+    pub fn new(parts: Parts, world: W) -> Result<Engine<W>, &'static str> {
+        let Parts {
+            settings,
+            config_file,
+            table,
+            mut rng,
+            clock,
+        } = parts;
+        let now = world.now();
+        let collation = Collation::named(&settings.locale_collate)
+            .ok_or("Failed to configure LOCALE for invalid locale name.")?;
+        let replication_rng = Rng::from_seed(rng.next_u64());
+        let mut replication =
+            Replication::new(apply::replication_settings(&settings), replication_rng, now);
+        if let Some(master) = &settings.replicaof {
+            replication.start_as_replica_of(&master.host, master.port);
+        }
+        let run_id = String::from_utf8_lossy(&rng.hex_id()).into_owned();
+        let hash_seed = [rng.next_u64(), rng.next_u64()];
+        let keyspace = Keyspace::new(settings.databases as usize, hash_seed);
+        let mut env = Env::new(now, clock, rng, settings, keyspace, replication, table);
+        env.config_file = config_file;
+        env.collation = collation;
+        let mut runtime = Runtime::new(world, run_id);
+        runtime.world.set_role(role_of(&env), &env.config);
+        runtime.refresh_gates(&mut env);
+        Ok(Engine {
+            env,
+            runtime,
+            cron: Cron::default(),
+            cycle: ExpiryCycle::default(),
+            tick: Tick::default(),
+        })
+    }
+
+    /// Begins to load the data set of the start, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// There is one, and it cannot be opened; the text says why.
+    pub fn begin(&mut self) -> Result<(), String> {
+        self.runtime.load_at_start(&mut self.env)
+    }
+
+    /// What commands work on.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// The world.
+    pub fn world(&self) -> &W {
+        &self.runtime.world
+    }
+
+    /// The world, to let time pass in it between two ticks.
+    pub fn world_mut(&mut self) -> &mut W {
+        &mut self.runtime.world
+    }
+
+    /// How many connections there are, replicas included.
+    pub fn connections(&self) -> usize {
+        self.runtime.clients.len()
+    }
+
+    /// Whether the server is to end: its data is saved, and nothing may change any more.
+    pub fn is_over(&self) -> bool {
+        self.runtime.shutdown == Shutdown::Done
+    }
+
+    /// Leaves the data to the kernel, which takes all memory back at once when the process ends; to
+    /// free it key by key would make the end of a large server last for many seconds.
+    pub fn leave_keys(&mut self) {
+        let empty = self.env.keyspace.new_like();
+        std::mem::forget(std::mem::replace(&mut self.env.keyspace, empty));
+    }
+
+    // ---- A tick ----
+
+    /// A tick begins: the clock is read, and what the last one left over goes on.
+    pub fn begin_tick(&mut self) {
+        self.env.now = self.runtime.world.now();
+        self.tick = Tick {
+            started_us: self.env.now.mono_us,
+            commands_before: self.env.stats.commands_processed,
+        };
+        self.runtime.link.stream.begin_tick();
+        self.go_on();
+    }
+
+    /// Handles something that happened.
+    pub fn on_event(&mut self, event: Event) {
+        if self.is_over() {
+            return;
+        }
+        let Engine { env, runtime, .. } = self;
+        match event {
+            Event::Ready {
+                wake,
+                readable,
+                writable,
+                ended,
+            } => self.on_ready(wake, readable, writable, ended),
+            Event::Resolved { request, answer } => {
+                let resolved = runtime
+                    .outgoing
+                    .on_resolved(request, answer, &mut runtime.world);
+                if let Some((key, progress)) = resolved {
+                    self.on_outgoing(key, progress, false);
+                }
+            }
+            Event::ChildReport { pid, report } => {
+                runtime.snapshots.on_report(pid, report, env.now);
+            }
+            Event::ChildExited { pid, exit } => runtime.on_child_exited(env, pid, exit),
+            Event::Signal(signal) => runtime.shutdown_by_signal(env, signal),
+        }
+    }
+
+    /// The end of a tick: what is due is done, and what the tick changed goes out.
+    ///
+    /// # Errors
+    ///
+    /// The server must not go on; the text says why.
+    pub fn end_tick(&mut self) -> Result<(), String> {
+        if self.is_over() {
+            // The data set is saved, so nothing may change it any more.
+            self.write_phase();
+            return Ok(());
+        }
+        self.runtime.step_load(&mut self.env)?;
+        self.run_stream();
+        self.run_cron();
+        if !self.is_over() {
+            self.finish_changes();
+        }
+        self.write_phase();
+        self.clear_up();
+        let commands_now = self.env.stats.commands_processed;
+        let commands = commands_now.saturating_sub(self.tick.commands_before);
+        let now_us = self.runtime.world.mono_ns() / 1000;
+        let stats = &mut self.env.stats;
+        stats.note_turn(self.tick.started_us, now_us, commands);
+        Ok(())
+    }
+
+    /// The last changes of a tick: keys expire and are evicted, clients that wait are served.
+    fn finish_changes(&mut self) {
+        if self.env.keyspace.expires_len() > 0 && !self.runtime.cron_paused {
+            self.expire_keys(Pace::Fast);
+        }
+        let Engine { env, runtime, .. } = self;
+        if env.eviction.is_going_on() {
+            runtime.clients.evict(env);
+            make_room(env, runtime);
+        }
+        self.wake_waiters();
+    }
+
+    /// Gets rid of what the tick has left behind.
+    fn clear_up(&mut self) {
+        let Engine { env, runtime, .. } = self;
+        runtime.clients.evict(env);
+        for garbage in env.garbage.drain(..) {
+            runtime.free_garbage(garbage, true);
+        }
+        runtime.sweep(env);
+    }
+
+    /// Goes on with what had more to do than one turn takes, or waited for a pause to end.
+    fn go_on(&mut self) {
+        for key in std::mem::take(&mut self.runtime.clients.to_continue) {
+            if !self.is_over() {
+                self.on_readable(key);
+            }
+        }
+        for listener in std::mem::take(&mut self.runtime.to_accept) {
+            self.accept(listener);
+        }
+        if std::mem::take(&mut self.runtime.link.has_more) {
+            self.read_master();
+        }
+        let Engine { env, runtime, .. } = self;
+        if runtime.pauses.end_overdue(env.now.mono_ms()) {
+            runtime.refresh_gates(env);
+        }
+        if runtime.clients.has_held && !runtime.pauses.any() {
+            runtime.clients.has_held = false;
+            for key in runtime.clients.held() {
+                self.run_held(key);
+            }
+        }
+    }
+
+    // ---- Events ----
+
+    fn on_ready(&mut self, wake: Wake, readable: bool, writable: bool, ended: bool) {
+        match wake {
+            Wake::Client(key) => {
+                if ended && let Some(conn) = self.runtime.clients.get_mut(key) {
+                    conn.input.ends = true;
+                }
+                if writable {
+                    self.on_writable(key);
+                }
+                if readable {
+                    self.on_readable(key);
+                }
+            }
+            Wake::Listener(index) => self.accept(index),
+            Wake::Outgoing(key) => {
+                let Runtime {
+                    outgoing, world, ..
+                } = &mut self.runtime;
+                let progress = outgoing.on_ready(key, world);
+                self.on_outgoing(key, progress, readable);
+            }
+            Wake::ChildData => self.runtime.snapshots.want_forwarding(),
+        }
+    }
+
+    /// A connection that we made has got on.
+    fn on_outgoing(&mut self, key: usize, progress: Progress, readable: bool) {
+        if !self.runtime.link.is_on(key) {
+            return;
+        }
+        let Engine { env, runtime, .. } = self;
+        let open = matches!(progress, Progress::Opened | Progress::Readable);
+        runtime.on_master_progress(env, progress);
+        if open && readable {
+            self.read_master();
+        }
+    }
+
+    /// A socket takes bytes again: its client has its turn in the write phase.
+    fn on_writable(&mut self, key: usize) {
+        let Runtime {
+            clients, snapshots, ..
+        } = &mut self.runtime;
+        clients.on_writable(key);
+        if clients.get(key).is_some_and(|conn| conn.replica.is_some()) {
+            snapshots.want_forwarding();
+        }
+    }
+
+    fn accept(&mut self, index: usize) {
+        for _ in 0..ACCEPTS_PER_TICK_MAX {
+            match self.runtime.world.accept(index) {
+                Ok(accepted) => self.admit(accepted),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => {
+                    log::warn!("Accepting client connection: {e}");
+                    return;
+                }
+            }
+        }
+        self.runtime.to_accept.push(index);
+    }
+
+    /// Takes a connection in, unless there are too many or it comes from where it must not.
+    fn admit(&mut self, accepted: Accepted<W::Socket>) {
+        let Engine { env, runtime, .. } = self;
+        let refusal = if runtime.clients.len() >= env.config.maxclients as usize {
+            Some(TOO_MANY_CLIENTS)
+        } else if env.config.protected_mode
+            && env.config.requirepass.is_none()
+            && !accepted.is_local
+        {
+            Some(PROTECTED_MODE)
+        } else {
+            None
+        };
+        let Runtime { clients, world, .. } = runtime;
+        match refusal {
+            Some(text) => {
+                env.stats.connections_rejected += 1;
+                let mut socket = accepted.socket;
+                // Whether the last word arrives is the peer's luck.
+                let _ = socket.write(text);
+                world.close(socket);
+            }
+            None => {
+                env.stats.connections_received += 1;
+                accepted.socket.set_nodelay(true);
+                accepted.socket.set_keepalive(env.config.tcp_keepalive);
+                clients.admit(accepted, env, world);
+            }
+        }
+    }
+}

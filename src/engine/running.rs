@@ -1,0 +1,287 @@
+//! From bytes to executed commands.
+//!
+//! Complete commands are taken in batches: all are looked up, and what they will need is fetched
+//! into the cache (see `look_ahead`), then they run. By then the memory has arrived, and the misses
+//! of a whole batch were waited for together. Between two of them nothing else is done, unless the
+//! first has made a key ready that somebody waits for, or the replies have become large: then that
+//! is settled before the second.
+//!
+//! **Holding back.** A client that must wait for the end of a pause (`CLIENT PAUSE`, a shutdown
+//! that waits for replicas) keeps its command in its session ([`Wait::Held`]), as one that waits
+//! for a key does. What stood behind that command in its batch is kept parsed, in
+//! `Input::queued`; what the client sends later waits unparsed.
+
+use std::ops::Range;
+
+use super::Engine;
+use super::look_ahead::look_ahead;
+use super::runtime::Runtime;
+use super::world::World;
+use crate::commands::blocking::Wait;
+use crate::commands::context::{Ctx, Env};
+use crate::commands::dispatch::{self, Outcome};
+use crate::commands::session::{Closing, Kind, Session};
+use crate::commands::table::Command;
+use crate::resp::args::ArgRanges;
+use crate::resp::parser::{Limits, Parse, Parser, Peer, ProtocolError};
+use crate::resp::writer::Reply;
+
+/// Commands parsed ahead, whose keys are prefetched together.
+pub const BATCH_COMMANDS_MAX: usize = 16;
+/// How much of the input that broke the protocol is shown in the log.
+const SHOWN_INPUT_BYTES_MAX: usize = 128;
+
+/// Commands parsed ahead; reused from batch to batch.
+#[derive(Default)]
+pub struct Batch {
+    parsed: [Parsed; BATCH_COMMANDS_MAX],
+}
+
+/// A command in the input.
+#[derive(Default)]
+pub(super) struct Parsed {
+    pub(super) ranges: ArgRanges,
+    /// Where the command begins in the input.
+    pub(super) start: usize,
+    pub(super) command: Option<&'static Command>,
+    /// The hash of its first key, if that was worth fetching.
+    pub(super) hash: Option<u64>,
+}
+
+/// Why parsing stopped.
+enum Stop {
+    /// The batch is full; there may be more.
+    Full,
+    /// What is left is no complete command.
+    Incomplete,
+    /// A big argument is arriving; so many bytes of the rest are to be kept.
+    Big(usize),
+    /// The stream makes no sense.
+    Broken(ProtocolError),
+}
+
+impl<W: World> Engine<W> {
+    /// Parses and runs the commands in `data`. Returns the part to be kept.
+    pub(super) fn run_input(&mut self, key: usize, data: &[u8]) -> Range<usize> {
+        let mut batch = std::mem::take(&mut self.runtime.clients.batch);
+        let mut at = 0;
+        let rest = loop {
+            let (count, stop) = self.parse_batch(key, data, &mut at, &mut batch);
+            if count > 0 && !self.run_batch(key, data, &mut batch.parsed[..count]) {
+                break at..at;
+            }
+            match stop {
+                Stop::Full if self.runtime.clients[key].may_run() => {}
+                Stop::Full | Stop::Incomplete => break at..data.len(),
+                Stop::Big(keep) => break at..at + keep,
+                Stop::Broken(_) if self.put_off_refusal(key) => break at..data.len(),
+                Stop::Broken(error) => {
+                    self.refuse_input(key, &data[at..], error);
+                    break at..at;
+                }
+            }
+        };
+        self.runtime.clients.batch = batch;
+        rest
+    }
+
+    /// Parses commands until the batch is full or the input ends.
+    fn parse_batch(
+        &mut self,
+        key: usize,
+        data: &[u8],
+        at: &mut usize,
+        batch: &mut Batch,
+    ) -> (usize, Stop) {
+        let conn = &mut self.runtime.clients[key];
+        let authenticated = conn.session().authenticated;
+        let limits = Limits {
+            peer: if authenticated {
+                Peer::Client
+            } else {
+                Peer::Unauthenticated
+            },
+            bulk_bytes_max: self.env.config.proto_max_bulk_len as u64,
+        };
+        // What a client may send changes when it authenticates: look no further than that.
+        let max = if authenticated { BATCH_COMMANDS_MAX } else { 1 };
+        let mut count = 0;
+        while count < max {
+            let slot = &mut batch.parsed[count];
+            let parser = &mut conn.input.parser;
+            match parser.next(&data[*at..], &limits, &mut slot.ranges) {
+                Parse::Command { consumed } => {
+                    slot.start = *at;
+                    *at += consumed;
+                    count += 1;
+                }
+                Parse::Blank { consumed } => *at += consumed,
+                Parse::Incomplete => return (count, Stop::Incomplete),
+                Parse::Big { keep } => return (count, Stop::Big(keep)),
+                Parse::Error(error) => return (count, Stop::Broken(error)),
+            }
+        }
+        (count, Stop::Full)
+    }
+
+    /// Runs parsed commands; `false` when the connection is to be closed and the rest is moot.
+    fn run_batch(&mut self, key: usize, data: &[u8], parsed: &mut [Parsed]) -> bool {
+        let Engine { env, runtime, .. } = self;
+        let (mut session, mut reply) = runtime.clients.lend(key, env);
+        look_ahead(env, &session, data, parsed);
+        env.last_command_end_ns = env.clock.ns();
+        for p in &mut *parsed {
+            let mut args = p.ranges.args(&data[p.start..]);
+            if session.wait.is_waiting() {
+                runtime.clients[key].input.queued.push_back(args.to_owned());
+                continue;
+            }
+            let mut ctx = Ctx {
+                env,
+                session: &mut session,
+                reply: &mut reply,
+                host: runtime,
+            };
+            let outcome = match p.command {
+                Some(command) => dispatch::process_found(&mut ctx, command, &mut args),
+                None => dispatch::process(&mut ctx, &mut args),
+            };
+            if outcome == Outcome::HeldBack {
+                session.wait = Wait::Held(args.to_owned());
+                runtime.clients.has_held = true;
+                continue;
+            }
+            if env.waiters.has_ready() || reply.is_due() {
+                (session, reply) = runtime.settle(key, session, reply, env);
+            }
+            if session.closing != Closing::No {
+                break;
+            }
+        }
+        parsed.iter_mut().for_each(|p| p.ranges.release());
+        runtime.give_back(key, session, reply, env)
+    }
+
+    /// Runs commands that were held back, as far as they may run now, and what stands behind them.
+    pub(super) fn run_held(&mut self, key: usize) {
+        let Engine { env, runtime, .. } = self;
+        let Some(conn) = runtime.clients.get_mut(key) else {
+            return;
+        };
+        if conn.session().closing != Closing::No || conn.session().wait.is_parked() {
+            return;
+        }
+        let (mut session, mut reply) = runtime.clients.lend(key, env);
+        env.last_command_end_ns = env.clock.ns();
+        if let Wait::Held(argv) = std::mem::take(&mut session.wait) {
+            runtime.clients[key].input.queued.push_front(argv);
+        }
+        while let Some(argv) = runtime.clients[key].input.queued.pop_front() {
+            let mut args = argv.args();
+            let mut ctx = Ctx {
+                env,
+                session: &mut session,
+                reply: &mut reply,
+                host: runtime,
+            };
+            if dispatch::process(&mut ctx, &mut args) == Outcome::HeldBack {
+                session.wait = Wait::Held(argv);
+                runtime.clients.has_held = true;
+                break;
+            }
+            if env.waiters.has_ready() || reply.is_due() {
+                (session, reply) = runtime.settle(key, session, reply, env);
+            }
+            if session.closing != Closing::No || session.wait.is_parked() {
+                break;
+            }
+        }
+        if runtime.give_back(key, session, reply, env) {
+            self.resume_input(key);
+        }
+    }
+
+    /// Runs what a connection had to leave unparsed when it was held back.
+    fn resume_input(&mut self, key: usize) {
+        let conn = &mut self.runtime.clients[key];
+        if !conn.may_run() || conn.input.buffer.is_empty() || conn.input.parser.big_remaining() > 0
+        {
+            return;
+        }
+        let data = conn.input.buffer.lend();
+        let rest = self.run_input(key, &data);
+        self.take_buffer_back(key, data, rest);
+    }
+
+    /// Whether input that makes no sense is left as it is for now, because commands before it have
+    /// to wait. It is parsed again, then.
+    fn put_off_refusal(&mut self, key: usize) -> bool {
+        let conn = &mut self.runtime.clients[key];
+        let put_off = !conn.may_run() && conn.input.parser.held().received() == 0;
+        if put_off {
+            conn.input.parser = Parser::default();
+        }
+        put_off
+    }
+
+    /// Answers input that makes no sense and lets the connection go.
+    fn refuse_input(&mut self, key: usize, rest: &[u8], error: ProtocolError) {
+        let Engine { env, runtime, .. } = self;
+        let shown = &rest[..rest.len().min(SHOWN_INPUT_BYTES_MAX)];
+        log::debug!(
+            "Protocol error ({error}) from client: {}. Query buffer during protocol error: '{}'",
+            runtime.clients.describe(key, env),
+            shown.escape_ascii()
+        );
+        let text = error.reply_text();
+        env.stats.count_error(&text);
+        let conn = &mut runtime.clients[key];
+        conn.session_mut().closing = Closing::AfterReplies;
+        let mut reply = Reply::with_buf(
+            std::mem::take(&mut conn.output.buf),
+            conn.session().protocol,
+        );
+        reply.error(&text);
+        conn.output.buf = reply.take_buf();
+        runtime.clients.queue_write(key);
+    }
+}
+
+impl<W: World> Runtime<W> {
+    /// Ends a turn of a client: gives the session back and queues its replies. `false` when the
+    /// connection is to be closed.
+    fn give_back(
+        &mut self,
+        key: usize,
+        mut session: Box<Session>,
+        reply: Reply,
+        env: &mut Env,
+    ) -> bool {
+        let conn = &mut self.clients[key];
+        if session.kind == Kind::Replica && conn.replica.is_none() {
+            session.closing = Closing::AfterReplies;
+        }
+        self.clients.put_back(key, session, reply);
+        self.clients.after_commands(key, env);
+        self.clients.evict(env);
+        self.clients[key].session().closing == Closing::No
+    }
+
+    /// Between two commands of a turn: sees to what the first one led to before the second one
+    /// runs. Those whose keys are ready are served, and what the replies take is accounted for, so
+    /// that clients may be closed; this one, too.
+    fn settle(
+        &mut self,
+        key: usize,
+        session: Box<Session>,
+        reply: Reply,
+        env: &mut Env,
+    ) -> (Box<Session>, Reply) {
+        self.clients.put_back(key, session, reply);
+        self.serve_waiters(env);
+        self.clients.after_commands(key, env);
+        self.clients.evict(env);
+        env.last_command_end_ns = env.clock.ns();
+        self.clients.lend(key, env)
+    }
+}

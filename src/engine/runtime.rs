@@ -1,0 +1,159 @@
+//! Everything of a server that has a peer or a deadline: clients, the link to our master, the
+//! child that saves, the load, the shutdown; and the world they live in.
+//!
+//! It is the half of the engine that commands do not see; they reach it through
+//! [`Host`](crate::commands::host::Host) (`host.rs`). It holds no data of users. Each part is a
+//! value of its own with its methods in its own file; what stands here is only what several of
+//! them do together.
+
+use super::clients::Clients;
+use super::link::MasterLink;
+use super::loading::Loader;
+use super::migrate::Peers;
+use super::outgoing::Outgoings;
+use super::pause::Pauses;
+use super::rates::Rates;
+use super::replicas::FileSends;
+use super::shutdown::Shutdown;
+use super::snapshot::Snapshots;
+use super::world::{ProcessRole, World};
+use crate::base::disk::Disk;
+use crate::commands::context::Env;
+use crate::commands::host::Garbage;
+use crate::replication::Action;
+use crate::sys::memory::MemoryStats;
+
+/// The file of a world's disk.
+pub type FileOf<W> = <<W as World>::Disk as Disk>::File;
+
+/// See the module's head.
+pub struct Runtime<W: World> {
+    /// Clock, sockets, disk, children, workers.
+    pub world: W,
+    /// Listeners that may have more connections than one turn takes.
+    pub to_accept: Vec<usize>,
+    /// Clients and replicas.
+    pub clients: Clients<W::Socket>,
+    /// Connections that we make.
+    pub outgoing: Outgoings<W::Socket>,
+    /// Our side of the link to our master.
+    pub link: MasterLink<FileOf<W>>,
+    /// Snapshot files on their way to replicas.
+    pub file_sends: FileSends<FileOf<W>>,
+    /// Snapshots that are made.
+    pub snapshots: Snapshots,
+    /// The load that is running.
+    pub loader: Option<Loader<FileOf<W>>>,
+    /// Connections for `MIGRATE`.
+    pub peers: Peers<W::Socket>,
+    /// What holds commands back.
+    pub pauses: Pauses,
+    /// Measured rates.
+    pub rates: Rates,
+    /// What is known of a shutdown that was asked for.
+    pub shutdown: Shutdown,
+    /// A random id of this run.
+    pub run_id: String,
+    /// When the server started, in monotonic milliseconds.
+    pub started_mono_ms: u64,
+    /// Memory right after the start, in bytes.
+    pub startup_memory: usize,
+    /// The allocator's figures as of the last round of periodic work.
+    pub memory: MemoryStats,
+    /// `DEBUG SET-ACTIVE-EXPIRE`.
+    pub active_expire: bool,
+    /// `DEBUG PAUSE-CRON`.
+    pub cron_paused: bool,
+    /// Actions of the replication machines; kept for its allocation.
+    pub(super) actions: Vec<Action>,
+    /// Replicas with something to read; kept for its allocation.
+    pub(super) readers: Vec<u64>,
+}
+
+impl<W: World> Runtime<W> {
+    /// With nothing connected.
+    pub fn new(world: W, run_id: String) -> Runtime<W> {
+        let started_mono_ms = world.now().mono_ms();
+        let memory = world.memory();
+        Runtime {
+            world,
+            to_accept: Vec::new(),
+            // The first id is that of the session that runs our master's stream.
+            clients: Clients::new(2),
+            outgoing: Outgoings::default(),
+            link: MasterLink::new(1),
+            file_sends: FileSends::default(),
+            snapshots: Snapshots::default(),
+            loader: None,
+            peers: Peers::default(),
+            pauses: Pauses::default(),
+            rates: Rates::default(),
+            shutdown: Shutdown::default(),
+            run_id,
+            started_mono_ms,
+            startup_memory: memory.used,
+            memory,
+            active_expire: true,
+            cron_paused: false,
+            actions: Vec::new(),
+            readers: Vec::new(),
+        }
+    }
+
+    /// Serves those who wait for keys that are ready now. What they run begins now, and not with
+    /// the command that made the keys ready, which may have taken long.
+    pub fn serve_waiters(&mut self, env: &mut Env) {
+        if env.waiters.has_ready() {
+            env.now = self.world.now();
+            crate::commands::blocking::serve(env, self);
+        }
+    }
+
+    /// Removes connections that are over, and tells the replication machines.
+    pub fn sweep(&mut self, env: &mut Env) {
+        for client in self.clients.sweep(env, &mut self.world) {
+            self.file_sends.forget(client);
+            self.drive(env, |r, e, out| r.on_client_closed(client, e, out));
+            // It may have been the one that the others were waiting for.
+            self.snapshots.want_forwarding();
+        }
+    }
+
+    /// Empties all databases; what they held is freed like any garbage.
+    pub fn empty_all(&mut self, env: &mut Env, lazily: bool) {
+        env.emptying_all();
+        for db in env.keyspace.clear() {
+            self.free_garbage(Garbage::Db(Box::new(db)), lazily);
+        }
+    }
+
+    /// Frees what is not needed any more, on another thread if `lazily` and worth it.
+    pub fn free_garbage(&mut self, garbage: Garbage, lazily: bool) {
+        if lazily && garbage.is_large() {
+            self.world.submit(super::world::Job::Free(garbage));
+        }
+    }
+
+    /// Looks again at what the gates depend on.
+    pub fn refresh_gates(&mut self, env: &mut Env) {
+        let replica = env.replication.is_replica();
+        env.gates.replica = replica;
+        env.gates.read_only = replica && env.config.replica_read_only;
+        env.gates.stale =
+            replica && !env.config.replica_serve_stale_data && !env.replication.is_link_up();
+        env.gates.replicas_missing = !replica && !env.replication.has_enough_replicas(env.now);
+        env.gates.snapshots_fail = env.config.stop_writes_on_bgsave_error
+            && !env.config.save.0.is_empty()
+            && !env.persistence.last_bgsave_ok;
+        env.gates.pause = self.pauses.mode();
+    }
+}
+
+/// The part that this server plays.
+pub fn role_of(env: &Env) -> ProcessRole {
+    if env.replication.is_replica() {
+        ProcessRole::Replica
+    } else {
+        ProcessRole::Master
+    }
+}

@@ -1,0 +1,515 @@
+//! Snapshots of the keyspace: when one is made, by whom, and what becomes of it.
+//!
+//! ```text
+//! none ──fork──► running ──exit 0──► saved: file in place, or everything sent to the replicas
+//!                   ├─────exit 1, signal──► failed: the old file is whole, the error shows
+//!                   └─────SIGUSR1─────────► called off: no error
+//! ```
+//!
+//! `SAVE` and a shutdown write in this process; everything else is the work of a forked child
+//! ([`SnapshotWork`]), which shares our memory as it was at the fork. While it lives, the table
+//! moves nothing and reads leave no access times, so that little is copied.
+//!
+//! A child that writes to replicas' sockets does so through us: [`super::transfer`] forwards its
+//! bytes, and such a snapshot ends when both the child has ended and its last byte is delivered.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::path_of;
+use super::runtime::Runtime;
+use super::shutdown::leave_unsaved;
+use super::transfer::Transfer;
+use super::world::{ChildReport, World};
+use crate::base::disk::Disk;
+use crate::base::time::Now;
+use crate::base::version::REDIS_VERSION;
+use crate::commands::context::Env;
+use crate::commands::host::SnapshotFacts;
+use crate::config::Settings;
+use crate::keyspace::Keyspace;
+use crate::persist::rdb::encoder::EncoderOptions;
+use crate::persist::rdb::file;
+use crate::persist::rdb::format::Version;
+use crate::persist::rdb::save::{
+    ReplicationPoint, SaveObserver, SaveOptions, SavedUsage, SnapshotInfo, save_snapshot,
+};
+use crate::replication::Contents;
+use crate::sys::process::Exit;
+
+/// Keys between two looks at whether somebody interrupts a save in this process.
+const KEYS_PER_CHECK: u64 = 1024;
+/// After a failed snapshot, save points wait this long before the next try.
+const RETRY_AFTER_FAILURE_S: i64 = 5;
+
+/// Whom a snapshot is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SnapshotPurpose {
+    /// `BGSAVE` or a save point.
+    Save,
+    /// Replicas, by way of the snapshot file.
+    ReplicasByDisk,
+    /// Replicas, straight to their sockets.
+    ReplicasBySocket {
+        /// What ends it on the wire.
+        mark: [u8; 40],
+    },
+}
+
+/// What a forked child is to do. It has all that it needs, and never looks at the engine.
+pub struct SnapshotWork<'a> {
+    keyspace: &'a Keyspace,
+    options: SaveOptions<'a>,
+    target: PathBuf,
+    /// Whether it goes to a pipe, and not to the file.
+    pub to_pipe: bool,
+    /// How long tests want it to take for each key.
+    pub key_delay: Duration,
+    /// The settings, for what concerns the process.
+    pub settings: &'a Settings,
+}
+
+impl SnapshotWork<'_> {
+    /// The file that is written, if one is.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Writes the file, by way of a temporary one that `pid` names.
+    ///
+    /// # Errors
+    ///
+    /// The text says which step failed, and why.
+    pub fn write_file(
+        &self,
+        disk: &mut impl Disk,
+        pid: u32,
+        observer: &mut impl SaveObserver,
+    ) -> Result<(), String> {
+        let sync = self.settings.rdb_save_incremental_fsync;
+        let result = file::save(disk, &self.target, pid, sync, |sink| {
+            save_snapshot(sink, self.keyspace, &self.options, observer)
+        });
+        result.map(drop).map_err(|e| e.to_string())
+    }
+
+    /// Writes to a pipe.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn write_pipe(
+        &self,
+        pipe: impl Write,
+        observer: &mut impl SaveObserver,
+    ) -> Result<(), String> {
+        save_snapshot(pipe, self.keyspace, &self.options, observer)
+            .map(drop)
+            .map_err(|e| format!("Write error while sending DB to replicas: {e}"))
+    }
+}
+
+/// A running snapshot child.
+struct SnapshotChild {
+    pid: i32,
+    purpose: SnapshotPurpose,
+    /// Its data on the way to replicas' sockets.
+    transfer: Option<Transfer>,
+    /// How it ended, if it has.
+    exit: Option<Exit>,
+    started: Now,
+    keys_total: u64,
+    last: ChildReport,
+    last_at_ms: u64,
+    peak_copied: u64,
+}
+
+/// The snapshot child, and what is known of the snapshot file.
+#[derive(Default)]
+pub struct Snapshots {
+    child: Option<SnapshotChild>,
+    /// The child's pipe may have more than was forwarded, or a receiver takes more.
+    forwarding_is_due: bool,
+    /// The snapshot file was written for replicas only, see `sync_file.rs`.
+    pub wrote_for_replicas: bool,
+}
+
+impl Snapshots {
+    /// Whether a child writes one.
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// The process id of the child.
+    pub fn pid(&self) -> Option<i32> {
+        self.child.as_ref().map(|child| child.pid)
+    }
+
+    /// What `INFO persistence` shows.
+    pub fn facts(&self, now: Now) -> SnapshotFacts {
+        let Some(child) = &self.child else {
+            return SnapshotFacts::default();
+        };
+        SnapshotFacts {
+            in_progress: true,
+            started_mono_ms: child.started.mono_ms(),
+            current_cow: child.last.copied_bytes,
+            current_cow_peak: child.peak_copied,
+            current_cow_age_ms: now.mono_ms() - child.last_at_ms,
+            current_keys: child.last.keys,
+            current_keys_total: child.keys_total,
+        }
+    }
+
+    /// Takes a report of a child.
+    pub fn on_report(&mut self, pid: i32, report: ChildReport, now: Now) {
+        if let Some(child) = self.child.as_mut().filter(|child| child.pid == pid) {
+            child.last = report;
+            child.last_at_ms = now.mono_ms();
+            child.peak_copied = child.peak_copied.max(report.copied_bytes);
+        }
+    }
+
+    /// Has the snapshot forwarded in the next write phase, if one goes through sockets.
+    pub fn want_forwarding(&mut self) {
+        self.forwarding_is_due |= self.child.as_ref().is_some_and(|c| c.transfer.is_some());
+    }
+
+    /// Whether the snapshot is to be forwarded in the next write phase.
+    pub fn forwarding_is_due(&self) -> bool {
+        self.forwarding_is_due
+    }
+
+    pub(super) fn take_forwarding(&mut self) -> bool {
+        std::mem::take(&mut self.forwarding_is_due)
+    }
+
+    pub(super) fn take_transfer(&mut self) -> Option<Transfer> {
+        self.child.as_mut()?.transfer.take()
+    }
+
+    pub(super) fn put_transfer_back(&mut self, transfer: Transfer) {
+        if let Some(child) = &mut self.child {
+            child.transfer = Some(transfer);
+        }
+    }
+}
+
+/// How a snapshot of this instant is written.
+fn options_of<'a>(env: &Env, used_memory: u64) -> SaveOptions<'a> {
+    let policy = env.config.maxmemory_policy;
+    let usage = if policy.is_lfu() {
+        SavedUsage::Frequency(env.lfu_tuning())
+    } else if policy.is_lru() {
+        SavedUsage::Idle
+    } else {
+        SavedUsage::None
+    };
+    let place = env.replication.saved_identity().map(|saved| {
+        let mut id = [0; 40];
+        id.copy_from_slice(saved.id.as_bytes());
+        ReplicationPoint {
+            stream_db: i64::from(saved.stream_db),
+            id,
+            offset: saved.offset as i64,
+        }
+    });
+    SaveOptions {
+        encoder: EncoderOptions {
+            version: Version::from_number(env.config.rdb_version),
+            compression: env.config.rdbcompression,
+            checksum: env.config.rdbchecksum,
+        },
+        info: SnapshotInfo {
+            redis_version: REDIS_VERSION,
+            created_at_s: env.now.unix_s(),
+            used_memory,
+            replication: place,
+            aof_base: false,
+        },
+        usage,
+    }
+}
+
+/// The snapshot file.
+pub fn snapshot_path(env: &Env) -> PathBuf {
+    path_of(&env.config.dbfilename)
+}
+
+fn key_delay(env: &Env) -> Duration {
+    Duration::from_micros(env.config.rdb_key_save_delay.max(0) as u64)
+}
+
+// ---- In this process ----
+
+/// Watches a save in this process: slows it down where tests want that, and lets an interrupt end
+/// the process where somebody who interrupts has the last word.
+struct SaveHere<'a, W> {
+    world: &'a mut W,
+    key_delay: Duration,
+    breakable: bool,
+    target: &'a Path,
+}
+
+impl<W: World> SaveObserver for SaveHere<'_, W> {
+    fn key_saved(&mut self, keys: u64) {
+        if !self.key_delay.is_zero() {
+            self.world.sleep(self.key_delay);
+        } else if !keys.is_multiple_of(KEYS_PER_CHECK) {
+            return;
+        }
+        if self.breakable && self.world.interrupt_is_pending() {
+            let pid = self.world.pid();
+            leave_unsaved(self.world, self.target, Some(pid));
+        }
+    }
+}
+
+impl<W: World> Runtime<W> {
+    /// Writes the snapshot in this process; everybody waits.
+    ///
+    /// # Errors
+    ///
+    /// The text of the error is already in the log.
+    pub fn save_now(&mut self, env: &mut Env) -> Result<(), String> {
+        self.save_here(env, false)
+    }
+
+    /// The same before the server leaves because a signal told it to. An interrupt meanwhile means
+    /// that this takes too long: the process ends, and leaves the old file as it is.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn save_unless_interrupted(&mut self, env: &mut Env) -> Result<(), String> {
+        self.save_here(env, true)
+    }
+
+    fn save_here(&mut self, env: &mut Env, breakable: bool) -> Result<(), String> {
+        env.persistence.saves += 1;
+        let options = options_of(env, self.world.used_memory() as u64);
+        let target = snapshot_path(env);
+        let sync = env.config.rdb_save_incremental_fsync;
+        let pid = self.world.pid();
+        let mut disk = self.world.disk().clone();
+        let mut observer = SaveHere {
+            world: &mut self.world,
+            key_delay: key_delay(env),
+            breakable,
+            target: &target,
+        };
+        let result = file::save(&mut disk, &target, pid, sync, |sink| {
+            save_snapshot(sink, &env.keyspace, &options, &mut observer)
+        });
+        match result {
+            Ok(_) => {
+                log::info!("DB saved on disk");
+                env.persistence.dirty = 0;
+                env.persistence.last_save_unix_s = env.now.unix_s();
+                env.persistence.last_bgsave_ok = true;
+                Ok(())
+            }
+            Err(e) => {
+                log::warn!("{e}");
+                Err(e.to_string())
+            }
+        }
+    }
+
+    // ---- In a child ----
+
+    /// Forks a child that writes a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// No pipe, or no child, is to be had; already in the log.
+    pub fn start_snapshot(
+        &mut self,
+        env: &mut Env,
+        purpose: SnapshotPurpose,
+        contents: Contents,
+    ) -> io::Result<()> {
+        assert!(!self.snapshots.is_running(), "one snapshot child at a time");
+        env.persistence.last_try_unix_s = env.now.unix_s();
+        env.persistence.dirty_before_fork = env.persistence.dirty;
+        let result = self.fork_snapshot(env, purpose, contents);
+        if let Err(e) = &result {
+            log::warn!("Can't save in background: fork: {e}");
+            env.persistence.last_bgsave_ok = false;
+        } else if purpose == SnapshotPurpose::ReplicasByDisk {
+            self.note_file_for_replicas(env);
+        }
+        result
+    }
+
+    fn fork_snapshot(
+        &mut self,
+        env: &mut Env,
+        purpose: SnapshotPurpose,
+        contents: Contents,
+    ) -> io::Result<()> {
+        env.persistence.saves += 1;
+        let empty = Keyspace::new(0, [0, 0]);
+        let work = SnapshotWork {
+            keyspace: match contents {
+                Contents::All => &env.keyspace,
+                Contents::FunctionsOnly | Contents::Nothing => &empty,
+            },
+            options: options_of(env, self.world.used_memory() as u64),
+            target: snapshot_path(env),
+            to_pipe: matches!(purpose, SnapshotPurpose::ReplicasBySocket { .. }),
+            key_delay: key_delay(env),
+            settings: &env.config,
+        };
+        let start_ns = self.world.mono_ns();
+        let pid = self.world.fork(&work)?;
+        env.stats.total_forks += 1;
+        env.stats.latest_fork_us = (self.world.mono_ns() - start_ns) / 1000;
+        let what = match purpose {
+            SnapshotPurpose::ReplicasBySocket { .. } => "Background RDB transfer",
+            SnapshotPurpose::Save | SnapshotPurpose::ReplicasByDisk => "Background saving",
+        };
+        log::info!("{what} started by pid {pid}");
+        self.snapshots.child = Some(SnapshotChild {
+            pid,
+            purpose,
+            transfer: match purpose {
+                SnapshotPurpose::ReplicasBySocket { mark } => Some(Transfer::new(mark)),
+                SnapshotPurpose::Save | SnapshotPurpose::ReplicasByDisk => None,
+            },
+            exit: None,
+            started: env.now,
+            keys_total: env.keyspace.len() as u64,
+            last: ChildReport::default(),
+            last_at_ms: env.now.mono_ms(),
+            peak_copied: 0,
+        });
+        env.keyspace.hold_growth(true);
+        env.hold_access_times = true;
+        Ok(())
+    }
+
+    /// Tells the snapshot child to stop, since nobody wants its file any more; its end is noticed
+    /// like any other, so replicas that wait for it learn of it.
+    pub fn call_off_snapshot(&mut self) {
+        if let Some(pid) = self.snapshots.pid() {
+            self.world.stop_child(pid);
+        }
+    }
+
+    /// Kills the snapshot child; nobody hears of its end.
+    pub fn kill_snapshot_child(&mut self, env: &mut Env) {
+        let Some(child) = self.snapshots.child.take() else {
+            return;
+        };
+        self.world.stop_child(child.pid);
+        self.world.bury_child(child.pid);
+        self.remove_temporary(env, child.pid);
+        after_snapshot_child(env);
+    }
+
+    /// Takes away what a killed child has left.
+    pub fn remove_temporary(&mut self, env: &Env, pid: i32) {
+        file::remove_temporary(self.world.disk(), &snapshot_path(env), pid as u32);
+    }
+
+    /// A child has ended: notes how, and finishes what can be finished.
+    pub fn on_child_exited(&mut self, env: &mut Env, pid: i32, exit: Exit) {
+        match &mut self.snapshots.child {
+            Some(child) if child.pid == pid => child.exit = Some(exit),
+            _ => log::debug!("Child {pid} ended, which nobody waits for: {exit:?}"),
+        }
+        self.finish_snapshot(env);
+    }
+
+    /// Finishes the snapshot when its child has ended and its data is delivered.
+    pub fn finish_snapshot(&mut self, env: &mut Env) {
+        let Some(child) = &self.snapshots.child else {
+            return;
+        };
+        let Some(exit) = child.exit else { return };
+        if child.transfer.as_ref().is_some_and(|t| !t.is_over()) && exit.is_success() {
+            return;
+        }
+        let Some(child) = self.snapshots.child.take() else {
+            return;
+        };
+        after_snapshot_child(env);
+        let delivered = child.transfer.as_ref().is_none_or(Transfer::is_delivered);
+        let succeeded = exit.is_success() && delivered;
+        match child.purpose {
+            SnapshotPurpose::ReplicasBySocket { .. } => log_transfer(exit, succeeded),
+            SnapshotPurpose::Save | SnapshotPurpose::ReplicasByDisk => {
+                self.note_save(env, &child, exit);
+            }
+        }
+        if child.purpose != SnapshotPurpose::Save || env.replication.is_snapshot_running() {
+            self.drive(env, |r, e, out| r.on_snapshot_finished(succeeded, e, out));
+        }
+    }
+
+    fn note_save(&mut self, env: &mut Env, child: &SnapshotChild, exit: Exit) {
+        let p = &mut env.persistence;
+        p.last_bgsave_duration_s = (env.now.mono_ms() - child.started.mono_ms()) as i64 / 1000;
+        p.last_cow_bytes = child.peak_copied;
+        match exit {
+            exit if exit.is_success() => {
+                log::info!("Background saving terminated with success");
+                p.dirty -= p.dirty_before_fork.min(p.dirty);
+                p.last_save_unix_s = env.now.unix_s();
+                p.last_bgsave_ok = true;
+            }
+            Exit::Signal(libc::SIGUSR1) => {
+                log::warn!("Background saving terminated by signal {}", libc::SIGUSR1);
+                self.remove_temporary(env, child.pid);
+            }
+            Exit::Signal(signal) => {
+                log::warn!("Background saving terminated by signal {signal}");
+                p.last_bgsave_ok = false;
+                self.remove_temporary(env, child.pid);
+            }
+            Exit::Code(_) => {
+                log::warn!("Background saving error");
+                p.last_bgsave_ok = false;
+            }
+        }
+        self.refresh_gates(env);
+    }
+
+    /// Starts a snapshot when a save point is due.
+    pub fn save_when_due(&mut self, env: &mut Env) {
+        if self.snapshots.is_running() || self.loader.is_some() {
+            return;
+        }
+        let p = &env.persistence;
+        let since_save = env.now.unix_s() - p.last_save_unix_s;
+        let since_try = env.now.unix_s() - p.last_try_unix_s;
+        let may_try = since_try > RETRY_AFTER_FAILURE_S || p.last_bgsave_ok;
+        let due =
+            env.config.save.0.iter().find(|point| {
+                p.dirty >= point.changes && since_save > point.seconds as i64 && may_try
+            });
+        let Some(point) = due else { return };
+        let (changes, seconds) = (point.changes, point.seconds);
+        log::info!("{changes} changes in {seconds} seconds. Saving...");
+        // A failure is in the log and in the figures; the next try comes by itself.
+        let _ = self.start_snapshot(env, SnapshotPurpose::Save, Contents::All);
+    }
+}
+
+/// What any end of a snapshot child brings.
+fn after_snapshot_child(env: &mut Env) {
+    env.keyspace.hold_growth(false);
+    env.hold_access_times = false;
+}
+
+fn log_transfer(exit: Exit, succeeded: bool) {
+    match exit {
+        _ if succeeded => log::info!("Background RDB transfer terminated with success"),
+        Exit::Signal(signal) => {
+            log::warn!("Background transfer terminated by signal {signal}");
+        }
+        Exit::Code(_) => log::warn!("Background transfer error"),
+    }
+}

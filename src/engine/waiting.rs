@@ -1,0 +1,106 @@
+//! Clients whose commands wait: run again, told that their time has run out, let go on.
+//!
+//! Who waits for what is the business of [`blocking`]; here are their sessions and replies. While
+//! a client waits, what it sends is read, so that its end is noticed, but not parsed. When its
+//! command is done, the connection joins `to_resume`, and the end of the tick runs what had to
+//! wait behind that command.
+
+use super::Engine;
+use super::runtime::Runtime;
+use super::world::World;
+use crate::commands::blocking::{self};
+use crate::commands::context::{Ctx, Env};
+use crate::commands::error::CmdError;
+use crate::commands::session::Closing;
+
+const ROLE_CHANGED: CmdError = CmdError::Fixed(
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+);
+
+impl<W: World> Runtime<W> {
+    /// Runs the command of a client that waits again.
+    pub fn resume_client(&mut self, env: &mut Env, client: u64) {
+        let Some(key) = self.waiting_key(env, client) else {
+            return;
+        };
+        let (mut session, mut reply) = self.clients.lend(key, env);
+        env.last_command_end_ns = env.clock.ns();
+        blocking::resume(&mut Ctx {
+            env,
+            session: &mut session,
+            reply: &mut reply,
+            host: self,
+        });
+        let done = !session.wait.is_waiting();
+        self.clients.has_held |= session.wait.is_held();
+        self.clients.put_back(key, session, reply);
+        self.clients.after_commands(key, env);
+        if done {
+            self.clients.to_resume.push(key);
+        }
+    }
+
+    /// Ends the wait of a client; `false` if it does not wait.
+    pub fn end_wait(&mut self, env: &mut Env, client: u64, refusal: Option<&CmdError>) -> bool {
+        let Some(key) = self.waiting_key(env, client) else {
+            return false;
+        };
+        let (mut session, mut reply) = self.clients.lend(key, env);
+        let mut ctx = Ctx {
+            env,
+            session: &mut session,
+            reply: &mut reply,
+            host: self,
+        };
+        blocking::end_wait(&mut ctx, refusal);
+        self.shutdown.forget(client);
+        self.clients.put_back(key, session, reply);
+        self.clients.after_commands(key, env);
+        self.clients.to_resume.push(key);
+        true
+    }
+
+    /// The connection of a client that waits. One that is being closed waits no more.
+    fn waiting_key(&mut self, env: &mut Env, client: u64) -> Option<usize> {
+        let key = self.clients.key_of(client)?;
+        let session = self.clients[key].session.as_deref()?;
+        if session.closing != Closing::No {
+            env.waiters.remove(client);
+            return None;
+        }
+        session.wait.is_parked().then_some(key)
+    }
+
+    /// We have become a replica: what clients wait for may never come, or not from here.
+    pub fn end_all_waits(&mut self, env: &mut Env) {
+        for client in env.waiters.clients() {
+            if self.end_wait(env, client, Some(&ROLE_CHANGED))
+                && let Some(key) = self.clients.key_of(client)
+            {
+                self.clients[key].session_mut().closing = Closing::AfterReplies;
+                self.clients.after_commands(key, env);
+            }
+        }
+    }
+}
+
+impl<W: World> Engine<W> {
+    /// Tells subscribers what the server did by itself, serves whom the end of a tick finds ready,
+    /// and ends the waits whose time has run out. Those who waited then go on with what they sent
+    /// meanwhile.
+    pub fn wake_waiters(&mut self) {
+        let Engine { env, runtime, .. } = self;
+        runtime.clients.deliver_messages(env, None);
+        runtime.serve_waiters(env);
+        while let Some(client) = env.waiters.overdue(env.now.mono_ms()) {
+            if !runtime.end_wait(env, client, None) {
+                env.waiters.remove(client);
+            }
+        }
+        while !self.runtime.clients.to_resume.is_empty() {
+            for key in std::mem::take(&mut self.runtime.clients.to_resume) {
+                self.run_held(key);
+            }
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The world, as the engine sees it: clock, sockets, disk, children, workers.
+//!
+//! The engine asks for things through [`World`] and is told what happened by [`Event`]s; it never
+//! waits. `server/` makes a world of the operating system, the simulator one of a virtual network,
+//! disk and clock; dispatch is static, so neither costs the other anything.
+//!
+//! Two rules make a world replaceable. What is asked for and can be answered at once is answered
+//! by the return value; what takes time (a name to be resolved, a child, work on another thread)
+//! is answered by an event, exactly once. And readiness is told when it *begins* (as an
+//! edge-triggered poll does): the engine reads and writes until the socket has nothing more, and
+//! remembers by itself where it stopped before that.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use super::snapshot::SnapshotWork;
+use crate::base::disk::Disk;
+use crate::base::time::Now;
+use crate::commands::error::CmdError;
+use crate::commands::host::Garbage;
+use crate::config::{Apply, Reason, Settings};
+use crate::sys::memory::MemoryStats;
+use crate::sys::process::Exit;
+use crate::sys::signals::Signal;
+
+/// Whom a socket or pipe belongs to, so that its readiness finds its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wake {
+    /// A listener, by its number.
+    Listener(usize),
+    /// A client or replica, by the number of its connection.
+    Client(usize),
+    /// A connection that we made, by its number.
+    Outgoing(usize),
+    /// The data of the child that writes a snapshot.
+    ChildData,
+}
+
+/// What a connection wants to be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Interest {
+    /// That there is something to read.
+    Read,
+    /// That, and that the socket takes more.
+    ReadWrite,
+}
+
+/// Something that happened. This is the closed list of what can wake the engine, beside time.
+#[derive(Debug)]
+pub enum Event {
+    /// A socket or pipe has become ready.
+    Ready {
+        /// Whose.
+        wake: Wake,
+        /// It has something to read, or an error to report.
+        readable: bool,
+        /// It takes bytes.
+        writable: bool,
+        /// The peer has said that it sends no more. That is told once, and may come with the last
+        /// data, so a short read is no reason to stop before the end is read.
+        ended: bool,
+    },
+    /// A name was resolved, or could not be.
+    Resolved {
+        /// The number of the request.
+        request: u64,
+        /// Every address, in the order in which they are to be tried; at least one.
+        answer: io::Result<Vec<SocketAddr>>,
+    },
+    /// A child says how far it is.
+    ChildReport {
+        /// Which.
+        pid: i32,
+        /// Its report.
+        report: ChildReport,
+    },
+    /// A child has ended.
+    ChildExited {
+        /// Which.
+        pid: i32,
+        /// How.
+        exit: Exit,
+    },
+    /// A signal asks the server to leave.
+    Signal(Signal),
+}
+
+/// What a child that saves tells its parent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChildReport {
+    /// Keys written.
+    pub keys: u64,
+    /// Bytes of memory that copy-on-write has cost so far.
+    pub copied_bytes: u64,
+}
+
+/// Work that may block or drag, for another thread.
+pub enum Job<F> {
+    /// Free values.
+    Free(Garbage),
+    /// Close a file whose last reference this is: that frees its blocks.
+    Close(F),
+}
+
+/// What other threads have been asked to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WorkFigures {
+    /// Objects still to be freed.
+    pub pending: usize,
+    /// Objects freed since the start or the last reset.
+    pub freed: u64,
+}
+
+/// A connection just accepted, with what is known of both ends.
+pub struct Accepted<S> {
+    /// The socket.
+    pub socket: S,
+    /// The peer, as `CLIENT LIST` shows it.
+    pub addr: String,
+    /// Our end, likewise.
+    pub local_addr: String,
+    /// The peer is on this machine.
+    pub is_local: bool,
+    /// It came through a Unix socket.
+    pub unix_socket: bool,
+}
+
+/// How far a connection that we make is.
+#[derive(Debug)]
+pub enum Connecting {
+    /// Nobody has answered yet.
+    Pending,
+    /// It is open.
+    Done,
+    /// It failed.
+    Failed(io::Error),
+}
+
+/// A connected stream of bytes, nothing of which ever blocks.
+pub trait Socket {
+    /// Reads once, appending at most `bytes_max` bytes, for which there must be room; 0 is the end.
+    fn read_append(&mut self, into: &mut Vec<u8>, bytes_max: usize) -> io::Result<usize>;
+    /// Writes some of the bytes.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    /// Writes some of the slices.
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// How far a connection is that was begun by [`World::connect`].
+    fn connecting(&self) -> Connecting;
+    /// Whether small pieces are sent at once, or gathered by the system.
+    fn set_nodelay(&self, on: bool);
+    /// Has the system probe a peer that is silent for so many seconds; 0 does not.
+    fn set_keepalive(&self, seconds: u32);
+    /// Both ends as `ip:port`: the peer's, and ours.
+    fn endpoints(&self) -> (String, String);
+    /// A number for it, for `CLIENT LIST`.
+    fn descriptor(&self) -> i32;
+}
+
+/// See the module's head.
+pub trait World: Sized {
+    /// Its sockets.
+    type Socket: Socket;
+    /// Its disk.
+    type Disk: Disk + Clone;
+
+    // ---- Time ----
+
+    /// The instant now.
+    fn now(&self) -> Now;
+    /// Nanoseconds of the monotonic clock, to measure with.
+    fn mono_ns(&self) -> u64;
+    /// Holds everything up for a while; only tests and `DEBUG` ask for that.
+    fn sleep(&mut self, time: Duration);
+
+    // ---- Sockets ----
+
+    /// Listens where `settings` say. What is listened on already stays open until the change is
+    /// settled; when something cannot be opened, all stays as it was.
+    fn listen(&mut self, settings: &Settings) -> Result<(), String>;
+    /// The last change of where to listen is final: what is not wanted any more is closed.
+    fn settle_listening(&mut self);
+    /// What it listens on: `tcp` or `unix` for each listener.
+    fn listeners(&self) -> Vec<&'static str>;
+    /// Listens no more.
+    fn stop_listening(&mut self);
+    /// The next connection that waits, or `WouldBlock`.
+    fn accept(&mut self, listener: usize) -> io::Result<Accepted<Self::Socket>>;
+    /// Begins to make a connection, from this address if one is given.
+    fn connect(&mut self, to: SocketAddr, from: Option<&str>) -> io::Result<Self::Socket>;
+    /// Starts to tell the readiness of a socket.
+    fn watch(
+        &mut self,
+        socket: &mut Self::Socket,
+        wake: Wake,
+        interest: Interest,
+    ) -> io::Result<()>;
+    /// Changes what is told of a socket.
+    fn rewatch(
+        &mut self,
+        socket: &mut Self::Socket,
+        wake: Wake,
+        interest: Interest,
+    ) -> io::Result<()>;
+    /// Closes a socket that may be watched.
+    fn close(&mut self, socket: Self::Socket);
+    /// Waits, and does nothing else, until a socket takes bytes (`to_write`) or has some; at most
+    /// so long. `false`: it was not ready.
+    fn wait_for(&mut self, socket: &mut Self::Socket, to_write: bool, time: Duration) -> bool;
+    /// Looks a name up; answered by [`Event::Resolved`].
+    fn resolve(&mut self, request: u64, host: &str, port: u16);
+    /// Looks a name up and waits for the answer.
+    fn resolve_now(&mut self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+
+    // ---- Files and children ----
+
+    /// The disk.
+    fn disk(&mut self) -> &mut Self::Disk;
+    /// The number of this process; it names temporary files.
+    fn pid(&self) -> u32;
+    /// Forks a child that does this work; answered by [`Event::ChildExited`].
+    fn fork(&mut self, work: &SnapshotWork<'_>) -> io::Result<i32>;
+    /// Reads once what the child that writes a snapshot has for replicas; 0 is the end.
+    fn read_child(&mut self, into: &mut [u8]) -> io::Result<usize>;
+    /// Asks a child to stop at once.
+    fn stop_child(&mut self, pid: i32);
+    /// Waits until a child that was asked to stop has ended; no event comes of it any more.
+    fn bury_child(&mut self, pid: i32);
+    /// Whether somebody has asked for the process to be interrupted, and was not heard yet.
+    fn interrupt_is_pending(&self) -> bool;
+
+    // ---- Other threads ----
+
+    /// Hands work over.
+    fn submit(&mut self, job: Job<<Self::Disk as Disk>::File>);
+    /// What becomes of it.
+    fn work(&self) -> WorkFigures;
+    /// Starts the count of freed objects anew.
+    fn reset_work(&mut self);
+
+    // ---- The process ----
+
+    /// Bytes of memory in use; cheap.
+    fn used_memory(&self) -> usize;
+    /// The allocator's figures; not so cheap.
+    fn memory(&self) -> MemoryStats;
+    /// Makes a directive that concerns the process take effect.
+    fn apply(&mut self, hook: Apply, change: &ProcessChange<'_>) -> Result<(), Reason>;
+    /// The part that this server plays has changed.
+    fn set_role(&mut self, role: ProcessRole, settings: &Settings);
+    /// Tells a supervisor how we are.
+    fn tell_supervisor(&mut self, state: Lifecycle);
+    /// How the process is supervised: `no`, `systemd`, `upstart`.
+    fn supervised(&self) -> &'static str;
+    /// The path of the executable.
+    fn executable(&self) -> &Path;
+    /// Ends the process, or replaces it. Returns only if the process could not be replaced.
+    fn end_process(&mut self, how: ProcessEnd) -> CmdError;
+}
+
+/// What a directive's change is about, for [`World::apply`].
+#[derive(Clone, Copy)]
+pub struct ProcessChange<'a> {
+    /// The settings that shall hold.
+    pub settings: &'a Settings,
+    /// The configuration file.
+    pub config_file: Option<&'a Path>,
+    /// The part that this server plays.
+    pub role: ProcessRole,
+}
+
+/// The part that a process plays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProcessRole {
+    /// A master.
+    Master,
+    /// A replica.
+    Replica,
+    /// A child that writes a snapshot.
+    Child,
+}
+
+/// A stage in the life of the server that a supervisor hears of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lifecycle {
+    /// Clients are served.
+    Ready {
+        /// As a replica, which takes no writes.
+        replica: bool,
+    },
+    /// A replica waits for its master.
+    WaitingForMaster,
+    /// The snapshot before the end is written.
+    SavingAtEnd,
+    /// The server ends.
+    Stopping,
+}
+
+/// How a process ends, for `DEBUG` and for a user who insists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProcessEnd {
+    /// By a bad memory access.
+    Segfault,
+    /// At once, with status 1.
+    Exit,
+    /// A fresh process of the same executable and arguments takes its place.
+    Restart,
+}

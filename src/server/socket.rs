@@ -1,0 +1,97 @@
+//! The sockets of the operating system, as the engine uses them.
+
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
+
+use super::listener::{Stream, endpoint};
+use crate::engine::world::{Connecting, Socket};
+use crate::sys;
+
+impl Socket for Stream {
+    #[inline]
+    fn read_append(&mut self, into: &mut Vec<u8>, bytes_max: usize) -> io::Result<usize> {
+        sys::read::read_append(self.fd(), into, bytes_max)
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(self, bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Write::write_vectored(self, slices)
+    }
+
+    fn connecting(&self) -> Connecting {
+        let Stream::Tcp(stream) = self else {
+            return Connecting::Done;
+        };
+        match stream.take_error() {
+            Ok(Some(e)) | Err(e) => return Connecting::Failed(e),
+            Ok(None) => {}
+        }
+        match stream.peer_addr() {
+            Ok(_) => Connecting::Done,
+            Err(e) if e.kind() == ErrorKind::NotConnected => Connecting::Pending,
+            Err(e) => Connecting::Failed(e),
+        }
+    }
+
+    fn set_nodelay(&self, on: bool) {
+        if let Stream::Tcp(stream) = self {
+            // Without it there are more packets or later ones, nothing worse.
+            let _ = stream.set_nodelay(on);
+        }
+    }
+
+    fn set_keepalive(&self, seconds: u32) {
+        let Stream::Tcp(stream) = self else {
+            return;
+        };
+        if seconds > 0 {
+            let probe = Duration::from_secs(u64::from(seconds / 3).max(1));
+            let keepalive = TcpKeepalive::new()
+                .with_time(Duration::from_secs(u64::from(seconds)))
+                .with_interval(probe)
+                .with_retries(3);
+            let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+        }
+    }
+
+    fn endpoints(&self) -> (String, String) {
+        let Stream::Tcp(stream) = self else {
+            return (String::new(), String::new());
+        };
+        let text =
+            |address: io::Result<SocketAddr>| address.map(|a| endpoint(&a)).unwrap_or_default();
+        (text(stream.peer_addr()), text(stream.local_addr()))
+    }
+
+    fn descriptor(&self) -> i32 {
+        self.fd()
+    }
+}
+
+/// Begins to connect without waiting.
+///
+/// # Errors
+///
+/// The system refuses at once.
+pub fn begin_connect(to: SocketAddr, from: Option<&str>) -> io::Result<Stream> {
+    let socket = RawSocket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if let Some(ip) = from.and_then(|from| from.parse::<IpAddr>().ok()) {
+        socket.set_reuse_address(true)?;
+        socket.bind(&SocketAddr::new(ip, 0).into())?;
+    }
+    match socket.connect(&to.into()) {
+        Ok(()) => {}
+        Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        Err(e) => return Err(e),
+    }
+    Ok(Stream::Tcp(TcpStream::from_std(socket.into())))
+}

@@ -1,0 +1,461 @@
+//! The world that the operating system makes: what the engine asks for, carried out.
+//!
+//! Nothing here decides. [`OsWorld`] holds what has a descriptor or belongs to the process, and
+//! [`OsWorld::poll`] turns what happened to it into the engine's [`Event`]s.
+
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind, Read};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Poll, Token, Waker};
+
+use super::child::{self, Child};
+use super::listener::{Listeners, Stream};
+use super::logger::Logger;
+use super::workers::{Workers, resolve};
+use super::{oom, socket, startup};
+use crate::base::errno::os_text;
+use crate::base::time::Now;
+use crate::commands::error::CmdError;
+use crate::config::{Apply, Reason, Settings};
+use crate::engine::path_of;
+use crate::engine::snapshot::SnapshotWork;
+use crate::engine::world::{
+    Accepted, Event, Interest, Job, Lifecycle, ProcessChange, ProcessEnd, ProcessRole, Wake,
+    WorkFigures, World,
+};
+use crate::sys;
+use crate::sys::disk::OsDisk;
+use crate::sys::memory::{MemoryStats, Meter};
+use crate::sys::process::Exit;
+use crate::sys::signals::{Signal, Signals};
+use crate::sys::title::ProcessTitle;
+
+/// Events taken from the poll at once.
+const EVENTS_MAX: usize = 1024;
+
+const SIGNALS: Token = Token(0);
+const CHILD_REPORT: Token = Token(1);
+const CHILD_DATA: Token = Token(2);
+const WORKERS: Token = Token(3);
+/// Tokens from here on are listeners, outgoing connections and clients in turn.
+const FIRST_SHARED: usize = 4;
+const SHARED_KINDS: usize = 3;
+
+fn token_of(wake: Wake) -> Token {
+    let shared = |kind: usize, key: usize| Token(FIRST_SHARED + key * SHARED_KINDS + kind);
+    match wake {
+        Wake::ChildData => CHILD_DATA,
+        Wake::Client(key) => shared(0, key),
+        Wake::Listener(key) => shared(1, key),
+        Wake::Outgoing(key) => shared(2, key),
+    }
+}
+
+/// The token of a listener.
+pub fn listener_token(key: usize) -> Token {
+    token_of(Wake::Listener(key))
+}
+
+/// Whom a token stands for, unless it is one of our own.
+fn wake_of(token: Token) -> Option<Wake> {
+    let Some(shared) = token.0.checked_sub(FIRST_SHARED) else {
+        return (token == CHILD_DATA).then_some(Wake::ChildData);
+    };
+    let key = shared / SHARED_KINDS;
+    Some(match shared % SHARED_KINDS {
+        0 => Wake::Client(key),
+        1 => Wake::Listener(key),
+        _ => Wake::Outgoing(key),
+    })
+}
+
+fn interest_of(interest: Interest) -> mio::Interest {
+    match interest {
+        Interest::Read => mio::Interest::READABLE,
+        Interest::ReadWrite => mio::Interest::READABLE | mio::Interest::WRITABLE,
+    }
+}
+
+/// What a process is started with.
+pub struct Process {
+    /// The log.
+    pub logger: Logger,
+    /// The path of the executable.
+    pub executable: PathBuf,
+    /// The arguments, without the program's name.
+    pub args: Vec<Vec<u8>>,
+    /// Its place in the list of processes.
+    pub title: Option<ProcessTitle>,
+    /// The signals that were sent to it.
+    pub signals: Signals,
+}
+
+/// See the module's head.
+pub struct OsWorld {
+    poll: Poll,
+    listeners: Listeners,
+    workers: Workers,
+    meter: Meter,
+    disk: OsDisk,
+    child: Option<Child>,
+    process: Process,
+    /// The kernel's score for killing us that we were started with, while we set another.
+    oom_base: Option<i32>,
+}
+
+impl OsWorld {
+    /// A world with nothing open.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no poll, or no thread.
+    pub fn new(process: Process, settings: &Settings) -> io::Result<OsWorld> {
+        let poll = Poll::new()?;
+        let registry = poll.registry();
+        let fd = process.signals.as_raw_fd();
+        registry.register(&mut SourceFd(&fd), SIGNALS, mio::Interest::READABLE)?;
+        let meter = Meter::new()?;
+        let waker = Waker::new(registry, WORKERS)?;
+        let workers = Workers::start(&meter.share(), settings.bio_cpulist.as_deref(), waker)?;
+        Ok(OsWorld {
+            poll,
+            listeners: Listeners::default(),
+            workers,
+            meter,
+            disk: OsDisk,
+            child: None,
+            process,
+            oom_base: None,
+        })
+    }
+
+    /// Waits for something to happen, at most so long.
+    ///
+    /// # Errors
+    ///
+    /// The poll is broken; the server cannot go on.
+    pub fn poll(&mut self, events: &mut Events, time: Duration) -> Result<(), String> {
+        match self.poll.poll(events, Some(time)) {
+            Err(e) if e.kind() != ErrorKind::Interrupted => Err(format!("Polling failed: {e}")),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// What an event of the poll is to the engine, if it is not about our own affairs.
+    #[inline]
+    pub fn translate(event: &mio::event::Event) -> Option<Event> {
+        let wake = wake_of(event.token())?;
+        let ended = event.is_read_closed();
+        Some(Event::Ready {
+            wake,
+            readable: event.is_readable() || ended || event.is_error(),
+            writable: event.is_writable(),
+            ended,
+        })
+    }
+
+    /// What has happened behind one of our own tokens, one thing at a time.
+    pub fn next_own_event(&mut self, token: Token) -> Option<Event> {
+        match token {
+            WORKERS => self.workers.events.try_recv().ok(),
+            CHILD_REPORT => {
+                let child = self.child.as_mut()?;
+                let report = child.last_report()?;
+                let pid = child.pid;
+                Some(Event::ChildReport { pid, report })
+            }
+            SIGNALS => self.next_signal(),
+            _ => None,
+        }
+    }
+
+    /// The next signal, or the next child that has ended.
+    fn next_signal(&mut self) -> Option<Event> {
+        loop {
+            if let Some((pid, exit)) = self.next_exit() {
+                return Some(Event::ChildExited { pid, exit });
+            }
+            match self.process.signals.next()?.signal {
+                Signal::Child | Signal::User1 => {}
+                signal @ (Signal::Terminate | Signal::Interrupt) => {
+                    return Some(Event::Signal(signal));
+                }
+            }
+        }
+    }
+
+    fn next_exit(&mut self) -> Option<(i32, Exit)> {
+        let (pid, exit) = sys::process::reap_any().ok().flatten()?;
+        Some((pid, exit))
+    }
+
+    /// Shows in the list of processes what this one is.
+    pub fn show_title(&mut self, settings: &Settings, config_file: Option<&Path>) {
+        let text = startup::process_title(settings, &self.process.executable, config_file);
+        if settings.set_proc_title
+            && let Some(title) = &mut self.process.title
+        {
+            title.set(&text);
+        }
+    }
+
+    fn apply_oom_score(
+        &mut self,
+        settings: &Settings,
+        role: ProcessRole,
+    ) -> Result<(), &'static str> {
+        self.oom_base = oom::apply(settings, role, self.oom_base)?;
+        Ok(())
+    }
+
+    /// Replaces this process by a fresh one of the same executable and arguments; returns if that
+    /// fails.
+    fn restart(&self) {
+        sys::signals::prepare_program();
+        let args = self.process.args.iter().map(|arg| OsStr::from_bytes(arg));
+        let e = std::process::Command::new(&self.process.executable)
+            .args(args)
+            .exec();
+        log::warn!("Can't restart: {e}");
+    }
+}
+
+impl World for OsWorld {
+    type Socket = Stream;
+    type Disk = OsDisk;
+
+    fn now(&self) -> Now {
+        sys::clock::now()
+    }
+
+    fn mono_ns(&self) -> u64 {
+        sys::clock::monotonic_ns()
+    }
+
+    fn sleep(&mut self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn listen(&mut self, settings: &Settings) -> Result<(), String> {
+        self.listeners.replace(self.poll.registry(), settings)
+    }
+
+    fn settle_listening(&mut self) {
+        self.listeners.settle();
+    }
+
+    fn listeners(&self) -> Vec<&'static str> {
+        self.listeners.kinds()
+    }
+
+    fn stop_listening(&mut self) {
+        self.listeners.clear();
+    }
+
+    fn accept(&mut self, listener: usize) -> io::Result<Accepted<Stream>> {
+        let listener = self.listeners.get(listener).ok_or(ErrorKind::WouldBlock)?;
+        let accepted = listener.accept()?;
+        Ok(Accepted {
+            unix_socket: matches!(accepted.stream, Stream::Unix(_)),
+            socket: accepted.stream,
+            addr: accepted.addr,
+            local_addr: accepted.local_addr,
+            is_local: accepted.is_local,
+        })
+    }
+
+    fn connect(&mut self, to: SocketAddr, from: Option<&str>) -> io::Result<Stream> {
+        socket::begin_connect(to, from)
+    }
+
+    fn watch(&mut self, socket: &mut Stream, wake: Wake, interest: Interest) -> io::Result<()> {
+        let registry = self.poll.registry();
+        registry.register(socket, token_of(wake), interest_of(interest))
+    }
+
+    fn rewatch(&mut self, socket: &mut Stream, wake: Wake, interest: Interest) -> io::Result<()> {
+        let registry = self.poll.registry();
+        registry.reregister(socket, token_of(wake), interest_of(interest))
+    }
+
+    fn close(&mut self, mut socket: Stream) {
+        // One that was never watched cannot be forgotten, and need not.
+        let _ = self.poll.registry().deregister(&mut socket);
+    }
+
+    fn wait_for(&mut self, socket: &mut Stream, to_write: bool, time: Duration) -> bool {
+        sys::wait::wait_for(socket.fd(), to_write, time)
+    }
+
+    fn resolve(&mut self, request: u64, host: &str, port: u16) {
+        self.workers.look_up(request, host, port);
+    }
+
+    fn resolve_now(&mut self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        resolve(host, port)
+    }
+
+    fn disk(&mut self) -> &mut OsDisk {
+        &mut self.disk
+    }
+
+    fn pid(&self) -> u32 {
+        std::process::id()
+    }
+
+    fn fork(&mut self, work: &SnapshotWork<'_>) -> io::Result<i32> {
+        let mut child = child::fork(work, self.oom_base)?;
+        let registry = self.poll.registry();
+        registry.register(&mut child.reports, CHILD_REPORT, mio::Interest::READABLE)?;
+        if let Some(data) = &mut child.data {
+            registry.register(data, CHILD_DATA, mio::Interest::READABLE)?;
+        }
+        let pid = child.pid;
+        self.child = Some(child);
+        Ok(pid)
+    }
+
+    fn read_child(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.child.as_mut().and_then(|child| child.data.as_mut()) {
+            Some(data) => data.read(into),
+            None => Ok(0),
+        }
+    }
+
+    fn stop_child(&mut self, pid: i32) {
+        let _ = sys::process::send_signal(pid, libc::SIGUSR1);
+    }
+
+    fn bury_child(&mut self, pid: i32) {
+        let _ = sys::process::wait_for(pid);
+        self.child = None;
+    }
+
+    fn interrupt_is_pending(&self) -> bool {
+        sys::signals::is_pending(Signal::Interrupt)
+    }
+
+    fn submit(&mut self, job: Job<std::fs::File>) {
+        self.workers.submit(job);
+    }
+
+    fn work(&self) -> WorkFigures {
+        self.workers.figures()
+    }
+
+    fn reset_work(&mut self) {
+        self.workers.reset();
+    }
+
+    #[inline]
+    fn used_memory(&self) -> usize {
+        self.meter.used_memory()
+    }
+
+    fn memory(&self) -> MemoryStats {
+        self.meter.stats()
+    }
+
+    fn apply(&mut self, hook: Apply, change: &ProcessChange<'_>) -> Result<(), Reason> {
+        let settings = change.settings;
+        match hook {
+            Apply::LogLevel => self.process.logger.set_level(settings.loglevel),
+            Apply::MaxClients => startup::grow_descriptors(settings)?,
+            Apply::JemallocBgThread => {
+                sys::memory::set_background_thread(settings.jemalloc_bg_thread)
+                    .map_err(|e| format!("cannot switch the allocator's thread: {e}"))?;
+            }
+            Apply::Dir => {
+                std::env::set_current_dir(&settings.dir.0).map_err(|e| os_text(&e))?;
+            }
+            Apply::ProcTitle => self.show_title(settings, change.config_file),
+            Apply::OomScore => self.apply_oom_score(settings, change.role)?,
+            Apply::CrashLog => {
+                sys::crash::report_crashes(settings.crash_log_enabled).map_err(|e| os_text(&e))?
+            }
+            // The engine asks for nothing else.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn set_role(&mut self, role: ProcessRole, settings: &Settings) {
+        let letter = if role == ProcessRole::Replica {
+            b'S'
+        } else {
+            b'M'
+        };
+        self.process.logger.set_role(letter);
+        // A refusal is in the log; the change of role goes on.
+        let _ = self.apply_oom_score(settings, role);
+    }
+
+    fn tell_supervisor(&mut self, _state: Lifecycle) {}
+
+    fn supervised(&self) -> &'static str {
+        "no"
+    }
+
+    fn executable(&self) -> &Path {
+        &self.process.executable
+    }
+
+    fn end_process(&mut self, how: ProcessEnd) -> CmdError {
+        match how {
+            ProcessEnd::Segfault => sys::process::crash_by_bad_access(),
+            ProcessEnd::Exit => {}
+            ProcessEnd::Restart => self.restart(),
+        }
+        sys::process::exit_now(1)
+    }
+}
+
+impl OsWorld {
+    /// The last acts of a server whose loop has ended.
+    pub fn leave(&mut self, settings: &Settings) {
+        if let Some(path) = settings.pidfile.as_deref().filter(|path| !path.is_empty()) {
+            log::info!("Removing the pid file.");
+            let _ = sys::process::remove_pid_file(&path_of(path));
+        }
+        if let Some(path) = settings
+            .unixsocket
+            .as_deref()
+            .filter(|path| !path.is_empty())
+        {
+            log::info!("Removing the unix socket file.");
+            if let Err(e) = std::fs::remove_file(path_of(path)) {
+                log::warn!("Error removing the unix socket file: {e}");
+            }
+        }
+        self.listeners.clear();
+        log::warn!("Redis is now ready to exit, bye bye...");
+    }
+}
+
+/// An empty set of events to poll into.
+pub fn events() -> Events {
+    Events::with_capacity(EVENTS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_leads_back_to_whom_it_stands_for() {
+        for key in [0, 1, 2, 9_999] {
+            for wake in [Wake::Client(key), Wake::Listener(key), Wake::Outgoing(key)] {
+                assert_eq!(wake_of(token_of(wake)), Some(wake));
+            }
+        }
+        assert_eq!(wake_of(token_of(Wake::ChildData)), Some(Wake::ChildData));
+        assert_eq!([SIGNALS, CHILD_REPORT, WORKERS].map(wake_of), [None; 3]);
+    }
+}
