@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the unit tests of src/keyspace and src/data, where the unsafe code is, under tools that see
+# Runs the unit tests of src/table, src/data and src/keyspace, where the unsafe code is, under tools that see
 # misuse of memory: valgrind, and with MIRI=1 entries, elements and members under Miri (slow; needs
 # a nightly toolchain).
 # jemalloc would hide the heap from both, so the tests are built with the system's allocator.
@@ -11,7 +11,7 @@ export RUSTFLAGS="--cfg system_allocator"
 
 if [[ ${MIRI:-0} == 1 ]]; then
     MIRIFLAGS="-Zmiri-strict-provenance -Zmiri-disable-isolation" \
-        cargo +nightly miri test --lib -- keyspace::entry data::table:: data::ranked::
+        cargo +nightly miri test --lib -- keyspace::entry data::element_table:: data::ranked::
     exit
 fi
 
@@ -19,4 +19,4 @@ runner="valgrind -q --leak-check=full --show-leak-kinds=definite"
 runner+=" --errors-for-leak-kinds=definite --error-exitcode=9"
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$runner
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=$runner
-cargo test --lib -- keyspace:: data::
+cargo test --lib -- table:: data:: keyspace::

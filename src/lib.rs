@@ -7,7 +7,10 @@ pub mod base;
 pub mod resp;
 pub mod sys;
 
+pub mod table;
+
 pub mod data;
+
 pub mod keyspace;
 
 pub mod persist;

@@ -2,7 +2,8 @@
 //!
 //! Counted by size class of the allocator, not measured, so the figures are exact and repeatable.
 
-use tanist::keyspace::{Db, KeyHasher, NewValue};
+use tanist::keyspace::{Db, NewValue};
+use tanist::table::KeyHasher;
 
 /// Bytes for a 16-byte key with a 32-byte string, table and entry together.
 const BYTES_A_KEY_MAX: f64 = 72.0;

@@ -1,4 +1,5 @@
-//! Floor 0: numbers, glob patterns, LZF, random numbers, time types. Knows nothing of ours.
+//! The ground floor: numbers, glob patterns, LZF, random numbers, size classes, time types. Knows
+//! nothing of ours.
 
 pub mod bytes;
 pub mod disk;
@@ -12,5 +13,6 @@ pub mod numbers;
 pub mod partial_sort;
 pub mod quoting;
 pub mod rng;
+pub mod size_class;
 pub mod time;
 pub mod version;

@@ -1,4 +1,4 @@
-//! Floor 5: the command table, dispatch, one file per family.
+//! The command table, dispatch, one file per family.
 //!
 //! A command is a row ([`row`]) with a handler under it. [`table`] makes rows findable,
 //! [`dispatch`] runs one command of one client, [`context`] says what a handler may touch and how

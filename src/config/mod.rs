@@ -1,4 +1,4 @@
-//! Floor 3: one table of directives that file, argv and `CONFIG` all read.
+//! One table of directives that file, argv and `CONFIG` all read.
 //!
 //! ```text
 //!  argv ─ sources ─┐

@@ -18,8 +18,8 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::{self, NonNull};
 use std::slice;
 
-use crate::keyspace::size_class::size_class;
-use crate::keyspace::table::Handle;
+use crate::base::size_class::size_class;
+use crate::table::Handle;
 
 /// In place of a length up to 253: the length follows in four bytes.
 const LENGTH_IN_4: u8 = 254;

@@ -6,15 +6,14 @@
 //! pairs go in, if there are too many of them or one is too long ([`Hash::expect`]), and after a
 //! pair that is one too many has gone in ([`Hash::set`]).
 
-mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use super::element_table::HashTable;
+use super::element_table::{self, Field};
 use super::listpack::{Element, Listpack, ListpackRef, Pos};
-pub use super::table::HashTable;
-use super::table::{self, Field};
 use crate::base::rng::Rng;
-use crate::keyspace::KeyHasher;
+use crate::table::KeyHasher;
 
 /// In a listpack, a value stands between two fields.
 const GROUP: usize = 2;
@@ -235,7 +234,7 @@ impl<'a> HashRef<'a> {
     }
 
     /// Visits fields from `cursor` on, some `count` of them or, of a listpack, all; returns the
-    /// cursor to go on from. See [`table::ElementTable::scan`].
+    /// cursor to go on from. See [`element_table::ElementTable::scan`].
     pub fn scan(self, cursor: u64, count: usize, visit: &mut dyn FnMut(Pair<'_>)) -> u64 {
         match self {
             HashRef::Packed(_) => {
@@ -310,7 +309,7 @@ pub enum Pairs<'a> {
         next: Option<Pos>,
     },
     /// Of a table.
-    Table(table::Iter<'a, true>),
+    Table(element_table::Iter<'a, true>),
 }
 
 impl<'a> Iterator for Pairs<'a> {

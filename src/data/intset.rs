@@ -14,7 +14,7 @@
 
 use thiserror::Error;
 
-use crate::keyspace::size_class::size_class;
+use crate::base::size_class::size_class;
 
 /// Bytes before the first member.
 const HEADER_BYTES: usize = 8;

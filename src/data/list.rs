@@ -8,9 +8,6 @@
 
 use super::listpack::{Element, Listpack, ListpackRef, Pos};
 use super::quicklist::{Quicklist, collect_places};
-use crate::keyspace::boxed::{Boxed, BoxedRef};
-use crate::keyspace::collection::{Parts, PartsRef};
-use crate::keyspace::{Collection, Encoding, Type};
 use std::ops::ControlFlow;
 
 pub use super::quicklist::{End, ListLimits, Side};
@@ -33,7 +30,18 @@ pub enum ListRef<'a> {
     Quick(&'a Quicklist),
 }
 
+impl Default for List {
+    fn default() -> Self {
+        List::new()
+    }
+}
+
 impl List {
+    /// An empty list.
+    pub fn new() -> List {
+        List::Packed(Listpack::new())
+    }
+
     /// The view that all reading goes through.
     #[inline]
     pub fn as_ref(&self) -> ListRef<'_> {
@@ -207,14 +215,6 @@ impl<'a> ListRef<'a> {
         }
     }
 
-    /// How it is represented.
-    pub fn encoding(self) -> Encoding {
-        match self {
-            ListRef::Packed(_) => Encoding::Listpack,
-            ListRef::Quick(_) => Encoding::Quicklist,
-        }
-    }
-
     /// Lends the element with this index to `read`.
     #[inline]
     pub fn with_index<R>(self, index: usize, read: impl FnOnce(Element<'_>) -> R) -> Option<R> {
@@ -271,46 +271,6 @@ impl<'a> ListRef<'a> {
     }
 }
 
-impl Collection for List {
-    const TYPE: Type = Type::List;
-    type Ref<'a> = ListRef<'a>;
-
-    fn empty() -> List {
-        List::Packed(Listpack::new())
-    }
-
-    fn is_vacant(&self) -> bool {
-        self.is_empty()
-    }
-
-    fn encoding(&self) -> Encoding {
-        self.as_ref().encoding()
-    }
-
-    fn into_parts(self) -> Parts {
-        match self {
-            List::Packed(packed) => Parts::Packed(packed.into_body()),
-            List::Quick(value) => Parts::Boxed(Boxed::Quicklist(value)),
-        }
-    }
-
-    fn from_parts(_: Encoding, parts: Parts) -> List {
-        match parts {
-            Parts::Packed(bytes) => List::Packed(Listpack::from_body(bytes)),
-            Parts::Boxed(Boxed::Quicklist(value)) => List::Quick(value),
-            Parts::Boxed(_) => unreachable!("the key's type says what is in the box"),
-        }
-    }
-
-    fn view(_: Encoding, parts: PartsRef<'_>) -> ListRef<'_> {
-        match parts {
-            PartsRef::Packed(bytes) => ListRef::Packed(ListpackRef::from_body(bytes)),
-            PartsRef::Boxed(BoxedRef::Quicklist(value)) => ListRef::Quick(value),
-            PartsRef::Boxed(_) => unreachable!("the key's type says what is in the box"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,6 +280,10 @@ mod tests {
             max_listpack_size,
             ..ListLimits::default()
         }
+    }
+
+    fn is_quick(list: &List) -> bool {
+        matches!(list, List::Quick(_))
     }
 
     fn texts(list: &List) -> Vec<Vec<u8>> {
@@ -332,39 +296,35 @@ mod tests {
     #[test]
     fn a_list_grows_before_it_is_too_large_and_shrinks_at_half_of_that() {
         let limits = limits(4);
-        let mut list = List::empty();
+        let mut list = List::new();
         for text in [b"a", b"b", b"c", b"d"] {
             list.make_room(1, 1, &limits);
             list.push(End::Tail, text, &limits);
-            assert_eq!(list.encoding(), Encoding::Listpack);
+            assert!(!is_quick(&list));
         }
         list.make_room(1, 1, &limits);
-        assert_eq!(list.encoding(), Encoding::Quicklist);
+        assert!(is_quick(&list));
         list.push(End::Head, b"e", &limits);
-        for (removed, encoding) in [
-            (1, Encoding::Quicklist),
-            (2, Encoding::Quicklist),
-            (3, Encoding::Listpack),
-        ] {
+        for (removed, still_quick) in [(1, true), (2, true), (3, false)] {
             list.pop(End::Head, |_| ());
             list.settle_shrunk(&limits);
-            assert_eq!((list.len(), list.encoding()), (5 - removed, encoding));
+            assert_eq!((list.len(), is_quick(&list)), (5 - removed, still_quick));
         }
         assert_eq!(texts(&list), [b"c", b"d"]);
     }
 
     #[test]
     fn a_list_just_built_needs_no_distance_to_the_limit() {
-        let mut list = List::empty();
+        let mut list = List::new();
         for text in [b"a", b"b", b"c"] {
             list.push(End::Tail, text, &limits(4));
         }
         list.settle_built(&limits(2));
-        assert_eq!(list.encoding(), Encoding::Quicklist);
+        assert!(is_quick(&list));
         list.settle_shrunk(&limits(3));
-        assert_eq!(list.encoding(), Encoding::Quicklist);
+        assert!(is_quick(&list));
         list.settle_built(&limits(3));
-        assert_eq!(list.encoding(), Encoding::Listpack);
+        assert!(!is_quick(&list));
         assert_eq!(texts(&list), [b"a", b"b", b"c"]);
     }
 
@@ -373,7 +333,7 @@ mod tests {
         let limits = limits(3);
         for packed in [true, false] {
             let mut list = match packed {
-                true => List::empty(),
+                true => List::new(),
                 false => List::Quick(Box::new(Quicklist::new(&limits))),
             };
             for text in [b"a", b"7", b"a", b"b", b"a", b"c"] {
@@ -397,7 +357,7 @@ mod tests {
             assert_eq!(list.as_ref().with_index(1, |e| e.to_vec()).unwrap(), b"8");
             assert_eq!(list.as_ref().with_index(2, |_| ()), None);
             assert_eq!(list.remove_range(0, 2), 2);
-            assert!(list.is_vacant() && list.pop(End::Head, |_| ()).is_none());
+            assert!(list.is_empty() && list.pop(End::Head, |_| ()).is_none());
         }
     }
 }

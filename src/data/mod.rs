@@ -1,7 +1,8 @@
-//! Floor 1: the data types and their encodings.
+//! The data types and their encodings. Knows nothing of keys.
 
 pub mod bits;
 mod element;
+pub mod element_table;
 pub mod hash;
 pub mod hyperloglog;
 pub mod intset;
@@ -11,5 +12,4 @@ pub mod quicklist;
 pub mod ranked;
 pub mod set;
 pub mod stream;
-pub mod table;
 pub mod zset;

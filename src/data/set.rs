@@ -13,16 +13,15 @@
 //!   ([`Set::compact`]), and for the rest that is left when most members are popped at once
 //!   ([`Set::pop_many`]).
 
-mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use super::element_table::SetTable;
+use super::element_table::{self, Member};
 use super::intset::{Intset, IntsetRef};
 use super::listpack::{Element, Listpack, ListpackRef, entry_bytes};
-pub use super::table::SetTable;
-use super::table::{self, Member};
 use crate::base::rng::Rng;
-use crate::keyspace::KeyHasher;
+use crate::table::KeyHasher;
 
 /// No intset gets longer, whatever the limits say.
 const INTSET_ENTRIES_MAX: usize = 1 << 30;
@@ -366,7 +365,7 @@ impl<'a> SetRef<'a> {
     }
 
     /// Visits members from `cursor` on, some `count` of them or, where it is no table, all; returns
-    /// the cursor to go on from. See [`table::ElementTable::scan`].
+    /// the cursor to go on from. See [`element_table::ElementTable::scan`].
     pub fn scan(self, cursor: u64, count: usize, visit: &mut dyn FnMut(Element<'_>)) -> u64 {
         match self {
             SetRef::Ints(_) | SetRef::Packed(_) => {
@@ -440,7 +439,7 @@ pub enum Members<'a> {
     /// Of a listpack.
     Packed(super::listpack::Entries<'a>),
     /// Of a table.
-    Table(table::Iter<'a, false>),
+    Table(element_table::Iter<'a, false>),
 }
 
 impl<'a> Iterator for Members<'a> {

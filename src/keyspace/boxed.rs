@@ -8,10 +8,10 @@
 use std::ptr::{self, NonNull};
 
 use super::value::Type;
+use crate::data::element_table::{HashTable, SetTable};
 use crate::data::quicklist::Quicklist;
 use crate::data::ranked::SortedSet;
 use crate::data::stream::Stream;
-use crate::data::table::{HashTable, SetTable};
 
 /// The word of a collection that has been taken out for editing.
 pub(super) const TAKEN: *mut () = ptr::null_mut();

@@ -5,6 +5,12 @@
 //! is one packed piece of memory or one box. [`Object`] is a collection of any type in that form,
 //! for code that moves values without looking at them.
 
+mod hash;
+mod list;
+mod set;
+mod stream;
+mod zset;
+
 use std::fmt;
 
 use super::boxed::{Boxed, BoxedRef};

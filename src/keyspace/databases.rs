@@ -1,7 +1,7 @@
 //! The numbered databases of a server.
 
 use super::db::{Db, DetachedDb, Overhead};
-use super::hash::KeyHasher;
+use crate::table::KeyHasher;
 
 /// All databases, by number.
 pub struct Keyspace {

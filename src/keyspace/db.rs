@@ -15,11 +15,10 @@ mod edits;
 mod tests;
 
 use super::entry::{Entry, EntryMut, EntryPtr, OwnedEntry};
-use super::hash::KeyHasher;
-use super::prefetch::prefetch;
-use super::table::{self, Found, Handle, Table};
 use super::value::NewValue;
 use crate::base::rng::Rng;
+use crate::sys::prefetch::prefetch;
+use crate::table::{self, Found, Handle, KeyHasher, Table};
 
 /// How many buckets a scan may visit for each element that it was asked for, so that a sparse
 /// table does not make it long.

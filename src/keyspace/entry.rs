@@ -36,15 +36,15 @@ use self::header::{Form, Header};
 pub use self::owned::OwnedEntry;
 use super::boxed::{Boxed, BoxedRef, TAKEN};
 use super::collection::{Collection, Object, Parts, PartsRef};
-use super::size_class::size_class;
-use super::table::Handle;
 use super::value::{Encoding, NewValue, StringRef, Type, ValueRef};
 use crate::base::bytes::equal;
+use crate::base::size_class::size_class;
 use crate::data::hash::Hash;
 use crate::data::list::List;
 use crate::data::set::Set;
 use crate::data::stream::Stream;
 use crate::data::zset::ZSet;
+use crate::table::Handle;
 
 /// The longest string that is embedded in its entry. Up to about a page, copying a string costs
 /// less than the allocation and the cache miss that a place of its own would; beyond, moving a

@@ -1,3 +1,3 @@
-//! Floor 2: persistence codecs. Knows nothing of fork or sockets.
+//! Persistence codecs. Knows nothing of fork or sockets.
 
 pub mod rdb;

@@ -1,4 +1,4 @@
-//! Floor 0: the RESP wire protocol, parser and writer. Knows nothing of sockets or commands.
+//! The RESP wire protocol, parser and writer. Knows nothing of sockets or commands.
 
 pub mod args;
 pub mod parser;

@@ -1,4 +1,5 @@
-//! Floor 0: the operating system behind safe functions: fork, signals, limits, process title.
+//! The operating system and the processor behind safe functions: fork, signals, limits, process
+//! title, prefetching.
 //!
 //! One of the two yards where `unsafe` may stand. Every wrapper takes and gives plain values,
 //! reports failure as `io::Error`, and knows nothing of what the server does with it.
@@ -13,6 +14,7 @@ pub mod entropy;
 pub mod facts;
 pub mod limits;
 pub mod memory;
+pub mod prefetch;
 pub mod process;
 pub mod read;
 pub mod signals;

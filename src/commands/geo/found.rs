@@ -9,8 +9,8 @@ use crate::base::partial_sort::sort_part;
 use crate::commands::wording::element;
 use crate::data::listpack::Element;
 use crate::data::zset::{Builder, Cut, SortedSet, ZSetRef};
-use crate::keyspace::KeyHasher;
 use crate::resp::writer::Reply;
+use crate::table::KeyHasher;
 
 /// In which order places are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

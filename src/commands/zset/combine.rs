@@ -12,8 +12,9 @@ use crate::commands::zset::{Listing, WITH_SCORES, store};
 use crate::data::listpack::Element;
 use crate::data::set::SetRef;
 use crate::data::zset::{Builder, SortedSet, ZSet, ZSetRef};
-use crate::keyspace::{KeyHasher, ValueRef};
+use crate::keyspace::ValueRef;
 use crate::resp::args::Args;
+use crate::table::KeyHasher;
 
 /// What the commands that reply with the result have in common.
 const LISTING: Row = Row {

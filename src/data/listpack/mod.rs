@@ -38,7 +38,7 @@ pub use encoding::ENTRY_BYTES_MAX;
 pub use validate::ListpackError;
 pub use view::{Entries, ListpackRef};
 
-use crate::keyspace::size_class::size_class;
+use crate::base::size_class::size_class;
 use encoding::{ENTRY_OVERHEAD_BYTES_MAX, Encoded, skip};
 
 /// Bytes of the size in front of all.

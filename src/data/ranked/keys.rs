@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::ptr;
 
 use super::member::Member;
-use crate::keyspace::prefetch::prefetch;
+use crate::sys::prefetch::prefetch;
 
 const CACHE_LINE_BYTES: usize = 64;
 

@@ -14,8 +14,8 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 use super::super::element::{read_string, stored_len, write_string};
-use crate::keyspace::size_class::size_class;
-use crate::keyspace::table::Handle;
+use crate::base::size_class::size_class;
+use crate::table::Handle;
 
 /// Bytes in front of the string.
 const SCORE_BYTES: usize = size_of::<f64>();

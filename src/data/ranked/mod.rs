@@ -35,8 +35,7 @@ use self::member::Member;
 pub use self::range::RankRange;
 use self::tree::Tree;
 use crate::base::bytes::equal;
-use crate::keyspace::KeyHasher;
-use crate::keyspace::table::{Found, Table};
+use crate::table::{Found, KeyHasher, Table};
 
 /// How many buckets a scan may visit for each member that it was asked for.
 const SCAN_BUCKETS_PER_MEMBER: usize = 10;

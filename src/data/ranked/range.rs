@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::keys::Slot;
 use super::node::Leaf;
 use super::tree::Tree;
-use crate::keyspace::prefetch::prefetch;
+use crate::sys::prefetch::prefetch;
 
 /// How many members are asked for ahead.
 const AHEAD: usize = 8;

@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use super::keys::{Cut, Slot};
 use super::node::{INNER_SLOTS, Inner, LEAF_SLOTS, Leaf, Node, even_parts};
-use crate::keyspace::size_class::size_class;
+use crate::base::size_class::size_class;
 
 /// The share of a node's slots, as a divisor, below which it looks to its neighbours.
 const SPARSE_DIVISOR: usize = 3;

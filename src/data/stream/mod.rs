@@ -14,7 +14,6 @@ mod log;
 mod node;
 mod radix;
 mod restore;
-mod stored;
 #[cfg(test)]
 mod tests;
 

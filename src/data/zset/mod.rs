@@ -13,7 +13,6 @@
 
 mod add;
 mod packed;
-mod stored;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -24,7 +23,7 @@ pub use self::add::{Add, Added, Only, Unless};
 pub use self::view::{Members, Scored, ZSetRef};
 use super::listpack::{Element, Listpack, entry_bytes};
 pub use super::ranked::{Builder, Cut, SortedSet};
-use crate::keyspace::KeyHasher;
+use crate::table::KeyHasher;
 
 /// Up to where a sorted set is a listpack, and what places its members when it is not.
 #[derive(Clone, Debug)]

@@ -8,9 +8,9 @@ use std::ptr::{self, NonNull};
 use super::header::{Form, Header};
 use super::stored::{Kind, Stored};
 use super::{Entry, EntryPtr, PACKED_EMBEDDED_LEN_MAX};
+use crate::base::size_class::size_class;
 use crate::keyspace::boxed::Boxed;
 use crate::keyspace::collection::{Collection, Parts};
-use crate::keyspace::size_class::size_class;
 use crate::keyspace::value::{Encoding, NewValue, Type};
 
 /// An entry and the duty to free it. Large ones may be sent to another thread for that.

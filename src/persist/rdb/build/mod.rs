@@ -29,7 +29,8 @@ use crate::data::hash::HashLimits;
 use crate::data::list::ListLimits;
 use crate::data::set::SetLimits;
 use crate::data::zset::ZSetLimits;
-use crate::keyspace::{KeyHasher, Object};
+use crate::keyspace::Object;
+use crate::table::KeyHasher;
 
 /// Up to where loaded collections take their small forms.
 #[derive(Debug, Clone)]

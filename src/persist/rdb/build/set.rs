@@ -1,10 +1,10 @@
 //! Sets, member by member.
 
 use super::Means;
+use crate::data::element_table::SetTable;
 use crate::data::intset::Intset;
 use crate::data::listpack::{Element, Listpack};
 use crate::data::set::{Set, SetLimits};
-use crate::data::table::SetTable;
 use crate::keyspace::Object;
 use crate::persist::rdb::cursor::RawString;
 use crate::persist::rdb::error::{Flaw, RdbErrorKind};

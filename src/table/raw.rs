@@ -7,7 +7,7 @@ use super::segment::{
     BUCKETS_MAX, LAG_MAX, Seat, Segment, comfortable, crammed, fitting_size, next_size, sparse,
 };
 use crate::base::rng::Rng;
-use crate::keyspace::prefetch::prefetch;
+use crate::sys::prefetch::prefetch;
 
 /// Computes the hash of a stored element.
 pub(super) type HashOf<'a> = &'a dyn Fn(NonNull<u8>) -> u64;

@@ -15,7 +15,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 use super::bucket::{Bucket, Mark, SLOTS};
-use crate::keyspace::prefetch::prefetch;
+use crate::sys::prefetch::prefetch;
 
 /// The most position bits that marks may have lost to the prefix. The 20 that are left still tell
 /// buckets apart with ease, and the elements of one bucket mostly. Only one split in five has to

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::rng::Rng;
-use crate::keyspace::size_class::size_class;
+use crate::base::size_class::size_class;
 
 /// Random histories of each kind; few under the tools that see misuse of memory.
 const CASES: u32 = if cfg!(miri) {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::segment::{comfortable, fitting_size, next_size};
 use super::*;
 use crate::base::rng::Rng;
-use crate::keyspace::size_class::size_class;
+use crate::base::size_class::size_class;
 
 /// A leaked box with a hash and an identity; the tests free it by hand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

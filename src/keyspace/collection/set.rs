@@ -1,11 +1,11 @@
 //! How a set is kept under its key: an intset or listpack as its bytes, a table as its box.
 
-use super::{Set, SetRef};
+use super::{Collection, Parts, PartsRef};
 use crate::data::intset::{Intset, IntsetRef};
 use crate::data::listpack::{Listpack, ListpackRef};
+use crate::data::set::{Set, SetRef};
 use crate::keyspace::boxed::{Boxed, BoxedRef};
-use crate::keyspace::collection::{Parts, PartsRef};
-use crate::keyspace::{Collection, Encoding, Type};
+use crate::keyspace::value::{Encoding, Type};
 
 impl Collection for Set {
     const TYPE: Type = Type::Set;

@@ -1,10 +1,10 @@
 //! How a sorted set is kept under its key: a listpack as its bytes, a tree as its box.
 
-use super::{ZSet, ZSetRef};
+use super::{Collection, Parts, PartsRef};
 use crate::data::listpack::{Listpack, ListpackRef};
+use crate::data::zset::{ZSet, ZSetRef};
 use crate::keyspace::boxed::{Boxed, BoxedRef};
-use crate::keyspace::collection::{Parts, PartsRef};
-use crate::keyspace::{Collection, Encoding, Type};
+use crate::keyspace::value::{Encoding, Type};
 
 impl Collection for ZSet {
     const TYPE: Type = Type::ZSet;

@@ -1,6 +1,6 @@
 //! The hash tables behind big hashes and sets.
 //!
-//! [`HashTable`] and [`SetTable`] are one and the same: the keyspace's table (no long steps, SCAN
+//! [`HashTable`] and [`SetTable`] are one and the same: the server's [`Table`] (no long steps, SCAN
 //! cursors that survive growing and shrinking, nearly full at every size) over elements of one
 //! allocation each, see `element`. A lookup costs a miss for the bucket and one for the element;
 //! who knows early what will be looked up can ask for both ahead of time.
@@ -23,8 +23,7 @@ use std::marker::PhantomData;
 use super::element::Element;
 use crate::base::bytes::equal;
 use crate::base::rng::Rng;
-use crate::keyspace::KeyHasher;
-use crate::keyspace::table::{self, Found, Table};
+use crate::table::{self, Found, KeyHasher, Table};
 
 /// How many buckets a scan may visit for each element that it was asked for, so that a sparse
 /// table does not make it long.

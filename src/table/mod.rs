@@ -1,4 +1,4 @@
-//! The hash table of the server: keys in a database, expiring keys, later the members of large
+//! The hash table of the server: keys in a database, expiring keys, the members of large
 //! collections.
 //!
 //! What it has to be good at, besides lookups: no step may take long however large it is, SCAN
@@ -34,9 +34,11 @@
 //! nothing about that.
 //!
 //! The table stores handles and never looks behind them; hashing and comparing is done by closures
-//! of its owner. All code but a thin typed shell is compiled once.
+//! of its owner. All code but a thin typed shell is compiled once. [`KeyHasher`] is the hash
+//! function that all tables of a server share.
 
 mod bucket;
+mod hasher;
 mod raw;
 mod segment;
 #[cfg(test)]
@@ -45,9 +47,10 @@ mod tests;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+pub use self::hasher::KeyHasher;
 use self::raw::{Location, RawIter, RawTable};
 use crate::base::rng::Rng;
-use crate::keyspace::prefetch::prefetch;
+use crate::sys::prefetch::prefetch;
 
 /// What a table can hold: something that is a pointer underneath.
 ///

@@ -1,9 +1,9 @@
-//! How a stream lies in its key: always in a box.
+//! How a stream is kept under its key: always in a box.
 
-use super::Stream;
+use super::{Collection, Parts, PartsRef};
+use crate::data::stream::Stream;
 use crate::keyspace::boxed::{Boxed, BoxedRef};
-use crate::keyspace::collection::{Parts, PartsRef};
-use crate::keyspace::{Collection, Encoding, Type};
+use crate::keyspace::value::{Encoding, Type};
 
 impl Collection for Box<Stream> {
     const TYPE: Type = Type::Stream;

@@ -1,10 +1,10 @@
 //! How a hash is kept under its key: a listpack as its bytes, a table as its box.
 
-use super::{Hash, HashRef};
+use super::{Collection, Parts, PartsRef};
+use crate::data::hash::{Hash, HashRef};
 use crate::data::listpack::{Listpack, ListpackRef};
 use crate::keyspace::boxed::{Boxed, BoxedRef};
-use crate::keyspace::collection::{Parts, PartsRef};
-use crate::keyspace::{Collection, Encoding, Type};
+use crate::keyspace::value::{Encoding, Type};
 
 impl Collection for Hash {
     const TYPE: Type = Type::Hash;
