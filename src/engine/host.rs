@@ -17,7 +17,9 @@ use crate::commands::host::{
 };
 use crate::commands::session::{Closing, Kind, Session};
 use crate::config::{Apply, MasterAddress, Reason, Settings};
-use crate::replication::{Closed, Contents, ReplconfReply, Replicaof, SyncReply, SyncRequest};
+use crate::replication::{
+    Closed, Contents, ReplconfReply, Replicaof, SyncClient, SyncReply, SyncRequest,
+};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
 
@@ -249,16 +251,24 @@ impl<W: World> Host for Runtime<W> {
             _ => SyncRequest::Psync {
                 id: &args[1],
                 offset: &args[2],
+                option: args.get(3),
             },
         };
-        let peer_ip = peer_ip(&session.addr);
-        let pending = !reply.is_empty();
+        let client = SyncClient {
+            id: session.id,
+            ip: peer_ip(&session.addr),
+            description: &self
+                .clients
+                .describe_session(Some(&self.clients[key]), session, env),
+            has_pending_output: !reply.is_empty(),
+        };
         // The machine's answer is sent as an action, behind what is in the reply: nothing.
-        let id = session.id;
-        let was = self.clients[key].replica.replace(id);
-        let answer = self.drive(env, |r, e, out| {
-            r.on_sync(id, peer_ip, request, pending, e, out)
-        });
+        let was = self.clients[key].replica.replace(session.id);
+        let answer = self.drive(env, |r, e, out| r.on_sync(&client, request, e, out));
+        if !env.replication.is_replica() {
+            // Our master may have handed over.
+            env.config.replicaof = None;
+        }
         match answer {
             SyncReply::Ignored => Ok(()),
             SyncReply::Accepted => {

@@ -64,7 +64,8 @@ impl ReplId {
         str::from_utf8(&self.0).expect("ids are ASCII")
     }
 
-    fn is(&self, text: &[u8]) -> bool {
+    /// Whether `text` spells this id.
+    pub fn is(&self, text: &[u8]) -> bool {
         self.0.eq_ignore_ascii_case(text)
     }
 }

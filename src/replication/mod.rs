@@ -109,7 +109,7 @@ pub use info::{
 pub use link::{Closed, ConnectFailure};
 pub use role::Replicaof;
 pub use settings::{DisklessLoad, Settings};
-pub use source::{SyncReply, SyncRequest, SyncStats};
+pub use source::{SyncClient, SyncReply, SyncRequest, SyncStats};
 
 use self::log::ReplLog;
 use crate::base::rng::Rng;
@@ -286,30 +286,33 @@ impl Replication {
         source.on_replconf(&mut cx, client, args)
     }
 
-    /// `SYNC` or `PSYNC`. `peer_ip` is the address the client connects from, if it has one;
-    /// `pending_output` tells whether replies to it have not been sent yet.
+    /// `SYNC` or `PSYNC`. If our master hands over with it, we are a master afterwards, whatever
+    /// the reply is.
     pub fn on_sync(
         &mut self,
-        client: ClientId,
-        peer_ip: Option<&str>,
+        client: &SyncClient,
         request: SyncRequest,
-        pending_output: bool,
         env: Env,
         out: &mut Vec<Action>,
     ) -> SyncReply {
-        if self.source.contains(client) {
+        if self.source.contains(client.id) {
             return SyncReply::Ignored;
+        }
+        if let Some(id) = request.handed_over()
+            && let Err(text) = self.take_over(id, client.description, env, out)
+        {
+            return SyncReply::Refused(text.into());
         }
         if self.is_replica() && !self.is_link_up() {
             let text = "NOMASTERLINK Can't SYNC while not connected with my master";
             return SyncReply::Refused(text.into());
         }
-        if pending_output {
+        if client.has_pending_output {
             let text = "ERR SYNC and PSYNC are invalid with pending output";
             return SyncReply::Refused(text.into());
         }
         let Parts { source, mut cx, .. } = self.parts(env, out);
-        source.on_sync(&mut cx, client, peer_ip, request)
+        source.on_sync(&mut cx, client, request)
     }
 
     /// The connection of a client is gone. Every client may be named here.

@@ -86,14 +86,35 @@ impl Rig {
 
     /// `PSYNC id offset` without an introduction.
     pub fn sync(&mut self, client: ClientId, id: &str, offset: &str) -> SyncReply {
+        self.request(client, id, offset, None)
+    }
+
+    /// A modern replica sends `PSYNC id offset FAILOVER`.
+    pub fn hand_over(&mut self, client: ClientId, id: &str, offset: &str) -> SyncReply {
+        self.replconf(client, "capa eof capa psync2");
+        self.request(client, id, offset, Some("FAILOVER"))
+    }
+
+    /// `PSYNC` with or without a word behind the offset.
+    pub fn request(
+        &mut self,
+        client: ClientId,
+        id: &str,
+        offset: &str,
+        option: Option<&str>,
+    ) -> SyncReply {
         let request = SyncRequest::Psync {
             id: id.as_bytes(),
             offset: offset.as_bytes(),
+            option: option.map(str::as_bytes),
         };
-        let ip = Some("10.0.0.9");
-        let reply = self
-            .repl
-            .on_sync(client, ip, request, false, self.env, &mut self.out);
+        let client = SyncClient {
+            id: client,
+            ip: Some("10.0.0.9"),
+            description: "id=7",
+            has_pending_output: false,
+        };
+        let reply = self.repl.on_sync(&client, request, self.env, &mut self.out);
         self.repl.check_invariants();
         reply
     }

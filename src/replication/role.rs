@@ -1,12 +1,15 @@
 //! Whether we have a master, and the ways to get one, another one, or none.
 //!
+//! An operator says so (`REPLICAOF`), or our master does: it hands over to us by asking for the
+//! stream with `PSYNC id offset FAILOVER`, as our replica to be.
+//!
 //! No change of role throws data away. A master that gets a master offers its own history there,
 //! in case the two have one in common; its replicas stay until it turns out that they cannot be
 //! served any more. A replica that becomes a master goes on where it is under a new name, and its
 //! replicas are sent away only to come back at once and learn it.
 
 use super::link::Link;
-use super::{Action, Env, Parts, Replication, SavedIdentity};
+use super::{Action, Env, Parts, Replication, SavedIdentity, wire};
 
 /// What `REPLICAOF host port` comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,37 +91,45 @@ impl Replication {
 
     /// `REPLICAOF NO ONE`; `requested_by` describes the client for the log.
     pub fn replicaof_no_one(&mut self, requested_by: &str, env: Env, out: &mut Vec<Action>) {
-        let Parts {
-            role,
-            source,
-            mut cx,
-        } = self.parts(env, out);
-        let Role::Replica(link) = role else { return };
-        link.leave(&mut cx);
-        if link.matches_identity() {
-            cx.notice("Discarding previously cached master state.");
+        let mut parts = self.parts(env, out);
+        if let Role::Master = parts.role {
+            return;
         }
-        *role = Role::Master;
-        cx.stream.shift(cx.rng);
-        let identity = cx.stream.identity();
-        let previous = identity
-            .previous()
-            .expect("the history before the promotion");
-        let text = format!(
-            "Setting secondary replication ID to {}, valid up to offset: {}. \
-             New replication ID is {}",
-            previous.id,
-            previous.second_offset,
-            identity.id()
-        );
-        cx.notice(text);
-        // They come back at once and continue under the new name.
-        source.close_all(&mut cx);
-        source.restart_idle_time(cx.now_ms());
-        cx.push(Action::RoleChanged);
-        cx.notice(format!(
+        parts.become_master();
+        parts.cx.notice(format!(
             "MASTER MODE enabled (user request from '{requested_by}')"
         ));
+    }
+
+    /// Our master hands over the history `id` to us, which must be the one that our data is of.
+    /// `requested_by` describes the client that says so for the log.
+    ///
+    /// # Errors
+    ///
+    /// The error reply, without the leading `-`, if we do not become a master by this.
+    pub(super) fn take_over(
+        &mut self,
+        id: &[u8],
+        requested_by: &str,
+        env: Env,
+        out: &mut Vec<Action>,
+    ) -> Result<(), &'static str> {
+        let mut parts = self.parts(env, out);
+        let asked = wire::printable(id);
+        parts
+            .cx
+            .notice(format!("Failover request received for replid {asked}."));
+        if let Role::Master = parts.role {
+            return Err("ERR PSYNC FAILOVER can't be sent to a master.");
+        }
+        if !parts.cx.stream.identity().id().is(id) {
+            return Err("ERR PSYNC FAILOVER replid must match my replid.");
+        }
+        parts.become_master();
+        parts.cx.notice(format!(
+            "MASTER MODE enabled (failover request from '{requested_by}')"
+        ));
+        Ok(())
     }
 
     /// Begins a history that continues none, so that every replica needs a snapshot.
@@ -149,3 +160,39 @@ impl Replication {
         matches!(&self.role, Role::Replica(link) if link.is_syncing())
     }
 }
+
+impl Parts<'_> {
+    /// Leaves our master and goes on where we are, under a name of our own.
+    fn become_master(&mut self) {
+        let Role::Replica(link) = &mut *self.role else {
+            unreachable!("a master is one already");
+        };
+        let cx = &mut self.cx;
+        link.leave(cx);
+        if link.matches_identity() {
+            cx.notice("Discarding previously cached master state.");
+        }
+        *self.role = Role::Master;
+        cx.stream.shift(cx.rng);
+        let identity = cx.stream.identity();
+        let previous = identity
+            .previous()
+            .expect("the history before the promotion");
+        let text = format!(
+            "Setting secondary replication ID to {}, valid up to offset: {}. \
+             New replication ID is {}",
+            previous.id,
+            previous.second_offset,
+            identity.id()
+        );
+        cx.notice(text);
+        // They come back at once and continue under the new name.
+        self.source.close_all(cx);
+        self.source.restart_idle_time(cx.now_ms());
+        cx.push(Action::RoleChanged);
+    }
+}
+
+#[cfg(test)]
+#[path = "role_tests.rs"]
+mod tests;

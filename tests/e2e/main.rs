@@ -11,6 +11,7 @@ mod config;
 mod differential;
 mod families;
 mod faults;
+mod handover;
 mod hostile;
 mod interop;
 mod limits;

@@ -92,10 +92,15 @@ impl Node {
         let request = SyncRequest::Psync {
             id: asked,
             offset: at,
+            option: None,
         };
-        let reply = self
-            .repl
-            .on_sync(id, Some("10.0.0.1"), request, false, env, out);
+        let client = SyncClient {
+            id,
+            ip: Some("10.0.0.1"),
+            description: "sim",
+            has_pending_output: false,
+        };
+        let reply = self.repl.on_sync(&client, request, env, out);
         if let SyncReply::Refused(text) = reply {
             return format!("-{text}\r\n");
         }

@@ -42,7 +42,37 @@ pub enum SyncRequest<'a> {
         id: &'a [u8],
         /// The first byte that it misses.
         offset: &'a [u8],
+        /// What stands behind the offset. `FAILOVER`: our master hands over to us and will be our
+        /// replica. No other word means anything.
+        option: Option<&'a [u8]>,
     },
+}
+
+impl<'a> SyncRequest<'a> {
+    /// The history that our master hands over to us, if it does.
+    pub(super) fn handed_over(&self) -> Option<&'a [u8]> {
+        match *self {
+            SyncRequest::Psync {
+                id,
+                option: Some(word),
+                ..
+            } if word.eq_ignore_ascii_case(b"failover") => Some(id),
+            _ => None,
+        }
+    }
+}
+
+/// The client that asks for the stream.
+#[derive(Clone, Copy, Debug)]
+pub struct SyncClient<'a> {
+    /// Its number.
+    pub id: ClientId,
+    /// The address it connects from, if it has one.
+    pub ip: Option<&'a str>,
+    /// Its line of `CLIENT LIST`, for the log.
+    pub description: &'a str,
+    /// Whether replies to it have not been sent yet.
+    pub has_pending_output: bool,
 }
 
 /// What a client that asks for the stream is told by the command itself.
@@ -157,21 +187,21 @@ impl Source {
     pub(super) fn on_sync(
         &mut self,
         cx: &mut Context,
-        client: ClientId,
-        peer_ip: Option<&str>,
+        client: &SyncClient,
         request: SyncRequest,
     ) -> SyncReply {
         assert!(
-            !self.contains(client),
-            "client {client} is a replica already"
+            !self.contains(client.id),
+            "client {} is a replica already",
+            client.id
         );
-        let greeting = self.greetings.get(&client).cloned().unwrap_or_default();
+        let greeting = self.greetings.get(&client.id).cloned().unwrap_or_default();
         if greeting.contents != Contents::All && !greeting.capabilities.eof {
             return SyncReply::Refused("ERR Filtered replica requires EOF capability".into());
         }
         let mut replica = Replica {
-            client,
-            peer_ip: peer_ip.map(str::to_owned),
+            client: client.id,
+            peer_ip: client.ip.map(str::to_owned),
             greeting,
             old_protocol: matches!(request, SyncRequest::Sync),
             state: State::WaitSnapshot {
@@ -183,7 +213,7 @@ impl Source {
         };
         let name = replica.name();
         cx.notice(format!("Replica {name} asks for synchronization"));
-        if let SyncRequest::Psync { id, offset } = request {
+        if let SyncRequest::Psync { id, offset, .. } = request {
             let Some(offset) = parse_i64(offset) else {
                 cx.warning(format!(
                     "Replica {name} asks for synchronization but with a wrong offset"

@@ -13,6 +13,16 @@ fn disk() -> Settings {
     }
 }
 
+/// Client 1, which comes over a Unix socket.
+fn nameless() -> SyncClient<'static> {
+    SyncClient {
+        id: 1,
+        ip: None,
+        description: "",
+        has_pending_output: false,
+    }
+}
+
 fn to_disk() -> Action {
     Action::StartSnapshot {
         target: SnapshotTarget::Disk,
@@ -211,7 +221,7 @@ fn an_old_replica_is_sent_no_lines_that_it_does_not_know() {
     let mut rig = Rig::new(disk());
     let request = SyncRequest::Sync;
     rig.repl
-        .on_sync(1, None, request, false, rig.env, &mut rig.out);
+        .on_sync(&nameless(), request, rig.env, &mut rig.out);
     rig.expect_logged("Replica client id #1 asks for synchronization");
     rig.forked();
     assert_eq!(rig.told(1), "");
@@ -388,9 +398,13 @@ fn requests_at_the_wrong_time_are_refused() {
     let refused = "NOMASTERLINK Can't SYNC while not connected with my master";
     assert_eq!(rig.psync(1, "?", "-1"), SyncReply::Refused(refused.into()));
     let mut rig = Rig::new(disk());
+    let client = SyncClient {
+        has_pending_output: true,
+        ..nameless()
+    };
     let pending = rig
         .repl
-        .on_sync(1, None, SyncRequest::Sync, true, rig.env, &mut rig.out);
+        .on_sync(&client, SyncRequest::Sync, rig.env, &mut rig.out);
     let refused = "ERR SYNC and PSYNC are invalid with pending output";
     assert_eq!(pending, SyncReply::Refused(refused.into()));
     rig.psync(1, "?", "-1");
