@@ -27,10 +27,12 @@ pub struct Raised {
     pub refused: Option<io::Error>,
 }
 
-/// Raises the limit on open files to `wanted`, or as near to it as the system allows, trying ever
-/// fewer. Never lowers it.
+/// A wish that is refused is cut by multiples of this.
+const STEP: u64 = 16;
+
+/// Raises the limit on open files to `wanted`, or to the most that the system allows of what is a
+/// multiple of sixteen less. Never lowers it.
 pub fn raise_descriptors(wanted: u64) -> Raised {
-    const STEP: u64 = 16;
     let (soft, hard) = match descriptors() {
         Ok(limits) => limits,
         Err(error) => {
@@ -40,32 +42,40 @@ pub fn raise_descriptors(wanted: u64) -> Raised {
             };
         }
     };
-    let mut refused = None;
-    let mut try_next = wanted;
-    while try_next > soft {
-        // The hard limit is raised where that is needed and allowed, and never lowered, since an
-        // ordinary user could not raise it again.
-        match set_descriptors(try_next, hard.max(try_next)) {
-            Ok(()) => {
-                return Raised {
-                    reached: try_next,
-                    refused,
-                };
-            }
-            Err(error) => refused = Some(error),
-        }
-        try_next = (try_next - STEP.min(try_next)).min(descriptors_ceiling());
-    }
-    Raised {
+    // The hard limit is raised where that is needed and allowed, and never lowered, since an
+    // ordinary user could not raise it again.
+    let set = |limit: u64| set_descriptors(limit, hard.max(limit));
+    let mut raised = Raised {
         reached: soft,
-        refused,
+        refused: None,
+    };
+    if wanted <= soft {
+        return raised;
     }
-}
-
-/// What the kernel grants to nobody: the most descriptors of any process.
-fn descriptors_ceiling() -> u64 {
-    let text = std::fs::read_to_string("/proc/sys/fs/nr_open").unwrap_or_default();
-    text.trim().parse().unwrap_or(u64::MAX)
+    match set(wanted) {
+        Ok(()) => {
+            raised.reached = wanted;
+            return raised;
+        }
+        Err(error) => raised.refused = Some(error),
+    }
+    // What is allowed ends somewhere between `refused` steps less and `allowed` steps less.
+    let (mut refused, mut allowed) = (0, (wanted - soft).div_ceil(STEP));
+    while refused + 1 < allowed {
+        let steps = refused.midpoint(allowed);
+        let limit = wanted - steps * STEP;
+        match set(limit) {
+            Ok(()) => {
+                allowed = steps;
+                raised.reached = limit;
+            }
+            Err(error) => {
+                refused = steps;
+                raised.refused = Some(error);
+            }
+        }
+    }
+    raised
 }
 
 fn set_descriptors(soft: u64, hard: u64) -> io::Result<()> {
@@ -103,5 +113,6 @@ mod tests {
         assert!(raised.reached >= soft);
         assert!(raised.reached + 16 > hard || raised.reached == soft);
         assert!(raised.refused.is_some());
+        assert_eq!(descriptors().unwrap().0, raised.reached);
     }
 }
