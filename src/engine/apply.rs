@@ -45,8 +45,9 @@ impl<W: World> Runtime<W> {
     /// Carries out the hook of a directive that changes; `settings` are those to come.
     pub fn apply(&mut self, env: &mut Env, hook: Apply, settings: &Settings) -> Result<(), Reason> {
         match hook {
-            Apply::Bind => self.relisten(settings, "Failed to bind to specified addresses."),
+            Apply::Bind => self.relisten(env, settings, "Failed to bind to specified addresses."),
             Apply::Port => self.relisten(
+                env,
                 settings,
                 "Unable to listen on this port. Check server logs.",
             ),
@@ -79,14 +80,7 @@ impl<W: World> Runtime<W> {
             | Apply::Dir
             | Apply::ProcTitle
             | Apply::OomScore
-            | Apply::CrashLog => {
-                let change = ProcessChange {
-                    settings,
-                    config_file: env.config_file.as_deref(),
-                    role: role_of(env),
-                };
-                self.world.apply(hook, &change)
-            }
+            | Apply::CrashLog => self.apply_to_process(env, hook, settings),
             Apply::None
             | Apply::Hz
             | Apply::ReplBacklogSize
@@ -104,12 +98,38 @@ impl<W: World> Runtime<W> {
         env.renew_access();
     }
 
-    /// Listens where the new settings say.
-    fn relisten(&mut self, settings: &Settings, refusal: &'static str) -> Result<(), Reason> {
-        self.world.listen(settings).map_err(|e| {
-            log::warn!("{e}");
-            refusal.into()
-        })
+    /// Listens where the settings to come ask for. What is left over is closed when the whole
+    /// change is final, or undone.
+    fn relisten(
+        &mut self,
+        env: &Env,
+        settings: &Settings,
+        refusal: &'static str,
+    ) -> Result<(), Reason> {
+        // Which address is to blame is in the log.
+        self.world
+            .listen(settings)
+            .map_err(|_| Reason::from(refusal))?;
+        let undone = settings.port == env.config.port && settings.bind == env.config.bind;
+        if undone {
+            self.world.settle_listening();
+        }
+        self.apply_to_process(env, Apply::ProcTitle, settings)
+    }
+
+    /// Has a directive take effect that concerns the process.
+    fn apply_to_process(
+        &mut self,
+        env: &Env,
+        hook: Apply,
+        settings: &Settings,
+    ) -> Result<(), Reason> {
+        let change = ProcessChange {
+            settings,
+            config_file: env.config_file.as_deref(),
+            role: role_of(env),
+        };
+        self.world.apply(hook, &change)
     }
 
     /// A password that is taken away lets everybody in who was not yet.

@@ -1,21 +1,35 @@
 //! The sockets that clients connect to.
 //!
-//! Every address of `bind` and the `unixsocket` become one listener each. An address written with
-//! a leading `-` may be missing from the machine; any other failure refuses the start, or the
-//! `CONFIG SET` that asked for it. All listeners share one rule: the new set is opened whole before
-//! the old one is closed, so that a refused change leaves the server reachable.
+//! Every address of `bind` and the `unixsocket` become one listening socket each; [`Listeners`]
+//! owns them. An address written with a leading `-` may be missing from the machine, and so may a
+//! whole address family; any other failure refuses the start, or the `CONFIG SET` that asked for
+//! the address.
+//!
+//! A change never closes a socket before all that come after it are open:
+//!
+//! ```text
+//! what is asked for ─┬─ open already ──► kept as it is, with the connections that wait in it
+//!                    └─ missing ───────► all bound, then all listening; or an error, and nothing
+//!                                        has happened
+//! what is left over ───────────────────► not watched any more; closed by `settle`
+//! ```
+//!
+//! Between [`Listeners::replace`] and [`Listeners::settle`] the change can be undone by another
+//! `replace`, which finds the old sockets still open: nobody can take an address away meanwhile.
+
+mod open;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
 
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use mio::{Interest, Registry};
+use slab::Slab;
 
-use crate::base::errno::os_text;
+use super::world::listener_token;
 use crate::config::Settings;
-use crate::engine::path_of;
+use open::Place;
 
 /// A listening socket.
 pub enum Listener {
@@ -35,42 +49,6 @@ pub struct Accepted {
     pub local_addr: String,
     /// The peer is on this machine.
     pub is_local: bool,
-}
-
-/// All sockets that clients connect to.
-#[derive(Default)]
-pub struct Listeners(Vec<Listener>);
-
-impl Listeners {
-    /// Listens where the settings ask for.
-    pub fn replace(&mut self, registry: &mio::Registry, settings: &Settings) -> Result<(), String> {
-        self.0.clear();
-        self.0 = open_all(settings)?;
-        for (key, listener) in self.0.iter_mut().enumerate() {
-            listener
-                .register(registry, super::world::listener_token(key))
-                .map_err(|e| format!("Cannot watch a listening socket: {e}"))?;
-        }
-        Ok(())
-    }
-
-    /// The change is final.
-    pub fn settle(&mut self) {}
-
-    /// Closes all.
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// The socket that the poll knows by this number.
-    pub fn get(&self, key: usize) -> Option<&Listener> {
-        self.0.get(key)
-    }
-
-    /// The ways of listening that are in use.
-    pub fn kinds(&self) -> Vec<&'static str> {
-        self.0.iter().map(Listener::kind).collect()
-    }
 }
 
 /// A connected socket of either family.
@@ -154,118 +132,121 @@ impl mio::event::Source for Stream {
     }
 }
 
-/// Opens every listener that the settings ask for.
-///
-/// # Errors
-///
-/// The text names the address and what went wrong with it.
-pub fn open_all(settings: &Settings) -> Result<Vec<Listener>, String> {
-    let mut listeners = open_tcp(settings)?;
-    if settings
-        .unixsocket
-        .as_ref()
-        .is_some_and(|path| !path.is_empty())
-    {
-        listeners.push(open_unix(settings)?);
-    }
-    Ok(listeners)
+/// One socket of [`Listeners`].
+struct Open {
+    place: Place,
+    listener: Listener,
+    /// It is in use. One that is not is only kept from being taken by somebody else.
+    watched: bool,
 }
 
-fn open_tcp(settings: &Settings) -> Result<Vec<Listener>, String> {
-    let port = settings.port;
-    let mut listeners = Vec::new();
-    if port == 0 {
-        return Ok(listeners);
-    }
-    for address in settings.bind.iter() {
-        let (name, optional) = (address.host, address.optional);
-        match open_one(name, port, settings.tcp_backlog as i32) {
-            Ok(listener) => {
-                mark(&listener, settings.socket_mark_id);
-                listeners.push(Listener::Tcp(listener));
+/// All sockets that clients connect to; see the module's head.
+///
+/// The number by which a socket is known to the poll stays the same as long as it is open.
+#[derive(Default)]
+pub struct Listeners {
+    sockets: Slab<Open>,
+}
+
+impl Listeners {
+    /// Listens where the settings ask for, and nowhere else, with events for `registry`. Sockets
+    /// that are not needed any more are still open until [`settle`](Self::settle), or until
+    /// another `replace` needs them again.
+    ///
+    /// # Errors
+    ///
+    /// A text for the log of a server that does not start. Everything is as it was before.
+    pub fn replace(&mut self, registry: &Registry, settings: &Settings) -> Result<(), String> {
+        let mut kept: Vec<usize> = Vec::new();
+        let mut missing = Vec::new();
+        for wanted in open::wanted(settings)? {
+            let is_there =
+                |(key, open): &(usize, &Open)| open.place == wanted.place && !kept.contains(key);
+            match self.sockets.iter().find(is_there) {
+                Some((key, _)) => kept.push(key),
+                None => missing.push(wanted),
             }
-            Err(e) if optional && is_absent(&e) => {}
-            Err(e) => {
-                log::warn!(
-                    "Could not create server TCP listening socket {name}:{port}: {}",
-                    os_text(&e)
-                );
-                return Err(format!("Failed listening on port {port} (tcp), aborting."));
+        }
+        let leaving: Vec<usize> = self.keys(|key, _| !kept.contains(&key));
+        let gone = leaving.iter().map(|key| &self.sockets[*key]);
+        let gone: Vec<_> = gone.map(|open| (&open.place, &open.listener)).collect();
+        let opened = open::open_all(missing, &gone, settings)?;
+        let fresh = opened.into_iter().map(|(place, listener)| {
+            self.sockets.insert(Open {
+                place,
+                listener,
+                watched: false,
+            })
+        });
+        let fresh: Vec<usize> = fresh.collect();
+        kept.extend(&fresh);
+        if let Err(e) = self.watch(registry, &kept) {
+            for key in fresh {
+                self.sockets.remove(key);
+            }
+            return Err(format!("Cannot watch a listening socket: {e}"));
+        }
+        self.unwatch(registry, &leaving);
+        Ok(())
+    }
+
+    /// The change is final: closes what it has left over.
+    pub fn settle(&mut self) {
+        self.sockets.retain(|_, open| open.watched);
+    }
+
+    /// Closes all.
+    pub fn clear(&mut self) {
+        self.sockets.clear();
+    }
+
+    /// The socket that the poll knows by this number.
+    pub fn get(&self, key: usize) -> Option<&Listener> {
+        let open = self.sockets.get(key)?;
+        open.watched.then_some(&open.listener)
+    }
+
+    /// The ways of listening that are in use, each once: `tcp`, `unix`.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let in_use = self.sockets.iter().filter(|(_, open)| open.watched);
+        let mut kinds: Vec<_> = in_use.map(|(_, open)| open.listener.kind()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    }
+
+    fn keys(&self, choose: impl Fn(usize, &Open) -> bool) -> Vec<usize> {
+        let chosen = self.sockets.iter().filter(|(key, open)| choose(*key, open));
+        chosen.map(|(key, _)| key).collect()
+    }
+
+    /// Watches all of these, or none that was not watched before.
+    fn watch(&mut self, registry: &Registry, keys: &[usize]) -> io::Result<()> {
+        let mut begun = Vec::new();
+        for key in keys {
+            let open = &mut self.sockets[*key];
+            if open.watched {
+                continue;
+            }
+            if let Err(e) = open.listener.register(registry, *key) {
+                self.unwatch(registry, &begun);
+                return Err(e);
+            }
+            open.watched = true;
+            begun.push(*key);
+        }
+        Ok(())
+    }
+
+    fn unwatch(&mut self, registry: &Registry, keys: &[usize]) {
+        for key in keys {
+            let open = &mut self.sockets[*key];
+            if std::mem::take(&mut open.watched) {
+                // One that cannot be taken out of the poll wakes it in vain until it is closed.
+                let _ = open.listener.deregister(registry);
             }
         }
     }
-    let none_wanted = settings.bind.iter().next().is_none();
-    if listeners.is_empty() && !none_wanted {
-        return Err(format!("Failed listening on port {port} (tcp), aborting."));
-    }
-    Ok(listeners)
-}
-
-/// Marks a socket, and with it those of its clients, for packet filters; that is a privilege.
-fn mark(listener: &TcpListener, id: u32) {
-    if id > 0
-        && let Err(e) = SockRef::from(listener).set_mark(id)
-    {
-        log::warn!(
-            "Cannot mark the listening socket with {id}: {}",
-            os_text(&e)
-        );
-    }
-}
-
-/// The machine does not have this address or address family.
-fn is_absent(e: &io::Error) -> bool {
-    matches!(
-        e.raw_os_error(),
-        Some(
-            libc::EADDRNOTAVAIL
-                | libc::EAFNOSUPPORT
-                | libc::EPROTONOSUPPORT
-                | libc::ESOCKTNOSUPPORT
-                | libc::EPFNOSUPPORT
-                | libc::ENOPROTOOPT
-        )
-    )
-}
-
-fn open_one(name: &str, port: u16, backlog: i32) -> io::Result<TcpListener> {
-    let address = match name {
-        "*" => SocketAddr::from(([0, 0, 0, 0], port)),
-        "::*" => SocketAddr::from(([0u16; 8], port)),
-        name => match name.parse::<IpAddr>() {
-            Ok(ip) => SocketAddr::new(ip, port),
-            Err(_) => (name, port)
-                .to_socket_addrs()?
-                .next()
-                .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?,
-        },
-    };
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    socket.set_nonblocking(true)?;
-    Ok(TcpListener::from_std(socket.into()))
-}
-
-fn open_unix(settings: &Settings) -> Result<Listener, String> {
-    let path = path_of(settings.unixsocket.as_deref().unwrap_or_default());
-    let describe =
-        |e: io::Error| format!("Failed opening Unix socket: bind: {}: {e}", path.display());
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).map_err(describe)?;
-    if settings.unixsocketperm != 0 {
-        let mode = std::fs::Permissions::from_mode(settings.unixsocketperm);
-        std::fs::set_permissions(&path, mode).map_err(describe)?;
-    }
-    Ok(Listener::Unix(listener))
 }
 
 impl Listener {
@@ -304,7 +285,7 @@ impl Listener {
     }
 
     /// `tcp` or `unix`, for the log.
-    pub fn kind(&self) -> &'static str {
+    fn kind(&self) -> &'static str {
         match self {
             Listener::Tcp(_) => "tcp",
             Listener::Unix(_) => "unix",
@@ -312,10 +293,18 @@ impl Listener {
     }
 
     /// Starts to watch for connections.
-    pub fn register(&mut self, registry: &mio::Registry, token: mio::Token) -> io::Result<()> {
+    fn register(&mut self, registry: &Registry, key: usize) -> io::Result<()> {
+        let token = listener_token(key);
         match self {
-            Listener::Tcp(l) => registry.register(l, token, mio::Interest::READABLE),
-            Listener::Unix(l) => registry.register(l, token, mio::Interest::READABLE),
+            Listener::Tcp(l) => registry.register(l, token, Interest::READABLE),
+            Listener::Unix(l) => registry.register(l, token, Interest::READABLE),
+        }
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Listener::Tcp(l) => registry.deregister(l),
+            Listener::Unix(l) => registry.deregister(l),
         }
     }
 }
@@ -329,20 +318,4 @@ pub fn endpoint(address: &SocketAddr) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn listeners_carry_their_mark_where_that_is_allowed() {
-        let allowed = {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-            socket.set_mark(1).is_ok()
-        };
-        let listener = open_one("127.0.0.1", 0, 5).unwrap();
-        let marked = || SockRef::from(&listener).mark().unwrap();
-        mark(&listener, 0);
-        assert_eq!(marked(), 0);
-        mark(&listener, 77);
-        assert_eq!(marked(), if allowed { 77 } else { 0 });
-    }
-}
+mod tests;

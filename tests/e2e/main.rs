@@ -15,6 +15,7 @@ mod handover;
 mod hostile;
 mod interop;
 mod limits;
+mod listening;
 mod messages;
 mod operations;
 mod persistence;
