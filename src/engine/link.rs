@@ -384,7 +384,10 @@ impl<W: World> Engine<W> {
         let Engine { env, runtime, .. } = self;
         let taken =
             runtime.drive_with_chunk(env, bytes, |r, e, out| r.on_master_bytes(bytes, e, out));
-        if taken < bytes.len() && runtime.link.connection.is_some() {
+        // The machine may have given the connection up, and even begun the next one.
+        let connection = runtime.link.connection;
+        let is_open = connection.is_some_and(|key| runtime.outgoing.socket(key).is_some());
+        if taken < bytes.len() && is_open {
             runtime.link.stream.push(&bytes[taken..]);
         }
         self.run_stream();

@@ -52,6 +52,8 @@ mod replicas;
 mod running;
 mod runtime;
 mod shutdown;
+#[cfg(test)]
+mod sim;
 pub mod snapshot;
 mod sync_file;
 mod transfer;

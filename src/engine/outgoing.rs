@@ -24,6 +24,10 @@ use slab::Slab;
 use super::world::{Connecting, Interest, Socket, Wake, World};
 use crate::base::errno::os_text;
 
+/// An address that others stand behind is given up after this time at the latest: a second lost
+/// packet is not worth waiting for while somebody else may answer at once.
+const ADDRESS_MS_MAX: u64 = 3000;
+
 /// Where a connection stands.
 enum Stage<S> {
     /// The name of the other end is being looked up, by the request of this number.
@@ -111,7 +115,7 @@ impl<S: Socket> Outgoing<S> {
         let now_ms = world.now().mono_ms();
         let left_ms = (self.begun_ms + self.target.timeout_ms).saturating_sub(now_ms);
         while let Some(address) = rest.pop_front() {
-            let share_ms = left_ms / (rest.len() as u64 + 1);
+            let share_ms = (left_ms / (rest.len() as u64 + 1)).min(ADDRESS_MS_MAX);
             let begun = world
                 .connect(address, self.target.from.as_deref())
                 .and_then(|mut socket| {

@@ -15,7 +15,6 @@
 //! | `action.rs` | what the machines ask for, and the facts they get with each event |
 //! | `settings.rs`, `info.rs` | what comes from the configuration, what goes to `INFO` and `ROLE` |
 //! | `wire.rs` | lines and commands as bytes |
-//! | `sim/` | tests: whole trees of servers under seeded faults |
 //!
 //! # The contract
 //!
@@ -97,8 +96,6 @@ mod wire;
 
 #[cfg(test)]
 mod rig;
-#[cfg(test)]
-mod sim;
 
 pub use action::{Action, Child, ClientId, Contents, Env, LoadTarget, SnapshotTarget};
 pub use greeting::ReplconfReply;

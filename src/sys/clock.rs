@@ -80,8 +80,10 @@ fn local_time() -> (libc::tm, i64) {
 /// A cheap clock for measuring short stretches; its zero means nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct CycleClock {
-    /// Nanoseconds per cycle, as a fraction of 2^32; 0 where the counter is not to be trusted.
+    /// Nanoseconds per cycle, as a fraction of 2^32; 0 where the counter is not read.
     scale: u64,
+    /// It shows no time at all.
+    stopped: bool,
 }
 
 impl CycleClock {
@@ -96,7 +98,10 @@ impl CycleClock {
             )
         });
         if !trusted || cycles() == 0 {
-            return CycleClock { scale: 0 };
+            return CycleClock {
+                scale: 0,
+                stopped: false,
+            };
         }
         let (start_ns, start) = (monotonic_ns(), cycles());
         while monotonic_ns() - start_ns < 200_000 {
@@ -105,6 +110,15 @@ impl CycleClock {
         let (spent_ns, spent) = (monotonic_ns() - start_ns, cycles() - start);
         CycleClock {
             scale: (spent_ns << 32).checked_div(spent).unwrap_or(0),
+            stopped: false,
+        }
+    }
+
+    /// A clock that always shows the same instant, for runs that are to repeat themselves.
+    pub fn stopped() -> CycleClock {
+        CycleClock {
+            scale: 0,
+            stopped: true,
         }
     }
 
@@ -112,7 +126,7 @@ impl CycleClock {
     #[inline]
     pub fn ns(self) -> u64 {
         if self.scale == 0 {
-            return monotonic_ns();
+            return if self.stopped { 0 } else { monotonic_ns() };
         }
         ((u128::from(cycles()) * u128::from(self.scale)) >> 32) as u64
     }

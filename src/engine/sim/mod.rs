@@ -1,0 +1,103 @@
+//! Whole servers under seeded trouble: the engine that runs, in a virtual network, on a virtual
+//! disk, by a virtual clock.
+//!
+//! A run has two parts. First anything goes: commands of clients, cuts, silence, frozen and killed
+//! servers, lost power, slow and full disks, changes of master, promotions, changed settings. Then
+//! the network heals, the servers are put into one tree, and all must come to hold the same data
+//! at the same place, in half of the runs without a single ping of a master to help them along.
+//!
+//! What must hold all the while is in `oracle.rs`. A failure names its seed; `SIM_SEEDS=from..to`
+//! runs others, or one again. Time is an event away: nothing is done between two of them, so a
+//! minute of a tree's life takes some milliseconds.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `net.rs`, `disk.rs`, `world.rs` | the world that the engines live in |
+//! | `node.rs`, `client.rs` | a server; a client |
+//! | `load.rs` | what clients send |
+//! | `oracle.rs` | what must hold |
+//! | `cluster.rs` | servers and clients together, and what may happen to them |
+//! | `scenarios.rs` | runs that somebody has written down |
+
+mod client;
+mod cluster;
+mod disk;
+mod load;
+mod net;
+mod node;
+mod oracle;
+mod scenarios;
+mod world;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use cluster::Cluster;
+
+/// One random run. Returns all that was seen, as one number.
+fn random_run(seed: u64) -> u64 {
+    let mut cluster = Cluster::new(seed, 3 + (seed % 3) as usize);
+    for _ in 0..25 {
+        for _ in 0..cluster.rng.below(8) {
+            cluster.say_something();
+        }
+        if cluster.rng.below(2) == 0 {
+            cluster.disturb();
+        }
+        let ms = cluster.rng.below(1200);
+        cluster.run_ms(ms);
+    }
+    let root = cluster.settle();
+    cluster.check_convergence(root);
+    cluster.oracle.trace()
+}
+
+/// Runs seeds on all processors.
+///
+/// # Panics
+///
+/// A run fails; its seed is named.
+fn random_runs(seeds: std::ops::Range<u64>) {
+    let next = AtomicU64::new(seeds.start);
+    let failed = AtomicU64::new(u64::MAX);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end || failed.load(Ordering::Relaxed) != u64::MAX {
+                return;
+            }
+            if std::panic::catch_unwind(|| random_run(seed)).is_err() {
+                failed.fetch_min(seed, Ordering::Relaxed);
+            }
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    let seed = failed.into_inner();
+    assert!(
+        seed == u64::MAX,
+        "the run of seed {seed} failed; SIM_SEEDS={seed}..{} replays it",
+        seed.wrapping_add(1)
+    );
+}
+
+/// Ten thousand seeds, or those that `SIM_SEEDS=from..to` names.
+#[test]
+fn trees_of_servers_converge_after_any_trouble_and_lose_nothing_they_may_not() {
+    let named = std::env::var("SIM_SEEDS").unwrap_or_else(|_| "0..10000".to_owned());
+    let bounds = named
+        .split_once("..")
+        .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    random_runs(bounds.expect("SIM_SEEDS is two numbers with two dots between"));
+}
+
+#[test]
+fn a_seed_repeats_its_run_to_the_last_event() {
+    for seed in [1, 2, 3, 4, 5] {
+        assert_eq!(random_run(seed), random_run(seed), "seed {seed}");
+    }
+}

@@ -1,0 +1,172 @@
+//! What must hold, whatever happens.
+//!
+//! 1. Two servers that say they are at the same offset of the same history hold the same data.
+//! 2. A write that was acknowledged in a history is there wherever that history has been followed
+//!    beyond it. (What an asynchronous master did not pass on before it died, or before its
+//!    replicas went another way, may be lost: such a write is in no history that anybody follows.)
+//! 3. What a client asked for that had gone while a pause held its command back is never done.
+//!
+//! Histories form a tree: each begins at an offset of the one before it, which a server's second
+//! replication id tells.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
+
+use super::net::HostId;
+use crate::commands::context::Env;
+use crate::commands::debug::digest;
+use crate::keyspace::{Keyspace, ValueRef};
+use crate::replication::ReplId;
+
+/// A place in a history.
+pub type Place = (ReplId, u64);
+
+/// A write that a client was told to be done.
+struct Acknowledged {
+    db: usize,
+    key: Vec<u8>,
+    /// A place where the data held it.
+    place: Place,
+}
+
+/// See the module's head.
+#[derive(Default)]
+pub struct Oracle {
+    /// The data at each place that any server was ever seen at.
+    truth: HashMap<Place, u64>,
+    /// Where each history began: in which one, and at which offset.
+    parents: HashMap<ReplId, Place>,
+    acknowledged: Vec<Acknowledged>,
+    /// Keys of writes whose clients had gone before they could be done.
+    abandoned: Vec<Vec<u8>>,
+    /// All that was seen, as one number: two runs of one seed must agree.
+    trace: u64,
+}
+
+/// A number that stands for a data set.
+pub fn fingerprint(keyspace: &Keyspace) -> u64 {
+    let mut sum = 0u64;
+    for (number, db) in keyspace.iter().enumerate() {
+        for entry in db.iter() {
+            let mut hasher = FixedState::with_seed(7).build_hasher();
+            hasher.write_usize(number);
+            hasher.write(entry.key());
+            hasher.write_i64(entry.expire_at_ms().unwrap_or(-1));
+            match entry.value() {
+                ValueRef::String(string) => string.with_bytes(|text| hasher.write(text)),
+                _ => {
+                    let mut value = digest::Digest::default();
+                    digest::value(entry, &mut value);
+                    hasher.write(value.to_string().as_bytes());
+                }
+            }
+            sum = sum.wrapping_add(hasher.finish());
+        }
+    }
+    sum
+}
+
+impl Oracle {
+    /// A server that says where it is must hold the data that belongs there.
+    pub fn check(&mut self, host: HostId, env: &Env, now_us: u64) {
+        env.replication.check_invariants();
+        let identity = env.replication.identity();
+        if let Some(previous) = identity.previous() {
+            let place = (previous.id, previous.second_offset - 1);
+            self.parents.entry(identity.id()).or_insert(place);
+        }
+        let Some(saved) = env.replication.saved_identity() else {
+            return;
+        };
+        let place = (saved.id, saved.offset);
+        let data = fingerprint(&env.keyspace);
+        self.note(data ^ saved.offset ^ now_us ^ host as u64);
+        let known = *self.truth.entry(place).or_insert(data);
+        assert_eq!(data, known, "server {host} at {place:?}, {now_us} us");
+    }
+
+    /// Adds something to what two runs of one seed must agree on.
+    pub fn note(&mut self, what: u64) {
+        let mut hasher = FixedState::with_seed(self.trace).build_hasher();
+        hasher.write_u64(what);
+        self.trace = hasher.finish();
+    }
+
+    /// All that was seen, as one number.
+    pub fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    /// A client was told by a server that its write is done. It counts if the server holds it now:
+    /// one that has meanwhile followed another history may not.
+    pub fn on_acknowledged(&mut self, env: &Env, db: usize, key: Vec<u8>) {
+        let Some(saved) = env.replication.saved_identity() else {
+            return;
+        };
+        if env.keyspace.db(db).get(&key).is_some() {
+            let place = (saved.id, saved.offset);
+            self.acknowledged.push(Acknowledged { db, key, place });
+        }
+    }
+
+    /// A client has gone while a pause held back its write of this key, in the first database.
+    pub fn on_abandoned(&mut self, key: Vec<u8>) {
+        self.abandoned.push(key);
+    }
+
+    /// How many writes were abandoned so.
+    pub fn abandoned(&self) -> usize {
+        self.abandoned.len()
+    }
+
+    /// Whether the history of a place includes another place.
+    fn includes(&self, whole: Place, part: Place) -> bool {
+        let mut at = whole;
+        // A history cannot have more ancestors than there are.
+        for _ in 0..=self.parents.len() {
+            if at.0 == part.0 {
+                return part.1 <= at.1;
+            }
+            match self.parents.get(&at.0) {
+                Some((id, offset)) => at = (*id, (*offset).min(at.1)),
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// No write is done whose client had gone.
+    pub fn check_abandoned(&self, env: &Env) {
+        for key in &self.abandoned {
+            assert!(
+                env.keyspace.db(0).get(key).is_none(),
+                "{} was written, whose client had gone",
+                String::from_utf8_lossy(key)
+            );
+        }
+    }
+
+    /// Every acknowledged write whose history this server has followed must be there. Returns how
+    /// many are, and how many were lost with a history that nobody follows any more.
+    pub fn check_acknowledged(&self, env: &Env) -> (usize, usize) {
+        let saved = env.replication.saved_identity().expect("it is settled");
+        let here = (saved.id, saved.offset);
+        let (mut kept, mut lost) = (0, 0);
+        for write in &self.acknowledged {
+            if !self.includes(here, write.place) {
+                lost += 1;
+                continue;
+            }
+            kept += 1;
+            assert!(
+                env.keyspace.db(write.db).get(&write.key).is_some(),
+                "{} was acknowledged at {:?}, which is part of {here:?}, and is not there",
+                String::from_utf8_lossy(&write.key),
+                write.place
+            );
+        }
+        (kept, lost)
+    }
+}

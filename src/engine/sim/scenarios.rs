@@ -1,0 +1,190 @@
+//! Runs that somebody has written down: one thing happens to a tree, and what must follow is known.
+
+use super::cluster::Cluster;
+
+#[test]
+fn a_cut_link_costs_no_snapshot() {
+    let mut cluster = Cluster::tree(1, &[None, Some(0), Some(1)]);
+    let before = cluster.full_syncs();
+    for _ in 0..10 {
+        cluster.net.borrow_mut().cut(0, 1);
+        cluster.net.borrow_mut().cut(1, 2);
+        for _ in 0..5 {
+            cluster.write(0, 2);
+        }
+        cluster.converge(20_000);
+    }
+    assert_eq!(cluster.full_syncs(), before);
+}
+
+#[test]
+fn a_silent_link_is_noticed_by_both_ends_and_mended() {
+    let mut cluster = Cluster::tree(2, &[None, Some(0)]);
+    let before = cluster.full_syncs();
+    cluster.net.borrow_mut().silence(0, 1);
+    cluster.run_ms(15_000);
+    let is_linked = |cluster: &Cluster| {
+        let env = cluster.nodes[1].env().expect("it runs");
+        env.replication.is_link_up()
+    };
+    assert!(!is_linked(&cluster));
+    let env = cluster.nodes[0].env().expect("it runs");
+    assert_eq!(env.replication.source().count(), 0);
+    cluster.write(0, 2);
+    cluster.net.borrow_mut().heal();
+    cluster.converge(20_000);
+    assert_eq!(cluster.full_syncs(), before);
+}
+
+#[test]
+fn replicas_of_a_promoted_replica_continue() {
+    let mut cluster = Cluster::tree(3, &[None, Some(0), Some(0), Some(1)]);
+    // A ping of the old master would put its replicas ahead of the new one.
+    cluster.without_pings();
+    let before = cluster.full_syncs();
+    cluster.follow(1, None);
+    cluster.run_ms(300);
+    cluster.follow(2, Some(1));
+    cluster.run_ms(500);
+    cluster.follow(0, Some(1));
+    cluster.run_ms(500);
+    cluster.write(1, 3);
+    cluster.converge(20_000);
+    assert_eq!(
+        cluster.full_syncs(),
+        before,
+        "the old master and its replicas continue too"
+    );
+}
+
+#[test]
+fn a_middle_server_that_is_promoted_keeps_its_branch() {
+    let mut cluster = Cluster::tree(4, &[None, Some(0), Some(1)]);
+    let served = |cluster: &Cluster| {
+        let env = cluster.nodes[1].env().expect("it runs");
+        env.replication.source().stats().full
+    };
+    cluster.follow(1, None);
+    cluster.run_ms(300);
+    let before = served(&cluster);
+    cluster.write(1, 3);
+    cluster.run_ms(5000);
+    let [_, middle, leaf] = cluster.standings()[..] else {
+        panic!("three servers")
+    };
+    assert_eq!(middle, leaf);
+    assert_eq!(served(&cluster), before);
+}
+
+#[test]
+fn a_restarted_replica_continues_from_its_snapshot() {
+    let mut cluster = Cluster::tree(5, &[None, Some(0)]);
+    let before = cluster.full_syncs();
+    cluster.tell(1, "SAVE");
+    cluster.run_ms(500);
+    cluster.kill(1);
+    cluster.write(0, 3);
+    cluster.run_ms(3000);
+    cluster.start(1, Some(0));
+    cluster.converge(20_000);
+    assert_eq!(cluster.full_syncs(), before);
+}
+
+#[test]
+fn replicas_continue_with_a_master_that_restarted_from_its_last_snapshot() {
+    let mut cluster = Cluster::tree(6, &[None, Some(0), Some(0)]);
+    // A ping behind the snapshot would put the replicas ahead of it.
+    cluster.without_pings();
+    cluster.tell(0, "SAVE");
+    cluster.run_ms(500);
+    cluster.kill(0);
+    cluster.run_ms(3000);
+    cluster.start(0, None);
+    cluster.write(0, 1);
+    cluster.converge(20_000);
+    assert_eq!(cluster.full_syncs(), 0);
+}
+
+#[test]
+fn a_master_that_lost_writes_gives_its_replicas_a_snapshot() {
+    let mut cluster = Cluster::tree(7, &[None, Some(0)]);
+    cluster.tell(0, "SAVE");
+    cluster.run_ms(500);
+    cluster.write(0, 5);
+    cluster.converge(10_000);
+    cluster.kill(0);
+    cluster.run_ms(1000);
+    cluster.start(0, None);
+    cluster.converge(60_000);
+    assert_eq!(cluster.full_syncs(), 1);
+}
+
+#[test]
+fn what_no_longer_fits_the_backlog_costs_a_snapshot() {
+    let mut cluster = Cluster::tree(8, &[None, Some(0)]);
+    cluster.tell(0, "CONFIG SET repl-backlog-size 16384");
+    cluster.tell(1, "SAVE");
+    cluster.run_ms(500);
+    let before = cluster.full_syncs();
+    cluster.kill(1);
+    cluster.write(0, 100);
+    cluster.start(1, Some(0));
+    cluster.converge(60_000);
+    assert_eq!(cluster.full_syncs(), before + 1);
+}
+
+#[test]
+fn a_server_that_hands_on_a_snapshot_still_knows_the_selected_database() {
+    let mut cluster = Cluster::tree(9, &[None, Some(0), Some(1)]);
+    for _ in 0..20 {
+        cluster.write(0, 1);
+        cluster.converge(10_000);
+        cluster.kill(2);
+        cluster.start(2, Some(1));
+        cluster.run_ms(8000);
+        cluster.tell(1, "SAVE");
+        cluster.run_ms(200);
+        cluster.kill(1);
+        cluster.write(0, 1);
+        cluster.start(1, Some(0));
+        cluster.converge(60_000);
+    }
+}
+
+#[test]
+fn a_write_of_a_client_that_has_gone_is_not_done() {
+    let mut cluster = Cluster::plain(11, &[None]);
+    cluster.write(0, 1);
+    cluster.abandon_a_write(0);
+    assert_eq!(cluster.oracle.abandoned(), 1);
+    let env = cluster.nodes[0].env().expect("it runs");
+    cluster.oracle.check_abandoned(env);
+}
+
+/// A write that reaches the replica while it loads, and then silence: no further packet will wake
+/// the replica up, so it must run what it has got when the load ends.
+#[test]
+fn what_arrives_behind_a_snapshot_is_run_when_the_load_ends() {
+    for diskless in ["yes", "no"] {
+        let mut cluster = Cluster::plain(10, &[None, None]);
+        cluster.write(0, 20);
+        cluster.tell(0, &format!("CONFIG SET repl-diskless-sync {diskless}"));
+        cluster.without_pings();
+        cluster.tell(
+            1,
+            "CONFIG SET key-load-delay 400000 repl-diskless-load disabled",
+        );
+        cluster.run_ms(500);
+        cluster.follow(1, Some(0));
+        while !cluster.nodes[1].is_loading() {
+            cluster.run_ms(5);
+            assert!(cluster.now_ms() < 100_000, "it never loads");
+        }
+        cluster.write(0, 1);
+        assert!(
+            cluster.nodes[1].is_loading(),
+            "the write came too late to show anything"
+        );
+        cluster.converge(30_000);
+    }
+}

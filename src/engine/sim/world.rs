@@ -1,0 +1,349 @@
+//! One server's world in the simulator: its share of the network, its disk, its child, its clock.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::disk::{SimDisk, SimFile};
+use super::net::{HostId, SharedNet, SimSocket, address_of, nowhere};
+use crate::base::rng::Rng;
+use crate::base::time::Now;
+use crate::commands::error::CmdError;
+use crate::config::{Apply, Reason, Settings};
+use crate::engine::snapshot::SnapshotWork;
+use crate::engine::world::{
+    Accepted, Event, Interest, Job, Lifecycle, ProcessChange, ProcessEnd, ProcessRole, Wake,
+    WorkFigures, World,
+};
+use crate::sys::memory::MemoryStats;
+use crate::sys::process::Exit;
+use crate::sys::signals::Signal;
+
+/// When the simulation begins, in microseconds since the epoch.
+const EPOCH_US: i64 = 1_700_000_000_000_000;
+/// Bytes that a child hands over at once.
+const CHILD_PIECE_BYTES: usize = 3000;
+
+/// A child that saves. What it writes is known at once; it takes its time all the same.
+struct SimChild {
+    pid: i32,
+    target: PathBuf,
+    result: Result<Vec<u8>, String>,
+    to_pipe: bool,
+    /// How much of it may be read from the pipe by now.
+    produced: usize,
+    read: usize,
+    next_us: u64,
+    /// The data has ended, or the file is in place; only the end of the process is to be told.
+    exit: Option<Exit>,
+}
+
+/// See the module's head.
+pub struct SimWorld {
+    host: HostId,
+    net: SharedNet,
+    disk: SimDisk,
+    rng: Rng,
+    child: Option<SimChild>,
+    pids: i32,
+    /// Events that will be told at their time, in microseconds.
+    coming: Vec<(u64, Event)>,
+    /// How far this server's own time is ahead, because it slept or waited for its disk.
+    pub ahead_us: u64,
+    /// Names are answered with an address before the right one where nobody is.
+    pub dead_address_first: bool,
+    /// Children fail at times.
+    pub children_fail: bool,
+}
+
+impl SimWorld {
+    /// The world of a host.
+    pub fn new(host: HostId, net: &SharedNet, disk: SimDisk, rng: Rng) -> SimWorld {
+        SimWorld {
+            host,
+            net: Rc::clone(net),
+            disk,
+            rng,
+            child: None,
+            pids: 100,
+            coming: Vec::new(),
+            ahead_us: 0,
+            dead_address_first: false,
+            children_fail: false,
+        }
+    }
+
+    fn now_us(&self) -> u64 {
+        self.net.borrow().now_us + self.ahead_us
+    }
+
+    /// Time that the disk has taken passes for this server alone.
+    pub fn pass_disk_time(&mut self) {
+        self.ahead_us += self.disk.take_spent_us();
+    }
+
+    /// When something of its own will happen next, in microseconds.
+    pub fn next_us(&self) -> Option<u64> {
+        let child = self.child.as_ref().map(|child| child.next_us);
+        let coming = self.coming.iter().map(|(at, _)| *at);
+        coming.chain(child).min()
+    }
+
+    /// What is to be told now, the network's events included.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        let now_us = self.net.borrow().now_us;
+        let mut events = self.net.borrow_mut().take_events(self.host);
+        let (due, later) = std::mem::take(&mut self.coming)
+            .into_iter()
+            .partition(|(at, _)| *at <= now_us);
+        self.coming = later;
+        let due: Vec<(u64, Event)> = due;
+        events.extend(due.into_iter().map(|(_, event)| event));
+        self.step_child(now_us, &mut events);
+        events
+    }
+
+    fn step_child(&mut self, now_us: u64, events: &mut Vec<Event>) {
+        let Some(child) = &mut self.child else { return };
+        if child.next_us > now_us {
+            return;
+        }
+        child.next_us = now_us + 1000 + self.rng.below(50_000);
+        if let Some(exit) = child.exit {
+            let pid = child.pid;
+            if child.to_pipe && child.read < child.produced {
+                // A pipe outlives its writer until it is read.
+                return;
+            }
+            self.child = None;
+            events.push(Event::ChildExited { pid, exit });
+            return;
+        }
+        match (&child.result, child.to_pipe) {
+            (Err(_), _) => child.exit = Some(Exit::Code(1)),
+            (Ok(bytes), true) => {
+                let left = bytes.len() - child.produced;
+                child.produced += left.min(CHILD_PIECE_BYTES);
+                if child.produced == bytes.len() {
+                    child.exit = Some(Exit::Code(0));
+                }
+                events.push(Event::Ready {
+                    wake: Wake::ChildData,
+                    readable: true,
+                    writable: false,
+                    ended: child.exit.is_some(),
+                });
+            }
+            (Ok(bytes), false) => {
+                let stored = self.disk.store(&child.target, bytes.clone());
+                child.exit = Some(Exit::Code(i32::from(stored.is_err())));
+            }
+        }
+    }
+}
+
+impl World for SimWorld {
+    type Socket = SimSocket;
+    type Disk = SimDisk;
+
+    fn now(&self) -> Now {
+        let now_us = self.now_us();
+        Now {
+            unix_us: EPOCH_US + now_us as i64,
+            mono_us: now_us,
+        }
+    }
+
+    fn mono_ns(&self) -> u64 {
+        self.now_us() * 1000
+    }
+
+    fn sleep(&mut self, time: Duration) {
+        self.ahead_us += time.as_micros() as u64;
+    }
+
+    fn listen(&mut self, _: &Settings) -> Result<(), String> {
+        self.net.borrow_mut().bring_up(self.host);
+        Ok(())
+    }
+
+    fn settle_listening(&mut self) {}
+
+    fn listeners(&self) -> Vec<&'static str> {
+        vec!["tcp"]
+    }
+
+    fn stop_listening(&mut self) {}
+
+    fn accept(&mut self, _: usize) -> io::Result<Accepted<SimSocket>> {
+        let accepted = SimSocket::accept(&self.net, self.host);
+        let (socket, peer) = accepted.ok_or(ErrorKind::WouldBlock)?;
+        Ok(Accepted {
+            socket,
+            addr: address_of(peer % 250).to_string(),
+            local_addr: address_of(self.host).to_string(),
+            is_local: true,
+            unix_socket: false,
+        })
+    }
+
+    fn connect(&mut self, to: SocketAddr, _: Option<&str>) -> io::Result<SimSocket> {
+        Ok(SimSocket::connect(&self.net, self.host, to))
+    }
+
+    fn watch(&mut self, socket: &mut SimSocket, wake: Wake, interest: Interest) -> io::Result<()> {
+        socket.watch(wake, interest);
+        Ok(())
+    }
+
+    fn rewatch(
+        &mut self,
+        socket: &mut SimSocket,
+        wake: Wake,
+        interest: Interest,
+    ) -> io::Result<()> {
+        socket.watch(wake, interest);
+        Ok(())
+    }
+
+    fn close(&mut self, socket: SimSocket) {
+        drop(socket);
+    }
+
+    fn wait_for(&mut self, _: &mut SimSocket, _: bool, time: Duration) -> bool {
+        // Nothing moves in the network while one server holds the world up.
+        self.sleep(time);
+        false
+    }
+
+    fn resolve(&mut self, request: u64, host: &str, _: u16) {
+        let answer = self.resolve_now(host, 0);
+        let at = self.net.borrow().now_us + self.rng.below(30_000);
+        self.coming.push((at, Event::Resolved { request, answer }));
+    }
+
+    fn resolve_now(&mut self, host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        let number = host.strip_prefix('n').and_then(|n| n.parse().ok());
+        let address = address_of(number.ok_or(ErrorKind::AddrNotAvailable)?);
+        Ok(match self.dead_address_first {
+            true => vec![nowhere(), address],
+            false => vec![address],
+        })
+    }
+
+    fn disk(&mut self) -> &mut SimDisk {
+        &mut self.disk
+    }
+
+    fn pid(&self) -> u32 {
+        1
+    }
+
+    fn fork(&mut self, work: &SnapshotWork<'_>) -> io::Result<i32> {
+        if self.children_fail && self.rng.below(50) == 0 {
+            return Err(ErrorKind::OutOfMemory.into());
+        }
+        let mut bytes = Vec::new();
+        let result = match self.rng.below(30) {
+            0 if self.children_fail => Err("the child has died".to_owned()),
+            _ => work.write_pipe(&mut bytes, &mut ()),
+        };
+        self.pids += 1;
+        let now_us = self.net.borrow().now_us;
+        self.child = Some(SimChild {
+            pid: self.pids,
+            target: work.target().to_owned(),
+            result: result.map(|()| bytes),
+            to_pipe: work.to_pipe,
+            produced: 0,
+            read: 0,
+            next_us: now_us + 1000 + self.rng.below(1_000_000),
+            exit: None,
+        });
+        Ok(self.pids)
+    }
+
+    fn read_child(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let Some(child) = &mut self.child else {
+            return Ok(0);
+        };
+        let Ok(bytes) = &child.result else {
+            return Ok(0);
+        };
+        let ready = &bytes[child.read..child.produced];
+        let count = ready.len().min(into.len());
+        into[..count].copy_from_slice(&ready[..count]);
+        child.read += count;
+        match (count, child.exit) {
+            (0, None) => Err(ErrorKind::WouldBlock.into()),
+            (count, _) => Ok(count),
+        }
+    }
+
+    fn stop_child(&mut self, pid: i32) {
+        if let Some(child) = self.child.as_mut().filter(|child| child.pid == pid) {
+            child.result = Err("killed".to_owned());
+            child.exit = Some(Exit::Signal(libc::SIGUSR1));
+            child.read = child.produced;
+        }
+    }
+
+    fn bury_child(&mut self, _: i32) {
+        self.child = None;
+    }
+
+    fn interrupt_is_pending(&self) -> bool {
+        false
+    }
+
+    fn submit(&mut self, job: Job<SimFile>) {
+        match job {
+            Job::Free(garbage) => drop(garbage),
+            Job::Close(file) => drop(file),
+        }
+    }
+
+    fn work(&self) -> WorkFigures {
+        WorkFigures::default()
+    }
+
+    fn reset_work(&mut self) {}
+
+    fn used_memory(&self) -> usize {
+        1 << 20
+    }
+
+    fn memory(&self) -> MemoryStats {
+        MemoryStats {
+            used: 1 << 20,
+            ..MemoryStats::default()
+        }
+    }
+
+    fn apply(&mut self, _: Apply, _: &ProcessChange<'_>) -> Result<(), Reason> {
+        Ok(())
+    }
+
+    fn set_role(&mut self, _: ProcessRole, _: &Settings) {}
+
+    fn tell_supervisor(&mut self, _: Lifecycle) {}
+
+    fn supervised(&self) -> &'static str {
+        "no"
+    }
+
+    fn executable(&self) -> &Path {
+        Path::new("/sim/redis-server")
+    }
+
+    fn end_process(&mut self, how: ProcessEnd) -> CmdError {
+        panic!("nobody in the simulator asks for the end of a process by {how:?}");
+    }
+}
+
+/// The signal with which a node is asked to leave.
+pub fn terminate() -> Event {
+    Event::Signal(Signal::Terminate)
+}
