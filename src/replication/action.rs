@@ -153,7 +153,8 @@ pub enum Action {
         client: ClientId,
     },
 
-    /// We are a master now and were a replica, or the other way round.
+    /// We are a master now and were a replica, or the other way round; log lines that follow are
+    /// in the new role.
     RoleChanged,
     /// Write a line to the server's log. Redis's levels are, from the loudest: warning is
     /// `Warn`, notice is `Info`, verbose is `Debug`, debug is `Trace`.

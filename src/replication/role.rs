@@ -77,8 +77,8 @@ impl Replication {
             }
             Role::Replica(link) => link.retarget(&mut cx, host.to_owned(), port),
             Role::Master => {
-                let mut link = Link::of_former_master(&mut cx, host.to_owned(), port);
                 cx.push(Action::RoleChanged);
+                let mut link = Link::of_former_master(&mut cx, host.to_owned(), port);
                 link.connect_anew(&mut cx);
                 *role = Role::Replica(link);
             }
@@ -168,6 +168,8 @@ impl Parts<'_> {
             unreachable!("a master is one already");
         };
         let cx = &mut self.cx;
+        // The log shows the new role from the first line of the change on.
+        cx.push(Action::RoleChanged);
         link.leave(cx);
         if link.matches_identity() {
             cx.notice("Discarding previously cached master state.");
@@ -189,7 +191,6 @@ impl Parts<'_> {
         // They come back at once and continue under the new name.
         self.source.close_all(cx);
         self.source.restart_idle_time(cx.now_ms());
-        cx.push(Action::RoleChanged);
     }
 }
 

@@ -44,9 +44,9 @@ fn a_master_that_hands_over_becomes_our_replica() {
     ];
     assert_eq!(lines(&rig), want);
     let want = [
+        Action::RoleChanged,
         Action::CloseMaster,
         Action::CloseReplica { client: 5 },
-        Action::RoleChanged,
         Action::SendReplica {
             client: 6,
             bytes: format!("+CONTINUE {own}\r\n").into_bytes(),
@@ -173,4 +173,14 @@ fn a_handover_is_taken_at_every_stage_of_our_own_link() {
         assert!(actions.contains(&Action::RoleChanged));
         assert_eq!(actions.contains(&Action::AbortSnapshot), began);
     }
+}
+
+#[test]
+fn what_is_logged_of_a_change_of_role_is_logged_in_the_new_one() {
+    let mut rig = Rig::new(Settings::default());
+    rig.repl.replicaof("m", 6379, "test", rig.env, &mut rig.out);
+    assert_eq!(rig.out[0], Action::RoleChanged);
+    rig.out.clear();
+    rig.repl.replicaof_no_one("test", rig.env, &mut rig.out);
+    assert_eq!(rig.out[0], Action::RoleChanged);
 }

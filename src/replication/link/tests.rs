@@ -771,9 +771,9 @@ fn a_promoted_replica_continues_under_its_own_name() {
         id('a')
     ));
     let want = [
+        Action::RoleChanged,
         Action::CloseMaster,
         Action::CloseReplica { client: 5 },
-        Action::RoleChanged,
     ];
     assert_eq!(rig.actions(), want);
     assert!(!rig.repl.is_replica());
