@@ -82,6 +82,11 @@ impl fmt::Debug for ReplId {
     }
 }
 
+/// The largest offset that is believed when somebody says where in a history we are. No stream
+/// gets that long, and what is counted on from there still fits the signed 64 bits that offsets
+/// have on the wire.
+pub const OFFSET_MAX: u64 = i64::MAX as u64 / 2;
+
 /// The history that ours grew out of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Previous {

@@ -8,6 +8,7 @@
 //! served any more. A replica that becomes a master goes on where it is under a new name, and its
 //! replicas are sent away only to come back at once and learn it.
 
+use super::identity::OFFSET_MAX;
 use super::link::Link;
 use super::{Action, Env, Parts, Replication, SavedIdentity, wire};
 
@@ -37,7 +38,11 @@ impl Replication {
     }
 
     /// The data set was loaded at start from a snapshot that says where in which history it is.
+    /// One that says what cannot be is not believed.
     pub fn restore(&mut self, saved: SavedIdentity, env: Env, out: &mut Vec<Action>) {
+        if saved.offset > OFFSET_MAX {
+            return;
+        }
         let Parts {
             role,
             source,

@@ -62,6 +62,26 @@ impl LineReader {
     }
 }
 
+/// The number that `text` begins with, read as C's `strtoll` reads it: behind blanks and perhaps a
+/// sign, with anything behind it; one that is out of range is the nearest in it. `None` if there
+/// is no digit.
+pub fn leading_number(text: &[u8]) -> Option<i64> {
+    let text = text.trim_ascii_start();
+    let (is_negative, digits) = match text.split_first() {
+        Some((b'-', digits)) => (true, digits),
+        Some((b'+', digits)) => (false, digits),
+        _ => (false, text),
+    };
+    let count = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+    let value = digits[..count].iter().fold(0_i128, |value, digit| {
+        let value = value * 10 + i128::from(digit - b'0');
+        value.min(i128::from(u64::MAX))
+    });
+    let value = if is_negative { -value } else { value };
+    let value = value.clamp(i64::MIN.into(), i64::MAX.into());
+    (count > 0).then_some(value as i64)
+}
+
 /// A peer's text, fit for a log line: what is not printable is replaced.
 pub fn printable(text: &[u8]) -> String {
     String::from_utf8_lossy(text)
@@ -108,6 +128,24 @@ mod tests {
             Ok(Some(b"+OK".to_vec()))
         );
         assert_eq!(input, b"*1\r\n");
+    }
+
+    #[test]
+    fn a_number_is_read_as_far_as_it_goes() {
+        for (text, number) in [
+            ("171", Some(171)),
+            (" \t+171x9", Some(171)),
+            ("-5", Some(-5)),
+            ("0", Some(0)),
+            ("9223372036854775808", Some(i64::MAX)),
+            ("-99999999999999999999999999999999999999999", Some(i64::MIN)),
+            ("", None),
+            ("-", None),
+            ("EOF:x", None),
+            ("+ 1", None),
+        ] {
+            assert_eq!(leading_number(text.as_bytes()), number, "{text}");
+        }
     }
 
     #[test]

@@ -11,10 +11,9 @@
 
 use super::transfer::Transfer;
 use super::{Closed, Link, Origin, Resume, Stage};
-use crate::base::numbers::parse_u64;
 use crate::replication::action::Action;
 use crate::replication::context::Context;
-use crate::replication::identity::ReplId;
+use crate::replication::identity::{OFFSET_MAX, ReplId};
 use crate::replication::source::Source;
 use crate::replication::wire::{self, LineReader};
 use std::collections::VecDeque;
@@ -241,12 +240,15 @@ fn on_psync_reply(cx: &mut Context, resume: Resume, line: &[u8]) -> Outcome {
     Outcome::Snapshot(Origin::Unknown)
 }
 
-/// Parses `+FULLRESYNC id offset`. A master that gets it wrong still sends a snapshot, but we
-/// cannot continue from there later.
+/// Parses `+FULLRESYNC id offset`, the number as leniently as the reference. A master that gets it
+/// wrong, or names a place where no stream can be, still sends a snapshot, but we cannot continue
+/// from there later.
 fn parse_full_resync(cx: &mut Context, line: &[u8]) -> Origin {
-    let mut words = line.split(|&byte| byte == b' ').skip(1);
-    let id = words.next().and_then(ReplId::parse);
-    let offset = words.next().and_then(parse_u64);
+    let mut parts = line.splitn(3, |&byte| byte == b' ').skip(1);
+    let id = parts.next().and_then(ReplId::parse);
+    let offset = parts.next().and_then(wire::leading_number);
+    let offset = offset.and_then(|offset| u64::try_from(offset).ok());
+    let offset = offset.filter(|offset| *offset <= OFFSET_MAX);
     match (id, offset) {
         (Some(id), Some(offset)) => {
             cx.notice(format!("Full resync from master: {id}:{offset}"));

@@ -473,4 +473,6 @@ impl Link {
 }
 
 #[cfg(test)]
+mod peer_tests;
+#[cfg(test)]
 mod tests;

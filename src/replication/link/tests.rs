@@ -4,16 +4,16 @@ use crate::base::rng::Rng;
 use crate::replication::rig::{Rig, id};
 use crate::replication::*;
 
-const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+pub(super) const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
 
-fn connect(host: &str) -> Action {
+pub(super) fn connect(host: &str) -> Action {
     Action::Connect {
         host: host.into(),
         port: 6379,
     }
 }
 
-fn text(command: &str) -> String {
+pub(super) fn text(command: &str) -> String {
     let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
     String::from_utf8(wire::command(&words)).expect("ASCII")
 }
@@ -341,15 +341,25 @@ fn a_broken_promise_of_a_snapshot_is_followed_by_another_attempt() {
             "hello",
             "Bad protocol from MASTER, the first byte is not '$' (we received 'hello')",
         ),
-        ("$12x", "Bad protocol from MASTER"),
-        ("$EOF:short", "Bad protocol from MASTER"),
+        ("$0", "receiving 0 bytes from master to disk"),
+        ("$-5", "receiving -5 bytes from master to disk"),
+        ("$x", "receiving 0 bytes from master to disk"),
+        ("$EOF:short", "receiving 0 bytes from master to disk"),
     ] {
-        let mut rig = Rig::connecting(Settings::default());
+        let mut rig = Rig::streaming(&id('a'), 100);
+        rig.pass_ms(2000);
+        rig.closed();
         rig.pass_ms(2000);
         rig.greet();
-        rig.bytes(format!("+FULLRESYNC {} 5\r\n{line}\r\n", id('a')).as_bytes());
+        rig.actions();
+        rig.bytes(format!("+FULLRESYNC {} 5\r\n{line}\r\n", id('b')).as_bytes());
         rig.expect_logged(logged);
         rig.expect_logged("Reconnecting to MASTER m:6379 after failure");
+        let nothing_lost = [Action::CloseMaster, connect("m")];
+        assert_eq!(rig.actions(), nothing_lost, "{line}");
+        rig.greet();
+        let request = text(&format!("PSYNC {} 101", id('a')));
+        assert!(rig.sent().ends_with(&request), "{line}");
     }
 }
 
@@ -864,13 +874,14 @@ fn events_of_a_master_that_was_left_concern_nobody() {
 
 #[test]
 fn no_bytes_of_a_peer_make_us_panic() {
-    let alphabet: [&[u8]; 12] = [
+    let alphabet: [&[u8]; 13] = [
         b"+PONG\r\n",
         b"+OK\r\n",
         b"-ERR x\r\n",
         b"+CONTINUE\r\n",
         b"+FULLRESYNC aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 12\r\n",
         b"+FULLRESYNC aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa -12\r\n",
+        b"+FULLRESYNC aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 18446744073709551615\r\n",
         b"$5\r\n",
         b"$0\r\n",
         b"$EOF:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n",
@@ -890,7 +901,7 @@ fn no_bytes_of_a_peer_make_us_panic() {
                 rig.out.clear();
                 rig.repl.on_connected(rig.env, &mut rig.out);
             }
-            let piece = alphabet[rng.below(12) as usize];
+            let piece = alphabet[rng.below(13) as usize];
             let cut = rng.below(piece.len() as u64 + 1) as usize;
             let piece = if rng.below(3) == 0 {
                 &piece[..cut]

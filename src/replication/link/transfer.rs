@@ -1,6 +1,6 @@
 //! A snapshot on its way from the master into our data set.
 //!
-//! First a line: `$<bytes>`, or `$EOF:<40 bytes>` from a master that does not know the length and
+//! First a line: `$<bytes>`, at least one, or `$EOF:<40 bytes>` from a master that does not know the length and
 //! will send those bytes again at the end; before it any number of empty lines, by which the
 //! master says that it is still at work. Then the snapshot.
 //!
@@ -16,7 +16,6 @@
 
 use super::endmark::EndMark;
 use super::{Closed, Link, Origin, Resume, Stage};
-use crate::base::numbers::parse_u64;
 use crate::replication::action::{Action, LoadTarget};
 use crate::replication::context::Context;
 use crate::replication::identity::ReplId;
@@ -276,15 +275,19 @@ impl Link {
                 target,
             };
             self.on_body_begins(cx, source, None, target);
-        } else if let Some(total) = line.strip_prefix(b"$").and_then(parse_u64) {
+        } else if let Some(size) = line.strip_prefix(b"$") {
+            // What is no number at all counts as none to the reference.
+            let size = wire::leading_number(size).unwrap_or(0);
             cx.notice(format!(
-                "MASTER <-> REPLICA sync: receiving {total} bytes from master {to}"
+                "MASTER <-> REPLICA sync: receiving {size} bytes from master {to}"
             ));
+            let Some(total) = u64::try_from(size).ok().filter(|total| *total > 0) else {
+                // Loading nothing would cost the old data.
+                cx.warning("I/O error trying to sync with MASTER: a snapshot has at least a byte");
+                return self.abandon_and_retry(cx);
+            };
             transfer.body = Body::Sized { total, target };
             self.on_body_begins(cx, source, Some(total), target);
-            if total == 0 {
-                self.on_complete(cx);
-            }
         } else {
             explain_nonsense(cx, &text);
             self.abandon_and_retry(cx);
