@@ -302,7 +302,7 @@ impl<W: World> Host for Runtime<W> {
                 // What the stream holds up to here has to be reported first.
                 self.link.stream.owes_ack |= session.kind == Kind::Master;
             }
-            ReplconfReply::Error(text) => return Err(CmdError::Text(text.into_bytes())),
+            ReplconfReply::Error(text) => return Err(CmdError::Text(text)),
         }
         Ok(())
     }

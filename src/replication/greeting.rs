@@ -57,8 +57,8 @@ pub enum ReplconfReply {
     Silent,
     /// `REPLCONF GETACK` from our master: no reply but an acknowledgement, see `on_getack`.
     GetAck,
-    /// An error, without the leading `-`.
-    Error(String),
+    /// An error, without the leading `-`; it may quote any bytes.
+    Error(Vec<u8>),
 }
 
 /// A replica's report of how far it is.
@@ -68,6 +68,9 @@ pub struct Ack {
     pub offset: i64,
     /// Bytes of the stream that are safe in its append-only file.
     pub fsynced: Option<i64>,
+    /// Whether all of it could be read. One that is not whole counts as far as it could be, but is
+    /// no sign that the replica is well.
+    pub is_whole: bool,
 }
 
 /// What the options of one command amount to.
@@ -75,7 +78,7 @@ pub struct Ack {
 pub(super) enum Replconf {
     /// They were taken into the greeting; or one was not, and those before it were.
     Greeting(ReplconfReply),
-    /// An acknowledgement, well-formed or not (`None`).
+    /// An acknowledgement; `None` if not even its offset could be read.
     Ack(Option<Ack>),
 }
 
@@ -83,7 +86,7 @@ impl Greeting {
     /// Takes the options and values of one `REPLCONF` command, `args` without its name.
     pub(super) fn replconf(&mut self, args: &[&[u8]]) -> Replconf {
         if !args.len().is_multiple_of(2) {
-            return Replconf::Greeting(ReplconfReply::Error("ERR syntax error".into()));
+            return Replconf::Greeting(ReplconfReply::Error(b"ERR syntax error".to_vec()));
         }
         for (at, pair) in args.chunks_exact(2).enumerate() {
             let (option, value) = (pair[0].to_ascii_lowercase(), pair[1]);
@@ -95,10 +98,7 @@ impl Greeting {
                 b"getack" => return Replconf::Greeting(ReplconfReply::GetAck),
                 b"rdb-only" => self.set_snapshot_only(value),
                 b"rdb-filter-only" => self.set_contents(value),
-                _ => Err(format!(
-                    "ERR Unrecognized REPLCONF option: {}",
-                    super::wire::printable(pair[0])
-                )),
+                _ => Err(quoting("ERR Unrecognized REPLCONF option: ", pair[0])),
             };
             if let Err(text) = taken {
                 return Replconf::Greeting(ReplconfReply::Error(text));
@@ -107,23 +107,24 @@ impl Greeting {
         Replconf::Greeting(ReplconfReply::Ok)
     }
 
-    fn set_port(&mut self, value: &[u8]) -> Result<(), String> {
+    fn set_port(&mut self, value: &[u8]) -> Result<(), Vec<u8>> {
         self.listening_port = parse_i64(value).ok_or(NOT_AN_INTEGER)?;
         Ok(())
     }
 
-    fn set_address(&mut self, value: &[u8]) -> Result<(), String> {
+    fn set_address(&mut self, value: &[u8]) -> Result<(), Vec<u8>> {
         if value.len() > ADDRESS_BYTES_MAX {
-            return Err(format!(
+            let text = format!(
                 "ERR REPLCONF ip-address provided by replica instance is too long: {} bytes",
                 value.len()
-            ));
+            );
+            return Err(text.into_bytes());
         }
         self.ip_address = Some(super::wire::printable(value));
         Ok(())
     }
 
-    fn add_capability(&mut self, value: &[u8]) -> Result<(), String> {
+    fn add_capability(&mut self, value: &[u8]) -> Result<(), Vec<u8>> {
         match value.to_ascii_lowercase().as_slice() {
             b"eof" => self.capabilities.eof = true,
             b"psync2" => self.capabilities.psync2 = true,
@@ -133,7 +134,7 @@ impl Greeting {
         Ok(())
     }
 
-    fn set_snapshot_only(&mut self, value: &[u8]) -> Result<(), String> {
+    fn set_snapshot_only(&mut self, value: &[u8]) -> Result<(), Vec<u8>> {
         self.snapshot_only = match parse_i64(value).ok_or(NOT_AN_INTEGER)? {
             0 => false,
             1 => true,
@@ -142,17 +143,14 @@ impl Greeting {
         Ok(())
     }
 
-    fn set_contents(&mut self, value: &[u8]) -> Result<(), String> {
+    fn set_contents(&mut self, value: &[u8]) -> Result<(), Vec<u8>> {
         let Some(filters) = crate::base::quoting::split_args(value) else {
             return Err("ERR Missing rdb-filter-only values".into());
         };
         self.contents = Contents::Nothing;
         for filter in filters {
             if !filter.eq_ignore_ascii_case(b"functions") {
-                return Err(format!(
-                    "ERR Unsupported rdb-filter-only option: {}",
-                    super::wire::printable(&filter)
-                ));
+                return Err(quoting("ERR Unsupported rdb-filter-only option: ", &filter));
             }
             self.contents = Contents::FunctionsOnly;
         }
@@ -162,14 +160,22 @@ impl Greeting {
 
 const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
 
+/// An error that quotes what a client sent, up to the first zero byte.
+fn quoting(text: &str, quoted: &[u8]) -> Vec<u8> {
+    let end = memchr::memchr(0, quoted).unwrap_or(quoted.len());
+    [text.as_bytes(), &quoted[..end]].concat()
+}
+
 /// Parses what follows the word `ack`: an offset, and perhaps `fack` and another.
 fn parse_ack(values: &[&[u8]]) -> Option<Ack> {
     let offset = parse_i64(values[0])?;
-    let fsynced = match values.get(1) {
-        Some(word) if word.eq_ignore_ascii_case(b"fack") => Some(parse_i64(values[2])?),
-        _ => None,
-    };
-    Some(Ack { offset, fsynced })
+    let has_second = values.len() > 2 && values[1].eq_ignore_ascii_case(b"fack");
+    let fsynced = has_second.then(|| parse_i64(values[2])).flatten();
+    Some(Ack {
+        offset,
+        fsynced,
+        is_whole: fsynced.is_some() || !has_second,
+    })
 }
 
 #[cfg(test)]
@@ -231,13 +237,43 @@ mod tests {
     }
 
     #[test]
+    fn what_an_error_quotes_comes_back_as_it_was_sent() {
+        let error = |text: &[u8]| Replconf::Greeting(ReplconfReply::Error(text.to_vec()));
+        let mut greeting = Greeting::default();
+        assert_eq!(
+            greeting.replconf(&[b"\x01\xff\0more", b"x"]),
+            error(b"ERR Unrecognized REPLCONF option: \x01\xff")
+        );
+        assert_eq!(
+            greeting.replconf(&[b"rdb-filter-only", b"k\xffys"]),
+            error(b"ERR Unsupported rdb-filter-only option: k\xffys")
+        );
+    }
+
+    #[test]
     fn acknowledgements_may_carry_two_offsets() {
         let mut greeting = Greeting::default();
-        let ack = |offset, fsynced| Replconf::Ack(Some(Ack { offset, fsynced }));
-        assert_eq!(say(&mut greeting, "ACK 100"), ack(100, None));
-        assert_eq!(say(&mut greeting, "ack 100 fack 90"), ack(100, Some(90)));
-        assert_eq!(say(&mut greeting, "ack x"), Replconf::Ack(None));
-        assert_eq!(say(&mut greeting, "ack 1 fack x"), Replconf::Ack(None));
+        let ack = |offset, fsynced| Ack {
+            offset,
+            fsynced,
+            is_whole: true,
+        };
+        for (line, want) in [
+            ("ACK 100", Some(ack(100, None))),
+            ("ack 100 fack 90", Some(ack(100, Some(90)))),
+            ("ack 100 other x", Some(ack(100, None))),
+            ("ack x", None),
+            ("ack x fack 1", None),
+            (
+                "ack 1 fack x",
+                Some(Ack {
+                    is_whole: false,
+                    ..ack(1, None)
+                }),
+            ),
+        ] {
+            assert_eq!(say(&mut greeting, line), Replconf::Ack(want), "{line}");
+        }
     }
 
     #[test]

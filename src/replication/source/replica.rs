@@ -131,6 +131,9 @@ impl Replica {
         self.ack_offset = self.ack_offset.max(at_least_zero(ack.offset));
         let fsynced = ack.fsynced.map_or(0, at_least_zero);
         self.fsynced_offset = self.fsynced_offset.max(fsynced);
+        if !ack.is_whole {
+            return;
+        }
         self.ack_at_ms = now_ms;
         match &mut self.state {
             State::InSnapshot { loaded, .. } => *loaded = true,

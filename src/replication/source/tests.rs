@@ -540,6 +540,21 @@ fn acknowledgements_are_counted_for_those_who_wait() {
 }
 
 #[test]
+fn an_acknowledgement_that_breaks_off_counts_as_far_as_it_goes() {
+    let mut rig = Rig::new(disk());
+    rig.online(1);
+    rig.pass_ms(5000);
+    rig.replconf(1, "ACK 100 FACK x");
+    let replica = |rig: &Rig| rig.repl.info(rig.env.now).replicas[0].clone();
+    assert_eq!((replica(&rig).offset, replica(&rig).lag_s), (100, 5));
+    rig.replconf(1, "ACK x");
+    assert_eq!((replica(&rig).offset, replica(&rig).lag_s), (100, 5));
+    rig.replconf(1, "ACK -7 FACK 80");
+    assert_eq!((replica(&rig).offset, replica(&rig).lag_s), (100, 0));
+    assert_eq!(rig.repl.source().count_fsynced(80), 1);
+}
+
+#[test]
 fn writes_need_good_replicas_if_configured() {
     let mut rig = Rig::new(Settings {
         min_replicas_to_write: 1,
