@@ -115,7 +115,12 @@ impl<W: World> Engine<W> {
                     *at += consumed;
                     count += 1;
                 }
-                Parse::Blank { consumed } => *at += consumed,
+                Parse::Blank { consumed } => {
+                    *at += consumed;
+                    if let Some(client) = conn.replica {
+                        self.env.replication.on_newline(client, self.env.now);
+                    }
+                }
                 Parse::Incomplete => return (count, Stop::Incomplete),
                 Parse::Big { keep } => return (count, Stop::Big(keep)),
                 Parse::Error(error) => return (count, Stop::Broken(error)),

@@ -34,8 +34,9 @@
 //! the buffer may be run, [`Action::CloseMaster`] drops it.
 //!
 //! **Our replicas.** They are clients. `PSYNC` and `SYNC` go to [`on_sync`](Replication::on_sync),
-//! `REPLCONF` to [`on_replconf`](Replication::on_replconf), and the end of any client's connection
-//! to [`on_client_closed`](Replication::on_client_closed). Before it sleeps, the driver asks
+//! `REPLCONF` to [`on_replconf`](Replication::on_replconf), an empty line to
+//! [`on_newline`](Replication::on_newline), and the end of any client's connection to
+//! [`on_client_closed`](Replication::on_client_closed). Before it sleeps, the driver asks
 //! [`readers`](Replication::readers), writes what [`chunks`](Replication::chunks) shows behind
 //! whatever [`Action::SendReplica`] left unsent, and reports with
 //! [`on_sent`](Replication::on_sent).
@@ -310,6 +311,12 @@ impl Replication {
         }
         let Parts { source, mut cx, .. } = self.parts(env, out);
         source.on_sync(&mut cx, client, request)
+    }
+
+    /// A client sent an empty line, which is how a replica that loads a snapshot says that it is
+    /// still there. Every client may be named here.
+    pub fn on_newline(&mut self, client: ClientId, now: Now) {
+        self.source.on_newline(client, now.mono_ms());
     }
 
     /// The connection of a client is gone. Every client may be named here.

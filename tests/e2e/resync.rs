@@ -449,3 +449,29 @@ fn snapshot_files_that_only_served_a_sync_are_removed_where_nothing_is_persisted
         assert_eq!(server.path("dump.rdb").exists(), there);
     }
 }
+
+/// Has a replica load for longer than its master waits for a silent one.
+#[track_caller]
+fn load_for_long(replica: Options) {
+    let master = Options::ours()
+        .readable_by_stock()
+        .config("repl-diskless-sync no")
+        .config("repl-timeout 2")
+        .start();
+    assert_eq!(master.ask("DEBUG POPULATE 6000 key 10"), "OK");
+    let replica = replica
+        .config("key-load-delay 1000")
+        .config("loading-process-events-interval-bytes 1024")
+        .start();
+    replica.ask(&format!("REPLICAOF 127.0.0.1 {}", master.port));
+    wait_link_up(&replica);
+    assert_eq!(replica.ask("DBSIZE"), "6000");
+    assert_eq!(master.log_count("Disconnecting timedout replica"), 0);
+    assert_eq!(master.log_count("asks for synchronization"), 1);
+}
+
+#[test]
+fn a_replica_that_loads_longer_than_the_timeout_keeps_its_link() {
+    load_for_long(Options::ours());
+    load_for_long(Options::stock());
+}

@@ -209,7 +209,7 @@ impl Source {
             },
             ack_offset: 0,
             fsynced_offset: 0,
-            ack_at_ms: cx.now_ms(),
+            heard_ms: cx.now_ms(),
         };
         let name = replica.name();
         cx.notice(format!("Replica {name} asks for synchronization"));
@@ -279,6 +279,13 @@ impl Source {
         cx.notice(format!(
             "Replication backlog created, my new replication IDs are '{id}' and '{none}'"
         ));
+    }
+
+    /// A client sent an empty line; it need not be a replica.
+    pub(super) fn on_newline(&mut self, client: ClientId, now_ms: u64) {
+        if let Some(at) = self.index_of(client) {
+            self.replicas[at].heard_ms = now_ms;
+        }
     }
 
     // ---- Departures ----
@@ -355,7 +362,7 @@ impl Source {
         while let Some(replica) = self.replicas.get(at) {
             let doing = match replica.state {
                 State::Online { .. } if !replica.old_protocol => {
-                    cx.timed_out(replica.ack_at_ms).then_some("streaming sync")
+                    cx.timed_out(replica.heard_ms).then_some("streaming sync")
                 }
                 State::InSnapshot {
                     stalled_since_ms: Some(since),

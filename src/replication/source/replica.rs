@@ -59,7 +59,8 @@ pub(super) struct Replica {
     pub state: State,
     pub ack_offset: u64,
     pub fsynced_offset: u64,
-    pub ack_at_ms: u64,
+    /// When it acknowledged something last, or said that it is still there.
+    pub heard_ms: u64,
 }
 
 impl Replica {
@@ -108,7 +109,7 @@ impl Replica {
 
     /// Seconds since it was last heard of.
     pub fn lag_s(&self, now_ms: u64) -> u64 {
-        now_ms.saturating_sub(self.ack_at_ms) / 1000
+        now_ms.saturating_sub(self.heard_ms) / 1000
     }
 
     /// The same as people are told: nothing is expected of one that is not online yet.
@@ -134,7 +135,7 @@ impl Replica {
         if !ack.is_whole {
             return;
         }
-        self.ack_at_ms = now_ms;
+        self.heard_ms = now_ms;
         match &mut self.state {
             State::InSnapshot { loaded, .. } => *loaded = true,
             State::Online { held, .. } => *held = false,

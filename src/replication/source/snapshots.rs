@@ -273,7 +273,7 @@ impl Source {
             },
             other => unreachable!("nothing was sent to a replica in {other:?}"),
         });
-        replica.ack_at_ms = cx.now_ms();
+        replica.heard_ms = cx.now_ms();
         cx.notice(format!("Synchronization with replica {name} succeeded"));
     }
 

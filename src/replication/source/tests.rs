@@ -449,6 +449,30 @@ fn silent_replicas_are_dropped_and_others_stay() {
 }
 
 #[test]
+fn a_replica_that_loads_for_long_keeps_its_place_with_newlines() {
+    let mut rig = Rig::new(Settings {
+        diskless_sync_delay_s: 0,
+        min_replicas_to_write: 1,
+        ..Settings::default()
+    });
+    rig.psync(1, "?", "-1");
+    rig.forked();
+    rig.reaped(true);
+    for _ in 0..300 {
+        rig.pass_ms(1000);
+        rig.repl.on_newline(1, rig.env.now);
+        rig.repl.on_newline(9, rig.env.now);
+    }
+    assert!(rig.repl.source().contains(1));
+    assert_eq!(rig.repl.info(rig.env.now).replicas[0].lag_s, 0);
+    assert!(rig.repl.has_enough_replicas(rig.env.now));
+    rig.repl.feed(Some(0), SET);
+    assert_eq!(rig.read(1), "", "it has not loaded the snapshot yet");
+    rig.pass_ms(62_000);
+    rig.expect_logged("Disconnecting timedout replica (streaming sync): 10.0.0.9:7001");
+}
+
+#[test]
 fn a_replica_that_takes_nothing_of_a_snapshot_is_dropped() {
     let mut rig = Rig::new(Settings {
         diskless_sync_delay_s: 0,
