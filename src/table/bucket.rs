@@ -18,7 +18,8 @@
 //! in a later one; a lookup goes on to the next bucket only where it is not zero. At 31 it sticks,
 //! since the true count is then unknown, until the array is rebuilt.
 //!
-//! Invariant: slots `0..len` are occupied, the others are not looked at.
+//! Invariant: slots `0..len` are occupied, that is, hold a pointer that is not null; the others are
+//! not looked at. `push`, `set` and `swap_remove` alone write to slots or the length.
 
 use std::ptr::NonNull;
 
@@ -83,9 +84,16 @@ impl Slot {
         (self.0.addr() >> ADDRESS_BITS) as u16
     }
 
+    /// The pointer that the slot was made from.
+    ///
+    /// # Safety
+    /// The slot must come from [`Slot::new`], with a pointer that [`assert_fits`].
     #[inline]
-    fn pointer(self) -> *mut u8 {
-        self.0.map_addr(|address| address & ADDRESS_MASK)
+    unsafe fn element(self) -> NonNull<u8> {
+        let pointer = self.0.map_addr(|address| address & ADDRESS_MASK);
+        // SAFETY: a pointer within 48 bits went in, which is not null; the mask takes away exactly
+        // what was added to it.
+        unsafe { NonNull::new_unchecked(pointer) }
     }
 }
 
@@ -99,6 +107,12 @@ pub(super) struct Bucket {
 const _: () = assert!(size_of::<Bucket>() == 64);
 
 impl Bucket {
+    /// So many empty buckets.
+    pub(super) fn empty_many(n: usize) -> Box<[Bucket]> {
+        // SAFETY: zeroes are an empty bucket: a number and null pointers.
+        unsafe { Box::new_zeroed_slice(n).assume_init() }
+    }
+
     /// Elements that live here.
     #[inline]
     pub(super) fn len(&self) -> usize {
@@ -138,7 +152,7 @@ impl Bucket {
         }
     }
 
-    /// The occupied slots whose mark equals `mark`.
+    /// The occupied slots whose mark equals `mark`, with their elements.
     #[inline]
     pub(super) fn matches(&self, mark: Mark) -> Matches<'_> {
         // A byte that equals the tag becomes zero; subtracting one borrows into its top bit. The
@@ -154,17 +168,15 @@ impl Bucket {
         }
     }
 
-    /// The element in slot `index`.
+    /// The element in the occupied slot `index`.
     #[inline]
     pub(super) fn get(&self, index: usize) -> NonNull<u8> {
-        debug_assert!(index < self.len());
-        let pointer = self.slots[index].pointer();
-        // SAFETY: slots below `len` were written by `push` or `set` from non-null pointers within
-        // 48 bits, and masking gives back exactly the pointer that was stored.
-        unsafe { NonNull::new_unchecked(pointer) }
+        assert!(index < self.len());
+        // SAFETY: the slot is occupied.
+        unsafe { self.slots[index].element() }
     }
 
-    /// The mark of the element in slot `index`.
+    /// The mark of the element in the occupied slot `index`.
     #[inline]
     pub(super) fn mark(&self, index: usize) -> Mark {
         debug_assert!(index < self.len());
@@ -176,26 +188,26 @@ impl Bucket {
     #[inline]
     pub(super) fn set(&mut self, index: usize, pointer: NonNull<u8>) {
         assert_fits(pointer);
+        assert!(index < self.len());
         self.slots[index] = Slot::new(pointer, self.mark(index));
     }
 
-    /// Adds an element. The bucket must not be full. Returns its slot.
+    /// Adds an element. The bucket must not be full.
     #[inline]
-    pub(super) fn push(&mut self, mark: Mark, pointer: NonNull<u8>) -> usize {
+    pub(super) fn push(&mut self, mark: Mark, pointer: NonNull<u8>) {
         assert_fits(pointer);
         assert!(!self.is_full());
         let index = self.len();
         self.slots[index] = Slot::new(pointer, mark);
         self.put_tag(index, mark.tag());
         self.control += 1 << META_SHIFT;
-        index
     }
 
     /// Removes the element in slot `index`; the last one takes its place.
     #[inline]
     pub(super) fn swap_remove(&mut self, index: usize) {
+        assert!(index < self.len());
         let last = self.len() - 1;
-        assert!(index <= last);
         self.slots[index] = self.slots[last];
         self.put_tag(index, (self.control >> (last * 8)) as u8);
         self.control -= 1 << META_SHIFT;
@@ -221,21 +233,52 @@ fn assert_fits(pointer: NonNull<u8>) {
 pub(super) struct Matches<'a> {
     bucket: &'a Bucket,
     mark: Mark,
+    /// The top bit of the byte of each occupied slot that is still to be looked at.
     candidates: u64,
 }
 
 impl Iterator for Matches<'_> {
-    type Item = usize;
+    type Item = (usize, NonNull<u8>);
 
     #[inline]
-    fn next(&mut self) -> Option<usize> {
+    fn next(&mut self) -> Option<(usize, NonNull<u8>)> {
         while self.candidates != 0 {
             let index = (self.candidates.trailing_zeros() / 8) as usize;
             self.candidates &= self.candidates - 1;
             if self.bucket.mark(index) == self.mark {
-                return Some(index);
+                // SAFETY: candidates are among the occupied slots, see `matches`; while `self`
+                // borrows the bucket, they stay so.
+                return Some((index, unsafe { self.bucket.slots[index].element() }));
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::catch_unwind;
+
+    #[test]
+    fn a_slot_that_is_not_occupied_is_refused_by_all_that_would_hand_it_out() {
+        for len in 0..=SLOTS {
+            let filled = move || {
+                let mut bucket = Bucket::empty_many(1);
+                for slot in 0..len {
+                    bucket[0].push(Mark::new(slot as u64, 0), NonNull::dangling());
+                }
+                bucket
+            };
+            for index in len..=SLOTS {
+                assert!(catch_unwind(|| filled()[0].get(index)).is_err());
+                assert!(catch_unwind(|| filled()[0].set(index, NonNull::dangling())).is_err());
+                assert!(catch_unwind(|| filled()[0].swap_remove(index)).is_err());
+            }
+        }
+        let mut full = Bucket::empty_many(1);
+        (0..SLOTS).for_each(|_| full[0].push(Mark::new(0, 0), NonNull::dangling()));
+        assert_eq!(full[0].matches(Mark::new(0, 0)).count(), SLOTS);
+        assert!(catch_unwind(move || full[0].push(Mark::new(0, 0), NonNull::dangling())).is_err());
     }
 }

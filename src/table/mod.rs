@@ -38,6 +38,7 @@
 //! function that all tables of a server share.
 
 mod bucket;
+mod directory;
 mod hasher;
 mod raw;
 mod segment;
@@ -80,10 +81,6 @@ pub struct Table<H: Handle> {
     raw: RawTable,
     elements: PhantomData<H>,
 }
-
-// SAFETY: the table owns its buckets like a vector does, and hands them to nobody; what lies
-// behind the handles is up to `H`.
-unsafe impl<H: Handle + Send> Send for Table<H> {}
 
 impl<H: Handle> Default for Table<H> {
     fn default() -> Self {

@@ -10,8 +10,11 @@
 //! the hash; after a split both halves may go on with their old marks, whose first bit has become
 //! part of the prefix. `lag` counts the bits lost that way (`depth = anchor + lag`); at
 //! [`LAG_MAX`] the marks are made anew from the elements, and have all their 24 bits again.
+//!
+//! A [`Segment`] comes in three kinds, by how it has its buckets: [`Owned`], [`Shared`] and
+//! [`Exclusive`]. The table's directory owns segments and lends them.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use super::bucket::{Bucket, Mark, SLOTS};
@@ -27,17 +30,24 @@ pub(super) const LAG_MAX: u32 = 4;
 /// elements instead.
 pub(super) const BUCKETS_MAX: u32 = if cfg!(test) { 16 } else { 224 };
 
-/// The buckets of one interval of the hash space. A plain copyable record: the directory holds
-/// several copies of it, and the table that owns the directory frees the array.
-#[derive(Clone, Copy)]
-pub(super) struct Segment {
-    buckets: NonNull<Bucket>,
-    n_buckets: u32,
+/// The buckets of one interval of the hash space.
+pub(super) struct Segment<B> {
+    /// At least one.
+    buckets: B,
     /// Where marks begin in the hash.
     anchor: u8,
     /// How many bits of the marks belong to the prefix by now.
     lag: u8,
 }
+
+/// A segment that owns its buckets.
+pub(super) type Owned = Segment<Box<[Bucket]>>;
+
+/// A segment for reading.
+pub(super) type Shared<'a> = Segment<&'a [Bucket]>;
+
+/// A segment for reading and writing.
+pub(super) type Exclusive<'a> = Segment<&'a mut [Bucket]>;
 
 /// Where an element lives in a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,50 +56,41 @@ pub(super) struct Seat {
     pub(super) slot: u32,
 }
 
-impl Segment {
-    /// An empty segment of `n_buckets`, with fresh marks at `depth`.
-    pub(super) fn allocate(n_buckets: u32, anchor: u32, lag: u32) -> Segment {
+impl Owned {
+    /// An empty segment of `n_buckets`.
+    pub(super) fn empty(n_buckets: u32, anchor: u32, lag: u32) -> Owned {
         assert!(n_buckets > 0 && lag <= LAG_MAX);
-        let layout = Segment::layout(n_buckets);
-        // SAFETY: the layout is not empty.
-        let raw = unsafe { alloc_zeroed(layout) };
-        let Some(buckets) = NonNull::new(raw.cast::<Bucket>()) else {
-            handle_alloc_error(layout)
-        };
         Segment {
-            buckets,
-            n_buckets,
+            buckets: Bucket::empty_many(n_buckets as usize),
             anchor: anchor as u8,
             lag: lag as u8,
         }
     }
 
     /// A segment with room to grow around these elements.
-    pub(super) fn filled(anchor: u32, lag: u32, elements: &[(Mark, NonNull<u8>)]) -> Segment {
-        let mut segment = Segment::allocate(fitting_size(elements.len()), anchor, lag);
+    pub(super) fn filled(anchor: u32, lag: u32, elements: &[(Mark, NonNull<u8>)]) -> Owned {
+        let mut segment = Segment::empty(fitting_size(elements.len()), anchor, lag);
         for &(mark, pointer) in elements {
             segment.seat(mark, pointer);
         }
         segment
     }
+}
 
-    fn layout(n_buckets: u32) -> Layout {
-        Layout::array::<Bucket>(n_buckets as usize).expect("bucket arrays are small")
-    }
-
-    /// Gives the buckets back.
-    ///
-    /// # Safety
-    /// No copy of this record may be used afterwards.
-    pub(super) unsafe fn free(self) {
-        let layout = Segment::layout(self.n_buckets);
-        // SAFETY: allocated in `allocate` with the same layout, and by contract for the last time.
-        unsafe { dealloc(self.buckets.as_ptr().cast(), layout) }
-    }
-
+impl<B> Segment<B> {
+    /// The segment of these buckets, of which there is at least one.
     #[inline]
-    pub(super) fn n_buckets(&self) -> u32 {
-        self.n_buckets
+    pub(super) fn from_parts(buckets: B, anchor: u8, lag: u8) -> Segment<B> {
+        Segment {
+            buckets,
+            anchor,
+            lag,
+        }
+    }
+
+    /// The buckets, and what was given to [`Segment::from_parts`] beside them.
+    pub(super) fn into_parts(self) -> (B, u8, u8) {
+        (self.buckets, self.anchor, self.lag)
     }
 
     /// Bits of hash prefix that the elements share.
@@ -119,11 +120,18 @@ impl Segment {
     pub(super) fn position(&self, mark: Mark) -> u32 {
         (mark.bits() << self.lag) & ((1 << Mark::BITS) - 1)
     }
+}
+
+impl<B: Deref<Target = [Bucket]>> Segment<B> {
+    #[inline]
+    pub(super) fn n_buckets(&self) -> u32 {
+        self.buckets.len() as u32
+    }
 
     /// The bucket where elements of this position belong.
     #[inline]
     pub(super) fn home_of_position(&self, position: u32) -> u32 {
-        ((u64::from(position) * u64::from(self.n_buckets)) >> Mark::BITS) as u32
+        ((u64::from(position) * u64::from(self.n_buckets())) >> Mark::BITS) as u32
     }
 
     /// The bucket where elements of this mark belong.
@@ -134,25 +142,13 @@ impl Segment {
 
     /// The first position whose home is `bucket` or later; `1 << 24` if there is none.
     pub(super) fn first_position(&self, bucket: u32) -> u32 {
-        let exact = (u64::from(bucket) << Mark::BITS).div_ceil(u64::from(self.n_buckets));
+        let exact = (u64::from(bucket) << Mark::BITS).div_ceil(u64::from(self.n_buckets()));
         (exact as u32).next_multiple_of(1 << self.lag)
     }
 
     #[inline]
     pub(super) fn bucket(&self, index: u32) -> &Bucket {
-        debug_assert!(index < self.n_buckets);
-        // SAFETY: the index is within the allocation, whose zeroes are valid buckets. The record
-        // is live (see `free`), and nobody has a mutable reference while `self` is borrowed from
-        // the table.
-        unsafe { self.buckets.add(index as usize).as_ref() }
-    }
-
-    #[inline]
-    pub(super) fn bucket_mut(&mut self, index: u32) -> &mut Bucket {
-        debug_assert!(index < self.n_buckets);
-        // SAFETY: as in `bucket`; the table lends segments mutably only while it is borrowed
-        // mutably itself, so no other reference to a bucket is alive.
-        unsafe { self.buckets.add(index as usize).as_mut() }
+        &self.buckets[index as usize]
     }
 
     /// The address of a mark's home bucket, for prefetching.
@@ -162,23 +158,27 @@ impl Segment {
         self.buckets.as_ptr().wrapping_add(home).cast()
     }
 
+    /// Visits the buckets that may hold elements at home in `home`, in probing order, until `visit`
+    /// gives something: the home itself, and on for as long as the buckets overflow, once around
+    /// at most.
     #[inline]
-    fn after(&self, bucket: u32) -> u32 {
-        if bucket + 1 == self.n_buckets {
-            0
-        } else {
-            bucket + 1
-        }
-    }
-
-    /// The buckets that may hold elements at home in `home`, in probing order: the home itself,
-    /// and on for as long as the buckets overflow, once around at most.
-    #[inline]
-    pub(super) fn probe(&self, home: u32) -> Probe<'_> {
-        Probe {
-            segment: self,
-            next: home,
-            left: self.n_buckets,
+    pub(super) fn probe<T>(
+        &self,
+        home: u32,
+        mut visit: impl FnMut(usize, &Bucket) -> Option<T>,
+    ) -> Option<T> {
+        let (buckets, home): (&[Bucket], usize) = (&self.buckets, home as usize);
+        let mut index = home;
+        loop {
+            let bucket = &buckets[index];
+            let given = visit(index, bucket);
+            if given.is_some() || !bucket.overflows() {
+                return given;
+            }
+            index = after(index, buckets.len());
+            if index == home {
+                return None;
+            }
         }
     }
 
@@ -189,57 +189,18 @@ impl Segment {
         mark: Mark,
         mut is_it: impl FnMut(NonNull<u8>) -> bool,
     ) -> Option<(Seat, NonNull<u8>)> {
-        for (index, bucket) in self.probe(self.home(mark)) {
-            for slot in bucket.matches(mark) {
-                let pointer = bucket.get(slot);
-                if is_it(pointer) {
-                    let slot = slot as u32;
-                    let seat = Seat {
-                        bucket: index,
-                        slot,
-                    };
-                    return Some((seat, pointer));
-                }
-            }
-        }
-        None
-    }
-
-    /// Seats an element. There must be a free slot somewhere.
-    #[inline]
-    pub(super) fn seat(&mut self, mark: Mark, pointer: NonNull<u8>) -> Seat {
-        let mut index = self.home(mark);
-        loop {
-            let bucket = self.bucket_mut(index);
-            if !bucket.is_full() {
-                let slot = bucket.push(mark, pointer) as u32;
-                return Seat {
-                    bucket: index,
-                    slot,
-                };
-            }
-            bucket.note_overflow();
-            index = self.after(index);
-        }
-    }
-
-    /// Empties a seat.
-    pub(super) fn unseat(&mut self, seat: Seat) {
-        let mark = self.bucket(seat.bucket).mark(seat.slot as usize);
-        let mut index = self.home(mark);
-        while index != seat.bucket {
-            self.bucket_mut(index).forget_overflow();
-            index = self.after(index);
-        }
-        self.bucket_mut(seat.bucket).swap_remove(seat.slot as usize);
+        self.probe(self.home(mark), |index, bucket| {
+            let (slot, pointer) = bucket.matches(mark).find(|(_, pointer)| is_it(*pointer))?;
+            let (bucket, slot) = (index as u32, slot as u32);
+            Some((Seat { bucket, slot }, pointer))
+        })
     }
 
     /// Everything in the segment, bucket by bucket.
     pub(super) fn elements(&self) -> impl Iterator<Item = (Mark, NonNull<u8>)> + '_ {
-        (0..self.n_buckets).flat_map(|index| {
-            let bucket = self.bucket(index);
-            (0..bucket.len()).map(|slot| (bucket.mark(slot), bucket.get(slot)))
-        })
+        self.buckets
+            .iter()
+            .flat_map(|bucket| (0..bucket.len()).map(|slot| (bucket.mark(slot), bucket.get(slot))))
     }
 
     /// Everything in the segment with its hash computed anew. The elements are touched, so their
@@ -257,27 +218,50 @@ impl Segment {
     }
 }
 
-/// See [`Segment::probe`].
-pub(super) struct Probe<'a> {
-    segment: &'a Segment,
-    next: u32,
-    /// Buckets that may still follow; zero once one did not overflow.
-    left: u32,
+impl<B: DerefMut<Target = [Bucket]>> Segment<B> {
+    /// Seats an element. There must be a free slot somewhere.
+    #[inline]
+    pub(super) fn seat(&mut self, mark: Mark, pointer: NonNull<u8>) {
+        let mut index = self.home(mark) as usize;
+        loop {
+            let bucket = &mut self.buckets[index];
+            if !bucket.is_full() {
+                bucket.push(mark, pointer);
+                return;
+            }
+            bucket.note_overflow();
+            index = after(index, self.buckets.len());
+        }
+    }
+
+    /// Puts another element into a seat that is taken; the mark stays.
+    #[inline]
+    pub(super) fn set(&mut self, seat: Seat, pointer: NonNull<u8>) {
+        self.buckets[seat.bucket as usize].set(seat.slot as usize, pointer);
+    }
+
+    /// Empties a seat that is taken, and returns the element that had it.
+    pub(super) fn unseat(&mut self, seat: Seat) -> NonNull<u8> {
+        let bucket = self.bucket(seat.bucket);
+        let pointer = bucket.get(seat.slot as usize);
+        let mark = bucket.mark(seat.slot as usize);
+        let (mut index, seated) = (self.home(mark) as usize, seat.bucket as usize);
+        while index != seated {
+            self.buckets[index].forget_overflow();
+            index = after(index, self.buckets.len());
+        }
+        self.buckets[seated].swap_remove(seat.slot as usize);
+        pointer
+    }
 }
 
-impl<'a> Iterator for Probe<'a> {
-    type Item = (u32, &'a Bucket);
-
-    #[inline]
-    fn next(&mut self) -> Option<(u32, &'a Bucket)> {
-        if self.left == 0 {
-            return None;
-        }
-        let index = self.next;
-        let bucket = self.segment.bucket(index);
-        self.left = if bucket.overflows() { self.left - 1 } else { 0 };
-        self.next = self.segment.after(index);
-        Some((index, bucket))
+/// The bucket that follows another in probing order.
+#[inline]
+fn after(bucket: usize, n_buckets: usize) -> usize {
+    if bucket + 1 == n_buckets {
+        0
+    } else {
+        bucket + 1
     }
 }
 
