@@ -9,6 +9,7 @@ mod basics;
 mod buffers;
 mod config;
 mod differential;
+mod digest;
 mod families;
 mod faults;
 mod handover;

@@ -25,25 +25,22 @@ pub fn format_f64(value: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(&text[..len]);
 }
 
+/// As [`format_f64`], but an integer is not always spelled in full: `5e+9` is shorter than
+/// `5000000000`.
+pub fn format_f64_shorter(value: f64, out: &mut Vec<u8>) {
+    let mut text = [0u8; DOUBLE_TEXT_BYTES_MAX];
+    let mut cursor = Cursor::new(&mut text);
+    cursor.put_f64(value);
+    out.extend_from_slice(cursor.written());
+}
+
 /// As [`format_f64`], into an array; gives the number of bytes written.
 pub fn write_f64(value: f64, text: &mut [u8; DOUBLE_TEXT_BYTES_MAX]) -> usize {
-    let mut cursor = Cursor { text, len: 0 };
-    if value.is_nan() {
-        cursor.put(b"nan");
-        return cursor.len;
-    }
-    if value.is_sign_negative() {
-        cursor.put(b"-");
-    }
-    if value.is_infinite() {
-        cursor.put(b"inf");
-    } else if value == 0.0 {
-        cursor.put(b"0");
-    } else if let Some(integer) = exact_i64(value.abs()) {
-        cursor.put(itoa::Buffer::new().format(integer).as_bytes());
-    } else {
-        let digits = Digits::of(value.abs());
-        cursor.put_decimal(&digits.text[..digits.count], digits.exponent, value < 0.0);
+    let mut cursor = Cursor::new(text);
+    match exact_i64(value) {
+        // A zero may have a sign.
+        None | Some(0) => cursor.put_f64(value),
+        Some(integer) => cursor.put(itoa::Buffer::new().format(integer).as_bytes()),
     }
     cursor.len
 }
@@ -65,6 +62,32 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
+    fn new(text: &mut [u8; DOUBLE_TEXT_BYTES_MAX]) -> Cursor<'_> {
+        Cursor { text, len: 0 }
+    }
+
+    fn written(&self) -> &[u8] {
+        &self.text[..self.len]
+    }
+
+    /// Spells any double by its digits, in the shorter notation.
+    fn put_f64(&mut self, value: f64) {
+        if value.is_nan() {
+            return self.put(b"nan");
+        }
+        if value.is_sign_negative() {
+            self.put(b"-");
+        }
+        if value.is_infinite() {
+            self.put(b"inf");
+        } else if value == 0.0 {
+            self.put(b"0");
+        } else {
+            let digits = Digits::of(value.abs());
+            self.put_decimal(&digits.text[..digits.count], digits.exponent, value < 0.0);
+        }
+    }
+
     fn put(&mut self, piece: &[u8]) {
         self.text[self.len..self.len + piece.len()].copy_from_slice(piece);
         self.len += piece.len();

@@ -156,6 +156,27 @@ fn floats_are_spelled_as_the_reference_spells_them() {
     }
 }
 
+#[test]
+fn integers_are_spelled_shorter_where_digits_are_few() {
+    for (value, expected) in [
+        (0.0, "0"),
+        (-0.0, "-0"),
+        (10_000_000.0, "10000000"),
+        (100_000_000.0, "1e+8"),
+        (-5_000_000_000.0, "-5e+9"),
+        (4_999_999_999.0, "4999999999"),
+        (1.25e10, "1.25e+10"),
+        (9_007_199_254_740_992.0, "9007199254740992"),
+        (0.5, "0.5"),
+        (f64::NEG_INFINITY, "-inf"),
+        (f64::NAN, "nan"),
+    ] {
+        let mut out = b"x".to_vec();
+        format_f64_shorter(value, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), format!("x{expected}"));
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn integers_round_trip(value: i64) {
@@ -176,6 +197,11 @@ proptest::proptest! {
         let value = f64::from_bits(bits);
         let mut out = Vec::new();
         format_f64(value, &mut out);
+        proptest::prop_assert!(
+            value.is_nan() || parse_f64(&out).is_some_and(|back| back.to_bits() == bits)
+        );
+        out.clear();
+        format_f64_shorter(value, &mut out);
         proptest::prop_assert!(
             value.is_nan() || parse_f64(&out).is_some_and(|back| back.to_bits() == bits)
         );

@@ -9,7 +9,7 @@
 use sha1::{Digest as _, Sha1};
 use std::fmt;
 
-use crate::base::numbers::format_f64;
+use crate::base::numbers::format_f64_shorter;
 use crate::data::listpack::Element;
 use crate::data::stream::{Stream, StreamId};
 use crate::keyspace::{Entry, Keyspace, Type, ValueRef};
@@ -77,7 +77,7 @@ pub fn value(entry: Entry<'_>, digest: &mut Digest) {
         }
         ValueRef::ZSet(zset) => zset.iter().for_each(|(member, score)| {
             let mut text = Vec::new();
-            format_f64(score, &mut text);
+            format_f64_shorter(score, &mut text);
             digest.add_pair(member, Element::Bytes(&text));
         }),
         ValueRef::Hash(hash) => {

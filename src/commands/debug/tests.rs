@@ -59,6 +59,54 @@ fn a_digest_shows_database_and_expiry_but_not_encoding() {
 }
 
 #[test]
+fn scores_are_digested_as_the_reference_spells_them() {
+    for (score, digest) in [
+        ("0", "669bd9943b43e6b31f3ab60847ee6a38dd154aba"),
+        ("0.1", "7e1bae26d61f35a2675e4748edc8fe0bff072cee"),
+        ("5e-324", "a102ea8b255d38b4134c8e74eea0ba1687c2176a"),
+        ("10000000", "2a05888aba5449f6d6a4e5348e8093573fcb806c"),
+        ("99999999", "628ad720903a93130c40505b8e5c8aac150ae4f3"),
+        ("100000000", "b4ce5f2c55a395a1c2198a4e1afd7646f4ea5658"),
+        ("4999999999", "2bdf291ae07d77cc99317601088859f7dec51cce"),
+        ("5000000000", "06870c38943930ae5f7c73f15d837dd3d9a5cc58"),
+        ("-5000000000", "8735fbdb17a1298c64ac8c1527dbc859155729e5"),
+        (
+            "9007199254740992",
+            "9e71b9482b1762ea0da4ae0ff31da1f3b3e8d701",
+        ),
+        (
+            "4611686018427387904",
+            "5de93ce2e8672ca03e4f010ac2502d48a580ed3d",
+        ),
+        (
+            "-9223372036854775808",
+            "757b44cf18beea4807babaf933f4481aaba88fd8",
+        ),
+        ("1e22", "b5793083e31fb4b908347aaf362bc1349dd83264"),
+        ("1.5e300", "f6d58dc40266be5fe04705e540a6e2ab4fd3fe05"),
+        ("inf", "61a9a206eaf26d298dc4d0f7c1b377be6038b61f"),
+        ("-inf", "c882cc3ef9fd5dde1409a63622a944684310008f"),
+    ] {
+        for listpack_entries in [128, 0] {
+            assert_eq!(digest_of_score(score, listpack_entries), digest, "{score}");
+        }
+    }
+    // A listpack keeps no sign of zero, a tree does.
+    let negative_zero = "aa66151a75d42f177dce99dcb02453641c77f6d8";
+    assert_eq!(digest_of_score("-0", 128), digest_of_score("0", 128));
+    assert_eq!(digest_of_score("-0", 0), negative_zero);
+}
+
+/// The digest of a sorted set with one member.
+fn digest_of_score(score: &str, listpack_entries: usize) -> String {
+    let mut rig = rig();
+    rig.env.config.zset_max_listpack_entries = listpack_entries;
+    rig.run(&format!("ZADD z {score} m"));
+    let reply = rig.run("DEBUG DIGEST-VALUE z");
+    reply.trim_start_matches("*1\r\n+").trim_end().to_owned()
+}
+
+#[test]
 fn object_tells_what_a_snapshot_would_take() {
     let mut rig = rig();
     assert_eq!(rig.run("DEBUG OBJECT k"), "-ERR no such key\r\n");
