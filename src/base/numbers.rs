@@ -39,6 +39,21 @@ pub fn parse_u64(text: &[u8]) -> Option<u64> {
     }
 }
 
+/// Reads the integer at the start of a text as C's `atoi` does: blanks and a sign may stand before
+/// it, anything behind it, no digits at all are 0, and of more than 32 bits the lower ones count.
+pub fn atoi(text: &[u8]) -> i32 {
+    let is_space = |c: &u8| matches!(c, b' ' | b'\t'..=b'\r');
+    let blanks = text.iter().take_while(|c| is_space(c)).count();
+    let (negative, digits) = split_sign(&text[blanks..]);
+    let digits = digits.iter().take_while(|c| c.is_ascii_digit());
+    let value = digits.fold(0i64, |value, digit| {
+        let digit = i64::from(digit - b'0');
+        let digit = if negative { -digit } else { digit };
+        value.saturating_mul(10).saturating_add(digit)
+    });
+    value as i32
+}
+
 /// Digits that begin with 1 to 9, up to `u64::MAX`.
 #[inline]
 fn parse_nonzero(digits: &[u8]) -> Option<u64> {

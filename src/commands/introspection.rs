@@ -259,15 +259,15 @@ fn find_keys(table: &CommandTable, inner: &Args<'_>) -> Result<Vec<KeyRef>, CmdE
     let Some(command) = table.find(inner) else {
         return refuse("ERR Invalid command specified");
     };
-    if command.row.keys.is_empty() && command.row.get_keys.is_none() {
+    if !keyspec::has_keys(command.row) {
         return refuse("ERR The command has no key arguments");
     }
     if !command.accepts(inner.len()) {
         return refuse("ERR Invalid number of arguments specified for command");
     }
     let mut keys = Vec::new();
-    let makes_sense = keyspec::keys_of(command.row, inner, &mut keys);
-    if makes_sense && !keys.is_empty() || command.flags.has(Flags::NO_MANDATORY_KEYS) {
+    keyspec::keys_of(command.row, inner, &mut keys);
+    if !keys.is_empty() || command.flags.has(Flags::NO_MANDATORY_KEYS) {
         return Ok(keys);
     }
     refuse("ERR Invalid arguments specified for command")

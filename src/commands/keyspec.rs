@@ -4,7 +4,7 @@
 //! a command whose options change the answer names a function of its own.
 
 use super::row::{Arg, ArgKind, BeginSearch, FindKeys, KeyFlags, KeySpec, Row};
-use crate::base::numbers::parse_i64;
+use crate::base::numbers::{atoi, parse_i64};
 use crate::resp::args::Args;
 
 /// The position of a key among the arguments, with what is done to it.
@@ -16,18 +16,38 @@ pub struct KeyRef {
     pub flags: KeyFlags,
 }
 
-/// Finds keys where specifications cannot; `false` when the arguments make no sense.
-pub type GetKeys = fn(&Args<'_>, &mut Vec<KeyRef>) -> bool;
+/// Finds keys where specifications cannot; none when the arguments make no sense.
+pub type GetKeys = fn(&Args<'_>, &mut Vec<KeyRef>);
 
-/// Collects the keys of a command into `out`; `false` when the arguments make no sense.
-pub fn keys_of(row: &Row, args: &Args<'_>, out: &mut Vec<KeyRef>) -> bool {
+/// Whether the arguments of such commands may be keys.
+pub fn has_keys(row: &Row) -> bool {
+    let is_key = |spec: &KeySpec| !spec.flags.has(KeyFlags::NOT_KEY);
+    row.get_keys.is_some() || row.keys.iter().any(is_key)
+}
+
+/// Collects the keys of a command, which has as many arguments as it must, into `out`; none when
+/// the arguments make no sense.
+///
+/// The specifications are asked first. Where they do not hold for these arguments, or do not tell
+/// what is done with the keys, it is for the row's own function; and a number of keys that is not
+/// well spelled is read more leniently.
+pub fn keys_of(row: &Row, args: &Args<'_>, out: &mut Vec<KeyRef>) {
     out.clear();
-    if let Some(get_keys) = row.get_keys {
-        return get_keys(args, out);
+    let tells_flags = |spec: &KeySpec| !spec.flags.has(KeyFlags::VARIABLE_FLAGS);
+    if row.keys.iter().all(tells_flags) {
+        let mut keys = row
+            .keys
+            .iter()
+            .filter(|spec| !spec.flags.has(KeyFlags::NOT_KEY));
+        if keys.all(|spec| expand(spec, args, out)) {
+            return;
+        }
+        out.clear();
     }
-    row.keys
-        .iter()
-        .all(|spec| spec.flags.has(KeyFlags::NOT_KEY) || expand(spec, args, out))
+    match row.get_keys {
+        Some(get_keys) => get_keys(args, out),
+        None => count_leniently(row, args, out),
+    }
 }
 
 /// The index of the first key by the first specification, for prefetching; cheap, and only right
@@ -65,39 +85,55 @@ fn first_member(args: &[Arg], index: &mut usize) -> bool {
     false
 }
 
-fn begin_index(begin: BeginSearch, args: &Args<'_>) -> Option<usize> {
-    match begin {
-        BeginSearch::Index(i) => usize::try_from(i).ok(),
+/// Where the keys of a specification begin.
+enum Begin {
+    At(usize),
+    /// The keyword in front of them is not there, and so no keys either.
+    Nowhere,
+    Unknown,
+}
+
+fn begin(search: BeginSearch, args: &Args<'_>) -> Begin {
+    match search {
+        BeginSearch::Index(i) => usize::try_from(i).map_or(Begin::Unknown, Begin::At),
         BeginSearch::Keyword {
             keyword,
             start_from,
         } => {
+            // Behind the last word, and in place of the command's name, there is nothing to find.
+            let last = args.len() - 1;
             let is_keyword = |i: &usize| args[*i].eq_ignore_ascii_case(keyword.as_bytes());
             let found = if start_from > 0 {
-                (start_from as usize..args.len()).find(is_keyword)
+                (start_from as usize..last).find(is_keyword)
             } else {
-                let last = args.len().checked_sub(start_from.unsigned_abs() as usize)?;
-                (1..=last).rev().find(is_keyword)
+                let start = args
+                    .len()
+                    .saturating_sub(start_from.unsigned_abs() as usize);
+                (2..=start).rev().find(is_keyword)
             };
-            found.map(|i| i + 1)
+            found.map_or(Begin::Nowhere, |i| Begin::At(i + 1))
         }
-        BeginSearch::Unknown => None,
+        BeginSearch::Unknown => Begin::Unknown,
     }
 }
 
+/// Collects the keys of a specification; `false` if it does not tell all of them, or if there would
+/// have to be more arguments or fewer.
 fn expand(spec: &KeySpec, args: &Args<'_>, out: &mut Vec<KeyRef>) -> bool {
-    let Some(first) = begin_index(spec.begin, args) else {
-        return true;
+    let first = match begin(spec.begin, args) {
+        Begin::At(first) => first as i64,
+        Begin::Nowhere => return true,
+        Begin::Unknown => return false,
     };
+    let len = args.len() as i64;
     let (first, last, step) = match spec.find {
         FindKeys::Range { last, step, limit } => {
             let end = if last >= 0 {
-                first as i64 + i64::from(last)
-            } else if limit <= 1 {
-                args.len() as i64 + i64::from(last)
+                first + i64::from(last)
+            } else if limit == 0 {
+                len + i64::from(last)
             } else {
-                let rest = args.len() as i64 - first as i64;
-                first as i64 + rest / i64::from(limit) + i64::from(last)
+                first + (len - first) / i64::from(limit) + i64::from(last)
             };
             (first, end, step)
         }
@@ -106,26 +142,54 @@ fn expand(spec: &KeySpec, args: &Args<'_>, out: &mut Vec<KeyRef>) -> bool {
             first: offset,
             step,
         } => {
-            let Some(count) = args.get(first + keynum as usize).and_then(parse_i64) else {
+            let count = args.get((first + i64::from(keynum)) as usize);
+            let Some(count @ 0..) = count.and_then(parse_i64) else {
                 return false;
             };
-            if count < 0 || count > args.len() as i64 {
-                return false;
-            }
-            let start = first + offset as usize;
-            (start, start as i64 + (count - 1) * i64::from(step), step)
+            let first = first + i64::from(offset);
+            // Counts have 32 bits, whatever was said.
+            (first, first + i64::from(count as i32) - 1, step)
         }
-        FindKeys::Unknown => return true,
+        FindKeys::Unknown => return false,
     };
-    if last >= args.len() as i64 {
+    if last >= len || last < first {
         return false;
     }
-    let indices = (first as i64..=last).step_by(step.max(1) as usize);
+    let indices = (first..=last).step_by(step.max(1) as usize);
     out.extend(indices.map(|i| KeyRef {
         index: i as usize,
         flags: spec.flags,
     }));
-    true
+    !spec.flags.has(KeyFlags::INCOMPLETE)
+}
+
+/// Collects the keys behind a count, which may be spelled as for C's `atoi`, and the one key in
+/// front of it that some commands have. What is done with them is not told.
+fn count_leniently(row: &Row, args: &Args<'_>, out: &mut Vec<KeyRef>) {
+    let counted = row
+        .keys
+        .iter()
+        .find_map(|spec| match (spec.begin, spec.find) {
+            (BeginSearch::Index(at), FindKeys::KeyNum { .. }) => Some(at as usize),
+            _ => None,
+        });
+    let Some((at, word)) = counted.and_then(|at| Some((at, args.get(at)?))) else {
+        return;
+    };
+    let first = at + 1;
+    let count = usize::try_from(atoi(word)).unwrap_or(0);
+    if count > args.len() - first || count == 0 {
+        return;
+    }
+    let destination = (row.keys.len() > 1).then_some(1);
+    out.extend(
+        (first..first + count)
+            .chain(destination)
+            .map(|index| KeyRef {
+                index,
+                flags: KeyFlags::default(),
+            }),
+    );
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod digest;
 mod families;
 mod faults;
 mod handover;
+mod getkeys;
 mod hostile;
 mod interop;
 mod limits;

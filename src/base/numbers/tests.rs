@@ -177,6 +177,29 @@ fn integers_are_spelled_shorter_where_digits_are_few() {
     }
 }
 
+#[test]
+fn integers_are_read_from_the_start_of_a_text() {
+    for (text, expected) in [
+        ("", 0),
+        ("x", 0),
+        ("7", 7),
+        ("-7", -7),
+        ("+7", 7),
+        (" \t\n\x0b\x0c\r007x8", 7),
+        ("- 7", 0),
+        ("--7", 0),
+        ("1.9", 1),
+        ("0x10", 0),
+        ("2147483648", i32::MIN),
+        ("4294967297", 1),
+        ("9223372036854775807", -1),
+        ("99999999999999999999", -1),
+        ("-99999999999999999999", 0),
+    ] {
+        assert_eq!(atoi(text.as_bytes()), expected, "{text:?}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn integers_round_trip(value: i64) {

@@ -301,7 +301,7 @@ fn parse_offset(ctx: &Ctx<'_>, word: &[u8], int: IntType) -> Result<u64, CmdErro
 }
 
 /// The key is only read where all the words up to the first write, or the first mistake, read.
-fn bitfield_keys(args: &Args<'_>, keys: &mut Vec<KeyRef>) -> bool {
+fn bitfield_keys(args: &Args<'_>, keys: &mut Vec<KeyRef>) {
     let mut at = 2;
     let mut flags = KeyFlags::RO.and(KeyFlags::ACCESS);
     while at < args.len() {
@@ -314,5 +314,4 @@ fn bitfield_keys(args: &Args<'_>, keys: &mut Vec<KeyRef>) -> bool {
         }
     }
     keys.push(KeyRef { index: 1, flags });
-    true
 }

@@ -140,3 +140,69 @@ fn keys_are_found_in_whole_commands() {
         ),
     ]);
 }
+
+/// The arguments that are keys, with what is done to each; what is refused stands behind a `-`.
+fn keys_of(rig: &mut Rig, line: &str) -> String {
+    let reply = rig.run(&format!("COMMAND GETKEYSANDFLAGS {line}"));
+    let lines: Vec<&str> = reply
+        .lines()
+        .filter(|line| !line.starts_with(['*', '$']))
+        .collect();
+    lines.join(" ")
+}
+
+#[test]
+fn arguments_that_make_no_sense_have_no_keys() {
+    let mut rig = Rig::new();
+    for line in [
+        "pfmerge d",
+        "zunionstore d 0 a",
+        "zunionstore d 3 a b",
+        "zunionstore d -1 a",
+        "lmpop x a LEFT",
+        "xread COUNT 2 a 0",
+        "xread BLOCK 0 STREAMS",
+        "xreadgroup GROUP g c COUNT a 0",
+        "migrate h 1 k 0 1 KEYS a",
+    ] {
+        let refusal = "-ERR Invalid arguments specified for command";
+        assert_eq!(keys_of(&mut rig, line), refusal, "{line}");
+    }
+    let refusal = "-ERR The command has no key arguments";
+    for line in ["spublish c m", "spublish c", "ssubscribe c", "sunsubscribe"] {
+        assert_eq!(
+            keys_of(&mut rig, line),
+            refusal,
+            "channels are no keys: {line}"
+        );
+    }
+}
+
+#[test]
+fn keys_are_found_where_specifications_do_not_hold() {
+    let mut rig = Rig::new();
+    for (line, keys) in [
+        (
+            "sort k BY STORE GET x STORE a STORE b",
+            "k +RO +access b +OW +update",
+        ),
+        ("sort_ro k BY x", "k +RO +access"),
+        ("zinter ' 2x' a b c", "a b"),
+        ("zdiffstore d 01 a b", "a d"),
+        ("zdiffstore d 1 a b", "d +OW +update a +RO +access"),
+        ("georadius k 1 2 3 m STORE d", "k +RO +access d +OW +update"),
+        ("georadius k 1 2 3 m COUNT STORE", "k +RO +access"),
+        ("xreadgroup COUNT 1 STREAMS a b STREAMS 0", "a b"),
+        (
+            "xread COUNT 1 STREAMS a b 0 0",
+            "a +RO +access b +RO +access",
+        ),
+        (
+            "migrate h 1 '' 0 1 COPY KEYS a b",
+            "a +RW +access +delete b +RW +access +delete",
+        ),
+        ("migrate h 1 k 0 1 KEYS", "k +RW +access +delete"),
+    ] {
+        assert_eq!(keys_of(&mut rig, line), keys, "{line}");
+    }
+}

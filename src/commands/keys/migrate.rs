@@ -103,7 +103,7 @@ fn words_behind(option: &[u8]) -> usize {
 }
 
 /// The one key in its place, or those behind `KEYS`.
-fn migrated_keys(args: &Args<'_>, out: &mut Vec<KeyRef>) -> bool {
+fn migrated_keys(args: &Args<'_>, out: &mut Vec<KeyRef>) {
     let (mut keys, mut at) = (3..4, OPTIONS);
     while at < args.len() {
         if args[at].eq_ignore_ascii_case(b"keys") {
@@ -121,7 +121,6 @@ fn migrated_keys(args: &Args<'_>, out: &mut Vec<KeyRef>) -> bool {
         flags: MOVED,
     };
     out.extend(keys.map(key));
-    true
 }
 
 /// The words of the command, understood.

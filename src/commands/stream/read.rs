@@ -16,6 +16,7 @@ use crate::commands::blocking::{Block, Timeout};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
+use crate::commands::keyspec::KeyRef;
 use crate::commands::operand::integer;
 use crate::commands::row::{
     Acl, Arg, BeginSearch, FindKeys, Flags, Group as Docs, KeyFlags, KeySpec, Row,
@@ -58,6 +59,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::BLOCKING.and(Flags::READONLY),
         acl: Acl::STREAM,
         keys: &[keys_behind_streams(1)],
+        get_keys: Some(keys_behind_options),
         group: Docs::Stream,
         since: "5.0.0",
         summary: "Reads the entries of streams behind the given ids, and can wait for some.",
@@ -71,6 +73,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::BLOCKING.and(Flags::WRITE),
         acl: Acl::STREAM,
         keys: &[keys_behind_streams(4)],
+        get_keys: Some(keys_behind_options),
         group: Docs::Stream,
         since: "5.0.0",
         complexity: "O(M) for each stream, with M being the number of entries returned; constant \
@@ -93,6 +96,30 @@ pub static ROWS: &[Row] = &[
         ..Row::BASE
     },
 ];
+
+/// Finds the keys where `STREAMS` stands at an unusual place, or means something else where it
+/// stands first. What is done with them is not told.
+fn keys_behind_options(args: &Args<'_>, keys: &mut Vec<KeyRef>) {
+    let mut at = 1;
+    while let Some(word) = args.get(at) {
+        at += match word.to_ascii_lowercase().as_slice() {
+            b"block" | b"count" => 2,
+            b"group" => 3,
+            b"noack" => 1,
+            b"streams" => {
+                let rest = at + 1..args.len();
+                if rest.len().is_multiple_of(2) {
+                    keys.extend(rest.clone().take(rest.len() / 2).map(|index| KeyRef {
+                        index,
+                        flags: KeyFlags::default(),
+                    }));
+                }
+                return;
+            }
+            _ => return,
+        };
+    }
+}
 
 /// What was asked, but for the ids.
 struct ReadOptions {

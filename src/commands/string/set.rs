@@ -147,14 +147,13 @@ pub static ROWS: &[Row] = &[
 ];
 
 /// The key of `SET` is read only where the old value is asked for.
-fn set_keys(args: &Args<'_>, out: &mut Vec<KeyRef>) -> bool {
+fn set_keys(args: &Args<'_>, out: &mut Vec<KeyRef>) {
     let flags = if args.iter_from(3).any(is_get) {
         KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE)
     } else {
         KeyFlags::OW.and(KeyFlags::UPDATE)
     };
     out.push(KeyRef { index: 1, flags });
-    true
 }
 
 fn set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {

@@ -74,6 +74,7 @@ pub static ROWS: &[Row] = &[
             KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS)),
             LOOKED_UP,
         ],
+        get_keys: Some(sorted_key),
         since: "7.0.0",
         complexity: COMPLEXITY,
         summary: "Replies with the elements of a list, a set or a sorted set in order.",
@@ -126,19 +127,23 @@ const fn somewhere(flags: KeyFlags, notes: &'static str) -> KeySpec {
     }
 }
 
-/// The key that is sorted, and the last that is stored to.
-fn sort_keys(args: &Args<'_>, keys: &mut Vec<KeyRef>) -> bool {
+/// The key that is sorted.
+fn sorted_key(_: &Args<'_>, keys: &mut Vec<KeyRef>) {
     keys.push(KeyRef {
         index: 1,
         flags: KeyFlags::RO.and(KeyFlags::ACCESS),
     });
+}
+
+/// The key that is sorted, and the last that is stored to.
+fn sort_keys(args: &Args<'_>, keys: &mut Vec<KeyRef>) {
+    sorted_key(args, keys);
     if let Some(index) = options::store_index(args) {
         keys.push(KeyRef {
             index,
             flags: KeyFlags::OW.and(KeyFlags::UPDATE),
         });
     }
-    true
 }
 
 fn sort_or_store(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
