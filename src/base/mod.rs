@@ -6,6 +6,8 @@ pub mod disk;
 pub mod errno;
 pub mod geo;
 pub mod glob;
+pub mod line;
+pub mod local_time;
 pub mod longdouble;
 pub mod lzf;
 pub mod memsize;

@@ -174,6 +174,9 @@ pub trait World: Sized {
     /// Holds everything up for a while; only tests and `DEBUG` ask for that.
     fn sleep(&mut self, time: Duration);
 
+    /// Another second has begun: whatever the world has to do by itself now and then is due.
+    fn on_second(&mut self);
+
     // ---- Sockets ----
 
     /// Listens where `settings` say. What is listened on already stays open until the change is

@@ -3,7 +3,6 @@
 //! The banner is ours; the warnings are those that users of Redis know, with the same words to
 //! search for, because each names a setting of the machine that loses data or time.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::logger::Logger;
@@ -133,17 +132,19 @@ fn start(args: &[Vec<u8>]) -> Result<Server, String> {
     let signals = Signals::new().map_err(|e| format!("Cannot receive signals: {e}"))?;
     let logger = Logger::install();
     logger.set_level(settings.loglevel);
-    let logfile = path_of(&settings.logfile);
-    logger
-        .set_file(&logfile)
-        .map_err(|e| format!("Can't open the log file {}: {e}", logfile.display()))?;
+    if !settings.logfile.is_empty() {
+        let logfile = path_of(&settings.logfile);
+        logger
+            .set_file(&logfile)
+            .map_err(|e| format!("Can't open the log file {}: {e}", logfile.display()))?;
+    }
     if settings.syslog_enabled {
         let ident = String::from_utf8_lossy(&settings.syslog_ident);
         logger
             .add_syslog(&ident, settings.syslog_facility)
             .map_err(|e| format!("Can't reach the system's log: {e}"))?;
     }
-    crash::install_hook();
+    crash::install_hook(logger.clone());
     if settings.crash_log_enabled {
         sys::crash::report_crashes(true).map_err(|e| format!("Cannot report crashes: {e}"))?;
     }
@@ -374,10 +375,7 @@ fn show_banner(settings: &Settings, logger: &Logger, mode: &str) {
         format!("  /________\\   PID: {pid}"),
         String::new(),
     ];
-    let written = logger.raw().write_all(lines.join("\n").as_bytes());
-    if let Err(e) = written.and_then(|()| logger.raw().write_all(b"\n")) {
-        log::warn!("Cannot write the banner: {e}");
-    }
+    logger.write_raw(format!("{}\n", lines.join("\n")).as_bytes());
 }
 
 /// Raises the descriptor limit to what `maxclients` needs, or lowers `maxclients` to what the

@@ -243,6 +243,10 @@ impl World for OsWorld {
         std::thread::sleep(time);
     }
 
+    fn on_second(&mut self) {
+        self.process.logger.note_time_zone();
+    }
+
     fn listen(&mut self, settings: &Settings) -> Result<(), String> {
         self.listeners.replace(self.poll.registry(), settings)
     }

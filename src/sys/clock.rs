@@ -30,51 +30,16 @@ fn read(clock: libc::clockid_t) -> i64 {
     t.tv_sec * 1_000_000_000 + t.tv_nsec
 }
 
-/// Local time as the log shows it: `21 Nov 2026 23:12:45.123`.
-pub fn local_time_text() -> String {
-    let (t, ms) = local_time();
-    format!(
-        "{:02} {} {} {:02}:{:02}:{:02}.{ms:03}",
-        t.tm_mday,
-        month(&t),
-        t.tm_year + 1900,
-        t.tm_hour,
-        t.tm_min,
-        t.tm_sec,
-    )
-}
-
-/// Local time as the system's log takes it (RFC 3164): `Nov  1 23:12:45`.
-pub fn syslog_time_text() -> String {
-    let (t, _) = local_time();
-    format!(
-        "{} {:2} {:02}:{:02}:{:02}",
-        month(&t),
-        t.tm_mday,
-        t.tm_hour,
-        t.tm_min,
-        t.tm_sec,
-    )
-}
-
-fn month(t: &libc::tm) -> &'static str {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    MONTHS[t.tm_mon.clamp(0, 11) as usize]
-}
-
-/// Local time, and milliseconds of the second.
-fn local_time() -> (libc::tm, i64) {
-    let unix_ms = read(libc::CLOCK_REALTIME) / 1_000_000;
-    let seconds: libc::time_t = unix_ms / 1000;
+/// Seconds that local time is ahead of UTC now. The C library looks it up under a lock of its own.
+pub fn ahead_of_utc_s() -> i32 {
+    let seconds: libc::time_t = read(libc::CLOCK_REALTIME) / 1_000_000_000;
     // SAFETY: `tm` is plain data for which zero is a value; both pointers are valid for the call.
-    let t = unsafe {
-        let mut t: libc::tm = std::mem::zeroed();
-        libc::localtime_r(&raw const seconds, &raw mut t);
-        t
+    let local = unsafe {
+        let mut local: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&raw const seconds, &raw mut local);
+        local
     };
-    (t, unix_ms % 1000)
+    local.tm_gmtoff as i32
 }
 
 /// A cheap clock for measuring short stretches; its zero means nothing.
@@ -169,11 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn local_time_has_the_form_that_logs_use() {
-        let text = local_time_text();
-        assert_eq!(text.split(' ').count(), 4, "{text}");
-        assert!(text.ends_with(|c: char| c.is_ascii_digit()));
-        assert_eq!(text.len(), "21 Nov 2026 23:12:45.123".len());
-        assert_eq!(syslog_time_text().len(), "Nov  1 23:12:45".len());
+    fn no_place_is_more_than_a_day_away_from_utc() {
+        assert!(ahead_of_utc_s().abs() < 24 * 3600);
     }
 }

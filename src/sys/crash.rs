@@ -15,15 +15,15 @@
 //! the crash. A signal that comes while another thread writes its report waits for the end.
 
 use std::backtrace::Backtrace;
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::fmt::{self, Write as _};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
+use super::log_file::{LogFile, Opened};
 use super::process;
+use crate::base::line::Line;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 
 /// The line that begins a report.
@@ -47,8 +47,8 @@ const FRAMES_MAX: usize = 64;
 /// How long finding their names may take, in seconds.
 const NAMES_SECONDS_MAX: u32 = 10;
 
-/// The log file's name; null stands for standard output.
-static LOG_FILE: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
+/// Where reports go.
+static LOG_FILE: LogFile = LogFile::new();
 /// The name of the command that was begun last.
 static COMMAND: AtomicPtr<&'static str> = AtomicPtr::new(ptr::null_mut());
 /// The thread that writes a report; zero while none does.
@@ -56,14 +56,9 @@ static REPORTER: AtomicI32 = AtomicI32::new(0);
 /// The signal that it reports.
 static REPORTED: AtomicI32 = AtomicI32::new(0);
 
-/// Tells where reports go: to the end of a file, or to standard output.
-pub fn set_log_file(file: Option<&Path>) {
-    let name = file.and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
-    // The old name is not freed: a handler may be reading it, and it is set once in a life.
-    LOG_FILE.store(
-        name.map_or(ptr::null_mut(), CString::into_raw),
-        Ordering::Release,
-    );
+/// The log, to whose end reports go.
+pub fn log_file() -> &'static LogFile {
+    &LOG_FILE
 }
 
 /// Notes the command that begins.
@@ -239,38 +234,21 @@ fn capture(frames: &mut [*mut c_void]) -> c_int {
 }
 
 /// A report on its way to the log. Writing cannot fail in a way that would help anybody to know.
-struct Report {
-    fd: c_int,
-}
+struct Report(Option<Opened>);
 
 impl Report {
     fn open() -> Report {
-        let name = LOG_FILE.load(Ordering::Acquire);
-        let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC;
-        let fd = if name.is_null() {
-            libc::STDOUT_FILENO
-        } else {
-            // SAFETY: the name ends with a zero and is never freed.
-            unsafe { libc::open(name, flags, 0o644) }
-        };
-        Report { fd }
+        Report(LOG_FILE.open().ok())
     }
 
     /// Writes a line with one call, cut if it is very long.
     fn line(&mut self, text: fmt::Arguments<'_>) {
-        let mut line = Line::default();
-        let _ = line.write_fmt(text);
-        self.write(line.ended());
+        self.write(Line::of(text).ended());
     }
 
-    fn write(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            // SAFETY: the bytes are valid for reading.
-            let n = unsafe { libc::write(self.fd, bytes.as_ptr().cast(), bytes.len()) };
-            match usize::try_from(n) {
-                Ok(n) if n > 0 => bytes = &bytes[n..],
-                _ => return,
-            }
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(opened) = &mut self.0 {
+            opened.write(bytes);
         }
     }
 
@@ -279,8 +257,9 @@ impl Report {
         self.line(format_args!("------ STACK TRACE ------"));
         let mut frames = [ptr::null_mut(); FRAMES_MAX];
         let count = capture(&mut frames);
+        let fd = self.0.as_ref().map_or(-1, Opened::fd);
         // SAFETY: so many addresses were filled in; this function allocates nothing.
-        unsafe { libc::backtrace_symbols_fd(frames.as_ptr(), count, self.fd) };
+        unsafe { libc::backtrace_symbols_fd(frames.as_ptr(), count, fd) };
     }
 
     /// The names of the callers: this may fail in all ways, see the module's head.
@@ -304,41 +283,6 @@ impl fmt::Write for Report {
     }
 }
 
-/// A line that needs no heap.
-struct Line {
-    bytes: [u8; Line::BYTES_MAX],
-    len: usize,
-}
-
-impl Line {
-    const BYTES_MAX: usize = 512;
-
-    /// The line with its end.
-    fn ended(&mut self) -> &[u8] {
-        self.bytes[self.len] = b'\n';
-        &self.bytes[..=self.len]
-    }
-}
-
-impl Default for Line {
-    fn default() -> Line {
-        Line {
-            bytes: [0; Line::BYTES_MAX],
-            len: 0,
-        }
-    }
-}
-
-impl fmt::Write for Line {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = Line::BYTES_MAX - 1 - self.len;
-        let taken = text.len().min(room);
-        self.bytes[self.len..self.len + taken].copy_from_slice(&text.as_bytes()[..taken]);
-        self.len += taken;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -350,7 +294,7 @@ mod tests {
         let log = folder.path().join("log");
         match process::fork().unwrap() {
             ForkResult::Child => {
-                set_log_file(Some(&log));
+                log_file().set(&log).unwrap();
                 note_command(&"debug|segfault");
                 report_crashes(true).unwrap();
                 cause();
@@ -420,13 +364,5 @@ mod tests {
         });
         assert_eq!(exit, Exit::Signal(libc::SIGSEGV));
         assert_eq!(report, "");
-    }
-
-    #[test]
-    fn a_long_line_is_cut() {
-        let mut line = Line::default();
-        let _ = write!(line, "{}", "x".repeat(2 * Line::BYTES_MAX));
-        assert_eq!(line.ended().len(), Line::BYTES_MAX);
-        assert_eq!(line.ended().last(), Some(&b'\n'));
     }
 }

@@ -13,6 +13,7 @@ pub mod disk;
 pub mod entropy;
 pub mod facts;
 pub mod limits;
+pub mod log_file;
 pub mod memory;
 pub mod prefetch;
 pub mod process;

@@ -1,10 +1,10 @@
 //! Child processes: making them, hearing of their end, sending them signals, and detaching.
 //!
-//! A snapshot is taken by a forked child that owns a copy of the memory as it was. The rules that
-//! make this safe live with the caller and are few: the parent has one thread that uses the data
-//! (helper threads must not hold locks that the child needs), and the child leaves by
-//! [`exit_now`], so that no destructor, buffer or exit handler of the parent runs twice.
-//! The allocator is fork-safe: jemalloc takes its locks around the fork by itself.
+//! A snapshot is taken by a forked child that owns a copy of the memory as it was: all of it, with
+//! whatever other threads had in their hands, and none of those threads. A lock that one of them
+//! held stays locked in the child for ever. So what a child may do is a short list, see [`fork`],
+//! and it leaves by [`exit_now`], so that no destructor, buffer or exit handler of the parent runs
+//! twice.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -23,19 +23,31 @@ pub enum ForkResult {
     Child,
 }
 
-/// Makes a copy of this process.
+/// Makes a copy of this process, in which the calling thread alone goes on.
 ///
-/// The child must only do what its parent's helper threads could not have left half done, and end
-/// by [`exit_now`].
+/// The child may read and change what that thread owns, use the heap, files and pipes, and log. It
+/// must not use what other threads lock as well: channels to them, Rust's standard streams, the
+/// look-up of names, local time, backtraces. It ends by [`exit_now`] or by a signal, and never
+/// returns to the code that served the parent.
 ///
 /// # Errors
 ///
 /// Those of `fork(2)`: no memory, or too many processes.
 pub fn fork() -> io::Result<ForkResult> {
-    // SAFETY: the memory of the child is a copy of consistent state, because the thread that owns
-    // all data is the one that forks. Locks of the allocator and of libc are handled by their own
-    // fork handlers; other threads of ours only sync, close and free, and share no lock with the
-    // code that the child runs.
+    // SAFETY: what the child uses is whole and not locked, whatever other threads do now:
+    // - The data set and all else of the server belong to the thread that forks.
+    // - The heap: jemalloc takes its locks before a fork and lets them go on both sides
+    //   (`pthread_atfork`), and so does the C library with those of its own heap and streams. So
+    //   threads may allocate, free, and resolve names meanwhile.
+    // - The log takes no lock (`server/logger.rs`): atomics, cells that are set once, and `open`,
+    //   `write`, `close`. It does not ask the C library for the local time, which has a lock that
+    //   nobody looks after.
+    // - Texts of the system's errors are under a lock that is only ever taken for reading.
+    // - A panic in the child is a line of the log and an abort (`server/crash.rs`): it does not
+    //   unwind into the parent's code, and takes no backtrace, which has a lock. The handler of the
+    //   abort does look for names, last of all, under an alarm that ends it.
+    // What else the standard library locks (its streams, the environment, threads, channels) the
+    // child must not use, which is the contract above.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(ForkResult::Child),

@@ -8,12 +8,16 @@
 //!
 //! The number is the facility times eight plus the severity. Nobody waits for the daemon: while it
 //! is away or does not keep up, messages are lost to it. When it comes back it is found again.
+//! Every message goes through a socket of its own, so a forked child that has closed whatever it
+//! inherited can send them as well.
 
+use std::fmt;
 use std::io;
-use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
 
-use super::clock;
+use crate::base::line::Line;
+use crate::base::local_time::LocalTime;
 
 /// Where daemons listen.
 const SOCKET: &str = "/dev/log";
@@ -34,8 +38,7 @@ pub enum Severity {
 /// A sender of messages to the system's log.
 #[derive(Debug)]
 pub struct Syslog {
-    socket: UnixDatagram,
-    daemon: PathBuf,
+    daemon: SocketAddr,
     /// Who is speaking, by number: 1 is a user's process, 16 to 23 are for local use.
     facility: u8,
     ident: String,
@@ -47,32 +50,34 @@ impl Syslog {
     ///
     /// # Errors
     ///
-    /// There is no descriptor left for a socket.
+    /// The daemon's name is too long for a socket.
     pub fn new(ident: &str, facility: u8) -> io::Result<Syslog> {
-        Syslog::to(PathBuf::from(SOCKET), ident, facility)
+        Syslog::to(Path::new(SOCKET), ident, facility)
     }
 
-    fn to(daemon: PathBuf, ident: &str, facility: u8) -> io::Result<Syslog> {
-        let socket = UnixDatagram::unbound()?;
-        socket.set_nonblocking(true)?;
+    fn to(daemon: &Path, ident: &str, facility: u8) -> io::Result<Syslog> {
         Ok(Syslog {
-            socket,
-            daemon,
+            daemon: SocketAddr::from_pathname(daemon)?,
             facility,
             ident: ident.to_owned(),
         })
     }
 
-    /// Sends a message. Returns whether the daemon got it.
-    pub fn send(&self, severity: Severity, message: &str) -> bool {
-        let text = format!(
+    /// Sends a message of this time. Returns whether the daemon got it.
+    pub fn send(&self, severity: Severity, time: LocalTime, message: fmt::Arguments<'_>) -> bool {
+        let text = Line::of(format_args!(
             "<{}>{} {}[{}]: {message}",
             self.facility * 8 + severity as u8,
-            clock::syslog_time_text(),
+            time.for_syslog(),
             self.ident,
             std::process::id(),
-        );
-        self.socket.send_to(text.as_bytes(), &self.daemon).is_ok()
+        ));
+        let send = || {
+            let socket = UnixDatagram::unbound()?;
+            socket.set_nonblocking(true)?;
+            socket.send_to_addr(text.text(), &self.daemon)
+        };
+        send().is_ok()
     }
 }
 
@@ -80,21 +85,24 @@ impl Syslog {
 mod tests {
     use super::*;
 
+    fn send(syslog: &Syslog, severity: Severity, message: &str) -> bool {
+        syslog.send(severity, LocalTime::new(0, 0), format_args!("{message}"))
+    }
+
     #[test]
     fn messages_have_the_form_of_the_protocol_and_a_daemon_that_returns_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let syslog = Syslog::to(path.clone(), "redis", 16).unwrap();
-        assert!(!syslog.send(Severity::Notice, "nobody listens"));
+        let syslog = Syslog::to(&path, "redis", 16).unwrap();
+        assert!(!send(&syslog, Severity::Notice, "nobody listens"));
         for _ in 0..2 {
             let daemon = UnixDatagram::bind(&path).unwrap();
-            assert!(syslog.send(Severity::Notice, "Ready"));
+            assert!(send(&syslog, Severity::Notice, "Ready"));
             let mut buffer = [0; 100];
             let len = daemon.recv(&mut buffer).unwrap();
             let text = str::from_utf8(&buffer[..len]).unwrap();
-            let end = format!(" redis[{}]: Ready", std::process::id());
-            assert!(text.starts_with("<133>") && text.ends_with(&end), "{text}");
-            assert_eq!(text.len(), "<133>Nov  1 23:12:45".len() + end.len());
+            let pid = std::process::id();
+            assert_eq!(text, format!("<133>Jan  1 00:00:00 redis[{pid}]: Ready"));
             drop(daemon);
             std::fs::remove_file(&path).unwrap();
         }
@@ -105,9 +113,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let _daemon = UnixDatagram::bind(&path).unwrap();
-        let syslog = Syslog::to(path, "redis", 1).unwrap();
+        let syslog = Syslog::to(&path, "redis", 1).unwrap();
         let sent = (0..100_000)
-            .take_while(|_| syslog.send(Severity::Debug, "x"))
+            .take_while(|_| send(&syslog, Severity::Debug, "x"))
             .count();
         assert!(sent < 100_000);
     }

@@ -164,6 +164,8 @@ impl World for SimWorld {
         self.ahead_us += time.as_micros() as u64;
     }
 
+    fn on_second(&mut self) {}
+
     fn listen(&mut self, _: &Settings) -> Result<(), String> {
         self.net.borrow_mut().bring_up(self.host);
         Ok(())

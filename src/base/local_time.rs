@@ -1,0 +1,149 @@
+//! Local time as text, made of the time of day and the distance to UTC, with nobody to be asked.
+//!
+//! The C library knows the distance (see `sys/clock.rs`), but it looks it up under a lock, and a
+//! line of the log must be dated where no lock may be taken.
+
+use std::fmt::{self, Display, Formatter};
+
+const SECONDS_PER_DAY: i64 = 86_400;
+/// The calendar repeats itself after so many days, which are 400 years.
+const DAYS_PER_CYCLE: i64 = 146_097;
+/// Days from the first of March of the year 0, where a cycle begins, to the first of January 1970.
+const DAYS_TO_EPOCH: i64 = 719_468;
+
+/// A date and a time of day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalTime {
+    year: i64,
+    /// From 1.
+    month: u8,
+    /// From 1.
+    day: u8,
+    hour: u8,
+    minute: u8,
+    second: u8,
+    milli: u16,
+}
+
+impl LocalTime {
+    /// The local time at `unix_us` microseconds since the epoch, where clocks are `ahead_s`
+    /// seconds ahead of UTC.
+    pub fn new(unix_us: i64, ahead_s: i32) -> LocalTime {
+        let local_us = unix_us + i64::from(ahead_s) * 1_000_000;
+        let seconds = local_us.div_euclid(1_000_000);
+        let (year, month, day) = date(seconds.div_euclid(SECONDS_PER_DAY));
+        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
+        LocalTime {
+            year,
+            month,
+            day,
+            hour: (of_day / 3600) as u8,
+            minute: (of_day / 60 % 60) as u8,
+            second: (of_day % 60) as u8,
+            milli: (local_us.rem_euclid(1_000_000) / 1000) as u16,
+        }
+    }
+
+    fn month_name(&self) -> &'static str {
+        const NAMES: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        NAMES[usize::from(self.month) - 1]
+    }
+
+    /// As the system's log takes it (RFC 3164): `Nov  1 23:12:45`.
+    pub fn for_syslog(&self) -> impl Display {
+        let LocalTime {
+            day,
+            hour,
+            minute,
+            second,
+            ..
+        } = *self;
+        let month = self.month_name();
+        fmt::from_fn(move |f| write!(f, "{month} {day:2} {hour:02}:{minute:02}:{second:02}"))
+    }
+}
+
+/// As our log shows it: `21 Nov 2026 23:12:45.123`.
+impl Display for LocalTime {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:02} {} {} {:02}:{:02}:{:02}.{:03}",
+            self.day,
+            self.month_name(),
+            self.year,
+            self.hour,
+            self.minute,
+            self.second,
+            self.milli
+        )
+    }
+}
+
+/// Year, month and day of a day counted from the epoch.
+///
+/// Years are counted from March, so that the day that only some years have is their last one; the
+/// months from March on have 31, 30, 31, 30, 31 days, again and again, which is 153 in five.
+fn date(days: i64) -> (i64, u8, u8) {
+    let days = days + DAYS_TO_EPOCH;
+    let (cycle, of_cycle) = (
+        days.div_euclid(DAYS_PER_CYCLE),
+        days.rem_euclid(DAYS_PER_CYCLE),
+    );
+    // Every fourth year is longer, but for every hundredth, but for every four hundredth.
+    let leap_days = of_cycle / 1460 - of_cycle / 36_524 + of_cycle / 146_096;
+    let year = (of_cycle - leap_days) / 365;
+    let of_year = of_cycle - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let (month, next_year) = match from_march {
+        0..10 => (from_march + 3, 0),
+        _ => (from_march - 9, 1),
+    };
+    (cycle * 400 + year + next_year, month as u8, day as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(unix_ms: i64, ahead_s: i32) -> String {
+        LocalTime::new(unix_ms * 1000, ahead_s).to_string()
+    }
+
+    #[test]
+    fn times_are_shown_as_logs_show_them() {
+        assert_eq!(text(0, 0), "01 Jan 1970 00:00:00.000");
+        assert_eq!(text(1_795_302_765_123, 0), "21 Nov 2026 23:12:45.123");
+        assert_eq!(text(1_795_302_765_123, 3600), "22 Nov 2026 00:12:45.123");
+        assert_eq!(text(951_782_399_999, 0), "28 Feb 2000 23:59:59.999");
+        assert_eq!(text(951_782_400_000, 0), "29 Feb 2000 00:00:00.000");
+        assert_eq!(text(0, -12_600), "31 Dec 1969 20:30:00.000");
+        let time = LocalTime::new(1_793_488_365_000_000, 0);
+        assert_eq!(time.for_syslog().to_string(), "Oct 31 23:12:45");
+        let time = LocalTime::new(1_793_488_365_000_000, 3600);
+        assert_eq!(time.for_syslog().to_string(), "Nov  1 00:12:45");
+    }
+
+    #[test]
+    fn every_day_follows_the_one_before() {
+        let length = |year: i64, month| match month {
+            2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        let mut expected = (1969, 12, 31);
+        for days in -1..200_000 {
+            assert_eq!(date(days), expected, "day {days}");
+            let (year, month, day) = expected;
+            expected = match (month, day) {
+                (12, 31) => (year + 1, 1, 1),
+                _ if day == length(year, month) => (year, month + 1, 1),
+                _ => (year, month, day + 1),
+            };
+        }
+    }
+}
