@@ -103,10 +103,6 @@ impl Config {
             loader.config.file = Some(path);
         }
         if sources.stdin {
-            loader
-                .config
-                .notices
-                .push("Reading config from stdin".to_owned());
             let text = read_bounded(stdin).map_err(|error| ConfigError::Unreadable {
                 file: PathBuf::from("-"),
                 error,

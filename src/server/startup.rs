@@ -3,16 +3,18 @@
 //! The banner is ours; the warnings are those that users of Redis know, with the same words to
 //! search for, because each names a setting of the machine that loses data or time.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::logger::Logger;
 use super::world::{OsWorld, Process};
 use super::{Server, crash};
+use crate::base::errno::os_text;
 use crate::base::rng::Rng;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::FAMILIES;
 use crate::commands::table::CommandTable;
-use crate::config::{Config, Reason, Settings, Sources, Supervised};
+use crate::config::{Config, ConfigError, Reason, Settings, Sources, Supervised};
 use crate::engine::world::World;
 use crate::engine::{Engine, NO_APPEND_ONLY_FILE, Parts, path_of};
 use crate::persist::rdb::check;
@@ -21,6 +23,9 @@ use crate::sys::signals::Signals;
 
 /// Descriptors that the server needs besides its clients': files, pipes, listeners, the poll.
 pub const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// The pid file of a server in the background that is not given another one.
+const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
 
 /// The program that a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,21 +109,36 @@ fn check_rdb(args: &[Vec<u8>]) -> u8 {
 fn serve(args: &[Vec<u8>]) -> u8 {
     match start(args) {
         Ok(mut server) => crash::run_guarded(&mut server) as u8,
-        Err(e) => {
-            eprintln!("{e}");
+        Err(failure) => {
+            match failure {
+                Failure::Config(text) => eprintln!("{text}"),
+                Failure::Other(text) => log::warn!("{text}"),
+            }
             1
         }
     }
 }
 
+/// Why a server does not start.
+enum Failure {
+    /// The configuration is wrong, which is told on standard error.
+    Config(String),
+    /// Anything else, which is told in the log.
+    Other(String),
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Failure {
+        Failure::Other(text)
+    }
+}
+
 /// Brings a server up to the point where it can run.
-fn start(args: &[Vec<u8>]) -> Result<Server, String> {
+fn start(args: &[Vec<u8>]) -> Result<Server, Failure> {
     let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("redis-server"));
     let title = sys::title::ProcessTitle::claim();
-    let cwd = std::env::current_dir().map_err(|e| format!("Cannot tell where we are: {e}"))?;
-    let sources = Sources::from_args(args);
-    let config = Config::load(&sources, &cwd, std::io::stdin()).map_err(|e| e.to_string())?;
-    let table = build_table(&config)?;
+    let logger = Logger::install();
+    let (config, table) = configure(args, &logger)?;
     let Config {
         mut settings,
         file,
@@ -130,13 +150,68 @@ fn start(args: &[Vec<u8>]) -> Result<Server, String> {
     }
     // Before there is any other thread: a signal goes to whichever thread does not block it.
     let signals = Signals::new().map_err(|e| format!("Cannot receive signals: {e}"))?;
-    let logger = Logger::install();
+    crash::install_hook(logger.clone());
+    if settings.crash_log_enabled {
+        sys::crash::report_crashes(true).map_err(|e| format!("Cannot report crashes: {e}"))?;
+    }
+    say_hello(&settings, args.is_empty(), &executable, &notices);
+    logger.set_role(if settings.replicaof.is_some() {
+        b'S'
+    } else {
+        b'M'
+    });
+    prepare_process(&mut settings)?;
+    show_banner(&settings, &logger, "standalone");
+    let process = Process {
+        logger,
+        executable,
+        args: args_for_restart(args, file.as_deref()),
+        title,
+        signals,
+    };
+    let mut engine = wire(process, settings, file, table)?;
+    let settings = engine.env().config.clone();
+    engine.world_mut().listen(&settings)?;
+    if engine.world().listeners().is_empty() {
+        return Err("Configured to not listen anywhere, exiting."
+            .to_owned()
+            .into());
+    }
+    log::info!("Server initialized");
+    engine.begin().map_err(|e| format!("Fatal error: {e}"))?;
+    tell_supervisor(&settings);
+    Ok(Server::new(engine))
+}
+
+/// Reads the configuration, enters the folder that it names, and has the log go where it says.
+///
+/// Until here the folder of the start is only looked at where a relative path before `dir` needs
+/// it: it may be one that we must not write to or, unless we are to stay there, not even enter.
+fn configure(
+    args: &[Vec<u8>],
+    logger: &Logger,
+) -> Result<(Config, &'static CommandTable), Failure> {
+    let start = std::env::current_dir().unwrap_or_default();
+    let sources = Sources::from_args(args);
+    if sources.stdin {
+        log::info!("Reading config from stdin");
+    }
+    let config = Config::load(&sources, &start, std::io::stdin()).map_err(|e| match e {
+        e @ ConfigError::Unreadable { .. } => Failure::Other(e.to_string()),
+        e => Failure::Config(e.to_string()),
+    })?;
+    let settings = &config.settings;
+    let dir = &settings.dir.0;
+    if *dir != start {
+        std::env::set_current_dir(dir)
+            .map_err(|e| format!("Can't chdir to '{}': {}", dir.display(), os_text(&e)))?;
+    }
     logger.set_level(settings.loglevel);
     if !settings.logfile.is_empty() {
         let logfile = path_of(&settings.logfile);
         logger
             .set_file(&logfile)
-            .map_err(|e| format!("Can't open the log file {}: {e}", logfile.display()))?;
+            .map_err(|e| format!("Can't open the log file: {}", os_text(&e)))?;
     }
     if settings.syslog_enabled {
         let ident = String::from_utf8_lossy(&settings.syslog_ident);
@@ -144,51 +219,17 @@ fn start(args: &[Vec<u8>]) -> Result<Server, String> {
             .add_syslog(&ident, settings.syslog_facility)
             .map_err(|e| format!("Can't reach the system's log: {e}"))?;
     }
-    crash::install_hook(logger.clone());
-    if settings.crash_log_enabled {
-        sys::crash::report_crashes(true).map_err(|e| format!("Cannot report crashes: {e}"))?;
-    }
-    say_hello(&settings, file.is_some(), &executable, &notices);
-    std::env::set_current_dir(&settings.dir.0).map_err(|e| {
-        fatal(format!(
-            "Can't chdir to '{}': {e}",
-            settings.dir.0.display()
-        ))
-    })?;
-    prepare_process(&mut settings)?;
-    logger.set_role(if settings.replicaof.is_some() {
-        b'S'
-    } else {
-        b'M'
-    });
-    show_banner(&settings, &logger, "standalone");
-    let process = Process {
-        logger,
-        executable,
-        args: args.to_vec(),
-        title,
-        signals,
-    };
-    let mut engine = wire(process, settings, file, table)?;
-    let settings = engine.env().config.clone();
-    engine.world_mut().listen(&settings).map_err(fatal)?;
-    if engine.world().listeners().is_empty() {
-        return Err(fatal(
-            "Configured to not listen anywhere, exiting.".to_owned(),
-        ));
-    }
-    log::info!("Server initialized");
-    engine
-        .begin()
-        .map_err(|e| fatal(format!("Fatal error: {e}")))?;
-    tell_supervisor(&settings);
-    Ok(Server::new(engine))
+    let table = build_table(&config).map_err(Failure::Config)?;
+    Ok((config, table))
 }
 
-/// Logs why the server does not start, and gives the text on.
-fn fatal(text: String) -> String {
-    log::warn!("{text}");
-    text
+/// The arguments with which this server can be started again from another folder.
+fn args_for_restart(args: &[Vec<u8>], file: Option<&Path>) -> Vec<Vec<u8>> {
+    let mut args = args.to_vec();
+    if let (Some(first), Some(file)) = (args.first_mut(), file) {
+        *first = file.as_os_str().as_bytes().to_vec();
+    }
+    args
 }
 
 fn build_table(config: &Config) -> Result<&'static CommandTable, String> {
@@ -204,7 +245,7 @@ fn build_table(config: &Config) -> Result<&'static CommandTable, String> {
     Ok(Box::leak(Box::new(table)))
 }
 
-fn say_hello(settings: &Settings, has_file: bool, executable: &Path, notices: &[String]) {
+fn say_hello(settings: &Settings, unconfigured: bool, executable: &Path, notices: &[String]) {
     log::info!("oO0OoO0OoO0Oo Tanist is starting oO0OoO0OoO0Oo");
     log::info!(
         "Tanist version={TANIST_VERSION}, Redis version={REDIS_VERSION}, bits=64, pid={}, just \
@@ -214,14 +255,14 @@ fn say_hello(settings: &Settings, has_file: bool, executable: &Path, notices: &[
     for notice in notices {
         log::info!("{notice}");
     }
-    if has_file {
-        log::info!("Configuration loaded");
-    } else {
+    if unconfigured {
         log::warn!(
             "Warning: no config file specified, using the default config. In order to specify a \
              config file use {} /path/to/redis.conf",
             executable.display()
         );
+    } else {
+        log::info!("Configuration loaded");
     }
     if settings.appendonly {
         log::warn!("{NO_APPEND_ONLY_FILE}");
@@ -242,10 +283,11 @@ fn say_hello(settings: &Settings, has_file: bool, executable: &Path, notices: &[
 
 /// Puts the process into the state that the settings ask for.
 fn prepare_process(settings: &mut Settings) -> Result<(), String> {
+    if settings.daemonize && settings.pidfile.is_none() {
+        settings.pidfile = Some(DEFAULT_PID_FILE.into());
+    }
     if let Some(path) = settings.pidfile.as_deref().filter(|p| !p.is_empty()) {
         write_pid_file(&path_of(path));
-    } else if settings.daemonize {
-        write_pid_file(Path::new("/var/run/redis.pid"));
     }
     if settings.disable_thp
         && sys::facts::transparent_huge_pages_always()
@@ -257,7 +299,7 @@ fn prepare_process(settings: &mut Settings) -> Result<(), String> {
     if let Err(e) = sys::memory::set_background_thread(settings.jemalloc_bg_thread) {
         log::warn!("Cannot start the allocator's thread: {e}");
     }
-    adjust_descriptor_limit(settings).map_err(fatal)?;
+    adjust_descriptor_limit(settings)?;
     warn_about_the_machine(settings);
     Ok(())
 }
@@ -274,7 +316,7 @@ pub(super) fn pin(list: Option<&[u8]>, directive: &str) {
 
 fn write_pid_file(path: &Path) {
     if let Err(e) = sys::process::write_pid_file(path) {
-        log::warn!("Failed to write PID file: {e}");
+        log::warn!("Failed to write PID file: {}", os_text(&e));
     }
 }
 
@@ -285,7 +327,7 @@ fn wire(
     config_file: Option<PathBuf>,
     table: &'static CommandTable,
 ) -> Result<Engine<OsWorld>, String> {
-    let cannot = |e: std::io::Error| fatal(format!("Cannot start: {e}"));
+    let cannot = |e: std::io::Error| format!("Cannot start: {e}");
     let rng = Rng::from_seed_bytes(sys::entropy::seed().map_err(cannot)?);
     let mut world = OsWorld::new(process, &settings).map_err(cannot)?;
     world.show_title(&settings, config_file.as_deref());
@@ -296,7 +338,7 @@ fn wire(
         rng,
         clock: sys::clock::CycleClock::new(),
     };
-    Engine::new(parts, world).map_err(|e| fatal(format!("Cannot start: {e}")))
+    Engine::new(parts, world).map_err(|e| format!("Cannot start: {e}"))
 }
 
 /// Tells a supervisor that we are here.
