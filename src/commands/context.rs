@@ -341,10 +341,20 @@ impl Ctx<'_> {
         self.env.now.unix_ms()
     }
 
-    /// Reports `n` changes to the data set: they count towards save points, and the command goes
-    /// to replicas.
+    /// Reports `n` changes to the data set: they count towards save points, and the command is
+    /// propagated. (That it changed something stands in the unit as well, since a save within the
+    /// command takes the count back to nothing.)
     #[inline]
     pub fn changed(&mut self, n: u64) {
         self.env.persistence.dirty += n;
+        if n > 0 {
+            self.env.unit.note_change();
+        }
+    }
+
+    /// Whether the client may be left without a reply for now. Who runs a command within another
+    /// waits for the reply, and so does our master, and a file that is replayed.
+    pub fn may_block(&self) -> bool {
+        !self.env.unit.is_nested() && !self.session.must_be_obeyed()
     }
 }

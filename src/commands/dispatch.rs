@@ -204,32 +204,21 @@ fn admit_guarded(settings: &Settings, session: &Session, command: &Command) -> C
 #[inline]
 pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     let reply_start = ctx.reply.len();
-    let dirty_before = ctx.env.persistence.dirty;
     let started = ctx.env.last_command_end_ns;
     ctx.env.stats.note_errors();
     // A command that changes the database selects it for the next one, not for itself.
     let db = ctx.session.db;
-    if ctx.env.streams_writes() {
+    let wanted = ctx.env.wants_changes();
+    if wanted {
         args.pin();
     }
+    debug_assert!(ctx.env.unit.is_unmarked(), "every command has ended");
 
     if let Err(error) = (command.row.handler)(ctx, args) {
         reply_error(ctx, &error.text());
     }
 
-    let nested = ctx.env.unit.is_nested();
-    // Saving within a command takes the count back to nothing; that is no change.
-    let changed = ctx.env.persistence.dirty > dirty_before;
-    if nested {
-        ctx.env.end_nested_command(db, args, changed);
-    } else if changed {
-        ctx.env.end_command_unit(db, args);
-    } else if command.flags.has(Flags::TOUCHES_ARBITRARY_KEYS) {
-        ctx.env.end_unit_in_parts();
-    } else {
-        ctx.env.end_unit();
-    }
-
+    ctx.env.end_command(db, args, wanted, command.flags);
     let end = ctx.env.clock.ns();
     let mut spent = end.saturating_sub(started);
     ctx.env.last_command_end_ns = end;
@@ -244,7 +233,7 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
         }
     }
     count(ctx, command, spent);
-    if nested {
+    if ctx.env.unit.is_nested() {
         return;
     }
     ctx.env.stats.commands_ns += spent;

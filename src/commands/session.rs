@@ -96,8 +96,6 @@ pub struct Session {
     pub transaction: Option<Box<Transaction>>,
     /// What it is subscribed to; never empty.
     pub subscriptions: Option<Box<Subscriptions>>,
-    /// No command of it may block, because a reply is due: it runs a transaction.
-    pub deny_blocking: bool,
     /// Whether its command waits.
     pub wait: Wait,
 }
@@ -129,7 +127,6 @@ impl Session {
             commands_run: 0,
             transaction: None,
             subscriptions: None,
-            deny_blocking: false,
             wait: Wait::No,
         }
     }

@@ -219,14 +219,12 @@ fn exec(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
         ctx.reply.null_array();
         return Ok(());
     }
-    let denied = std::mem::replace(&mut ctx.session.deny_blocking, true);
-    ctx.env.unit.nest();
     ctx.reply.array(transaction.queue.len());
-    for (command, words) in &transaction.queue {
-        dispatch::call(ctx, command, &mut words.args());
-    }
-    ctx.env.unit.unnest();
-    ctx.session.deny_blocking = denied;
+    ctx.nested(|ctx| {
+        for (command, words) in &transaction.queue {
+            dispatch::call(ctx, command, &mut words.args());
+        }
+    });
     Ok(())
 }
 

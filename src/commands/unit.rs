@@ -1,147 +1,267 @@
-//! The execution unit: what one command causes reaches replicas whole.
+//! The execution unit: what one command causes leaves whole.
 //!
-//! The deletion of a key found expired, then the write itself; every write of a transaction: they
-//! are collected in [`Unit`] and leave in one go, alone as it is, several wrapped in `MULTI` and
-//! `EXEC`. The common case, one command whose own words are what replicas need, is collected
-//! nowhere: its bytes go from the input buffer to the log.
+//! The deletion of a key found expired, then the write itself; every write of a transaction: each
+//! is an *operation*, a database and the bytes of a command. A unit collects them in [`Unit`] and
+//! yields them when it ends, one alone as it is, several wrapped in `MULTI` and `EXEC`, to all who
+//! take changes (`Env::hand_over`). Each of those keeps its own account of the database that it has
+//! selected. The common case, one command whose own words are what the others need, is collected
+//! nowhere: its bytes go from the input buffer to who takes them.
+//!
+//! **Marks.** A command says that it changed something ([`Ctx::changed`]) and what is to be sent
+//! instead of its own words ([`Ctx::propagate_instead`]). That is noted in the unit, of the command
+//! that is running, and taken back when it ends.
+//!
+//! **Nesting.** `EXEC` runs commands within itself ([`Ctx::nested`]), and a command within those
+//! may do so again. Every command has its own mark; the unit ends with the outermost one.
+//!
+//! ```text
+//!              depth   mark                                      operations so far
+//! EXEC           0     -
+//!   SET a 1      1     changed                                   SET a 1
+//!   SPOP s 5     1     changed, instead: DEL s                   SET a 1, DEL s
+//!   GET a        1     -                                         SET a 1, DEL s
+//! end of EXEC    0     instead: it is not propagated itself      MULTI SET a 1, DEL s EXEC
+//! ```
 
 use super::context::{Ctx, Env};
+use super::row::Flags;
 use crate::resp::args::{Args, array_header, bulk, encode_command};
 
-/// What goes to replicas when the running unit ends.
+/// What the running unit has to say when it ends, and what the running command says of itself.
 #[derive(Debug, Default)]
 pub struct Unit {
-    /// Encoded commands, one behind the other.
+    /// The bytes of all operations, one behind the other.
     bytes: Vec<u8>,
-    /// The database and the end in `bytes` of each.
-    ops: Vec<(usize, usize)>,
-    /// Whether the running command's own words are left out.
-    instead: bool,
-    /// Whether the running command is part of a transaction, which ends the unit.
-    nested: bool,
+    ops: Vec<Operation>,
+    /// Of the running command.
+    mark: Mark,
+    /// How many commands the running one runs within.
+    depth: u32,
+}
+
+/// A command to be run elsewhere, too.
+#[derive(Debug)]
+struct Operation {
+    db: usize,
+    /// Where its bytes end; they begin where those of the one before it end.
+    end: usize,
+}
+
+/// What a command says of itself: a set of the constants below.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Mark(u8);
+
+impl Mark {
+    /// It has changed something.
+    const CHANGED: Mark = Mark(1);
+    /// Its own words are left out.
+    const INSTEAD: Mark = Mark(2);
+
+    #[inline]
+    fn has(self, other: Mark) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    #[inline]
+    fn add(&mut self, other: Mark) {
+        self.0 |= other.0;
+    }
 }
 
 impl Unit {
-    /// Begins to collect what the commands of a transaction cause.
-    pub fn nest(&mut self) {
-        assert!(!self.nested, "transactions do not contain transactions");
-        self.nested = true;
-    }
-
-    /// Ends that. The command that ran them is not to be propagated itself.
-    pub fn unnest(&mut self) {
-        self.nested = false;
-        self.instead = true;
-    }
-
-    /// Whether the running command is part of a transaction.
+    /// Whether the running command runs within another.
     #[inline]
     pub fn is_nested(&self) -> bool {
-        self.nested
+        self.depth > 0
+    }
+
+    /// Whether the running command has changed something by now.
+    #[inline]
+    pub fn has_changed(&self) -> bool {
+        self.mark.has(Mark::CHANGED)
+    }
+
+    /// The running command has changed something.
+    #[inline]
+    pub(super) fn note_change(&mut self) {
+        self.mark.add(Mark::CHANGED);
+    }
+
+    /// Whether no command is running that has said anything of itself.
+    #[inline]
+    pub(super) fn is_unmarked(&self) -> bool {
+        self.mark == Mark::default()
+    }
+
+    /// The bytes that were added to it last are an operation.
+    fn close_operation(&mut self, db: usize) {
+        let end = self.bytes.len();
+        self.ops.push(Operation { db, end });
     }
 }
 
-/// With which command replicas delete a key that was deleted here.
+/// With which command a key that was deleted here is deleted elsewhere.
 pub fn deletion_verb(lazily: bool) -> &'static [u8] {
     if lazily { b"UNLINK" } else { b"DEL" }
 }
 
-impl Env {
-    /// Adds a command to the unit that is running.
-    pub fn propagate(&mut self, db: usize, words: &[&[u8]]) {
-        if !self.streams_writes() {
-            return;
-        }
-        encode_command(words, &mut self.unit.bytes);
-        self.unit.ops.push((db, self.unit.bytes.len()));
-    }
+/// How the operations of a unit belong together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Bond {
+    /// All or none of them are to be seen.
+    Transaction,
+    /// They have nothing to do with each other.
+    None,
+}
 
-    /// Whether writes made here go to anybody.
+impl Env {
+    /// Whether anybody takes changes: their bytes need not be made otherwise.
     #[inline]
-    pub fn streams_writes(&self) -> bool {
+    pub fn wants_changes(&self) -> bool {
         self.replication.wants_feed()
     }
 
-    /// Ends an execution unit: what it collected goes to the backlog and thereby to every
-    /// replica, as one.
+    /// Hands an operation to everybody who takes changes. What stands around operations (`MULTI`
+    /// and `EXEC`) is in no database.
+    #[inline]
+    fn hand_over(&mut self, db: Option<usize>, bytes: &[u8]) {
+        self.replication.feed(db.map(|db| db as u32), bytes);
+    }
+
+    /// Hands the unit over that has ended.
+    fn hand_over_unit(&mut self, bond: Bond) {
+        assert!(
+            !self.unit.is_nested(),
+            "a unit ends with its outermost command"
+        );
+        let mut bytes = std::mem::take(&mut self.unit.bytes);
+        let mut ops = std::mem::take(&mut self.unit.ops);
+        let wrapped = bond == Bond::Transaction && ops.len() > 1;
+        if wrapped {
+            self.hand_over(None, b"*1\r\n$5\r\nMULTI\r\n");
+        }
+        let mut start = 0;
+        for Operation { db, end } in ops.drain(..) {
+            self.hand_over(Some(db), &bytes[start..end]);
+            start = end;
+        }
+        if wrapped {
+            self.hand_over(None, b"*1\r\n$4\r\nEXEC\r\n");
+        }
+        bytes.clear();
+        self.unit.bytes = bytes;
+        self.unit.ops = ops;
+    }
+
+    /// Ends a unit of what the server did by itself, not in a command.
     #[inline]
     pub fn end_unit(&mut self) {
-        match self.unit.ops.len() {
-            0 => self.unit.instead = false,
-            1 => self.end_unit_in_parts(),
-            _ => self.end_unit_as_transaction(),
+        if !self.unit.ops.is_empty() {
+            self.hand_over_unit(Bond::Transaction);
         }
     }
 
-    fn end_unit_as_transaction(&mut self) {
-        // The transaction itself is in no database; `SELECT`, where needed, stands inside.
-        self.replication.feed(None, b"*1\r\n$5\r\nMULTI\r\n");
-        self.end_unit_in_parts();
-        self.replication.feed(None, b"*1\r\n$4\r\nEXEC\r\n");
-    }
-
-    /// Ends an execution unit whose commands have nothing to do with each other: deletions of
-    /// keys that were met by the way.
-    pub(super) fn end_unit_in_parts(&mut self) {
-        self.unit.instead = false;
-        let mut start = 0;
-        for (db, end) in &self.unit.ops {
-            self.replication
-                .feed(Some(*db as u32), &self.unit.bytes[start..*end]);
-            start = *end;
-        }
-        self.unit.bytes.clear();
-        self.unit.ops.clear();
-    }
-
-    /// Ends a command within a transaction. If it changed something, its own words go last, unless
-    /// it said otherwise.
-    pub(super) fn end_nested_command(&mut self, db: usize, args: &Args<'_>, changed: bool) {
-        let instead = std::mem::replace(&mut self.unit.instead, false);
-        if changed && !instead && self.streams_writes() {
-            args.encode(&mut self.unit.bytes);
-            self.unit.ops.push((db, self.unit.bytes.len()));
+    /// The same for a unit whose operations have nothing to do with each other: deletions of keys
+    /// that were met by the way.
+    pub fn end_unit_in_parts(&mut self) {
+        if !self.unit.ops.is_empty() {
+            self.hand_over_unit(Bond::None);
         }
     }
 
-    /// Ends the unit of a command that changed something: its own words go last, unless it said
-    /// otherwise.
-    pub(super) fn end_command_unit(&mut self, db: usize, args: &Args<'_>) {
-        if self.unit.instead || !self.streams_writes() {
-            return self.end_unit();
-        }
-        match args.raw() {
-            Some(raw) if self.unit.ops.is_empty() => self.replication.feed(Some(db as u32), raw),
-            _ => {
-                args.encode(&mut self.unit.bytes);
-                self.unit.ops.push((db, self.unit.bytes.len()));
-                self.end_unit();
+    /// Ends a command that was run in a database. If it changed something and did not say
+    /// otherwise, its own words come last, where they are `wanted`. The outermost command ends the
+    /// unit.
+    #[inline]
+    pub(super) fn end_command(&mut self, db: usize, args: &Args<'_>, wanted: bool, flags: Flags) {
+        let mark = std::mem::take(&mut self.unit.mark);
+        let with_own_words = wanted && mark == Mark::CHANGED;
+        if self.unit.ops.is_empty() && !self.unit.is_nested() {
+            match args.raw() {
+                _ if !with_own_words => {}
+                Some(raw) => self.hand_over(Some(db), raw),
+                None => {
+                    args.encode(&mut self.unit.bytes);
+                    self.unit.close_operation(db);
+                    self.end_unit();
+                }
             }
+        } else {
+            self.end_among_others(db, args, with_own_words, mark, flags);
         }
     }
 
-    /// Tells replicas that a key was deleted by the server itself.
+    /// Ends a command that runs within another, or caused more than its own words say.
+    fn end_among_others(
+        &mut self,
+        db: usize,
+        args: &Args<'_>,
+        with_own_words: bool,
+        mark: Mark,
+        flags: Flags,
+    ) {
+        if with_own_words {
+            args.encode(&mut self.unit.bytes);
+            self.unit.close_operation(db);
+        }
+        if self.unit.is_nested() {
+            return;
+        }
+        // A command that looked at keys at random only met what it found expired.
+        let by_the_way = !mark.has(Mark::CHANGED) && flags.has(Flags::TOUCHES_ARBITRARY_KEYS);
+        match by_the_way {
+            true => self.end_unit_in_parts(),
+            false => self.end_unit(),
+        }
+    }
+
+    /// Adds an operation to the unit that is running.
+    pub fn propagate(&mut self, db: usize, words: &[&[u8]]) {
+        if self.wants_changes() {
+            encode_command(words, &mut self.unit.bytes);
+            self.unit.close_operation(db);
+        }
+    }
+
+    /// Adds the deletion of a key that the server deleted by itself.
     pub fn propagate_deletion(&mut self, db: usize, key: &[u8], lazily: bool) {
         self.propagate(db, &[deletion_verb(lazily), key]);
     }
 }
 
 impl Ctx<'_> {
-    /// Sends these words to replicas in place of the command's own. May be called several times.
+    /// Runs commands within the one that is running. What they change leaves with the unit that
+    /// it began; it is not propagated itself.
+    pub fn nested<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
+        let unit = &mut self.env.unit;
+        let outer = std::mem::take(&mut unit.mark);
+        unit.depth += 1;
+        let depth = unit.depth;
+        let result = run(self);
+        let unit = &mut self.env.unit;
+        assert_eq!(unit.depth, depth, "whatever began within has ended within");
+        assert!(unit.is_unmarked(), "every command within has ended");
+        unit.depth -= 1;
+        unit.mark = outer;
+        unit.mark.add(Mark::INSTEAD);
+        result
+    }
+
+    /// Propagates these words in place of the command's own. May be called several times.
     pub fn propagate_instead(&mut self, words: &[&[u8]]) {
-        self.env.unit.instead = true;
+        self.env.unit.mark.add(Mark::INSTEAD);
         self.env.propagate(self.session.db, words);
     }
 
-    /// Keeps the command's own words from replicas, even if nothing is sent in their place.
+    /// Keeps the command's own words from others, even if nothing is propagated in their place.
     pub fn propagate_nothing(&mut self) {
-        self.env.unit.instead = true;
+        self.env.unit.mark.add(Mark::INSTEAD);
     }
 
-    /// Sends the command's own words to replicas with some of them, by index, replaced.
+    /// Propagates the command's own words with some of them, by index, replaced.
     pub fn propagate_with(&mut self, args: &Args<'_>, replaced: &[(usize, &[u8])]) {
-        self.env.unit.instead = true;
-        if !self.env.streams_writes() {
+        self.env.unit.mark.add(Mark::INSTEAD);
+        if !self.env.wants_changes() {
             return;
         }
         let unit = &mut self.env.unit;
@@ -150,6 +270,10 @@ impl Ctx<'_> {
             let other = replaced.iter().find(|(index, _)| *index == at);
             bulk(other.map_or(word, |(_, other)| other), &mut unit.bytes);
         }
-        unit.ops.push((self.session.db, unit.bytes.len()));
+        unit.close_operation(self.session.db);
     }
 }
+
+#[cfg(test)]
+#[path = "unit_tests.rs"]
+mod tests;

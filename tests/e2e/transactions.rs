@@ -2,26 +2,77 @@
 
 use crate::harness::*;
 
-#[test]
-fn a_replica_gets_a_transaction_whole() {
-    let master = Server::ours(&[]);
+/// The next command of a stream of replication, as text.
+fn next_streamed(stream: &mut Conn) -> String {
+    loop {
+        let command = stream.read_value().expect("a command").to_string();
+        if !command.eq_ignore_ascii_case("[PING]") {
+            return command;
+        }
+    }
+}
+
+/// A connection that has become a replica's, behind the snapshot.
+fn attach(master: &Server) -> Conn {
     let mut stream = master.connect();
     stream.send(b"PSYNC ? -1\r\n");
     stream.read_value().expect("the answer to PSYNC");
     stream.skip_snapshot();
+    stream
+}
+
+#[test]
+fn a_replica_gets_a_transaction_whole() {
+    let master = Server::ours(&[]);
+    let mut stream = attach(&master);
     let mut client = master.connect();
     for line in ["MULTI", "SET a 1", "GET a", "INCR a"] {
         client.ask(line);
     }
     assert_eq!(client.ask("EXEC"), "[OK 1 2]");
     for expected in ["[MULTI]", "[SELECT 0]", "[SET a 1]", "[INCR a]", "[EXEC]"] {
-        let command = loop {
-            let command = stream.read_value().expect("a command").to_string();
-            if !command.starts_with("[PING") && !command.starts_with("[ping") {
-                break command;
+        assert_eq!(next_streamed(&mut stream), expected);
+    }
+}
+
+/// What a client sends, and what a replica gets of it.
+const SAVES: &[(&[&str], &[&str])] = &[
+    (
+        &["SET a 1", "FLUSHALL"],
+        &["SELECT 0", "SET a 1", "FLUSHALL"],
+    ),
+    (&["FLUSHALL"], &["FLUSHALL"]),
+    (
+        &["MULTI", "SET a 2", "FLUSHALL", "SET b 1", "EXEC"],
+        &["MULTI", "SET a 2", "FLUSHALL", "SET b 1", "EXEC"],
+    ),
+    (
+        &["MULTI", "SET a 2", "DEBUG RELOAD", "SET b 1", "EXEC"],
+        &["MULTI", "SET a 2", "SET b 1", "EXEC"],
+    ),
+    (&["DEBUG RELOAD"], &[]),
+    (
+        &["SET a 1", "SET b 1", "SAVE", "SET a 2"],
+        &["SET a 1", "SET b 1", "SET a 2"],
+    ),
+];
+
+#[test]
+fn a_save_hides_no_change_from_replicas() {
+    let config = ["save 3600 1", "repl-diskless-sync no"];
+    for master in [Server::ours(&config), Server::stock(&config)] {
+        let mut stream = attach(&master);
+        let mut client = master.connect();
+        for (lines, expected) in SAVES {
+            for line in *lines {
+                client.call(line);
             }
-        };
-        assert_eq!(command, expected);
+            for command in *expected {
+                assert_eq!(next_streamed(&mut stream), format!("[{command}]"));
+            }
+        }
+        client.ask("SET end 1");
+        assert_eq!(next_streamed(&mut stream), "[SET end 1]");
     }
 }
 

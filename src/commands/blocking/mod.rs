@@ -177,7 +177,7 @@ impl Ctx<'_> {
     /// our master; then the handler replies as if the time had run out.
     #[must_use = "a client that may not wait is due a reply"]
     pub fn block<'k>(&mut self, block: Block, keys: impl IntoIterator<Item = &'k [u8]>) -> bool {
-        if self.session.deny_blocking || self.session.must_be_obeyed() {
+        if !self.may_block() {
             return false;
         }
         // Rounded up, since nobody shall wait for less than was asked.

@@ -59,9 +59,8 @@ fn geoadd(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         words.push(score.to_string().into_bytes());
         words.push(args[at + 2].to_vec());
     }
-    let before = ctx.env.persistence.dirty;
     zadd(ctx, &mut OwnedArgs::new(&words).args())?;
-    if ctx.env.persistence.dirty != before {
+    if ctx.env.unit.has_changed() {
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         ctx.propagate_instead(&words);
     }

@@ -235,7 +235,7 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], value: NewValue<'_>, expire_at: Option<i64
 
 /// Replicas get the time at which the key expires instead of how long it lives.
 fn propagate_deadline(ctx: &mut Ctx<'_>, args: &Args<'_>, at: i64) {
-    if !ctx.env.streams_writes() {
+    if !ctx.env.wants_changes() {
         return;
     }
     let mut text = itoa::Buffer::new();

@@ -208,7 +208,7 @@ fn set_deadline(ctx: &mut Ctx<'_>, args: &Args<'_>, kind: DeadlineKind) -> CmdRe
 
 /// Replicas get `PEXPIREAT` with the client's own conditions.
 fn propagate_deadline(ctx: &mut Ctx<'_>, args: &Args<'_>, at: i64) {
-    if !ctx.env.streams_writes() {
+    if !ctx.env.wants_changes() {
         return;
     }
     let mut text = itoa::Buffer::new();

@@ -155,7 +155,7 @@ fn psubscribe(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 fn ssubscribe(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    if ctx.session.deny_blocking {
+    if ctx.env.unit.is_nested() {
         return Err(CmdError::err(
             "SSUBSCRIBE isn't allowed for a DENY BLOCKING client",
         ));

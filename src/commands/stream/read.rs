@@ -360,7 +360,7 @@ fn read_in_group(
     replied: &mut Streams,
 ) -> CmdResult {
     let now_ms = ctx.now_ms();
-    let told = ctx.env.streams_writes();
+    let told = ctx.env.wants_changes();
     let Some(mut stream) = ctx.env.edit::<Box<Stream>>(ctx.session, place.key)? else {
         return Ok(());
     };

@@ -282,7 +282,7 @@ fn store_with_options(
 
 /// Replicas need not look up the old value.
 fn propagate_without_get(ctx: &mut Ctx<'_>, args: &Args<'_>) {
-    if !ctx.env.streams_writes() {
+    if !ctx.env.wants_changes() {
         return;
     }
     let options = args.iter_from(3).filter(|word| !is_get(word));
