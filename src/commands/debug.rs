@@ -20,7 +20,7 @@ use crate::base::numbers::{parse_f64, parse_i64};
 use crate::config::{self, Extent};
 use crate::data::list::ListLimits;
 use crate::keyspace::NewValue;
-use crate::resp::args::Args;
+use crate::resp::args::{Args, encode_command};
 
 /// The rows of this family.
 pub static ROWS: &[Row] = &[Row {
@@ -406,7 +406,10 @@ fn quicklist_packed_threshold(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResu
 
 fn replicate(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let words: Vec<&[u8]> = args.iter_from(2).collect();
-    ctx.env.propagate(ctx.session.db, &words);
+    let mut command = Vec::new();
+    encode_command(&words, &mut command);
+    // A word of our own to replicas: it belongs to no unit and to no database.
+    ctx.env.replication.feed(None, &command);
     ctx.reply.ok();
     Ok(())
 }

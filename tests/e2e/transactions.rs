@@ -77,6 +77,27 @@ fn a_save_hides_no_change_from_replicas() {
 }
 
 #[test]
+fn what_debug_sends_to_replicas_belongs_to_no_transaction_and_no_database() {
+    let config = ["repl-diskless-sync no"];
+    for master in [Server::ours(&config), Server::stock(&config)] {
+        let mut stream = attach(&master);
+        let mut client = master.connect();
+        for line in ["SET a 1", "SELECT 3", "DEBUG REPLICATE SET b 1", "SELECT 0"] {
+            client.ask(line);
+        }
+        for line in ["MULTI", "SET a 2", "DEBUG REPLICATE SET b 2", "INCR a"] {
+            client.ask(line);
+        }
+        assert_eq!(client.ask("EXEC"), "[OK OK 3]");
+        for expected in [
+            "SELECT 0", "SET a 1", "SET b 1", "SET b 2", "MULTI", "SET a 2", "INCR a", "EXEC",
+        ] {
+            assert_eq!(next_streamed(&mut stream), format!("[{expected}]"));
+        }
+    }
+}
+
+#[test]
 fn a_client_that_leaves_takes_its_transaction_and_watches_along() {
     let server = Server::ours(&[]);
     let mut client = server.connect();

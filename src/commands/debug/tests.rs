@@ -175,7 +175,7 @@ fn a_restart_that_comes_back_has_failed() {
 fn replicate_sends_what_is_not_run() {
     let mut rig = rig();
     assert_eq!(rig.run("DEBUG REPLICATE set a 1"), "+OK\r\n");
-    assert_eq!(rig.propagated(), ["SELECT 0", "set a 1"]);
+    assert_eq!(rig.propagated(), ["set a 1"], "in whichever database");
     assert!(rig.env.keyspace.is_empty());
 }
 
