@@ -24,7 +24,6 @@ use crate::persist::rdb::fill::{
     AccessBits, DuplicateKeys, ExpiredKeys, Fill, FillOptions, SnapshotFacts,
 };
 use crate::persist::rdb::load;
-use crate::resp::args::encode_command;
 
 /// Bytes loaded between two looks at the clients, at most; fewer if
 /// `loading-process-events-interval-bytes` says so.
@@ -347,10 +346,10 @@ impl<W: World> Runtime<W> {
                     spent_ms as f64 / 1000.0
                 );
                 self.restore_identity(env, loader.fill.facts());
+                let lazily = env.config.lazyfree_lazy_expire;
                 for (db, key) in &loader.expired {
-                    let mut command = Vec::new();
-                    encode_command(&[b"DEL", key], &mut command);
-                    env.replication.feed(Some(*db as u32), &command);
+                    env.propagate_deletion(*db, key, lazily);
+                    env.end_unit();
                 }
                 self.announce_ready(env);
             }

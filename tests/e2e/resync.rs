@@ -360,6 +360,39 @@ fn a_master_killed_in_the_middle_of_a_sync_is_asked_again() {
 }
 
 #[test]
+fn who_continues_hears_what_expired_while_the_master_was_down() {
+    let config = ["repl-ping-replica-period 3600", "repl-diskless-sync no"];
+    for (lazily, verb) in [("no", "DEL"), ("yes", "UNLINK")] {
+        let lazily = format!("lazyfree-lazy-expire {lazily}");
+        let config = [&config[..], &[&lazily]].concat();
+        for mut master in [Server::ours(&config), Server::stock(&config)] {
+            master.ask("DEBUG SET-ACTIVE-EXPIRE 0");
+            let mut first = master.connect();
+            first.send(b"PSYNC ? -1\r\n");
+            first.read_value().expect("the answer to PSYNC");
+            first.skip_snapshot();
+            master.ask("SET short v PX 100");
+            assert_eq!(master.ask("SAVE"), "OK");
+            let (id, offset) = (master.info("master_replid"), offset_of(&master));
+            master.kill();
+            std::thread::sleep(Duration::from_millis(150));
+            master.start_again();
+            let mut second = master.connect();
+            second.send(format!("PSYNC {id} {}\r\n", offset + 1).as_bytes());
+            let answer = second.read_value().expect("the answer").to_string();
+            assert!(answer.starts_with("CONTINUE"), "{answer}");
+            master.ask("SET end v");
+            for expected in ["[SELECT 0]", &format!("[{verb} short]"), "[SET end v]"] {
+                assert_eq!(
+                    second.read_value().expect("a command").to_string(),
+                    expected
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn a_replica_that_reads_nothing_is_dropped_by_its_limit_and_the_others_stay() {
     let master = Server::ours(&[
         "client-output-buffer-limit replica 4mb 0 0",
