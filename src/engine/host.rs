@@ -298,10 +298,6 @@ impl<W: World> Host for Runtime<W> {
         match answer {
             ReplconfReply::Ok => reply.ok(),
             ReplconfReply::Silent => {}
-            ReplconfReply::GetAck => {
-                // What the stream holds up to here has to be reported first.
-                self.link.stream.owes_ack |= session.kind == Kind::Master;
-            }
             ReplconfReply::Error(text) => return Err(CmdError::Text(text)),
         }
         Ok(())

@@ -53,8 +53,6 @@ pub struct MasterStream {
     unreported: usize,
     /// Bytes that may still be run in this tick.
     left_in_tick: usize,
-    /// Our master has asked for an acknowledgement, `REPLCONF GETACK`.
-    pub owes_ack: bool,
     /// When it was last said that nothing of it gets to disk, in monotonic milliseconds.
     warned_ms: Option<u64>,
 }
@@ -71,7 +69,6 @@ impl MasterStream {
             start: 0,
             unreported: 0,
             left_in_tick: BYTES_PER_TICK_MAX,
-            owes_ack: false,
             warned_ms: None,
         }
     }
@@ -144,7 +141,6 @@ impl MasterStream {
         self.buf = Vec::new();
         self.start = 0;
         self.unreported = 0;
-        self.owes_ack = false;
         if let Some(session) = &mut self.session {
             session.transaction = None;
         }
@@ -230,10 +226,6 @@ impl<W: World> Engine<W> {
     fn run_streamed(&mut self, buf: &[u8], at: usize, end: usize, ranges: &mut ArgRanges) {
         self.run_for_master(&mut ranges.args(&buf[at..]));
         self.report_applied(buf, end);
-        let Engine { env, runtime, .. } = self;
-        if std::mem::take(&mut runtime.link.stream.owes_ack) {
-            runtime.drive(env, |r, e, out| r.on_getack(e, out));
-        }
     }
 
     /// Runs a command in our master's name.

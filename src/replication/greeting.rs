@@ -55,8 +55,6 @@ pub enum ReplconfReply {
     Ok,
     /// No reply at all, as to acknowledgements.
     Silent,
-    /// `REPLCONF GETACK` from our master: no reply but an acknowledgement, see `on_getack`.
-    GetAck,
     /// An error, without the leading `-`; it may quote any bytes.
     Error(Vec<u8>),
 }
@@ -77,16 +75,18 @@ pub struct Ack {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Replconf {
     /// They were taken into the greeting; or one was not, and those before it were.
-    Greeting(ReplconfReply),
+    Reply(ReplconfReply),
     /// An acknowledgement; `None` if not even its offset could be read.
     Ack(Option<Ack>),
+    /// Somebody, most likely our master, asks how far we are.
+    GetAck,
 }
 
 impl Greeting {
     /// Takes the options and values of one `REPLCONF` command, `args` without its name.
     pub(super) fn replconf(&mut self, args: &[&[u8]]) -> Replconf {
         if !args.len().is_multiple_of(2) {
-            return Replconf::Greeting(ReplconfReply::Error(b"ERR syntax error".to_vec()));
+            return Replconf::Reply(ReplconfReply::Error(b"ERR syntax error".to_vec()));
         }
         for (at, pair) in args.chunks_exact(2).enumerate() {
             let (option, value) = (pair[0].to_ascii_lowercase(), pair[1]);
@@ -95,16 +95,16 @@ impl Greeting {
                 b"ip-address" => self.set_address(value),
                 b"capa" => self.add_capability(value),
                 b"ack" => return Replconf::Ack(parse_ack(&args[at * 2 + 1..])),
-                b"getack" => return Replconf::Greeting(ReplconfReply::GetAck),
+                b"getack" => return Replconf::GetAck,
                 b"rdb-only" => self.set_snapshot_only(value),
                 b"rdb-filter-only" => self.set_contents(value),
                 _ => Err(quoting("ERR Unrecognized REPLCONF option: ", pair[0])),
             };
             if let Err(text) = taken {
-                return Replconf::Greeting(ReplconfReply::Error(text));
+                return Replconf::Reply(ReplconfReply::Error(text));
             }
         }
-        Replconf::Greeting(ReplconfReply::Ok)
+        Replconf::Reply(ReplconfReply::Ok)
     }
 
     fn set_port(&mut self, value: &[u8]) -> Result<(), Vec<u8>> {
@@ -190,7 +190,7 @@ mod tests {
         greeting.replconf(&args(line))
     }
 
-    const OK: Replconf = Replconf::Greeting(ReplconfReply::Ok);
+    const OK: Replconf = Replconf::Reply(ReplconfReply::Ok);
 
     #[test]
     fn a_replica_introduces_itself() {
@@ -230,7 +230,7 @@ mod tests {
             let got = say(&mut Greeting::default(), line);
             assert_eq!(
                 got,
-                Replconf::Greeting(ReplconfReply::Error(text.into())),
+                Replconf::Reply(ReplconfReply::Error(text.into())),
                 "{line}"
             );
         }
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn what_an_error_quotes_comes_back_as_it_was_sent() {
-        let error = |text: &[u8]| Replconf::Greeting(ReplconfReply::Error(text.to_vec()));
+        let error = |text: &[u8]| Replconf::Reply(ReplconfReply::Error(text.to_vec()));
         let mut greeting = Greeting::default();
         assert_eq!(
             greeting.replconf(&[b"\x01\xff\0more", b"x"]),

@@ -113,6 +113,7 @@ use self::log::ReplLog;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use context::Context;
+use greeting::Replconf;
 use link::Link;
 use role::Role;
 use source::Source;
@@ -262,17 +263,10 @@ impl Replication {
         link.on_applied(&mut self.stream, bytes, db);
     }
 
-    /// Our master asked how far we are: `REPLCONF GETACK` was met in the stream. What was run
-    /// before it must have been reported.
-    pub fn on_getack(&mut self, env: Env, out: &mut Vec<Action>) {
-        if let Some((link, _, mut cx)) = self.link(env, out) {
-            link.send_ack(&mut cx);
-        }
-    }
-
     // ---- Requests of clients ----
 
-    /// `REPLCONF`, `args` without the command's name.
+    /// `REPLCONF`, `args` without the command's name. It also comes in the stream of our master,
+    /// which asks with it how far we are; what was run before must have been reported.
     pub fn on_replconf(
         &mut self,
         client: ClientId,
@@ -280,8 +274,22 @@ impl Replication {
         env: Env,
         out: &mut Vec<Action>,
     ) -> ReplconfReply {
-        let Parts { source, mut cx, .. } = self.parts(env, out);
-        source.on_replconf(&mut cx, client, args)
+        let Parts {
+            role,
+            source,
+            mut cx,
+        } = self.parts(env, out);
+        match source.greeting_mut(client).replconf(args) {
+            Replconf::Reply(reply) => return reply,
+            Replconf::Ack(None) => {}
+            Replconf::Ack(Some(ack)) => source.on_ack(client, ack, cx.now_ms()),
+            Replconf::GetAck => {
+                if let Role::Replica(link) = role {
+                    link.send_ack(&mut cx);
+                }
+            }
+        }
+        ReplconfReply::Silent
     }
 
     /// `SYNC` or `PSYNC`. If our master hands over with it, we are a master afterwards, whatever

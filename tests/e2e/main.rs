@@ -20,6 +20,7 @@ mod limits;
 mod listening;
 mod messages;
 mod operations;
+mod peers;
 mod persistence;
 mod protocol;
 mod replication;

@@ -558,11 +558,23 @@ fn a_replica_acknowledges_each_second_and_when_asked() {
     rig.pass_ms(3000);
     assert_eq!(rig.sent(), text("REPLCONF ACK 100").repeat(3));
     rig.stream(SET);
-    rig.repl.on_getack(rig.env, &mut rig.out);
-    assert_eq!(
-        rig.sent(),
-        text(&format!("REPLCONF ACK {}", 100 + SET.len()))
-    );
+    let done = 100 + SET.len();
+    // The question itself stands behind what is acknowledged, whoever asks it.
+    for client in [1, 77] {
+        assert_eq!(rig.replconf(client, "GETACK *"), ReplconfReply::Silent);
+        assert_eq!(rig.sent(), text(&format!("REPLCONF ACK {done}")));
+    }
+    rig.closed();
+    rig.replconf(77, "getack x");
+    assert_eq!(rig.sent(), "", "there is nobody to tell");
+}
+
+#[test]
+fn a_master_that_is_asked_how_far_it_is_says_nothing() {
+    let mut rig = Rig::new(Settings::default());
+    assert_eq!(rig.replconf(1, "GETACK *"), ReplconfReply::Silent);
+    assert_eq!(rig.replconf(1, "capa eof getack *"), ReplconfReply::Silent);
+    assert_eq!(rig.actions(), []);
 }
 
 #[test]

@@ -20,7 +20,7 @@ mod snapshots;
 
 use super::action::{Action, ClientId, Contents};
 use super::context::Context;
-use super::greeting::{Greeting, Replconf, ReplconfReply};
+use super::greeting::{Ack, Greeting};
 use super::identity::{Decision, ReplId};
 use super::info::ReplicaInfo;
 use super::log::ReplLog;
@@ -161,24 +161,18 @@ impl Source {
 
     // ---- Requests of clients ----
 
-    pub(super) fn on_replconf(
-        &mut self,
-        cx: &mut Context,
-        client: ClientId,
-        args: &[&[u8]],
-    ) -> ReplconfReply {
-        let at = self.index_of(client);
-        let greeting = match at {
+    /// What a client has said about itself, be it a replica already or not.
+    pub(super) fn greeting_mut(&mut self, client: ClientId) -> &mut Greeting {
+        match self.index_of(client) {
             Some(at) => &mut self.replicas[at].greeting,
             None => self.greetings.entry(client).or_default(),
-        };
-        match (greeting.replconf(args), at) {
-            (Replconf::Greeting(reply), _) => reply,
-            (Replconf::Ack(Some(ack)), Some(at)) => {
-                self.replicas[at].on_ack(ack, cx.now_ms());
-                ReplconfReply::Silent
-            }
-            (Replconf::Ack(_), _) => ReplconfReply::Silent,
+        }
+    }
+
+    /// A client says how far it is; it need not be a replica.
+    pub(super) fn on_ack(&mut self, client: ClientId, ack: Ack, now_ms: u64) {
+        if let Some(at) = self.index_of(client) {
+            self.replicas[at].on_ack(ack, now_ms);
         }
     }
 

@@ -45,7 +45,11 @@ pub struct Conn {
 
 impl Conn {
     pub fn to(port: u16) -> io::Result<Conn> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        Conn::over(TcpStream::connect(("127.0.0.1", port))?)
+    }
+
+    /// Over a connection that was made already, from whichever side.
+    pub fn over(stream: TcpStream) -> io::Result<Conn> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
         stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
@@ -102,11 +106,13 @@ impl Conn {
         Ok(parse(&raw).expect("a whole reply").0)
     }
 
-    /// Reads one reply and returns its bytes.
+    /// Reads one reply and returns its bytes. The bare newlines of a peer that is busy are skipped.
     pub fn read_raw(&mut self) -> io::Result<Vec<u8>> {
         // Rescanning from the start is quadratic in the number of reads, not of bytes: a big
         // reply asks for as much as its header says is missing.
         loop {
+            let newlines = self.unread.iter().take_while(|b| **b == b'\n').count();
+            self.unread.drain(..newlines);
             let wanted = match parse(&self.unread) {
                 Ok((_, used)) => return Ok(self.unread.drain(..used).collect()),
                 Err(Missing(bytes)) => bytes.max(16 * 1024),
