@@ -36,6 +36,9 @@ use crate::resp::writer::Reply;
 use crate::sys::clock::CycleClock;
 use crate::sys::collation::Collation;
 
+/// Time is told by the millisecond, so what takes less is no time at all.
+const INSTANT_NS: u64 = 1_000_000;
+
 /// What a handler returns: done and replied, or why not.
 pub type CmdResult = Result<(), CmdError>;
 
@@ -134,7 +137,7 @@ impl Persistence {
 
 /// The subsystems that commands work on.
 pub struct Env {
-    /// The instant of this tick.
+    /// The present instant. It stands still while a command or a transaction runs.
     pub now: Now,
     /// The only source of chance.
     pub rng: Rng,
@@ -182,6 +185,8 @@ pub struct Env {
     pub clock: CycleClock,
     /// When the last command ended, by `clock`.
     pub last_command_end_ns: u64,
+    /// When `now` was read, by `clock`.
+    now_read_at_ns: u64,
 }
 
 impl Env {
@@ -220,7 +225,20 @@ impl Env {
             hold_access_times: false,
             clock,
             last_command_end_ns: 0,
+            now_read_at_ns: clock.ns(),
         }
+    }
+
+    /// Sets the instant that commands see.
+    pub fn set_now(&mut self, now: Now) {
+        self.now = now;
+        self.now_read_at_ns = self.clock.ns();
+    }
+
+    /// Whether commands before this one have taken so long that another instant has come.
+    #[inline]
+    pub fn is_now_past(&self) -> bool {
+        self.last_command_end_ns.saturating_sub(self.now_read_at_ns) >= INSTANT_NS
     }
 
     /// Deletes a key whose time has come and tells replicas.

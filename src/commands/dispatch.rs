@@ -51,6 +51,10 @@ pub fn process(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 /// Runs one command that was looked up before, when its keys were prefetched.
 #[inline]
 pub fn process_found(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) -> Outcome {
+    if ctx.env.is_now_past() {
+        let now = ctx.host.now(ctx.env);
+        ctx.env.set_now(now);
+    }
     ctx.session.last_command = command.full_name;
     crash::note_command(&command.full_name);
     if !command.accepts(args.len()) {
@@ -76,7 +80,8 @@ fn is_held_back(mode: PauseMode, session: &Session, command: &Command) -> bool {
         PauseMode::All => Flags(u32::MAX),
         PauseMode::Write => Flags::WRITE.and(Flags::MAY_REPLICATE),
     };
-    session.kind == Kind::Normal && Scope::of(command, session).any.has(held)
+    let may_be_held = matches!(session.kind, Kind::Normal | Kind::Master);
+    may_be_held && Scope::of(command, session).any.has(held)
 }
 
 /// Keeps a command for the `EXEC` of its transaction.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::context::Env;
 use super::error::CmdError;
 use super::session::{Kind, Session};
+use crate::base::time::Now;
 use crate::config::{Apply, MasterAddress, Reason, Settings};
 use crate::keyspace::{DetachedDb, OwnedEntry};
 use crate::resp::args::Args;
@@ -300,6 +301,8 @@ pub enum TransferFailure {
 
 /// The server, as commands see it.
 pub trait Host {
+    /// The instant now; see [`Env::is_now_past`].
+    fn now(&self, env: &Env) -> Now;
     /// What `INFO` needs.
     fn facts(&mut self, env: &Env) -> ServerFacts;
     /// `SAVE`: writes the snapshot in this process.

@@ -269,6 +269,10 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
+    fn now(&self, env: &Env) -> Now {
+        env.now
+    }
+
     fn facts(&mut self, _: &Env) -> ServerFacts {
         self.facts.clone()
     }

@@ -38,10 +38,12 @@ pub struct Clients<S> {
     pub to_continue: Vec<usize>,
     /// Connections whose commands waited and are done.
     pub to_resume: Vec<usize>,
-    /// Connections to be removed at the end of the tick.
+    /// Connections that are over and still known to others.
     to_close: Vec<usize>,
-    /// Whether commands of some clients may wait for the end of a pause.
-    pub has_held: bool,
+    /// Connections that nobody knows any more, to be removed at the end of the tick.
+    to_remove: Vec<usize>,
+    /// Clients whose commands wait for the end of a pause, the first one first.
+    held: Vec<u64>,
     /// Commands parsed ahead.
     pub batch: Batch,
     /// Output buffers.
@@ -81,7 +83,8 @@ impl<S: Socket> Clients<S> {
             to_continue: Vec::new(),
             to_resume: Vec::new(),
             to_close: Vec::new(),
-            has_held: false,
+            to_remove: Vec::new(),
+            held: Vec::new(),
             batch: Batch::default(),
             pool: BufferPool::default(),
             memory: ClientMemory::default(),
@@ -92,9 +95,9 @@ impl<S: Socket> Clients<S> {
 
     // ---- Who is there ----
 
-    /// How many connections there are, those that are over and not yet removed included.
+    /// How many connections there are; those that are over do not count.
     pub fn len(&self) -> usize {
-        self.conns.len()
+        self.conns.len() - self.to_remove.len()
     }
 
     /// The numbers of connections are below this one.
@@ -136,14 +139,22 @@ impl<S: Socket> Clients<S> {
         ids
     }
 
-    /// The connections whose commands wait for the end of a pause.
-    pub fn held(&self) -> Vec<usize> {
-        let is_held = |conn: &Conn<S>| {
-            let session = conn.session.as_deref();
-            session.is_some_and(|session| session.wait.is_held())
-        };
-        let held = self.conns.iter().filter(|(_, conn)| is_held(conn));
-        held.map(|(key, _)| key).collect()
+    /// A command of this client waits for the end of a pause from now on.
+    pub fn note_held(&mut self, client: u64) {
+        self.held.push(client);
+    }
+
+    /// How many clients wait for the end of a pause.
+    pub fn held_count(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The connections that wait for the end of a pause, in the order in which they came.
+    pub fn take_held(&mut self) -> Vec<usize> {
+        let held = std::mem::take(&mut self.held);
+        held.iter()
+            .filter_map(|client| self.key_of(*client))
+            .collect()
     }
 
     /// The connection of a client id.
@@ -185,7 +196,8 @@ impl<S: Socket> Clients<S> {
         self.by_id.insert(id, key);
     }
 
-    /// Marks a connection as over; it is removed at the end of the tick.
+    /// Marks a connection as over. Nobody hears of it any more as soon as [`Clients::forget_gone`]
+    /// is called; its number stays taken until the end of the tick.
     pub fn close_now(&mut self, key: usize) {
         let Some(conn) = self.conns.get_mut(key) else {
             return;
@@ -197,6 +209,38 @@ impl<S: Socket> Clients<S> {
         self.to_close.push(key);
     }
 
+    /// Whether connections are over that others still know.
+    #[inline]
+    pub fn has_gone(&self) -> bool {
+        !self.to_close.is_empty()
+    }
+
+    /// Makes everybody forget the clients whose connections are over; returns their ids. One whose
+    /// command is running is forgotten when that has ended.
+    pub fn forget_gone(&mut self, env: &mut Env) -> Vec<u64> {
+        let mut ids = Vec::new();
+        for key in std::mem::take(&mut self.to_close) {
+            let Some(conn) = self.conns.get_mut(key) else {
+                continue;
+            };
+            let Some(session) = conn.session.as_deref_mut() else {
+                self.to_close.push(key);
+                continue;
+            };
+            if self.by_id.remove(&session.id).is_none() {
+                continue;
+            }
+            transaction::forget(env, session);
+            pubsub::forget(env, session);
+            env.waiters.remove(session.id);
+            let id = session.id;
+            self.held.retain(|client| *client != id);
+            ids.push(id);
+            self.to_remove.push(key);
+        }
+        ids
+    }
+
     /// As [`close_now`](Self::close_now), for a client that takes too much: what it takes is freed
     /// without delay.
     pub fn drop_now(&mut self, key: usize) {
@@ -206,27 +250,16 @@ impl<S: Socket> Clients<S> {
         }
     }
 
-    /// Removes what was closed in this tick; returns the ids of the clients among it.
-    pub fn sweep<W>(&mut self, env: &mut Env, world: &mut W) -> Vec<u64>
+    /// Removes the connections that nobody knows any more.
+    pub fn remove_forgotten<W>(&mut self, world: &mut W)
     where
         W: World<Socket = S>,
     {
-        let mut ids = Vec::new();
-        while let Some(key) = self.to_close.pop() {
-            self.discount(key);
-            let Some(mut conn) = self.conns.try_remove(key) else {
-                continue;
-            };
-            if let Some(mut session) = conn.session.take() {
-                transaction::forget(env, &mut session);
-                pubsub::forget(env, &mut session);
-                env.waiters.remove(session.id);
-                self.by_id.remove(&session.id);
-                ids.push(session.id);
+        while let Some(key) = self.to_remove.pop() {
+            if let Some(conn) = self.conns.try_remove(key) {
+                world.close(conn.socket);
             }
-            world.close(conn.socket);
         }
-        ids
     }
 
     // ---- Running a command of one ----

@@ -33,7 +33,9 @@ impl<W: World> Engine<W> {
             return Duration::ZERO;
         }
         let load_us = self.runtime.load_wakes_at_us();
-        let deadline_us = (self.env.waiters.next_deadline()).map_or(u64::MAX, |ms| ms * 1000);
+        let deadline = self.env.waiters.next_deadline().into_iter();
+        let deadline_ms = deadline.chain(self.runtime.pauses.ends_at_ms()).min();
+        let deadline_us = deadline_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1000));
         let next_us = self.cron.next_us.min(deadline_us);
         let next_us = next_us.min(load_us.unwrap_or(u64::MAX));
         Duration::from_micros(next_us.saturating_sub(self.runtime.world.mono_ns() / 1000))
@@ -73,6 +75,12 @@ impl<W: World> Engine<W> {
         self.note_memory();
         let Engine { env, runtime, .. } = self;
         runtime.finish_snapshot(env);
+        let Runtime {
+            to_accept,
+            to_accept_later,
+            ..
+        } = runtime;
+        to_accept.append(to_accept_later);
         for (key, progress) in runtime.outgoing.give_slow_addresses_up(&mut runtime.world) {
             if runtime.link.is_on(key) {
                 runtime.on_master_progress(env, progress);
@@ -198,7 +206,7 @@ impl<W: World> Runtime<W> {
         let Some(conn) = self.clients.get_mut(key) else {
             return;
         };
-        if conn.session().closing != Closing::No {
+        if conn.session().closing == Closing::Now {
             return;
         }
         let idle_ms = env

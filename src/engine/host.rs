@@ -9,6 +9,7 @@ use super::runtime::Runtime;
 use super::shutdown::Asker;
 use super::snapshot::SnapshotPurpose;
 use super::world::{Socket, World};
+use crate::base::time::Now;
 use crate::commands::context::Env;
 use crate::commands::error::CmdError;
 use crate::commands::host::{
@@ -27,10 +28,14 @@ use crate::resp::writer::Reply;
 const SAVING: CmdError = CmdError::Fixed("ERR Background save already in progress");
 
 impl<W: World> Host for Runtime<W> {
+    fn now(&self, _: &Env) -> Now {
+        self.world.now()
+    }
+
     fn facts(&mut self, env: &Env) -> ServerFacts {
         self.memory = self.world.memory();
         let replicas = env.replication.source().count();
-        let held = self.clients.held().len();
+        let held = self.clients.held_count();
         let work = self.world.work();
         let (mut clients_memory, mut replicas_memory) = (0, 0);
         for (_, conn) in self.clients.iter() {
@@ -184,6 +189,7 @@ impl<W: World> Host for Runtime<W> {
                 None => {}
             }
         }
+        self.forget_gone(env);
         if self
             .link
             .session()
@@ -225,7 +231,11 @@ impl<W: World> Host for Runtime<W> {
             Some(master) => {
                 let (host, port) = (master.host.as_str(), master.port);
                 match self.drive(env, |r, e, out| r.replicaof(host, port, &client, e, out)) {
-                    Replicaof::Following => "OK",
+                    Replicaof::Following => {
+                        // What clients wait for may never come from the new master.
+                        self.end_all_waits(env);
+                        "OK"
+                    }
                     Replicaof::AlreadyFollowing => {
                         return Ok("OK Already connected to specified master");
                     }

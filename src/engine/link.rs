@@ -25,8 +25,8 @@ use crate::replication::{Action, Closed, ConnectFailure, LoadTarget};
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// Reads in one tick.
 const READS_PER_TICK_MAX: usize = 8;
-/// While a snapshot is loaded, so much of the stream behind it is read; the rest waits at the
-/// master, whose limit for us holds there.
+/// While a snapshot is loaded or a pause holds the stream back, so much of it is read; the rest
+/// waits at the master, whose limit for us holds there.
 const STREAM_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Our side of the link to our master.
@@ -368,11 +368,7 @@ impl<W: World> Engine<W> {
     /// it goes into pauses.
     fn master_must_wait(&self) -> bool {
         let stream = &self.runtime.link.stream;
-        let is_full = match stream.is_running() {
-            true => stream.has_turn_left_over(),
-            false => stream.waiting_bytes() >= STREAM_WAITING_BYTES_MAX,
-        };
-        is_full || self.runtime.load_pauses(&self.env)
+        stream.is_full(STREAM_WAITING_BYTES_MAX) || self.runtime.load_pauses(&self.env)
     }
 
     fn on_master_lost(&mut self, why: String) {

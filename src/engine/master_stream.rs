@@ -13,7 +13,7 @@ use super::Engine;
 use super::world::World;
 use crate::base::time::Now;
 use crate::commands::context::Ctx;
-use crate::commands::dispatch;
+use crate::commands::dispatch::{self, Outcome};
 use crate::commands::session::{Kind, Session};
 use crate::config::{PropagationErrorBehavior, Settings};
 use crate::replication::Closed;
@@ -37,6 +37,8 @@ enum State {
     Idle,
     /// There may be whole commands that were not run.
     Due,
+    /// The next command waits for the end of a pause.
+    Held,
 }
 
 /// The stream that our master sends once we are in sync.
@@ -94,20 +96,27 @@ impl MasterStream {
         self.state == State::Due
     }
 
-    /// Whether this tick has run as much as it may, with more to be run in the next.
-    pub fn has_turn_left_over(&self) -> bool {
-        self.is_due() && self.left_in_tick == 0
+    /// Whether no more is to be read for now: what this tick may run is run, and more has come, or
+    /// so many bytes wait for the link to be up or a pause to end.
+    pub fn is_full(&self, waiting_bytes_max: usize) -> bool {
+        match self.state {
+            State::Idle => false,
+            State::Due => self.left_in_tick == 0,
+            State::Stopped | State::Held => self.buf.len() - self.start >= waiting_bytes_max,
+        }
     }
 
-    /// Bytes that wait to be run.
-    pub fn waiting_bytes(&self) -> usize {
-        self.buf.len() - self.start
+    /// No pause holds anything back any more.
+    pub fn on_pause_over(&mut self) {
+        if self.state == State::Held {
+            self.state = State::Due;
+        }
     }
 
     /// Adds bytes that have come.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buf.extend_from_slice(bytes);
-        if self.is_running() {
+        if self.state == State::Idle {
             self.state = State::Due;
         }
     }
@@ -180,7 +189,11 @@ impl<W: World> Engine<W> {
                 Parse::Command { consumed } => {
                     stream.left_in_tick = stream.left_in_tick.saturating_sub(consumed);
                     let end = at + consumed;
-                    self.run_streamed(buf, at, end, ranges);
+                    if self.run_for_master(&mut ranges.args(&buf[at..])) == Outcome::HeldBack {
+                        self.runtime.link.stream.state = State::Held;
+                        return at;
+                    }
+                    self.report_applied(buf, end);
                     at = end;
                 }
                 Parse::Blank { consumed } => {
@@ -222,14 +235,8 @@ impl<W: World> Engine<W> {
         stream.buf = buf;
     }
 
-    /// Runs one command of the stream, which is `buf[at..end]`.
-    fn run_streamed(&mut self, buf: &[u8], at: usize, end: usize, ranges: &mut ArgRanges) {
-        self.run_for_master(&mut ranges.args(&buf[at..]));
-        self.report_applied(buf, end);
-    }
-
     /// Runs a command in our master's name.
-    fn run_for_master(&mut self, args: &mut Args<'_>) {
+    fn run_for_master(&mut self, args: &mut Args<'_>) -> Outcome {
         let Engine { env, runtime, .. } = self;
         let session = runtime.link.stream.session.take();
         let mut session = session.expect("one command of the stream runs at a time");
@@ -246,8 +253,7 @@ impl<W: World> Engine<W> {
             reply: &mut reply,
             host: runtime,
         };
-        // A pause holds nothing of our master back.
-        let _ = dispatch::process(&mut ctx, args);
+        let outcome = dispatch::process(&mut ctx, args);
         if env.stats.error_replies > errors_before {
             log_refused(&reply, &session);
             env.stats.unexpected_error_replies += 1;
@@ -264,6 +270,7 @@ impl<W: World> Engine<W> {
             runtime.link.stream.end();
         }
         runtime.serve_waiters(env);
+        outcome
     }
 
     /// Tells the machine that the stream was run up to `end`, unless that is inside a transaction.

@@ -225,7 +225,7 @@ impl<W: World> Engine<W> {
 
     /// A tick begins: the clock is read, and what the last one left over goes on.
     pub fn begin_tick(&mut self) {
-        self.env.now = self.runtime.world.now();
+        self.env.set_now(self.runtime.world.now());
         self.tick = Tick {
             started_us: self.env.now.mono_us,
             commands_before: self.env.stats.commands_processed,
@@ -240,6 +240,7 @@ impl<W: World> Engine<W> {
             return;
         }
         let Engine { env, runtime, .. } = self;
+        runtime.forget_gone(env);
         match event {
             Event::Ready {
                 wake,
@@ -310,7 +311,8 @@ impl<W: World> Engine<W> {
         for garbage in env.garbage.drain(..) {
             runtime.free_garbage(garbage, true);
         }
-        runtime.sweep(env);
+        runtime.forget_gone(env);
+        runtime.clients.remove_forgotten(&mut runtime.world);
     }
 
     /// Goes on with what had more to do than one turn takes, or waited for a pause to end.
@@ -330,9 +332,9 @@ impl<W: World> Engine<W> {
         if runtime.pauses.end_overdue(env.now.mono_ms()) {
             runtime.refresh_gates(env);
         }
-        if runtime.clients.has_held && !runtime.pauses.any() {
-            runtime.clients.has_held = false;
-            for key in runtime.clients.held() {
+        if !runtime.pauses.any() {
+            runtime.link.stream.on_pause_over();
+            for key in runtime.clients.take_held() {
                 self.run_held(key);
             }
         }
@@ -397,6 +399,8 @@ impl<W: World> Engine<W> {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => {
                     log::warn!("Accepting client connection: {e}");
+                    // Those that wait are not announced again: periodic work tries again.
+                    self.runtime.to_accept_later.push(index);
                     return;
                 }
             }

@@ -52,6 +52,11 @@ impl Pauses {
         });
     }
 
+    /// When what clients have asked for ends by itself, in monotonic milliseconds.
+    pub fn ends_at_ms(&self) -> Option<u64> {
+        self.by_client.map(|pause| pause.until_mono_ms)
+    }
+
     /// Ends what clients have asked for.
     pub fn end(&mut self) {
         self.by_client = None;

@@ -153,10 +153,10 @@ impl<W: World> Engine<W> {
             };
             if outcome == Outcome::HeldBack {
                 session.wait = Wait::Held(args.to_owned());
-                runtime.clients.has_held = true;
+                runtime.clients.note_held(session.id);
                 continue;
             }
-            if env.waiters.has_ready() || reply.is_due() {
+            if env.waiters.has_ready() || reply.is_due() || runtime.clients.has_gone() {
                 (session, reply) = runtime.settle(key, session, reply, env);
             }
             if session.closing != Closing::No {
@@ -177,6 +177,8 @@ impl<W: World> Engine<W> {
             return;
         }
         let (mut session, mut reply) = runtime.clients.lend(key, env);
+        // It was not silent: it waited.
+        session.last_interaction_ms = env.now.mono_ms();
         env.last_command_end_ns = env.clock.ns();
         if let Wait::Held(argv) = std::mem::take(&mut session.wait) {
             runtime.clients[key].input.queued.push_front(argv);
@@ -191,10 +193,10 @@ impl<W: World> Engine<W> {
             };
             if dispatch::process(&mut ctx, &mut args) == Outcome::HeldBack {
                 session.wait = Wait::Held(argv);
-                runtime.clients.has_held = true;
+                runtime.clients.note_held(session.id);
                 break;
             }
-            if env.waiters.has_ready() || reply.is_due() {
+            if env.waiters.has_ready() || reply.is_due() || runtime.clients.has_gone() {
                 (session, reply) = runtime.settle(key, session, reply, env);
             }
             if session.closing != Closing::No || session.wait.is_parked() {
@@ -283,6 +285,7 @@ impl<W: World> Runtime<W> {
         env: &mut Env,
     ) -> (Box<Session>, Reply) {
         self.clients.put_back(key, session, reply);
+        self.forget_gone(env);
         self.serve_waiters(env);
         self.clients.after_commands(key, env);
         self.clients.evict(env);

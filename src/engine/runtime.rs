@@ -32,6 +32,8 @@ pub struct Runtime<W: World> {
     pub world: W,
     /// Listeners that may have more connections than one turn takes.
     pub to_accept: Vec<usize>,
+    /// Listeners that could not accept, to be tried again by periodic work.
+    pub to_accept_later: Vec<usize>,
     /// Clients and replicas.
     pub clients: Clients<W::Socket>,
     /// Connections that we make.
@@ -78,6 +80,7 @@ impl<W: World> Runtime<W> {
         Runtime {
             world,
             to_accept: Vec::new(),
+            to_accept_later: Vec::new(),
             // The first id is that of the session that runs our master's stream.
             clients: Clients::new(2),
             outgoing: Outgoings::default(),
@@ -104,14 +107,15 @@ impl<W: World> Runtime<W> {
     /// the command that made the keys ready, which may have taken long.
     pub fn serve_waiters(&mut self, env: &mut Env) {
         if env.waiters.has_ready() {
-            env.now = self.world.now();
+            env.set_now(self.world.now());
             crate::commands::blocking::serve(env, self);
         }
     }
 
-    /// Removes connections that are over, and tells the replication machines.
-    pub fn sweep(&mut self, env: &mut Env) {
-        for client in self.clients.sweep(env, &mut self.world) {
+    /// Makes everybody forget the clients whose connections are over, the replication machines
+    /// included. From here on they count nowhere.
+    pub fn forget_gone(&mut self, env: &mut Env) {
+        for client in self.clients.forget_gone(env) {
             self.file_sends.forget(client);
             self.drive(env, |r, e, out| r.on_client_closed(client, e, out));
             // It may have been the one that the others were waiting for.

@@ -404,7 +404,7 @@ impl<W: World> Runtime<W> {
             return;
         };
         self.world.stop_child(child.pid);
-        self.world.bury_child(child.pid);
+        self.world.disown_child(child.pid);
         self.remove_temporary(env, child.pid);
         after_snapshot_child(env);
     }

@@ -24,6 +24,8 @@ impl<W: World> Runtime<W> {
             return;
         };
         let (mut session, mut reply) = self.clients.lend(key, env);
+        // It was not silent: it waited.
+        session.last_interaction_ms = env.now.mono_ms();
         env.last_command_end_ns = env.clock.ns();
         blocking::resume(&mut Ctx {
             env,
@@ -32,7 +34,9 @@ impl<W: World> Runtime<W> {
             host: self,
         });
         let done = !session.wait.is_waiting();
-        self.clients.has_held |= session.wait.is_held();
+        if session.wait.is_held() {
+            self.clients.note_held(session.id);
+        }
         self.clients.put_back(key, session, reply);
         self.clients.after_commands(key, env);
         if done {
@@ -46,6 +50,7 @@ impl<W: World> Runtime<W> {
             return false;
         };
         let (mut session, mut reply) = self.clients.lend(key, env);
+        session.last_interaction_ms = env.now.mono_ms();
         let mut ctx = Ctx {
             env,
             session: &mut session,

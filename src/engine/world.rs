@@ -228,8 +228,9 @@ pub trait World: Sized {
     fn read_child(&mut self, into: &mut [u8]) -> io::Result<usize>;
     /// Asks a child to stop at once.
     fn stop_child(&mut self, pid: i32);
-    /// Waits until a child that was asked to stop has ended; no event comes of it any more.
-    fn bury_child(&mut self, pid: i32);
+    /// Wants to hear no more of a child that was asked to stop, whenever it does; that may take
+    /// long, if it waits for its disk.
+    fn disown_child(&mut self, pid: i32);
     /// Whether somebody has asked for the process to be interrupted, and was not heard yet.
     fn interrupt_is_pending(&self) -> bool;
 

@@ -85,8 +85,13 @@ pub fn begin_connect(to: SocketAddr, from: Option<&str>) -> io::Result<Stream> {
     let socket = RawSocket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     if let Some(ip) = from.and_then(|from| from.parse::<IpAddr>().ok()) {
-        socket.set_reuse_address(true)?;
-        socket.bind(&SocketAddr::new(ip, 0).into())?;
+        // A connection from another address is better than none.
+        let bound = socket
+            .set_reuse_address(true)
+            .and_then(|()| socket.bind(&SocketAddr::new(ip, 0).into()));
+        if let Err(e) = bound {
+            log::warn!("Cannot connect from {ip} as bind-source-addr asks: {e}");
+        }
     }
     match socket.connect(&to.into()) {
         Ok(()) => {}

@@ -337,9 +337,10 @@ impl World for OsWorld {
         let _ = sys::process::send_signal(pid, libc::SIGUSR1);
     }
 
-    fn bury_child(&mut self, pid: i32) {
-        let _ = sys::process::wait_for(pid);
-        self.child = None;
+    fn disown_child(&mut self, pid: i32) {
+        if self.child.as_ref().is_some_and(|child| child.pid == pid) {
+            self.child = None;
+        }
     }
 
     fn interrupt_is_pending(&self) -> bool {

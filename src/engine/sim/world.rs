@@ -292,7 +292,7 @@ impl World for SimWorld {
         }
     }
 
-    fn bury_child(&mut self, _: i32) {
+    fn disown_child(&mut self, _: i32) {
         self.child = None;
     }
 
