@@ -10,21 +10,25 @@
 //! number of bytes, so that a replica that catches up still answers its clients.
 
 use super::Engine;
+use super::running::SHOWN_INPUT_BYTES_MAX;
 use super::world::World;
+use crate::base::quoting;
 use crate::base::time::Now;
-use crate::commands::context::Ctx;
+use crate::commands::context::{Ctx, Env};
 use crate::commands::dispatch::{self, Outcome};
-use crate::commands::session::{Kind, Session};
+use crate::commands::session::{Closing, Kind, Session};
 use crate::config::{PropagationErrorBehavior, Settings};
 use crate::replication::Closed;
 use crate::resp::args::{ArgRanges, Args};
-use crate::resp::parser::{Limits, Parse, Parser, Peer};
+use crate::resp::parser::{Limits, Parse, Parser, Peer, ProtocolError};
 use crate::resp::writer::{Protocol, Reply};
 
 /// A buffer with more room than this is given back when it is empty.
 const IDLE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of the stream run in one tick; one command may be longer.
 const BYTES_PER_TICK_MAX: usize = 2 * 1024 * 1024;
+/// How much of the stream before a refused command is shown in the log.
+const SHOWN_STREAM_BYTES_MAX: usize = 256;
 /// That snapshots fail, but not our master's commands, is said this often at most.
 const DISK_WARNING_PERIOD_MS: u64 = 10_000;
 
@@ -194,21 +198,20 @@ impl<W: World> Engine<W> {
                         return at;
                     }
                     self.report_applied(buf, end);
+                    self.obey_closing();
                     at = end;
                 }
+                // A newline says that the master is there; it counts with the command behind it.
                 Parse::Blank { consumed } => {
                     stream.left_in_tick = stream.left_in_tick.saturating_sub(consumed);
                     at += consumed;
-                    self.report_applied(buf, at);
                 }
                 Parse::Incomplete | Parse::Big { .. } => {
                     stream.state = State::Idle;
                     return at;
                 }
                 Parse::Error(e) => {
-                    log::warn!("Protocol error from the master: {e}");
-                    let Engine { env, runtime, .. } = self;
-                    runtime.lose_master(env, Closed::ProtocolError);
+                    self.refuse_stream(e, &buf[at..]);
                     return at;
                 }
             }
@@ -235,6 +238,37 @@ impl<W: World> Engine<W> {
         stream.buf = buf;
     }
 
+    /// Ends the link: the rest of the stream makes no sense, so it cannot be continued either.
+    fn refuse_stream(&mut self, error: ProtocolError, rest: &[u8]) {
+        let Engine { env, runtime, .. } = self;
+        if error == ProtocolError::InlineFromMaster {
+            log::warn!(
+                "WARNING: Receiving inline protocol from master, master stream corruption? \
+                 Closing the master connection and discarding the cached master."
+            );
+        }
+        let session = runtime.link.stream.session_in_use();
+        let client = session.map_or(String::new(), |session| {
+            runtime.clients.describe_session(None, session, env)
+        });
+        log::warn!(
+            "Protocol error ({error}) from client: {client}. Query buffer during protocol error: \
+             '{}'",
+            rest[..rest.len().min(SHOWN_INPUT_BYTES_MAX)].escape_ascii()
+        );
+        runtime.lose_master(env, Closed::ProtocolError);
+    }
+
+    /// `QUIT` ends the connection to our master as it ends any other.
+    fn obey_closing(&mut self) {
+        let Engine { env, runtime, .. } = self;
+        let session = runtime.link.stream.session_mut();
+        let closing = std::mem::replace(&mut session.closing, Closing::No);
+        if closing != Closing::No && runtime.link.stream.is_running() {
+            runtime.lose_master(env, Closed::Lost("connection lost".to_owned()));
+        }
+    }
+
     /// Runs a command in our master's name.
     fn run_for_master(&mut self, args: &mut Args<'_>) -> Outcome {
         let Engine { env, runtime, .. } = self;
@@ -255,7 +289,7 @@ impl<W: World> Engine<W> {
         };
         let outcome = dispatch::process(&mut ctx, args);
         if env.stats.error_replies > errors_before {
-            log_refused(&reply, &session);
+            log_refused(&reply, &session, env);
             env.stats.unexpected_error_replies += 1;
             assert!(
                 !must_not_diverge(&env.config),
@@ -296,7 +330,8 @@ fn must_not_diverge(settings: &Settings) -> bool {
     panics && settings.replica_read_only
 }
 
-fn log_refused(reply: &Reply, session: &Session) {
+/// Logs an error that a command of our master met, and what the stream was before.
+fn log_refused(reply: &Reply, session: &Session, env: &Env) {
     let text = String::from_utf8_lossy(reply.as_bytes());
     // Of a transaction the reply is an array, and the error stands inside.
     let error = text.lines().find_map(|line| line.strip_prefix('-'));
@@ -306,4 +341,11 @@ fn log_refused(reply: &Reply, session: &Session) {
         error.unwrap_or_default(),
         session.last_command
     );
+    let before = env.replication.last_stream_bytes(SHOWN_STREAM_BYTES_MAX);
+    if !before.is_empty() {
+        let mut shown = Vec::new();
+        quoting::quote(&before, &mut shown);
+        let shown = String::from_utf8_lossy(&shown);
+        log::info!("Latest backlog is: '{shown}'");
+    }
 }

@@ -29,7 +29,7 @@ use crate::resp::writer::Reply;
 /// Commands parsed ahead, whose keys are prefetched together.
 pub const BATCH_COMMANDS_MAX: usize = 16;
 /// How much of the input that broke the protocol is shown in the log.
-const SHOWN_INPUT_BYTES_MAX: usize = 128;
+pub const SHOWN_INPUT_BYTES_MAX: usize = 128;
 
 /// Commands parsed ahead; reused from batch to batch.
 #[derive(Default)]
@@ -243,6 +243,11 @@ impl<W: World> Engine<W> {
         let text = error.reply_text();
         env.stats.count_error(&text);
         let conn = &mut runtime.clients[key];
+        if conn.replica.is_some() {
+            // The error would stand in the middle of the stream that it reads.
+            env.stats.unexpected_error_replies += 1;
+            return runtime.clients.close_now(key);
+        }
         conn.session_mut().closing = Closing::AfterReplies;
         let mut reply = Reply::with_buf(
             std::mem::take(&mut conn.output.buf),
