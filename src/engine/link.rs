@@ -93,7 +93,10 @@ impl<W: World> Runtime<W> {
             Action::FlushData => self.flush_data(env),
             Action::LoadSnapshot => self.load_stored(env, more),
             Action::SwapData => self.swap_data(env),
-            Action::StartStream { db } => self.start_stream(env, db),
+            Action::StartStream { db, after } => {
+                self.start_stream(env, db);
+                self.world.tell_supervisor(Lifecycle::InSync(after));
+            }
             action => unreachable!("carried out elsewhere: {action:?}"),
         }
     }
@@ -312,8 +315,6 @@ impl<W: World> Runtime<W> {
         let db = (db as usize).min(env.keyspace.n_dbs().saturating_sub(1));
         self.link.stream.start(db, env.now);
         self.refresh_gates(env);
-        self.world
-            .tell_supervisor(Lifecycle::Ready { replica: true });
     }
 }
 

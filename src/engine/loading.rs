@@ -456,11 +456,8 @@ impl<W: World> Runtime<W> {
         for kind in self.world.listeners() {
             log::info!("Ready to accept connections {kind}");
         }
-        let state = match env.replication.is_replica() {
-            true => Lifecycle::WaitingForMaster,
-            false => Lifecycle::Ready { replica: false },
-        };
-        self.world.tell_supervisor(state);
+        let replica = env.replication.is_replica();
+        self.world.tell_supervisor(Lifecycle::Ready { replica });
     }
 }
 

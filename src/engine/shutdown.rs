@@ -101,6 +101,7 @@ impl<W: World> Runtime<W> {
             return Ok(Leaving::AfterReplicas);
         }
         log::info!("User requested shutdown...");
+        self.world.tell_supervisor(Lifecycle::Stopping);
         let timeout_ms = u64::from(env.config.shutdown_timeout) * 1000;
         let waits = !options.now && timeout_ms > 0 && !laggards(env).is_empty();
         if !waits {
@@ -234,6 +235,7 @@ impl<W: World> Runtime<W> {
             if saved.is_err() {
                 if !options.force {
                     log::warn!("Error trying to save the DB, can't exit.");
+                    self.world.tell_supervisor(Lifecycle::CannotSaveAtEnd);
                     log::warn!(
                         "Errors trying to shut down the server. Check the logs for more \
                          information."

@@ -21,6 +21,7 @@ use crate::base::time::Now;
 use crate::commands::error::CmdError;
 use crate::commands::host::Garbage;
 use crate::config::{Apply, Reason, Settings};
+use crate::replication::SyncKind;
 use crate::sys::memory::MemoryStats;
 use crate::sys::process::Exit;
 use crate::sys::signals::Signal;
@@ -293,12 +294,14 @@ pub enum Lifecycle {
         /// As a replica, which takes no writes.
         replica: bool,
     },
-    /// A replica waits for its master.
-    WaitingForMaster,
+    /// Our copy follows our master.
+    InSync(SyncKind),
+    /// The server begins to leave.
+    Stopping,
     /// The snapshot before the end is written.
     SavingAtEnd,
-    /// The server ends.
-    Stopping,
+    /// That has failed, and the server stays.
+    CannotSaveAtEnd,
 }
 
 /// How a process ends, for `DEBUG` and for a user who insists.

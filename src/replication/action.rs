@@ -59,6 +59,15 @@ pub enum SnapshotTarget {
     },
 }
 
+/// How a replica got in step with its master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncKind {
+    /// With a snapshot.
+    Full,
+    /// The master went on from where the replica was.
+    Partial,
+}
+
 /// What of the data set a snapshot holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Contents {
@@ -114,6 +123,8 @@ pub enum Action {
     StartStream {
         /// The database that the first command refers to.
         db: u32,
+        /// What it took to get there.
+        after: SyncKind,
     },
 
     /// Send bytes to a replica, ahead of what it has to read from the log.

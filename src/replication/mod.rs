@@ -98,7 +98,7 @@ mod wire;
 #[cfg(test)]
 mod rig;
 
-pub use action::{Action, Child, ClientId, Contents, Env, LoadTarget, SnapshotTarget};
+pub use action::{Action, Child, ClientId, Contents, Env, LoadTarget, SnapshotTarget, SyncKind};
 pub use greeting::ReplconfReply;
 pub use identity::{Identity, ReplId};
 pub use info::{

@@ -8,6 +8,7 @@
 //! | `socket.rs`, `listener.rs` | connections, and where they come from |
 //! | `child.rs`, `workers.rs` | the child that saves, the threads for what may block or drag |
 //! | `startup.rs`, `logger.rs`, `crash.rs`, `oom.rs` | the life of the process |
+//! | `supervisor.rs` | the service manager that is told of it |
 
 mod child;
 mod crash;
@@ -16,6 +17,7 @@ mod logger;
 mod oom;
 mod socket;
 pub mod startup;
+mod supervisor;
 mod workers;
 mod world;
 

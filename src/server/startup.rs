@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::logger::Logger;
+use super::supervisor::Supervisor;
 use super::world::{OsWorld, Process};
 use super::{Server, crash};
 use crate::base::errno::os_text;
@@ -14,7 +15,7 @@ use crate::base::rng::Rng;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::FAMILIES;
 use crate::commands::table::CommandTable;
-use crate::config::{Config, ConfigError, Reason, Settings, Sources, Supervised};
+use crate::config::{Config, ConfigError, Reason, Settings, Sources};
 use crate::engine::world::World;
 use crate::engine::{Engine, NO_APPEND_ONLY_FILE, Parts, path_of};
 use crate::persist::rdb::check;
@@ -145,7 +146,9 @@ fn start(args: &[Vec<u8>]) -> Result<Server, Failure> {
         notices,
         ..
     } = config;
-    if settings.daemonize {
+    let supervisor = Supervisor::find(&mut settings);
+    let background = settings.daemonize && !supervisor.is_there();
+    if background {
         sys::process::daemonize().map_err(|e| format!("Cannot run in the background: {e}"))?;
     }
     // Before there is any other thread: a signal goes to whichever thread does not block it.
@@ -160,7 +163,7 @@ fn start(args: &[Vec<u8>]) -> Result<Server, Failure> {
     } else {
         b'M'
     });
-    prepare_process(&mut settings)?;
+    prepare_process(&mut settings, background)?;
     show_banner(&settings, &logger, "standalone");
     let process = Process {
         logger,
@@ -168,6 +171,7 @@ fn start(args: &[Vec<u8>]) -> Result<Server, Failure> {
         args: args_for_restart(args, file.as_deref()),
         title,
         signals,
+        supervisor,
     };
     let mut engine = wire(process, settings, file, table)?;
     let settings = engine.env().config.clone();
@@ -179,7 +183,6 @@ fn start(args: &[Vec<u8>]) -> Result<Server, Failure> {
     }
     log::info!("Server initialized");
     engine.begin().map_err(|e| format!("Fatal error: {e}"))?;
-    tell_supervisor(&settings);
     Ok(Server::new(engine))
 }
 
@@ -282,8 +285,8 @@ fn say_hello(settings: &Settings, unconfigured: bool, executable: &Path, notices
 }
 
 /// Puts the process into the state that the settings ask for.
-fn prepare_process(settings: &mut Settings) -> Result<(), String> {
-    if settings.daemonize && settings.pidfile.is_none() {
+fn prepare_process(settings: &mut Settings, background: bool) -> Result<(), String> {
+    if background && settings.pidfile.is_none() {
         settings.pidfile = Some(DEFAULT_PID_FILE.into());
     }
     if let Some(path) = settings.pidfile.as_deref().filter(|p| !p.is_empty()) {
@@ -339,21 +342,6 @@ fn wire(
         clock: sys::clock::CycleClock::new(),
     };
     Engine::new(parts, world).map_err(|e| format!("Cannot start: {e}"))
-}
-
-/// Tells a supervisor that we are here.
-fn tell_supervisor(settings: &Settings) {
-    if settings.supervised == Supervised::No {
-        return;
-    }
-    let told = match sys::supervise::detect() {
-        Some(sys::supervise::Supervisor::Upstart) => sys::supervise::stop_for_upstart(),
-        _ => sys::supervise::notify_systemd("STATUS=Ready to accept connections\nREADY=1\n")
-            .map(drop),
-    };
-    if let Err(e) = told {
-        log::warn!("Cannot tell the supervisor that we are ready: {e}");
-    }
 }
 
 /// Raises the limit on descriptors to what the settings need.

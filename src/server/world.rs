@@ -18,6 +18,7 @@ use mio::{Events, Poll, Token, Waker};
 use super::child::{self, Child};
 use super::listener::{Listeners, Stream};
 use super::logger::Logger;
+use super::supervisor::Supervisor;
 use super::workers::{Workers, resolve};
 use super::{oom, socket, startup};
 use crate::base::errno::os_text;
@@ -95,6 +96,8 @@ pub struct Process {
     pub title: Option<ProcessTitle>,
     /// The signals that were sent to it.
     pub signals: Signals,
+    /// Who supervises it.
+    pub supervisor: Supervisor,
 }
 
 /// See the module's head.
@@ -402,10 +405,21 @@ impl World for OsWorld {
         let _ = self.apply_oom_score(settings, role);
     }
 
-    fn tell_supervisor(&mut self, _state: Lifecycle) {}
+    fn tell_supervisor(&mut self, state: Lifecycle) {
+        let supervisor = &self.process.supervisor;
+        match state {
+            Lifecycle::Ready { replica } => supervisor.ready(replica),
+            Lifecycle::InSync(after) => supervisor.in_sync(after),
+            Lifecycle::Stopping => supervisor.stopping(),
+            Lifecycle::SavingAtEnd => supervisor.status("Saving the final RDB snapshot"),
+            Lifecycle::CannotSaveAtEnd => {
+                supervisor.status("Error trying to save the DB, can't exit.");
+            }
+        }
+    }
 
     fn supervised(&self) -> &'static str {
-        "no"
+        self.process.supervisor.name()
     }
 
     fn executable(&self) -> &Path {

@@ -1,53 +1,40 @@
-//! Telling a supervisor that the server is ready.
+//! Telling a service manager how the server is.
 //!
 //! systemd names a socket in `NOTIFY_SOCKET` and takes short messages there; upstart waits for
 //! the process to stop itself. Neither needs a library.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
-/// A supervisor that waits for word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Supervisor {
-    /// systemd with `Type=notify`.
-    Systemd,
-    /// upstart with `expect stop`.
-    Upstart,
-}
+/// The variable in which upstart names the job that it waits for.
+pub const UPSTART_JOB: &str = "UPSTART_JOB";
+/// The variable in which systemd names its socket.
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
-/// The supervisor that the environment speaks of, if any.
-pub fn detect() -> Option<Supervisor> {
-    if std::env::var_os("UPSTART_JOB").is_some() {
-        Some(Supervisor::Upstart)
-    } else if std::env::var_os("NOTIFY_SOCKET").is_some() {
-        Some(Supervisor::Systemd)
-    } else {
-        None
-    }
-}
+/// How long a message waits for systemd, which reads them one by one.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Sends systemd a message such as `READY=1\n`; `Ok(false)` when it did not ask for any.
+/// Sends systemd a message such as `READY=1\n` to the socket of this name. A leading `@` stands for
+/// the namespace of names that are no files.
 ///
 /// # Errors
 ///
-/// Those of sending a datagram to the socket that systemd named.
-pub fn notify_systemd(message: &str) -> io::Result<bool> {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
-        return Ok(false);
+/// The name is none (`EINVAL`), nobody listens there, or nobody reads what comes.
+pub fn notify_systemd(socket: &OsStr, message: &str) -> io::Result<()> {
+    let no_name = || io::Error::from_raw_os_error(libc::EINVAL);
+    let address = match socket.as_bytes() {
+        [b'@', name @ ..] if !name.is_empty() => SocketAddr::from_abstract_name(name),
+        [b'/', _, ..] => SocketAddr::from_pathname(socket),
+        _ => return Err(no_name()),
     };
-    notify(path.as_bytes(), message).map(|()| true)
-}
-
-/// A leading `@` stands for the namespace of names that are no files.
-fn notify(path: &[u8], message: &str) -> io::Result<()> {
-    let address = match path {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
-        _ => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(path))?,
-    };
-    let socket = UnixDatagram::unbound()?;
-    let sent = socket.send_to_addr(message.as_bytes(), &address)?;
+    let sender = UnixDatagram::unbound()?;
+    sender.set_write_timeout(Some(PATIENCE))?;
+    let address = address.map_err(|_| no_name())?;
+    let sent = sender.send_to_addr(message.as_bytes(), &address)?;
     if sent == message.len() {
         Ok(())
     } else {
@@ -55,17 +42,24 @@ fn notify(path: &[u8], message: &str) -> io::Result<()> {
     }
 }
 
-/// Stops this process, by which upstart knows that it is ready; upstart lets it go on at once.
+/// Stops this process, by which upstart knows that it is ready; upstart lets it go on at once. The
+/// programs that this process becomes or starts are not asked to do the same.
+///
+/// Call it before there are other threads.
 ///
 /// # Errors
 ///
 /// Those of `raise(3)`.
 pub fn stop_for_upstart() -> io::Result<()> {
     // SAFETY: the signal is a known one and stops the process without running any code.
-    match unsafe { libc::raise(libc::SIGSTOP) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+    if unsafe { libc::raise(libc::SIGSTOP) } != 0 {
+        return Err(io::Error::last_os_error());
     }
+    if super::title::is_single_threaded() {
+        // SAFETY: there is no other thread that could be reading the environment.
+        unsafe { std::env::remove_var(UPSTART_JOB) };
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -79,20 +73,47 @@ mod tests {
         buf[..n].to_vec()
     }
 
+    fn notify(socket: &str, message: &str) -> io::Result<()> {
+        notify_systemd(OsStr::new(socket), message)
+    }
+
     #[test]
     fn messages_reach_a_socket_by_path_and_by_abstract_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        notify(path.as_os_str().as_bytes(), "READY=1\n").unwrap();
+        notify(path.to_str().unwrap(), "READY=1\n").unwrap();
         assert_eq!(receive(&socket), b"READY=1\n");
 
         let name = format!("tanist-test-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let socket = UnixDatagram::bind_addr(&address).unwrap();
-        notify(format!("@{name}").as_bytes(), "STATUS=x\n").unwrap();
+        notify(&format!("@{name}"), "STATUS=x\n").unwrap();
         assert_eq!(receive(&socket), b"STATUS=x\n");
-        assert!(notify(b"/no/such/socket", "x").is_err());
+    }
+
+    #[test]
+    fn a_socket_that_is_none_is_an_error() {
+        let long = format!("/{}", "x".repeat(200));
+        for (name, code) in [
+            ("/no/such/socket", libc::ENOENT),
+            ("relative", libc::EINVAL),
+            ("", libc::EINVAL),
+            ("@", libc::EINVAL),
+            (&long, libc::EINVAL),
+        ] {
+            let error = notify(name, "x").unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(code), "{name}");
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_ever_for_a_manager_that_does_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let _socket = UnixDatagram::bind(&path).unwrap();
+        let full = (0..1_000_000).find_map(|_| notify(path.to_str().unwrap(), "x").err());
+        assert_eq!(full.unwrap().raw_os_error(), Some(libc::EAGAIN));
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl ProcessTitle {
     /// with. `std::env::args` gives nothing useful from now on; `std::env::vars` goes on as ever.
     /// `None` if the memory is unknown or there is more than one thread.
     pub fn claim() -> Option<ProcessTitle> {
-        if std::fs::read_dir("/proc/self/task").ok()?.count() != 1 {
+        if !is_single_threaded() {
             return None;
         }
         let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
@@ -48,6 +48,11 @@ impl ProcessTitle {
         // reference into it.
         unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), target, room) };
     }
+}
+
+/// Whether the calling thread is the only one of its process.
+pub(super) fn is_single_threaded() -> bool {
+    std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
 }
 
 /// The addresses of the strings that the process was started with, from the text of its `stat`

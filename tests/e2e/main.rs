@@ -26,6 +26,7 @@ mod protocol;
 mod replication;
 mod resync;
 mod startup;
+mod supervision;
 mod tools;
 mod transactions;
 mod types;

@@ -11,7 +11,7 @@
 
 use super::transfer::Transfer;
 use super::{Closed, Link, Origin, Resume, Stage};
-use crate::replication::action::Action;
+use crate::replication::action::{Action, SyncKind};
 use crate::replication::context::Context;
 use crate::replication::identity::{OFFSET_MAX, ReplId};
 use crate::replication::source::Source;
@@ -186,7 +186,7 @@ impl Link {
         }
         // A server that was restarted has no log yet.
         cx.stream.keep_log(cx.settings.backlog_bytes);
-        self.begin_streaming(cx, true, 0);
+        self.begin_streaming(cx, SyncKind::Partial, true, 0);
         cx.notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
     }
 }

@@ -29,7 +29,7 @@ mod endmark;
 mod handshake;
 mod transfer;
 
-use super::action::Action;
+use super::action::{Action, SyncKind};
 use super::context::Context;
 use super::info::{MasterInfo, SyncInfo};
 use super::source::Source;
@@ -344,7 +344,7 @@ impl Link {
     // ---- The stream ----
 
     /// The link is up.
-    fn begin_streaming(&mut self, cx: &mut Context, counts: bool, unapplied: u64) {
+    fn begin_streaming(&mut self, cx: &mut Context, after: SyncKind, counts: bool, unapplied: u64) {
         self.stage = Stage::Streaming(Session {
             unapplied,
             heard_ms: cx.now_ms(),
@@ -358,6 +358,7 @@ impl Link {
         self.down_since_ms = None;
         cx.push(Action::StartStream {
             db: cx.stream.db().unwrap_or(0),
+            after,
         });
     }
 

@@ -113,7 +113,8 @@ fn a_server_that_starts_from_a_snapshot_asks_to_continue() {
             .ends_with(&text(&format!("PSYNC {} 42", id('a'))))
     );
     rig.bytes(b"+CONTINUE\r\n");
-    rig.expect(Action::StartStream { db: 3 });
+    let after = SyncKind::Partial;
+    rig.expect(Action::StartStream { db: 3, after });
     assert_eq!(rig.repl.saved_identity(), Some(saved));
 }
 
@@ -226,7 +227,8 @@ fn a_snapshot_of_known_size_goes_to_disk_and_is_loaded() {
     assert_eq!(rig.actions(), [Action::FlushData, Action::LoadSnapshot]);
     rig.repl.on_load_finished(Some(5), rig.env, &mut rig.out);
     rig.expect_logged("MASTER <-> REPLICA sync: Finished with success");
-    assert_eq!(rig.actions(), [Action::StartStream { db: 5 }]);
+    let after = SyncKind::Full;
+    assert_eq!(rig.actions(), [Action::StartStream { db: 5, after }]);
     rig.repl.on_applied(SET, 5);
     assert_eq!(rig.repl.identity().id().as_str(), id('a'));
     assert_eq!(rig.repl.identity().offset(), 700 + SET.len() as u64);

@@ -16,7 +16,7 @@
 
 use super::endmark::EndMark;
 use super::{Closed, Link, Origin, Resume, Stage};
-use crate::replication::action::{Action, LoadTarget};
+use crate::replication::action::{Action, LoadTarget, SyncKind};
 use crate::replication::context::Context;
 use crate::replication::identity::ReplId;
 use crate::replication::info::SyncInfo;
@@ -378,7 +378,7 @@ impl Link {
         cx.stream.keep_log(cx.settings.backlog_bytes);
         let counts = load.origin != Origin::Unknown;
         cx.notice("MASTER <-> REPLICA sync: Finished with success");
-        self.begin_streaming(cx, counts, load.unapplied);
+        self.begin_streaming(cx, SyncKind::Full, counts, load.unapplied);
         if load.link_lost {
             cx.push(Action::CloseMaster);
             self.on_stream_lost(cx);
