@@ -333,8 +333,10 @@ impl<W: World> Engine<W> {
             runtime.refresh_gates(env);
         }
         if !runtime.pauses.any() {
+            // What our master sent meanwhile comes before what clients ask.
             runtime.link.stream.on_pause_over();
-            for key in runtime.clients.take_held() {
+            self.run_stream();
+            for key in self.runtime.clients.take_held() {
                 self.run_held(key);
             }
         }
