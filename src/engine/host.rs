@@ -98,6 +98,11 @@ impl<W: World> Host for Runtime<W> {
         if self.snapshots.is_running() {
             return Err(SAVING);
         }
+        if env.unit.is_nested() {
+            // A snapshot of this instant would hold half of a transaction.
+            self.snapshots.scheduled = true;
+            return Ok("Background saving scheduled");
+        }
         match self.start_snapshot(env, SnapshotPurpose::Save, Contents::All) {
             Ok(()) => Ok("Background saving started"),
             Err(_) => Err(CmdError::Fixed("ERR")),

@@ -133,6 +133,8 @@ pub struct Snapshots {
     forwarding_is_due: bool,
     /// The snapshot file was written for replicas only, see `sync_file.rs`.
     pub wrote_for_replicas: bool,
+    /// One is to be begun by periodic work, since it was asked for when none could be.
+    pub scheduled: bool,
 }
 
 impl Snapshots {
@@ -477,7 +479,7 @@ impl<W: World> Runtime<W> {
         self.refresh_gates(env);
     }
 
-    /// Starts a snapshot when a save point is due.
+    /// Starts a snapshot when one is scheduled, or a save point is due.
     pub fn save_when_due(&mut self, env: &mut Env) {
         if self.snapshots.is_running() || self.loader.is_some() {
             return;
@@ -485,16 +487,20 @@ impl<W: World> Runtime<W> {
         let p = &env.persistence;
         let since_save = env.now.unix_s() - p.last_save_unix_s;
         let since_try = env.now.unix_s() - p.last_try_unix_s;
-        let may_try = since_try > RETRY_AFTER_FAILURE_S || p.last_bgsave_ok;
-        let due =
-            env.config.save.0.iter().find(|point| {
-                p.dirty >= point.changes && since_save > point.seconds as i64 && may_try
-            });
-        let Some(point) = due else { return };
-        let (changes, seconds) = (point.changes, point.seconds);
-        log::info!("{changes} changes in {seconds} seconds. Saving...");
+        if since_try <= RETRY_AFTER_FAILURE_S && !p.last_bgsave_ok {
+            return;
+        }
+        let due = (env.config.save.0.iter())
+            .find(|point| p.dirty >= point.changes && since_save > point.seconds as i64);
+        if let Some(point) = due {
+            let (changes, seconds) = (point.changes, point.seconds);
+            log::info!("{changes} changes in {seconds} seconds. Saving...");
+        } else if !self.snapshots.scheduled {
+            return;
+        }
         // A failure is in the log and in the figures; the next try comes by itself.
-        let _ = self.start_snapshot(env, SnapshotPurpose::Save, Contents::All);
+        let started = self.start_snapshot(env, SnapshotPurpose::Save, Contents::All);
+        self.snapshots.scheduled &= started.is_err();
     }
 }
 

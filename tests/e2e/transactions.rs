@@ -77,6 +77,23 @@ fn a_save_hides_no_change_from_replicas() {
 }
 
 #[test]
+fn a_snapshot_asked_for_in_a_transaction_holds_all_of_it() {
+    for mut server in [Server::ours(&[]), Server::stock(&[])] {
+        let mut client = server.connect();
+        for line in ["MULTI", "SET a 1", "BGSAVE", "INCR a"] {
+            client.ask(line);
+        }
+        assert_eq!(client.ask("EXEC"), "[OK Background saving scheduled 2]");
+        wait_until("it is saved", || {
+            server.info("rdb_saves") == "1" && server.info("rdb_bgsave_in_progress") == "0"
+        });
+        server.kill();
+        server.start_again();
+        assert_eq!(server.ask("GET a"), "2");
+    }
+}
+
+#[test]
 fn what_debug_sends_to_replicas_belongs_to_no_transaction_and_no_database() {
     let config = ["repl-diskless-sync no"];
     for master in [Server::ours(&config), Server::stock(&config)] {
