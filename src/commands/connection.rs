@@ -11,7 +11,7 @@ use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::pubsub;
 use super::row::{Acl, Arg, Deprecation, Flags, Group, Row};
-use super::session::{Closing, Kind};
+use super::session::Kind;
 use super::transaction;
 use super::wording;
 use crate::base::numbers::parse_i64;
@@ -153,7 +153,7 @@ fn echo(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 fn quit(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     ctx.reply.ok();
-    ctx.session.closing = Closing::AfterReplies;
+    ctx.session.activity.close_after_replies();
     Ok(())
 }
 

@@ -7,13 +7,13 @@
 //! A command of a client that has begun a transaction passes the gates and then waits for `EXEC`,
 //! which runs it through [`call`].
 
-use super::blocking::{Parked, Wait};
+use super::activity::{Activity, Parked};
 use super::context::{CmdResult, Ctx, Env, Loading};
 use super::error::CmdError;
 use super::eviction::Room;
 use super::host::{ClientFilter, PauseMode};
 use super::row::Flags;
-use super::session::{Closing, Kind, ReplyMode, Session};
+use super::session::{Kind, ReplyMode, Session};
 use super::table::Command;
 use super::transaction::{self, Scope};
 use crate::config::Settings;
@@ -227,15 +227,15 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     let end = ctx.env.clock.ns();
     let mut spent = end.saturating_sub(started);
     ctx.env.last_command_end_ns = end;
-    match &mut ctx.session.wait {
-        Wait::No | Wait::Held(_) => {}
-        Wait::Resumed(before) => spent += before.spent_ns,
-        Wait::Parked(parked) => {
+    match &mut ctx.session.activity {
+        Activity::Resumed(before) => spent += before.spent_ns,
+        Activity::Parked(parked) => {
             // Nothing is counted before the command is done.
             parked.spent_ns += spent;
             parked.words.get_or_insert_with(|| args.to_owned());
             return deliver(ctx);
         }
+        _ => {}
     }
     count(ctx, command, spent);
     if ctx.env.unit.is_nested() {
@@ -351,7 +351,7 @@ fn refuse_to_reply(ctx: &mut Ctx<'_>, reply_start: usize) {
     let text =
         format!("Replica generated a reply to command '{command}', disconnecting it: {client}");
     ctx.host.log(log::Level::Warn, &text);
-    ctx.session.closing = Closing::Now;
+    ctx.session.activity.close();
 }
 
 #[cold]
@@ -384,7 +384,7 @@ fn refuse_http(ctx: &mut Ctx<'_>) {
         ctx.session.addr
     );
     ctx.host.log(log::Level::Error, &text);
-    ctx.session.closing = Closing::Now;
+    ctx.session.activity.close();
 }
 
 /// The handler of a container called without a subcommand; its arity refuses that before.

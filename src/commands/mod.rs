@@ -5,6 +5,7 @@
 //! it reports changes, [`host`] what it may ask of the server. Handlers compute first and reply
 //! second; they know nothing of sockets, children or the replica link's inside.
 
+pub mod activity;
 pub mod bitmap;
 pub mod blocking;
 pub mod chance;

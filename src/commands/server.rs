@@ -5,7 +5,6 @@ use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::host::{Leaving, ShutdownOptions};
 use super::row::{Acl, Arg, Flags, Group, Row};
-use super::session::Closing;
 use crate::base::numbers::parse_i64;
 use crate::base::version::REDIS_VERSION;
 use crate::resp::args::Args;
@@ -163,7 +162,7 @@ impl Shutdown {
 fn shutdown(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     match Shutdown::parse(args.iter().skip(1))? {
         Shutdown::Begin(options) => match ctx.host.shutdown(ctx.env, ctx.session.id, options)? {
-            Leaving::Now => ctx.session.closing = Closing::AfterReplies,
+            Leaving::Now => ctx.session.activity.close_after_replies(),
             Leaving::AfterReplicas => {
                 let waits = ctx.block(Block::until_told(), []);
                 debug_assert!(waits, "it runs in no transaction");

@@ -4,7 +4,7 @@
 //! lends the session out while a command runs. Every field here shows in `CLIENT LIST` or decides
 //! what a command does.
 
-use super::blocking::Wait;
+use super::activity::Activity;
 use super::pubsub::registry::Subscriptions;
 use super::transaction::Transaction;
 use crate::resp::writer::Protocol;
@@ -34,17 +34,6 @@ pub enum ReplyMode {
     SkipThis,
     /// Not that of the next command.
     SkipNext,
-}
-
-/// How a client is to be closed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Closing {
-    /// It is not.
-    No,
-    /// Once its replies are written; nothing more is read.
-    AfterReplies,
-    /// As soon as the running command ends.
-    Now,
 }
 
 /// A client as commands see it.
@@ -84,8 +73,6 @@ pub struct Session {
     pub last_command: &'static str,
     /// What is done with replies.
     pub reply_mode: ReplyMode,
-    /// Whether it is to be closed.
-    pub closing: Closing,
     /// `CLIENT NO-EVICT`.
     pub no_evict: bool,
     /// `CLIENT NO-TOUCH`: its reads do not count as use of a key.
@@ -96,8 +83,8 @@ pub struct Session {
     pub transaction: Option<Box<Transaction>>,
     /// What it is subscribed to; never empty.
     pub subscriptions: Option<Box<Subscriptions>>,
-    /// Whether its command waits.
-    pub wait: Wait,
+    /// What it is doing.
+    pub activity: Activity,
 }
 
 impl Session {
@@ -121,13 +108,12 @@ impl Session {
             last_interaction_ms: 0,
             last_command: "NULL",
             reply_mode: ReplyMode::On,
-            closing: Closing::No,
             no_evict: false,
             no_touch: false,
             commands_run: 0,
             transaction: None,
             subscriptions: None,
-            wait: Wait::No,
+            activity: Activity::Ready,
         }
     }
 
@@ -145,7 +131,7 @@ impl Session {
     /// Whether silence of it means that nobody is there: it is no peer of ours, and waits for
     /// nothing.
     pub fn may_be_idle(&self) -> bool {
-        let waits = self.wait.is_waiting() || self.subscriptions.is_some();
+        let waits = self.activity.is_waiting() || self.subscriptions.is_some();
         self.kind == Kind::Normal && !waits
     }
 
@@ -154,7 +140,7 @@ impl Session {
         size_of::<Session>()
             + self.transaction.as_ref().map_or(0, |t| t.memory())
             + self.subscriptions.as_ref().map_or(0, |s| s.memory())
-            + self.wait.memory()
+            + self.activity.memory()
     }
 
     /// Back to the state of a fresh connection (`RESET`).

@@ -248,13 +248,15 @@ impl FakeHost {
             return false;
         };
         let mut reply = Reply::new(session.protocol);
-        let waited = session.wait.is_parked();
+        let waited = session.activity.is_parked();
         act(&mut Ctx {
             env,
             session: &mut session,
             reply: &mut reply,
             host: self,
         });
+        let held = session.activity.go_on();
+        assert_eq!(held, None, "nothing here holds commands back");
         self.others.insert(client, session);
         if !reply.is_empty() {
             let text = String::from_utf8_lossy(reply.as_bytes()).into_owned();

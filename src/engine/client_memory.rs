@@ -19,7 +19,7 @@ use super::clients::Clients;
 use super::conn::Conn;
 use super::world::Socket;
 use crate::commands::context::Env;
-use crate::commands::session::{Closing, Kind};
+use crate::commands::session::Kind;
 use crate::config::ClientsMemory;
 
 /// A smaller limit would leave no room for a client that wants to correct it.
@@ -88,7 +88,7 @@ fn share_of<S>(conn: &Conn<S>, env: &Env) -> Share {
     let Some(session) = conn.session.as_deref() else {
         return conn.share;
     };
-    if session.kind != Kind::Normal || session.closing == Closing::Now {
+    if session.kind != Kind::Normal || session.activity.is_over() {
         return Share::default();
     }
     let bytes = memory_of(conn, env) as u64;

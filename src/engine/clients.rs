@@ -21,7 +21,7 @@ use super::running::Batch;
 use super::world::{Accepted, Interest, Socket, Wake, World};
 use crate::commands::context::Env;
 use crate::commands::pubsub;
-use crate::commands::session::{Closing, Kind, Session};
+use crate::commands::session::{Kind, Session};
 use crate::commands::transaction;
 use crate::config::OutputLimit;
 use crate::resp::writer::Reply;
@@ -203,7 +203,7 @@ impl<S: Socket> Clients<S> {
             return;
         };
         if let Some(session) = conn.session.as_deref_mut() {
-            session.closing = Closing::Now;
+            session.activity.close();
         }
         self.discount(key);
         self.to_close.push(key);
@@ -302,15 +302,12 @@ impl<S: Socket> Clients<S> {
     /// Has the replies of a client written, or the client closed.
     fn settle_output(&mut self, key: usize, env: &mut Env) {
         let conn = &mut self.conns[key];
-        let closing = conn.session().closing;
-        if closing == Closing::Now {
+        let pending = conn.output.pending();
+        let activity = &conn.session().activity;
+        if activity.is_over() || activity.is_closing() && pending == 0 {
             return self.close_now(key);
         }
-        let pending = conn.output.pending();
         if pending == 0 {
-            if closing == Closing::AfterReplies {
-                return self.close_now(key);
-            }
             self.pool.give(std::mem::take(&mut conn.output.buf));
             return;
         }
@@ -439,7 +436,7 @@ impl<S: Socket> Clients<S> {
             }
             let Some(key) = self.key_of(to) else { return };
             let conn = &mut self.conns[key];
-            if conn.session().closing != Closing::No {
+            if conn.session().activity.is_closing() {
                 return;
             }
             let protocol = conn.session().protocol;

@@ -106,7 +106,8 @@ pub struct Input {
     pub parser: Parser,
     /// The bytes from the beginning of that command on, or of commands that must wait.
     pub buffer: InputBuffer,
-    /// Commands that were parsed in one batch with one that waits now, and stood behind it.
+    /// Commands that were parsed in one batch with one that has to wait, and stood behind it; empty
+    /// while the client is ready for more.
     pub queued: VecDeque<OwnedArgs>,
     /// The peer said that it sends no more; the end stands behind what is still to be read.
     pub ends: bool,
@@ -206,7 +207,7 @@ impl<S> Conn<S> {
 
     /// Whether what it sends next may run.
     pub fn may_run(&self) -> bool {
-        self.input.queued.is_empty() && !self.session().wait.is_waiting()
+        self.session().activity.is_ready()
     }
 
     /// Gives up what came in and what was to go out; the connection is over.

@@ -6,7 +6,6 @@ use super::Engine;
 use super::runtime::Runtime;
 use super::world::World;
 use crate::commands::context::{Env, Loading};
-use crate::commands::session::Closing;
 use crate::keyspace::OwnedEntry;
 use crate::keyspace::expiry::{CycleClock, ExpiryCycle, Pace};
 
@@ -206,7 +205,7 @@ impl<W: World> Runtime<W> {
         let Some(conn) = self.clients.get_mut(key) else {
             return;
         };
-        if conn.session().closing == Closing::Now {
+        if conn.session().activity.is_over() {
             return;
         }
         let idle_ms = env

@@ -8,7 +8,7 @@ use super::world::Socket;
 use crate::commands::context::Env;
 use crate::commands::host::ClientFilter;
 use crate::commands::pubsub::registry::TopicKind;
-use crate::commands::session::{Closing, Kind, Session};
+use crate::commands::session::{Kind, Session};
 use crate::replication::log::BLOCK_BYTES;
 use crate::resp::writer::Protocol;
 
@@ -101,7 +101,7 @@ impl<S: Socket> Clients<S> {
             count(TopicKind::Pattern),
             count(TopicKind::Shard),
             s.transaction.as_ref().map_or(-1, |t| t.len() as i64),
-            args + s.wait.held_bytes(),
+            args + s.activity.held_bytes(),
             s.transaction.as_ref().map_or(0, |t| t.words_bytes()),
             overflow.div_ceil(REPLY_BLOCK_BYTES) + from_log.div_ceil(BLOCK_BYTES),
             overflow + from_log,
@@ -136,10 +136,10 @@ fn flags_of(s: &Session, env: &Env) -> String {
     for (on, letter) in [
         (s.subscriptions.is_some(), 'P'),
         (s.transaction.is_some(), 'x'),
-        (s.wait.is_waiting(), 'b'),
+        (s.activity.is_waiting(), 'b'),
         (env.watches.is_dirty(s.id), 'd'),
-        (s.closing == Closing::AfterReplies, 'c'),
-        (s.closing == Closing::Now, 'A'),
+        (s.activity.is_closing() && !s.activity.is_over(), 'c'),
+        (s.activity.is_over(), 'A'),
         (s.unix_socket, 'U'),
         (s.no_evict, 'e'),
         (s.no_touch, 'T'),

@@ -16,7 +16,7 @@ use crate::commands::host::{
     ClientFilter, DebugRequest, Garbage, Host, Leaving, PauseMode, ServerFacts, ShutdownOptions,
     Transfer, TransferOutcome,
 };
-use crate::commands::session::{Closing, Kind, Session};
+use crate::commands::session::{Kind, Session};
 use crate::config::{Apply, MasterAddress, Reason, Settings};
 use crate::replication::{
     Closed, Contents, ReplconfReply, Replicaof, SyncClient, SyncReply, SyncRequest,
@@ -149,7 +149,7 @@ impl<W: World> Host for Runtime<W> {
             let conn = &self.clients[key];
             let session = conn.session.as_deref().unwrap_or(current);
             // One that is over is only waiting to be swept out.
-            if session.closing != Closing::Now && matches(filter, session, current) {
+            if !session.activity.is_over() && matches(filter, session, current) {
                 lines.extend(
                     self.clients
                         .describe_session(Some(conn), session, env)
@@ -181,14 +181,14 @@ impl<W: World> Host for Runtime<W> {
         for key in self.clients.keys() {
             match self.clients[key].session.as_deref() {
                 Some(session)
-                    if matches(filter, session, current) && session.closing != Closing::Now =>
+                    if matches(filter, session, current) && !session.activity.is_over() =>
                 {
                     self.clients.close_now(key);
                     killed += 1;
                 }
                 Some(_) => {}
                 None if matches(filter, current, current) => {
-                    current.closing = Closing::AfterReplies;
+                    current.activity.close_after_replies();
                     killed += 1;
                 }
                 None => {}

@@ -14,9 +14,10 @@ use super::running::SHOWN_INPUT_BYTES_MAX;
 use super::world::World;
 use crate::base::quoting;
 use crate::base::time::Now;
+use crate::commands::activity::Activity;
 use crate::commands::context::{Ctx, Env};
 use crate::commands::dispatch::{self, Outcome};
-use crate::commands::session::{Closing, Kind, Session};
+use crate::commands::session::{Kind, Session};
 use crate::config::{PropagationErrorBehavior, Settings};
 use crate::replication::Closed;
 use crate::resp::args::{ArgRanges, Args};
@@ -263,8 +264,9 @@ impl<W: World> Engine<W> {
     fn obey_closing(&mut self) {
         let Engine { env, runtime, .. } = self;
         let session = runtime.link.stream.session_mut();
-        let closing = std::mem::replace(&mut session.closing, Closing::No);
-        if closing != Closing::No && runtime.link.stream.is_running() {
+        let closes = session.activity.is_closing();
+        session.activity = Activity::Ready;
+        if closes && runtime.link.stream.is_running() {
             runtime.lose_master(env, Closed::Lost("connection lost".to_owned()));
         }
     }

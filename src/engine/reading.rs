@@ -18,7 +18,6 @@ use std::ops::Range;
 use super::Engine;
 use super::input::InputBuffer;
 use super::world::{Socket, World};
-use crate::commands::session::Closing;
 
 /// Bytes read at once into a big argument.
 const BIG_READ_BYTES_MAX: usize = 1024 * 1024;
@@ -37,7 +36,7 @@ impl<W: World> Engine<W> {
         let Some(conn) = self.runtime.clients.get_mut(key) else {
             return;
         };
-        if conn.session().closing != Closing::No {
+        if conn.session().activity.is_closing() {
             return;
         }
         if conn.input.parser.big_remaining() > 0 {

@@ -17,7 +17,6 @@ use super::world::{Socket, World};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::context::Env;
-use crate::commands::session::Closing;
 use crate::replication::action::Env as Facts;
 use crate::replication::{Action, Child, Replication, SnapshotTarget};
 
@@ -144,7 +143,7 @@ impl<W: World> Runtime<W> {
         conn.output.buf.extend_from_slice(bytes);
         // A client refused by its own command is closed when that ends (`give_back`).
         if let Some(session) = conn.session.as_deref_mut() {
-            session.closing = Closing::AfterReplies;
+            session.activity.close_after_replies();
         }
         self.clients.queue_write(key);
     }
@@ -182,7 +181,7 @@ impl<W: World> Runtime<W> {
     pub fn feed_replica(&mut self, key: usize, env: &mut Env) {
         let conn = &mut self.clients[key];
         let Some(client) = conn.replica else { return };
-        if conn.output.pending() > 0 || conn.session().closing != Closing::No {
+        if conn.output.pending() > 0 || conn.session().activity.is_closing() {
             return;
         }
         if self.file_sends.0.contains_key(&client) {

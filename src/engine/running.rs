@@ -7,8 +7,8 @@
 //! is settled before the second.
 //!
 //! **Holding back.** A client that must wait for the end of a pause (`CLIENT PAUSE`, a shutdown
-//! that waits for replicas) keeps its command in its session ([`Wait::Held`]), as one that waits
-//! for a key does. What stood behind that command in its batch is kept parsed, in
+//! that waits for replicas) keeps its command in its session ([`Activity::Held`]), as one that
+//! waits for a key does. What stood behind that command in its batch is kept parsed, in
 //! `Input::queued`; what the client sends later waits unparsed.
 
 use std::ops::Range;
@@ -17,10 +17,9 @@ use super::Engine;
 use super::look_ahead::look_ahead;
 use super::runtime::Runtime;
 use super::world::World;
-use crate::commands::blocking::Wait;
 use crate::commands::context::{Ctx, Env};
 use crate::commands::dispatch::{self, Outcome};
-use crate::commands::session::{Closing, Kind, Session};
+use crate::commands::session::{Kind, Session};
 use crate::commands::table::Command;
 use crate::resp::args::ArgRanges;
 use crate::resp::parser::{Limits, Parse, Parser, Peer, ProtocolError};
@@ -63,6 +62,7 @@ enum Stop {
 impl<W: World> Engine<W> {
     /// Parses and runs the commands in `data`. Returns the part to be kept.
     pub(super) fn run_input(&mut self, key: usize, data: &[u8]) -> Range<usize> {
+        debug_assert!(self.runtime.clients[key].input.queued.is_empty());
         let mut batch = std::mem::take(&mut self.runtime.clients.batch);
         let mut at = 0;
         let rest = loop {
@@ -137,7 +137,10 @@ impl<W: World> Engine<W> {
         env.last_command_end_ns = env.clock.ns();
         for p in &mut *parsed {
             let mut args = p.ranges.args(&data[p.start..]);
-            if session.wait.is_waiting() {
+            if !session.activity.is_ready() {
+                if session.activity.is_closing() {
+                    break;
+                }
                 runtime.clients[key].input.queued.push_back(args.to_owned());
                 continue;
             }
@@ -152,15 +155,12 @@ impl<W: World> Engine<W> {
                 None => dispatch::process(&mut ctx, &mut args),
             };
             if outcome == Outcome::HeldBack {
-                session.wait = Wait::Held(args.to_owned());
+                session.activity.hold_back(args.to_owned());
                 runtime.clients.note_held(session.id);
                 continue;
             }
             if env.waiters.has_ready() || reply.is_due() || runtime.clients.has_gone() {
                 (session, reply) = runtime.settle(key, session, reply, env);
-            }
-            if session.closing != Closing::No {
-                break;
             }
         }
         parsed.iter_mut().for_each(|p| p.ranges.release());
@@ -173,17 +173,19 @@ impl<W: World> Engine<W> {
         let Some(conn) = runtime.clients.get_mut(key) else {
             return;
         };
-        if conn.session().closing != Closing::No || conn.session().wait.is_parked() {
+        if let Some(argv) = conn.session_mut().activity.go_on() {
+            conn.input.queued.push_front(argv);
+        }
+        if !conn.session().activity.is_ready() {
             return;
         }
         let (mut session, mut reply) = runtime.clients.lend(key, env);
         // It was not silent: it waited.
         session.last_interaction_ms = env.now.mono_ms();
         env.last_command_end_ns = env.clock.ns();
-        if let Wait::Held(argv) = std::mem::take(&mut session.wait) {
-            runtime.clients[key].input.queued.push_front(argv);
-        }
-        while let Some(argv) = runtime.clients[key].input.queued.pop_front() {
+        while session.activity.is_ready()
+            && let Some(argv) = runtime.clients[key].input.queued.pop_front()
+        {
             let mut args = argv.args();
             let mut ctx = Ctx {
                 env,
@@ -192,15 +194,12 @@ impl<W: World> Engine<W> {
                 host: runtime,
             };
             if dispatch::process(&mut ctx, &mut args) == Outcome::HeldBack {
-                session.wait = Wait::Held(argv);
+                session.activity.hold_back(argv);
                 runtime.clients.note_held(session.id);
                 break;
             }
             if env.waiters.has_ready() || reply.is_due() || runtime.clients.has_gone() {
                 (session, reply) = runtime.settle(key, session, reply, env);
-            }
-            if session.closing != Closing::No || session.wait.is_parked() {
-                break;
             }
         }
         if runtime.give_back(key, session, reply, env) {
@@ -248,7 +247,7 @@ impl<W: World> Engine<W> {
             env.stats.unexpected_error_replies += 1;
             return runtime.clients.close_now(key);
         }
-        conn.session_mut().closing = Closing::AfterReplies;
+        conn.session_mut().activity.close_after_replies();
         let mut reply = Reply::with_buf(
             std::mem::take(&mut conn.output.buf),
             conn.session().protocol,
@@ -271,12 +270,12 @@ impl<W: World> Runtime<W> {
     ) -> bool {
         let conn = &mut self.clients[key];
         if session.kind == Kind::Replica && conn.replica.is_none() {
-            session.closing = Closing::AfterReplies;
+            session.activity.close_after_replies();
         }
         self.clients.put_back(key, session, reply);
         self.clients.after_commands(key, env);
         self.clients.evict(env);
-        self.clients[key].session().closing == Closing::No
+        !self.clients[key].session().activity.is_closing()
     }
 
     /// Between two commands of a turn: sees to what the first one led to before the second one

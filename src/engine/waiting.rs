@@ -11,7 +11,6 @@ use super::world::World;
 use crate::commands::blocking::{self};
 use crate::commands::context::{Ctx, Env};
 use crate::commands::error::CmdError;
-use crate::commands::session::Closing;
 
 const ROLE_CHANGED: CmdError = CmdError::Fixed(
     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
@@ -33,8 +32,8 @@ impl<W: World> Runtime<W> {
             reply: &mut reply,
             host: self,
         });
-        let done = !session.wait.is_waiting();
-        if session.wait.is_held() {
+        let done = !session.activity.is_waiting();
+        if session.activity.is_held() {
             self.clients.note_held(session.id);
         }
         self.clients.put_back(key, session, reply);
@@ -69,11 +68,11 @@ impl<W: World> Runtime<W> {
     fn waiting_key(&mut self, env: &mut Env, client: u64) -> Option<usize> {
         let key = self.clients.key_of(client)?;
         let session = self.clients[key].session.as_deref()?;
-        if session.closing != Closing::No {
+        if session.activity.is_closing() {
             env.waiters.remove(client);
             return None;
         }
-        session.wait.is_parked().then_some(key)
+        session.activity.is_parked().then_some(key)
     }
 
     /// We have become a replica: what clients wait for may never come, or not from here.
@@ -82,7 +81,10 @@ impl<W: World> Runtime<W> {
             if self.end_wait(env, client, Some(&ROLE_CHANGED))
                 && let Some(key) = self.clients.key_of(client)
             {
-                self.clients[key].session_mut().closing = Closing::AfterReplies;
+                self.clients[key]
+                    .session_mut()
+                    .activity
+                    .close_after_replies();
                 self.clients.after_commands(key, env);
             }
         }

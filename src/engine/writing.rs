@@ -11,7 +11,7 @@
 
 use super::Engine;
 use super::world::World;
-use crate::commands::session::{Closing, Kind};
+use crate::commands::session::Kind;
 
 impl<W: World> Engine<W> {
     /// See the module's head.
@@ -42,7 +42,7 @@ impl<W: World> Engine<W> {
     fn write_to(&mut self, key: usize) {
         let Engine { env, runtime, .. } = self;
         let conn = &runtime.clients[key];
-        if conn.session().closing == Closing::Now {
+        if conn.session().activity.is_over() {
             return;
         }
         if conn.output.pending() > 0 {
@@ -56,7 +56,7 @@ impl<W: World> Engine<W> {
             }
         }
         let conn = &runtime.clients[key];
-        if conn.session().closing == Closing::AfterReplies {
+        if conn.session().activity.is_closing() {
             return runtime.clients.close_now(key);
         }
         if conn.replica.is_some() {

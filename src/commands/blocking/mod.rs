@@ -1,7 +1,7 @@
 //! Commands that wait: how they are parked, woken and ended.
 //!
 //! A handler that finds nothing to give calls [`Ctx::block`] and replies nothing. Its client is
-//! parked: the words of the command stay in its session ([`Wait::Parked`]), the keys it waits for
+//! parked: the words of the command stay in its session ([`Parked`]), the keys it waits for
 //! go to the registry ([`Waiters`]), and what it sends meanwhile waits unread. Whoever changes a
 //! key calls `touched`, which makes the key *ready* if somebody waits for it. When the command or
 //! transaction that did so has ended, [`serve`] runs the commands that wait for ready keys again,
@@ -22,6 +22,7 @@
 
 mod waiters;
 
+use super::activity::Parked;
 use super::context::{Ctx, Env};
 use super::dispatch::{self, Outcome};
 use super::error::CmdError;
@@ -108,70 +109,6 @@ impl Block {
     }
 }
 
-/// Whether the client's command waits, and for what.
-#[derive(Debug, Default)]
-pub enum Wait {
-    /// It does not.
-    #[default]
-    No,
-    /// For keys, or for somebody to end the wait.
-    Parked(Box<Parked>),
-    /// It did, and is run again.
-    Resumed(Box<Parked>),
-    /// For the end of a pause; this is the command, which has not run at all.
-    Held(OwnedArgs),
-}
-
-impl Wait {
-    /// Whether it waits for keys, or for somebody to end the wait.
-    #[inline]
-    pub fn is_parked(&self) -> bool {
-        matches!(self, Wait::Parked(_))
-    }
-
-    /// Whether it waits for the end of a pause.
-    pub fn is_held(&self) -> bool {
-        matches!(self, Wait::Held(_))
-    }
-
-    /// Whether it waits for anything, so that nothing that came behind it may run.
-    #[inline]
-    pub fn is_waiting(&self) -> bool {
-        matches!(self, Wait::Parked(_) | Wait::Held(_))
-    }
-
-    /// Bytes of the arguments that a command keeps that waits for the end of a pause.
-    pub fn held_bytes(&self) -> usize {
-        match self {
-            Wait::Held(argv) => argv.held_bytes(),
-            Wait::No | Wait::Parked(_) | Wait::Resumed(_) => 0,
-        }
-    }
-
-    /// Memory held for it.
-    pub fn memory(&self) -> usize {
-        let words = |parked: &Parked| parked.words.as_ref().map_or(0, OwnedArgs::held_bytes);
-        match self {
-            Wait::No => 0,
-            Wait::Parked(parked) | Wait::Resumed(parked) => size_of::<Parked>() + words(parked),
-            Wait::Held(argv) => argv.held_bytes(),
-        }
-    }
-}
-
-/// A command that waits.
-#[derive(Debug)]
-pub struct Parked {
-    /// Its words; there from the moment on at which its handler has returned.
-    pub words: Option<OwnedArgs>,
-    /// Its place among those who wait.
-    ticket: u64,
-    /// Its deadline, in milliseconds of the monotonic clock.
-    until_mono_ms: Option<u64>,
-    /// How long it has run so far.
-    pub spent_ns: u64,
-}
-
 impl Ctx<'_> {
     /// Has the client wait for one of these keys. `false` if it may not, being in a transaction or
     /// our master; then the handler replies as if the time had run out.
@@ -183,10 +120,9 @@ impl Ctx<'_> {
         // Rounded up, since nobody shall wait for less than was asked.
         let now_ms = self.env.now.mono_us.div_ceil(1000);
         let waiters = &mut self.env.waiters;
-        let (ticket, until_mono_ms, spent_ns) = match std::mem::take(&mut self.session.wait) {
-            Wait::Resumed(before) => (before.ticket, before.until_mono_ms, before.spent_ns),
-            Wait::Parked(_) | Wait::Held(_) => unreachable!("a client that waits runs no command"),
-            Wait::No => {
+        let (ticket, until_mono_ms, spent_ns) = match self.session.activity.resumed() {
+            Some(before) => (before.ticket, before.until_mono_ms, before.spent_ns),
+            None => {
                 let until = match block.timeout {
                     Timeout::Never => None,
                     Timeout::AfterMs(ms) => Some(now_ms.saturating_add(ms)),
@@ -200,12 +136,12 @@ impl Ctx<'_> {
             on_deletion: block.on_deletion,
         };
         waiters.park(waiter, ticket, until_mono_ms, self.session.db, keys);
-        self.session.wait = Wait::Parked(Box::new(Parked {
+        self.session.activity.park(Parked {
             words: block.words,
             ticket,
             until_mono_ms,
             spent_ns,
-        }));
+        });
         true
     }
 }
@@ -237,23 +173,20 @@ pub fn serve(env: &mut Env, host: &mut dyn Host) {
 /// Runs the command of a parked client again. A pause may hold it back; then it waits for the end
 /// of that, and no longer for its keys.
 pub fn resume(ctx: &mut Ctx<'_>) {
-    let Wait::Parked(mut parked) = std::mem::take(&mut ctx.session.wait) else {
+    let Some(words) = ctx.session.activity.resume() else {
         return;
     };
     ctx.env.waiters.remove(ctx.session.id);
-    let words = parked.words.take().expect("a parked command has words");
-    ctx.session.wait = Wait::Resumed(parked);
     match dispatch::process(ctx, &mut words.args()) {
-        Outcome::HeldBack => ctx.session.wait = Wait::Held(words),
-        Outcome::Done if !ctx.session.wait.is_parked() => ctx.session.wait = Wait::No,
-        Outcome::Done => {}
+        Outcome::HeldBack => ctx.session.activity.hold_back(words),
+        Outcome::Done => ctx.session.activity.release(),
     }
 }
 
 /// Ends the wait of a client without running its command: its time has run out, or (`refusal`)
 /// somebody does not let it wait longer.
 pub fn end_wait(ctx: &mut Ctx<'_>, refusal: Option<&CmdError>) {
-    let Wait::Parked(parked) = std::mem::take(&mut ctx.session.wait) else {
+    let Some(parked) = ctx.session.activity.end_wait() else {
         return;
     };
     ctx.env.waiters.remove(ctx.session.id);

@@ -1,6 +1,6 @@
 //! Connections as a client sees them, reply by reply.
 
-use super::super::session::{Closing, Kind, ReplyMode};
+use super::super::session::{Kind, ReplyMode};
 use super::super::testing::{Rig, START_MS};
 
 /// Runs each line and expects the reply beside it, without its last line end.
@@ -29,7 +29,7 @@ fn ping_takes_a_message_or_none() {
 fn quit_closes_once_the_reply_is_out() {
     let mut rig = Rig::new();
     assert_eq!(rig.run("QUIT"), "+OK\r\n");
-    assert_eq!(rig.session.closing, Closing::AfterReplies);
+    assert!(rig.session.activity.is_closing() && !rig.session.activity.is_over());
 }
 
 #[test]
