@@ -484,4 +484,6 @@ fn explain_refusal(cx: &mut Context, name: &str, decision: Decision, id: &[u8], 
 }
 
 #[cfg(test)]
+mod peer_tests;
+#[cfg(test)]
 mod tests;
