@@ -197,8 +197,8 @@ fn a_master_with_a_log(now: Now, rng: &mut Rng) -> Replication {
     replication
 }
 
-fn facts_at(now: Now) -> replication::Env {
-    replication::Env {
+fn facts_at(now: Now) -> replication::Facts {
+    replication::Facts {
         now,
         child: Child::None,
         dataset_empty: true,

@@ -17,8 +17,7 @@ use super::world::{Socket, World};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::context::Env;
-use crate::replication::action::Env as Facts;
-use crate::replication::{Action, Child, Replication, SnapshotTarget};
+use crate::replication::{Action, Child, Facts, Replication, SnapshotTarget};
 
 /// Bytes of the log offered to a replica in one call.
 const FEED_BYTES_MAX: usize = 1024 * 1024;

@@ -1,8 +1,8 @@
 //! What the replication machines ask for, and what they are told with every event.
 //!
-//! The machines own no socket, file, process or clock. Each event comes with an [`Env`], the facts
-//! of this instant, and a vector that [`Action`]s are pushed to. The server carries them out in
-//! order, before anything else happens; [`super`] describes the contract of each exchange.
+//! The machines own no socket, file, process or clock. Each event comes with the [`Facts`] of the
+//! instant and a vector that [`Action`]s are pushed to. The server carries them out in order,
+//! before anything else happens; [`super`] describes the contract of each exchange.
 
 use crate::base::time::Now;
 use std::ops::Range;
@@ -12,7 +12,7 @@ pub type ClientId = u64;
 
 /// The facts of the instant at which an event happens.
 #[derive(Clone, Copy, Debug)]
-pub struct Env {
+pub struct Facts {
     /// The time.
     pub now: Now,
     /// What the server's child process, if there is one, does.

@@ -1,6 +1,6 @@
 //! What a machine works with while it handles one event.
 
-use super::action::{Action, Env};
+use super::action::{Action, Facts};
 use super::settings::Settings;
 use super::stream::Stream;
 use super::wire;
@@ -9,7 +9,7 @@ use crate::base::rng::Rng;
 /// Everything that both machines share, borrowed for one event.
 pub(super) struct Context<'a> {
     /// The facts of this instant.
-    pub env: Env,
+    pub facts: Facts,
     pub settings: &'a Settings,
     pub rng: &'a mut Rng,
     pub stream: &'a mut Stream,
@@ -20,7 +20,7 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     /// The monotonic time in milliseconds.
     pub fn now_ms(&self) -> u64 {
-        self.env.now.mono_ms()
+        self.facts.now.mono_ms()
     }
 
     /// Whether more than `repl-timeout` has passed since `since_ms`.

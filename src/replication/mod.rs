@@ -18,7 +18,7 @@
 //!
 //! # The contract
 //!
-//! Every event takes the facts of the instant, [`Env`], and a vector. The driver carries out the
+//! Every event takes the [`Facts`] of the instant and a vector. The driver carries out the
 //! [`Action`]s pushed to it **in order and before anything else happens**: before the next command
 //! runs, before the next event. Actions that ask for an answer name it; an answer that the driver
 //! knows at once is given at once, after the actions pushed so far.
@@ -98,7 +98,7 @@ mod wire;
 #[cfg(test)]
 mod rig;
 
-pub use action::{Action, Child, ClientId, Contents, Env, LoadTarget, SnapshotTarget, SyncKind};
+pub use action::{Action, Child, ClientId, Contents, Facts, LoadTarget, SnapshotTarget, SyncKind};
 pub use greeting::ReplconfReply;
 pub use identity::{Identity, ReplId};
 pub use info::{
@@ -151,12 +151,12 @@ impl Replication {
         }
     }
 
-    fn parts<'a>(&'a mut self, env: Env, out: &'a mut Vec<Action>) -> Parts<'a> {
+    fn parts<'a>(&'a mut self, facts: Facts, out: &'a mut Vec<Action>) -> Parts<'a> {
         Parts {
             role: &mut self.role,
             source: &mut self.source,
             cx: Context {
-                env,
+                facts,
                 settings: &self.settings,
                 rng: &mut self.rng,
                 stream: &mut self.stream,
@@ -169,10 +169,10 @@ impl Replication {
     /// a connection that was closed meanwhile concern nobody.
     fn link<'a>(
         &'a mut self,
-        env: Env,
+        facts: Facts,
         out: &'a mut Vec<Action>,
     ) -> Option<(&'a mut Link, &'a mut Source, Context<'a>)> {
-        let Parts { role, source, cx } = self.parts(env, out);
+        let Parts { role, source, cx } = self.parts(facts, out);
         match role {
             Role::Master => None,
             Role::Replica(link) => Some((link, source, cx)),
@@ -197,15 +197,20 @@ impl Replication {
     // ---- Events of the link to our master ----
 
     /// The connection to our master is open.
-    pub fn on_connected(&mut self, env: Env, out: &mut Vec<Action>) {
-        if let Some((link, _, mut cx)) = self.link(env, out) {
+    pub fn on_connected(&mut self, facts: Facts, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(facts, out) {
             link.on_connected(&mut cx);
         }
     }
 
     /// No connection to our master came about.
-    pub fn on_connect_failed(&mut self, failure: ConnectFailure, env: Env, out: &mut Vec<Action>) {
-        if let Some((link, _, mut cx)) = self.link(env, out) {
+    pub fn on_connect_failed(
+        &mut self,
+        failure: ConnectFailure,
+        facts: Facts,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some((link, _, mut cx)) = self.link(facts, out) {
             link.on_connect_failed(&mut cx, failure);
         }
     }
@@ -213,44 +218,44 @@ impl Replication {
     /// Bytes came from our master. Returns how many of them, from the front, were taken; the
     /// others are stream, see the module's head.
     #[must_use = "what was not taken is stream"]
-    pub fn on_master_bytes(&mut self, bytes: &[u8], env: Env, out: &mut Vec<Action>) -> usize {
-        match self.link(env, out) {
+    pub fn on_master_bytes(&mut self, bytes: &[u8], facts: Facts, out: &mut Vec<Action>) -> usize {
+        match self.link(facts, out) {
             Some((link, source, mut cx)) => link.on_bytes(&mut cx, source, bytes),
             None => bytes.len(),
         }
     }
 
     /// The connection to our master is gone.
-    pub fn on_master_closed(&mut self, closed: Closed, env: Env, out: &mut Vec<Action>) {
-        if let Some((link, _, mut cx)) = self.link(env, out) {
+    pub fn on_master_closed(&mut self, closed: Closed, facts: Facts, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(facts, out) {
             link.on_closed(&mut cx, closed);
         }
     }
 
     /// The snapshot was made durable and put in place.
-    pub fn on_snapshot_stored(&mut self, env: Env, out: &mut Vec<Action>) {
-        if let Some((link, source, mut cx)) = self.link(env, out) {
+    pub fn on_snapshot_stored(&mut self, facts: Facts, out: &mut Vec<Action>) {
+        if let Some((link, source, mut cx)) = self.link(facts, out) {
             link.on_snapshot_stored(&mut cx, source);
         }
     }
 
     /// The snapshot could not be written or put in place; `reason` goes to the log.
-    pub fn on_snapshot_failed(&mut self, reason: &str, env: Env, out: &mut Vec<Action>) {
-        if let Some((link, _, mut cx)) = self.link(env, out) {
+    pub fn on_snapshot_failed(&mut self, reason: &str, facts: Facts, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(facts, out) {
             link.on_snapshot_failed(&mut cx, reason);
         }
     }
 
     /// The snapshot is loaded; `db` is its `repl-stream-db`.
-    pub fn on_load_finished(&mut self, db: Option<u32>, env: Env, out: &mut Vec<Action>) {
-        if let Some((link, source, mut cx)) = self.link(env, out) {
+    pub fn on_load_finished(&mut self, db: Option<u32>, facts: Facts, out: &mut Vec<Action>) {
+        if let Some((link, source, mut cx)) = self.link(facts, out) {
             link.on_load_finished(&mut cx, source, db);
         }
     }
 
     /// The snapshot could not be loaded; the driver has logged why.
-    pub fn on_load_failed(&mut self, env: Env, out: &mut Vec<Action>) {
-        if let Some((link, _, mut cx)) = self.link(env, out) {
+    pub fn on_load_failed(&mut self, facts: Facts, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(facts, out) {
             link.on_load_failed(&mut cx);
         }
     }
@@ -271,14 +276,14 @@ impl Replication {
         &mut self,
         client: ClientId,
         args: &[&[u8]],
-        env: Env,
+        facts: Facts,
         out: &mut Vec<Action>,
     ) -> ReplconfReply {
         let Parts {
             role,
             source,
             mut cx,
-        } = self.parts(env, out);
+        } = self.parts(facts, out);
         match source.greeting_mut(client).replconf(args) {
             Replconf::Reply(reply) => return reply,
             Replconf::Ack(None) => {}
@@ -298,14 +303,14 @@ impl Replication {
         &mut self,
         client: &SyncClient,
         request: SyncRequest,
-        env: Env,
+        facts: Facts,
         out: &mut Vec<Action>,
     ) -> SyncReply {
         if self.source.contains(client.id) {
             return SyncReply::Ignored;
         }
         if let Some(id) = request.handed_over()
-            && let Err(text) = self.take_over(id, client.description, env, out)
+            && let Err(text) = self.take_over(id, client.description, facts, out)
         {
             return SyncReply::Refused(text.into());
         }
@@ -317,7 +322,7 @@ impl Replication {
             let text = "ERR SYNC and PSYNC are invalid with pending output";
             return SyncReply::Refused(text.into());
         }
-        let Parts { source, mut cx, .. } = self.parts(env, out);
+        let Parts { source, mut cx, .. } = self.parts(facts, out);
         source.on_sync(&mut cx, client, request)
     }
 
@@ -328,29 +333,29 @@ impl Replication {
     }
 
     /// The connection of a client is gone. Every client may be named here.
-    pub fn on_client_closed(&mut self, client: ClientId, env: Env, out: &mut Vec<Action>) {
-        let Parts { source, mut cx, .. } = self.parts(env, out);
+    pub fn on_client_closed(&mut self, client: ClientId, facts: Facts, out: &mut Vec<Action>) {
+        let Parts { source, mut cx, .. } = self.parts(facts, out);
         source.on_client_closed(&mut cx, client);
     }
 
     // ---- Snapshots for replicas ----
 
     /// The child that [`Action::StartSnapshot`] asked for was forked.
-    pub fn on_snapshot_started(&mut self, env: Env, out: &mut Vec<Action>) {
-        let Parts { source, mut cx, .. } = self.parts(env, out);
+    pub fn on_snapshot_started(&mut self, facts: Facts, out: &mut Vec<Action>) {
+        let Parts { source, mut cx, .. } = self.parts(facts, out);
         source.on_snapshot_started(&mut cx);
     }
 
     /// The child that [`Action::StartSnapshot`] asked for could not be forked.
-    pub fn on_snapshot_not_started(&mut self, env: Env, out: &mut Vec<Action>) {
-        let Parts { source, mut cx, .. } = self.parts(env, out);
+    pub fn on_snapshot_not_started(&mut self, facts: Facts, out: &mut Vec<Action>) {
+        let Parts { source, mut cx, .. } = self.parts(facts, out);
         source.on_snapshot_not_started(&mut cx);
     }
 
     /// The child that made a snapshot for replicas has ended, and through sockets everything it
     /// wrote was delivered; or it failed.
-    pub fn on_snapshot_finished(&mut self, succeeded: bool, env: Env, out: &mut Vec<Action>) {
-        let Parts { source, mut cx, .. } = self.parts(env, out);
+    pub fn on_snapshot_finished(&mut self, succeeded: bool, facts: Facts, out: &mut Vec<Action>) {
+        let Parts { source, mut cx, .. } = self.parts(facts, out);
         source.on_snapshot_finished(&mut cx, succeeded);
     }
 
@@ -370,14 +375,20 @@ impl Replication {
     }
 
     /// The snapshot file, `size` bytes long, was opened for a replica.
-    pub fn on_file_opened(&mut self, client: ClientId, size: u64, env: Env, out: &mut Vec<Action>) {
-        let Parts { source, mut cx, .. } = self.parts(env, out);
+    pub fn on_file_opened(
+        &mut self,
+        client: ClientId,
+        size: u64,
+        facts: Facts,
+        out: &mut Vec<Action>,
+    ) {
+        let Parts { source, mut cx, .. } = self.parts(facts, out);
         source.on_file_opened(&mut cx, client, size);
     }
 
     /// A replica was sent the whole snapshot file.
-    pub fn on_file_sent(&mut self, client: ClientId, env: Env, out: &mut Vec<Action>) {
-        let Parts { source, mut cx, .. } = self.parts(env, out);
+    pub fn on_file_sent(&mut self, client: ClientId, facts: Facts, out: &mut Vec<Action>) {
+        let Parts { source, mut cx, .. } = self.parts(facts, out);
         source.on_file_sent(&mut cx, client);
     }
 
@@ -386,10 +397,10 @@ impl Replication {
         &mut self,
         client: ClientId,
         reason: &str,
-        env: Env,
+        facts: Facts,
         out: &mut Vec<Action>,
     ) {
-        let Parts { source, mut cx, .. } = self.parts(env, out);
+        let Parts { source, mut cx, .. } = self.parts(facts, out);
         source.on_file_failed(&mut cx, client, reason);
     }
 
@@ -456,11 +467,11 @@ impl Replication {
     // ---- Time ----
 
     /// Time passes. Does the work of a second when one has passed.
-    pub fn tick(&mut self, env: Env, out: &mut Vec<Action>) {
+    pub fn tick(&mut self, facts: Facts, out: &mut Vec<Action>) {
         if let Some(log) = self.stream.log_mut() {
             log.trim();
         }
-        let now_ms = env.now.mono_ms();
+        let now_ms = facts.now.mono_ms();
         if now_ms < self.next_second_ms {
             return;
         }
@@ -469,7 +480,7 @@ impl Replication {
             role,
             source,
             mut cx,
-        } = self.parts(env, out);
+        } = self.parts(facts, out);
         let is_master = match role {
             Role::Master => true,
             Role::Replica(link) => {

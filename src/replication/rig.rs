@@ -6,7 +6,7 @@ use super::*;
 /// up until a test takes it.
 pub(super) struct Rig {
     pub repl: Replication,
-    pub env: Env,
+    pub facts: Facts,
     pub out: Vec<Action>,
 }
 
@@ -15,7 +15,7 @@ impl Rig {
         let now = Now::at_unix_ms(1_700_000_000_000);
         let mut rig = Rig {
             repl: Replication::new(settings, Rng::from_seed(7), now),
-            env: Env {
+            facts: Facts {
                 now,
                 child: Child::None,
                 dataset_empty: false,
@@ -23,14 +23,15 @@ impl Rig {
             out: Vec::new(),
         };
         // The first tick begins the first second.
-        rig.repl.tick(rig.env, &mut rig.out);
+        rig.repl.tick(rig.facts, &mut rig.out);
         rig
     }
 
     /// A server that has asked to connect to a master at `m:6379`.
     pub fn connecting(settings: Settings) -> Rig {
         let mut rig = Rig::new(settings);
-        rig.repl.replicaof("m", 6379, "test", rig.env, &mut rig.out);
+        rig.repl
+            .replicaof("m", 6379, "test", rig.facts, &mut rig.out);
         rig
     }
 
@@ -39,8 +40,8 @@ impl Rig {
         let mut rig = Rig::connecting(Settings::default());
         rig.greet();
         rig.bytes(format!("+FULLRESYNC {id} {offset}\r\n$10\r\n0123456789").as_bytes());
-        rig.repl.on_snapshot_stored(rig.env, &mut rig.out);
-        rig.repl.on_load_finished(Some(0), rig.env, &mut rig.out);
+        rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
+        rig.repl.on_load_finished(Some(0), rig.facts, &mut rig.out);
         assert!(rig.repl.is_link_up());
         rig.out.clear();
         rig
@@ -48,20 +49,21 @@ impl Rig {
 
     /// The handshake up to the question of all questions.
     pub fn greet(&mut self) {
-        self.repl.on_connected(self.env, &mut self.out);
+        self.repl.on_connected(self.facts, &mut self.out);
         self.bytes(b"+PONG\r\n");
         self.bytes(b"+OK\r\n+OK\r\n");
     }
 
     pub fn bytes(&mut self, bytes: &[u8]) -> usize {
-        let taken = self.repl.on_master_bytes(bytes, self.env, &mut self.out);
+        let taken = self.repl.on_master_bytes(bytes, self.facts, &mut self.out);
         self.repl.check_invariants();
         taken
     }
 
     pub fn closed(&mut self) {
         let closed = Closed::Lost("Connection reset by peer".into());
-        self.repl.on_master_closed(closed, self.env, &mut self.out);
+        self.repl
+            .on_master_closed(closed, self.facts, &mut self.out);
         self.repl.check_invariants();
     }
 
@@ -74,7 +76,7 @@ impl Rig {
     pub fn replconf(&mut self, client: ClientId, line: &str) -> ReplconfReply {
         let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         self.repl
-            .on_replconf(client, &args, self.env, &mut self.out)
+            .on_replconf(client, &args, self.facts, &mut self.out)
     }
 
     /// A modern replica introduces itself and sends `PSYNC id offset`.
@@ -114,23 +116,25 @@ impl Rig {
             description: "id=7",
             has_pending_output: false,
         };
-        let reply = self.repl.on_sync(&client, request, self.env, &mut self.out);
+        let reply = self
+            .repl
+            .on_sync(&client, request, self.facts, &mut self.out);
         self.repl.check_invariants();
         reply
     }
 
     /// The driver forked as asked.
     pub fn forked(&mut self) {
-        self.env.child = Child::Save;
-        self.repl.on_snapshot_started(self.env, &mut self.out);
+        self.facts.child = Child::Save;
+        self.repl.on_snapshot_started(self.facts, &mut self.out);
         self.repl.check_invariants();
     }
 
     /// The child has ended.
     pub fn reaped(&mut self, succeeded: bool) {
-        self.env.child = Child::None;
+        self.facts.child = Child::None;
         self.repl
-            .on_snapshot_finished(succeeded, self.env, &mut self.out);
+            .on_snapshot_finished(succeeded, self.facts, &mut self.out);
         self.repl.check_invariants();
     }
 
@@ -140,16 +144,16 @@ impl Rig {
         self.forked();
         self.reaped(true);
         self.repl
-            .on_file_opened(client, 10, self.env, &mut self.out);
-        self.repl.on_file_sent(client, self.env, &mut self.out);
+            .on_file_opened(client, 10, self.facts, &mut self.out);
+        self.repl.on_file_sent(client, self.facts, &mut self.out);
         self.out.clear();
     }
 
     /// Lets time pass, ticking ten times a second.
     pub fn pass_ms(&mut self, ms: u64) {
         for _ in 0..ms / 100 {
-            self.env.now = self.env.now.plus_ms(100);
-            self.repl.tick(self.env, &mut self.out);
+            self.facts.now = self.facts.now.plus_ms(100);
+            self.repl.tick(self.facts, &mut self.out);
             self.repl.check_invariants();
         }
     }

@@ -10,7 +10,7 @@
 
 use super::identity::OFFSET_MAX;
 use super::link::Link;
-use super::{Action, Env, Parts, Replication, SavedIdentity, wire};
+use super::{Action, Facts, Parts, Replication, SavedIdentity, wire};
 
 /// What `REPLICAOF host port` comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Replication {
 
     /// The data set was loaded at start from a snapshot that says where in which history it is.
     /// One that says what cannot be is not believed.
-    pub fn restore(&mut self, saved: SavedIdentity, env: Env, out: &mut Vec<Action>) {
+    pub fn restore(&mut self, saved: SavedIdentity, facts: Facts, out: &mut Vec<Action>) {
         if saved.offset > OFFSET_MAX {
             return;
         }
@@ -47,7 +47,7 @@ impl Replication {
             role,
             source,
             mut cx,
-        } = self.parts(env, out);
+        } = self.parts(facts, out);
         match role {
             Role::Replica(link) => {
                 cx.stream
@@ -68,10 +68,10 @@ impl Replication {
         host: &str,
         port: u16,
         requested_by: &str,
-        env: Env,
+        facts: Facts,
         out: &mut Vec<Action>,
     ) -> Replicaof {
-        let Parts { role, mut cx, .. } = self.parts(env, out);
+        let Parts { role, mut cx, .. } = self.parts(facts, out);
         match role {
             Role::Replica(link) if link.leads_to(host, port) => {
                 cx.notice(
@@ -95,8 +95,8 @@ impl Replication {
     }
 
     /// `REPLICAOF NO ONE`; `requested_by` describes the client for the log.
-    pub fn replicaof_no_one(&mut self, requested_by: &str, env: Env, out: &mut Vec<Action>) {
-        let mut parts = self.parts(env, out);
+    pub fn replicaof_no_one(&mut self, requested_by: &str, facts: Facts, out: &mut Vec<Action>) {
+        let mut parts = self.parts(facts, out);
         if let Role::Master = parts.role {
             return;
         }
@@ -116,10 +116,10 @@ impl Replication {
         &mut self,
         id: &[u8],
         requested_by: &str,
-        env: Env,
+        facts: Facts,
         out: &mut Vec<Action>,
     ) -> Result<(), &'static str> {
-        let mut parts = self.parts(env, out);
+        let mut parts = self.parts(facts, out);
         let asked = wire::printable(id);
         parts
             .cx

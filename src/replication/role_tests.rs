@@ -101,7 +101,7 @@ fn a_handover_is_refused_by_masters_and_for_other_histories() {
     rig.closed();
     rig.greet();
     rig.bytes(format!("+CONTINUE {}\r\n", id('b')).as_bytes());
-    assert_eq!(rig.repl.info(rig.env.now).id2.as_str(), id('a'));
+    assert_eq!(rig.repl.info(rig.facts.now).id2.as_str(), id('a'));
     for asked in [id('a'), id('c'), "?".into(), String::new(), "b".repeat(39)] {
         rig.out.clear();
         assert_eq!(rig.hand_over(6, &asked, "101"), refused(OTHER), "{asked}");
@@ -144,7 +144,7 @@ fn what_is_wrong_with_the_rest_of_the_request_comes_too_late() {
         description: "id=6",
         has_pending_output: true,
     };
-    let reply = rig.repl.on_sync(&client, request, rig.env, &mut rig.out);
+    let reply = rig.repl.on_sync(&client, request, rig.facts, &mut rig.out);
     let pending = "ERR SYNC and PSYNC are invalid with pending output";
     assert_eq!(reply, SyncReply::Refused(pending.into()));
     assert!(!rig.repl.is_replica());
@@ -160,7 +160,7 @@ fn a_handover_is_taken_at_every_stage_of_our_own_link() {
     for cut in 0..=hello.len() {
         let mut rig = Rig::connecting(Settings::default());
         if cut > 0 {
-            rig.repl.on_connected(rig.env, &mut rig.out);
+            rig.repl.on_connected(rig.facts, &mut rig.out);
             rig.bytes(&hello.as_bytes()[..cut]);
         }
         let own = rig.repl.identity().id().to_string();
@@ -178,9 +178,10 @@ fn a_handover_is_taken_at_every_stage_of_our_own_link() {
 #[test]
 fn what_is_logged_of_a_change_of_role_is_logged_in_the_new_one() {
     let mut rig = Rig::new(Settings::default());
-    rig.repl.replicaof("m", 6379, "test", rig.env, &mut rig.out);
+    rig.repl
+        .replicaof("m", 6379, "test", rig.facts, &mut rig.out);
     assert_eq!(rig.out[0], Action::RoleChanged);
     rig.out.clear();
-    rig.repl.replicaof_no_one("test", rig.env, &mut rig.out);
+    rig.repl.replicaof_no_one("test", rig.facts, &mut rig.out);
     assert_eq!(rig.out[0], Action::RoleChanged);
 }

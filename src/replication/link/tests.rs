@@ -26,7 +26,7 @@ fn the_handshake_asks_in_the_order_of_the_reference() {
     rig.expect_logged("Connecting to MASTER m:6379");
     rig.expect_logged("MASTER <-> REPLICA sync started");
     rig.expect(connect("m"));
-    rig.repl.on_connected(rig.env, &mut rig.out);
+    rig.repl.on_connected(rig.facts, &mut rig.out);
     rig.expect_logged("Non blocking connect for SYNC fired the event.");
     assert_eq!(rig.sent(), text("PING"));
     rig.bytes(b"+PONG\r\n");
@@ -52,7 +52,7 @@ fn a_replica_says_its_password_and_where_it_can_be_reached() {
         announce_port: Some(99),
         ..Settings::default()
     });
-    rig.repl.on_connected(rig.env, &mut rig.out);
+    rig.repl.on_connected(rig.facts, &mut rig.out);
     rig.sent();
     rig.bytes(b"-NOAUTH Authentication required.\r\n");
     let want = [
@@ -76,7 +76,7 @@ fn a_wrong_password_ends_the_attempt_and_is_tried_again() {
         master_auth: Some(b"wrong".to_vec()),
         ..Settings::default()
     });
-    rig.repl.on_connected(rig.env, &mut rig.out);
+    rig.repl.on_connected(rig.facts, &mut rig.out);
     rig.bytes(b"+PONG\r\n-WRONGPASS invalid\r\n");
     rig.expect_logged("Unable to AUTH to MASTER: -WRONGPASS invalid");
     rig.expect(Action::CloseMaster);
@@ -105,7 +105,7 @@ fn a_server_that_starts_from_a_snapshot_asks_to_continue() {
         offset: 41,
         stream_db: 3,
     };
-    rig.repl.restore(saved, rig.env, &mut rig.out);
+    rig.repl.restore(saved, rig.facts, &mut rig.out);
     rig.pass_ms(1000);
     rig.greet();
     assert!(
@@ -121,11 +121,11 @@ fn a_server_that_starts_from_a_snapshot_asks_to_continue() {
 #[test]
 fn somebody_else_than_a_master_is_recognised() {
     let mut rig = Rig::connecting(Settings::default());
-    rig.repl.on_connected(rig.env, &mut rig.out);
+    rig.repl.on_connected(rig.facts, &mut rig.out);
     rig.bytes(b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n");
     rig.expect_logged("Error reply to PING from master: 'HTTP/1.1 400 Bad Request'");
     rig.expect(Action::CloseMaster);
-    assert_eq!(rig.repl.role(rig.env.now), role("connect", -1));
+    assert_eq!(rig.repl.role(rig.facts.now), role("connect", -1));
 }
 
 fn role(state: &'static str, offset: i64) -> RoleInfo {
@@ -140,7 +140,7 @@ fn role(state: &'static str, offset: i64) -> RoleInfo {
 #[test]
 fn a_line_without_an_end_is_not_waited_for() {
     let mut rig = Rig::connecting(Settings::default());
-    rig.repl.on_connected(rig.env, &mut rig.out);
+    rig.repl.on_connected(rig.facts, &mut rig.out);
     assert_eq!(rig.bytes(&[b'x'; 100_000]), 100_000);
     rig.expect(Action::CloseMaster);
 }
@@ -156,7 +156,7 @@ fn every_failed_connection_is_logged_and_retried_each_second_for_ever() {
         } else {
             ConnectFailure::NotBegun("Name or service not known".into())
         };
-        rig.repl.on_connect_failed(failure, rig.env, &mut rig.out);
+        rig.repl.on_connect_failed(failure, rig.facts, &mut rig.out);
         if round % 2 == 0 {
             rig.expect_logged("Error condition on socket for SYNC: Connection refused");
         } else {
@@ -210,7 +210,7 @@ fn a_snapshot_of_known_size_goes_to_disk_and_is_loaded() {
     assert_eq!(rig.actions(), [begin, Action::SnapshotData(7..11)]);
     let info = rig
         .repl
-        .info(rig.env.now)
+        .info(rig.facts.now)
         .master
         .expect("a master")
         .sync
@@ -221,11 +221,11 @@ fn a_snapshot_of_known_size_goes_to_disk_and_is_loaded() {
         rig.actions(),
         [Action::SnapshotData(0..6), Action::EndSnapshot]
     );
-    rig.repl.on_snapshot_stored(rig.env, &mut rig.out);
+    rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
     rig.expect_logged("MASTER <-> REPLICA sync: Flushing old data");
     rig.expect_logged("MASTER <-> REPLICA sync: Loading DB in memory");
     assert_eq!(rig.actions(), [Action::FlushData, Action::LoadSnapshot]);
-    rig.repl.on_load_finished(Some(5), rig.env, &mut rig.out);
+    rig.repl.on_load_finished(Some(5), rig.facts, &mut rig.out);
     rig.expect_logged("MASTER <-> REPLICA sync: Finished with success");
     let after = SyncKind::Full;
     assert_eq!(rig.actions(), [Action::StartStream { db: 5, after }]);
@@ -250,8 +250,8 @@ fn a_snapshot_with_an_end_mark_is_acknowledged_at_once() {
     assert_eq!(rig.actions(), [held, Action::SnapshotData(0..1)]);
     assert_eq!(rig.bytes(mark.as_bytes()), 40);
     assert_eq!(rig.actions(), [Action::EndSnapshot]);
-    rig.repl.on_snapshot_stored(rig.env, &mut rig.out);
-    rig.repl.on_load_finished(None, rig.env, &mut rig.out);
+    rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
+    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
     assert_eq!(rig.sent(), text("REPLCONF ACK 9"));
 }
 
@@ -259,7 +259,7 @@ fn a_snapshot_with_an_end_mark_is_acknowledged_at_once() {
 /// and what was left as stream.
 fn sync_in_pieces(wire: &[u8], step: usize) -> (Vec<u8>, Vec<u8>) {
     let mut rig = Rig::connecting(Settings::default());
-    rig.repl.on_connected(rig.env, &mut rig.out);
+    rig.repl.on_connected(rig.facts, &mut rig.out);
     let (mut stored, mut stream) = (Vec::new(), Vec::new());
     for piece in wire.chunks(step) {
         rig.out.clear();
@@ -273,8 +273,8 @@ fn sync_in_pieces(wire: &[u8], step: usize) -> (Vec<u8>, Vec<u8>) {
         }
         stream.extend_from_slice(&piece[taken..]);
     }
-    rig.repl.on_snapshot_stored(rig.env, &mut rig.out);
-    rig.repl.on_load_finished(None, rig.env, &mut rig.out);
+    rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
+    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
     rig.repl.on_applied(&stream, 0);
     assert_eq!(rig.repl.identity().offset(), 5 + stream.len() as u64);
     (stored, stream)
@@ -314,8 +314,8 @@ fn a_master_that_knows_only_sync_works_too() {
     rig.expect_logged("Retrying with SYNC...");
     assert_eq!(rig.sent(), "SYNC\r\n");
     rig.bytes(b"$1\r\nx");
-    rig.repl.on_snapshot_stored(rig.env, &mut rig.out);
-    rig.repl.on_load_finished(None, rig.env, &mut rig.out);
+    rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
+    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
     rig.stream(SET);
     rig.actions();
     rig.pass_ms(3000);
@@ -373,7 +373,7 @@ fn retries_at_once_are_not_faster_than_one_a_second() {
         rig.pass_ms(100);
         let tried = rig.actions().contains(&connect("m"));
         attempts += usize::from(tried);
-        if rig.repl.role(rig.env.now) == role("connecting", -1) {
+        if rig.repl.role(rig.facts.now) == role("connecting", -1) {
             rig.greet();
             rig.bytes(b"+FULLRESYNC broken\r\n-ERR go away\r\n");
         }
@@ -392,8 +392,11 @@ fn a_snapshot_that_cannot_be_stored_costs_nothing() {
     rig.greet();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('b')).as_bytes());
     rig.out.clear();
-    rig.repl
-        .on_snapshot_failed("Failed trying to rename the temp DB", rig.env, &mut rig.out);
+    rig.repl.on_snapshot_failed(
+        "Failed trying to rename the temp DB",
+        rig.facts,
+        &mut rig.out,
+    );
     rig.expect_logged("Failed trying to rename the temp DB");
     assert_eq!(rig.actions(), [Action::AbortSnapshot, Action::CloseMaster]);
     rig.pass_ms(1000);
@@ -411,9 +414,9 @@ fn a_snapshot_that_cannot_be_loaded_costs_the_old_data() {
     rig.closed();
     rig.greet();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('b')).as_bytes());
-    rig.repl.on_snapshot_stored(rig.env, &mut rig.out);
+    rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
     assert_eq!(rig.repl.saved_identity(), None);
-    rig.repl.on_load_failed(rig.env, &mut rig.out);
+    rig.repl.on_load_failed(rig.facts, &mut rig.out);
     rig.expect_logged("Failed trying to load the MASTER synchronization DB from disk, check");
     let want = [
         Action::AbortSnapshot,
@@ -436,7 +439,7 @@ fn an_empty_server_may_load_from_the_socket() {
         ..Settings::default()
     };
     let mut rig = Rig::connecting(settings);
-    rig.env.dataset_empty = true;
+    rig.facts.dataset_empty = true;
     rig.greet();
     rig.actions();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nab", id('b')).as_bytes());
@@ -464,7 +467,7 @@ fn an_empty_server_may_load_from_the_socket() {
     rig.pass_ms(1000);
     rig.greet();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('b')).as_bytes());
-    rig.repl.on_load_finished(None, rig.env, &mut rig.out);
+    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
     assert!(rig.repl.is_link_up());
 }
 
@@ -483,7 +486,7 @@ fn a_snapshot_for_replicas_ends_with_the_data_that_it_was_of() {
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('b')).as_bytes());
     assert!(rig.repl.is_snapshot_running());
     rig.actions();
-    rig.repl.on_snapshot_stored(rig.env, &mut rig.out);
+    rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
     let want = [
         Action::CloseReplica { client: 5 },
         Action::StopSnapshot,
@@ -516,7 +519,7 @@ fn a_server_with_data_may_load_beside_it_and_lose_nothing_on_failure() {
             target,
         });
         assert!(!rig.out.contains(&Action::FlushData));
-        rig.repl.on_load_failed(rig.env, &mut rig.out);
+        rig.repl.on_load_failed(rig.facts, &mut rig.out);
         rig.expect_logged("DB from socket, check server logs.");
         rig.pass_ms(1000);
         rig.greet();
@@ -526,7 +529,7 @@ fn a_server_with_data_may_load_beside_it_and_lose_nothing_on_failure() {
         );
     }
     rig.bytes(format!("+FULLRESYNC {} 500\r\n$4\r\nabcd", id('b')).as_bytes());
-    rig.repl.on_load_finished(None, rig.env, &mut rig.out);
+    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
     rig.expect_logged("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
     rig.expect(Action::SwapData);
     assert_eq!(rig.repl.identity().offset(), 500);
@@ -537,11 +540,11 @@ fn a_link_lost_while_loading_is_dealt_with_after_the_load() {
     let mut rig = Rig::connecting(Settings::default());
     rig.greet();
     rig.bytes(format!("+FULLRESYNC {} 700\r\n$4\r\nabcd", id('a')).as_bytes());
-    rig.repl.on_snapshot_stored(rig.env, &mut rig.out);
+    rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
     rig.closed();
     rig.pass_ms(2000);
     rig.out.clear();
-    rig.repl.on_load_finished(Some(0), rig.env, &mut rig.out);
+    rig.repl.on_load_finished(Some(0), rig.facts, &mut rig.out);
     rig.expect_logged("MASTER <-> REPLICA sync: Finished with success");
     rig.expect_logged("Connection with master lost.");
     rig.expect(connect("m"));
@@ -583,7 +586,7 @@ fn a_master_that_is_asked_how_far_it_is_says_nothing() {
 fn what_was_read_but_not_run_is_shown_and_not_counted() {
     let mut rig = Rig::streaming(&id('a'), 100);
     assert_eq!(rig.bytes(SET), 0);
-    let info = rig.repl.info(rig.env.now).master.expect("a master");
+    let info = rig.repl.info(rig.facts.now).master.expect("a master");
     assert_eq!(
         (info.read_offset, info.applied_offset),
         (100 + SET.len() as u64, 100)
@@ -608,7 +611,7 @@ fn a_lost_link_is_continued() {
     rig.expect_logged("Reconnecting to MASTER m:6379");
     let down = |rig: &Rig| {
         rig.repl
-            .info(rig.env.now)
+            .info(rig.facts.now)
             .master
             .expect("a master")
             .down_since_s
@@ -653,8 +656,8 @@ fn a_renamed_master_is_followed_and_our_replicas_told() {
     rig.bytes(format!("+CONTINUE {}\r\n", id('b')).as_bytes());
     rig.expect_logged(&format!("Master replication ID changed to {}", id('b')));
     rig.expect(Action::CloseReplica { client: 5 });
-    assert_eq!(rig.repl.info(rig.env.now).id2.as_str(), id('a'));
-    assert_eq!(rig.repl.info(rig.env.now).second_offset, 101);
+    assert_eq!(rig.repl.info(rig.facts.now).id2.as_str(), id('a'));
+    assert_eq!(rig.repl.info(rig.facts.now).second_offset, 101);
     assert_eq!(rig.psync(6, &id('a'), "101"), SyncReply::Accepted);
     assert!(rig.told(6).starts_with(&format!("+CONTINUE {}", id('b'))));
 }
@@ -664,7 +667,7 @@ fn a_stream_that_makes_no_sense_cannot_be_continued() {
     let mut rig = Rig::streaming(&id('a'), 100);
     rig.pass_ms(2000);
     rig.repl
-        .on_master_closed(Closed::ProtocolError, rig.env, &mut rig.out);
+        .on_master_closed(Closed::ProtocolError, rig.facts, &mut rig.out);
     rig.greet();
     assert!(rig.sent().ends_with(&text("PSYNC ? -1")));
 }
@@ -705,7 +708,7 @@ fn a_peer_that_stalls_is_left_in_every_stage() {
             Rig::connecting(Settings::default())
         };
         if nth > 0 && stage != "connected" {
-            rig.repl.on_connected(rig.env, &mut rig.out);
+            rig.repl.on_connected(rig.facts, &mut rig.out);
         }
         if stage == "sync" {
             rig.bytes(b"+PONG\r\n+OK\r\n+OK\r\n");
@@ -715,7 +718,7 @@ fn a_peer_that_stalls_is_left_in_every_stage() {
         }
         rig.bytes(bytes);
         let offset = if stage == "connected" { 5 } else { -1 };
-        assert_eq!(rig.repl.role(rig.env.now), role(stage, offset));
+        assert_eq!(rig.repl.role(rig.facts.now), role(stage, offset));
         rig.out.clear();
         rig.pass_ms(59_000);
         assert!(
@@ -743,7 +746,7 @@ fn newlines_keep_a_waiting_replica_patient() {
         rig.pass_ms(1000);
     }
     assert!(!rig.out.contains(&Action::CloseMaster));
-    assert_eq!(rig.repl.role(rig.env.now), role("sync", -1));
+    assert_eq!(rig.repl.role(rig.facts.now), role("sync", -1));
 }
 
 #[test]
@@ -751,7 +754,7 @@ fn loading_has_no_timeout_and_tells_the_master_so() {
     let mut rig = Rig::connecting(Settings::default());
     rig.greet();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('a')).as_bytes());
-    rig.repl.on_snapshot_stored(rig.env, &mut rig.out);
+    rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
     rig.actions();
     rig.pass_ms(600_000);
     assert_eq!(rig.sent(), "\n".repeat(600));
@@ -763,7 +766,9 @@ fn loading_has_no_timeout_and_tells_the_master_so() {
 #[test]
 fn the_same_master_again_changes_nothing() {
     let mut rig = Rig::streaming(&id('a'), 100);
-    let again = rig.repl.replicaof("M", 6379, "test", rig.env, &mut rig.out);
+    let again = rig
+        .repl
+        .replicaof("M", 6379, "test", rig.facts, &mut rig.out);
     assert_eq!(again, Replicaof::AlreadyFollowing);
     assert_eq!(rig.actions(), []);
     assert!(rig.repl.is_link_up());
@@ -772,7 +777,8 @@ fn the_same_master_again_changes_nothing() {
 #[test]
 fn another_master_is_asked_to_continue_our_history() {
     let mut rig = Rig::streaming(&id('a'), 100);
-    rig.repl.replicaof("n", 6379, "test", rig.env, &mut rig.out);
+    rig.repl
+        .replicaof("n", 6379, "test", rig.facts, &mut rig.out);
     rig.expect_logged("Caching the disconnected master state.");
     rig.expect_logged("REPLICAOF n:6379 enabled (user request from 'test')");
     assert_eq!(rig.actions(), [Action::CloseMaster, connect("n")]);
@@ -788,7 +794,7 @@ fn a_promoted_replica_continues_under_its_own_name() {
     let mut rig = Rig::streaming(&id('a'), 100);
     rig.psync(5, &id('a'), "101");
     rig.out.clear();
-    rig.repl.replicaof_no_one("test", rig.env, &mut rig.out);
+    rig.repl.replicaof_no_one("test", rig.facts, &mut rig.out);
     rig.expect_logged("MASTER MODE enabled (user request from 'test')");
     rig.expect_logged(&format!(
         "Setting secondary replication ID to {}, valid up to",
@@ -807,7 +813,7 @@ fn a_promoted_replica_continues_under_its_own_name() {
     rig.repl.feed(Some(0), SET);
     let select = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
     assert_eq!(rig.read(6).as_bytes(), [select.as_bytes(), SET].concat());
-    rig.repl.replicaof_no_one("test", rig.env, &mut rig.out);
+    rig.repl.replicaof_no_one("test", rig.facts, &mut rig.out);
     assert_eq!(rig.repl.identity().id(), own, "a master stays what it is");
 }
 
@@ -820,7 +826,8 @@ fn a_master_that_becomes_a_replica_offers_its_own_history() {
     rig.online(5);
     rig.repl.feed(Some(0), SET);
     let (own, offset) = (rig.repl.identity().id(), rig.repl.identity().offset());
-    rig.repl.replicaof("m", 6379, "test", rig.env, &mut rig.out);
+    rig.repl
+        .replicaof("m", 6379, "test", rig.facts, &mut rig.out);
     rig.expect_logged("Before turning into a replica, using my own master parameters");
     assert!(
         rig.repl.source().contains(5),
@@ -849,7 +856,7 @@ fn leaving_a_master_in_the_middle_of_anything_is_clean() {
         for promote in [false, true] {
             let mut rig = Rig::connecting(Settings::default());
             if cut > 0 {
-                rig.repl.on_connected(rig.env, &mut rig.out);
+                rig.repl.on_connected(rig.facts, &mut rig.out);
                 rig.bytes(&hello.as_bytes()[..cut]);
             }
             let began = rig
@@ -857,9 +864,10 @@ fn leaving_a_master_in_the_middle_of_anything_is_clean() {
                 .iter()
                 .any(|a| matches!(a, Action::BeginSnapshot { .. }));
             if promote {
-                rig.repl.replicaof_no_one("test", rig.env, &mut rig.out);
+                rig.repl.replicaof_no_one("test", rig.facts, &mut rig.out);
             } else {
-                rig.repl.replicaof("n", 6379, "test", rig.env, &mut rig.out);
+                rig.repl
+                    .replicaof("n", 6379, "test", rig.facts, &mut rig.out);
             }
             let actions = rig.actions();
             assert!(actions.contains(&Action::CloseMaster));
@@ -876,9 +884,9 @@ fn leaving_a_master_in_the_middle_of_anything_is_clean() {
 #[test]
 fn events_of_a_master_that_was_left_concern_nobody() {
     let mut rig = Rig::connecting(Settings::default());
-    rig.repl.replicaof_no_one("test", rig.env, &mut rig.out);
+    rig.repl.replicaof_no_one("test", rig.facts, &mut rig.out);
     rig.out.clear();
-    rig.repl.on_connected(rig.env, &mut rig.out);
+    rig.repl.on_connected(rig.facts, &mut rig.out);
     assert_eq!(rig.bytes(b"+PONG\r\n"), 7);
     rig.closed();
     assert_eq!(rig.out, []);
@@ -913,7 +921,7 @@ fn no_bytes_of_a_peer_make_us_panic() {
                 .any(|action| matches!(action, Action::Connect { .. }))
             {
                 rig.out.clear();
-                rig.repl.on_connected(rig.env, &mut rig.out);
+                rig.repl.on_connected(rig.facts, &mut rig.out);
             }
             let piece = alphabet[rng.below(13) as usize];
             let cut = rng.below(piece.len() as u64 + 1) as usize;
@@ -925,11 +933,11 @@ fn no_bytes_of_a_peer_make_us_panic() {
             rig.bytes(piece);
             if rig.out.contains(&Action::EndSnapshot) {
                 rig.out.clear();
-                rig.repl.on_snapshot_stored(rig.env, &mut rig.out);
+                rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
                 if rng.below(2) == 0 {
-                    rig.repl.on_load_finished(None, rig.env, &mut rig.out);
+                    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
                 } else {
-                    rig.repl.on_load_failed(rig.env, &mut rig.out);
+                    rig.repl.on_load_failed(rig.facts, &mut rig.out);
                 }
             }
             rig.pass_ms(rng.below(2) * 1000);

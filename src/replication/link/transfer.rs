@@ -406,7 +406,7 @@ impl Link {
 
 fn load_target(cx: &Context, origin: Origin) -> LoadTarget {
     match cx.settings.diskless_load {
-        DisklessLoad::OnEmptyDb if cx.env.dataset_empty => LoadTarget::Memory,
+        DisklessLoad::OnEmptyDb if cx.facts.dataset_empty => LoadTarget::Memory,
         DisklessLoad::Disabled | DisklessLoad::OnEmptyDb => LoadTarget::Disk,
         DisklessLoad::SwapDb => {
             let ours = cx.stream.identity().id();

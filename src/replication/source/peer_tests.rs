@@ -10,17 +10,17 @@ fn carry_out(rig: &mut Rig, rng: &mut Rng) {
         for action in std::mem::take(&mut rig.out) {
             match action {
                 Action::StartSnapshot { .. } if rng.below(8) == 0 => {
-                    rig.repl.on_snapshot_not_started(rig.env, &mut rig.out);
+                    rig.repl.on_snapshot_not_started(rig.facts, &mut rig.out);
                 }
                 Action::StartSnapshot { .. } => rig.forked(),
-                Action::StopSnapshot => rig.env.child = Child::None,
+                Action::StopSnapshot => rig.facts.child = Child::None,
                 Action::SendFile { client } if rng.below(4) == 0 => {
                     rig.repl
-                        .on_file_failed(client, "gone", rig.env, &mut rig.out);
+                        .on_file_failed(client, "gone", rig.facts, &mut rig.out);
                 }
                 Action::SendFile { client } => {
-                    rig.repl.on_file_opened(client, 9, rig.env, &mut rig.out);
-                    rig.repl.on_file_sent(client, rig.env, &mut rig.out);
+                    rig.repl.on_file_opened(client, 9, rig.facts, &mut rig.out);
+                    rig.repl.on_file_sent(client, rig.facts, &mut rig.out);
                 }
                 _ => {}
             }
@@ -53,7 +53,7 @@ fn happen(rig: &mut Rig, rng: &mut Rng) {
             rig.replconf(client, OPTIONS[rng.below(14) as usize]);
         }
         3..=5 => {
-            let info = rig.repl.info(rig.env.now);
+            let info = rig.repl.info(rig.facts.now);
             let known = [info.id, info.id2].map(|id| id.to_string());
             let asked = [known[0].as_str(), &known[1], "?", "", "x"][rng.below(5) as usize];
             let near = info.offset as i64 - 2 + rng.below(5) as i64;
@@ -61,11 +61,12 @@ fn happen(rig: &mut Rig, rng: &mut Rng) {
             let word = [None, Some("FAILOVER"), Some("x")][rng.below(3) as usize];
             rig.request(client, asked, &offset, word);
         }
-        6 => rig.repl.on_newline(client, rig.env.now),
-        7 => rig.repl.on_client_closed(client, rig.env, &mut rig.out),
+        6 => rig.repl.on_newline(client, rig.facts.now),
+        7 => rig.repl.on_client_closed(client, rig.facts, &mut rig.out),
         8 if rig.repl.is_snapshot_running() => rig.reaped(rng.below(4) > 0),
         8 => {
-            rig.repl.replicaof("m", 6379, "test", rig.env, &mut rig.out);
+            rig.repl
+                .replicaof("m", 6379, "test", rig.facts, &mut rig.out);
         }
         _ => rig.pass_ms(rng.below(3) * 1000),
     }

@@ -28,7 +28,7 @@ impl Source {
         let newcomer = self.replicas.last().expect("a replica has just come");
         let capabilities = newcomer.greeting.capabilities;
         let contents = newcomer.greeting.contents;
-        match (self.job, cx.env.child) {
+        match (self.job, cx.facts.child) {
             (
                 Some(Job {
                     to_sockets: true, ..
@@ -278,7 +278,7 @@ impl Source {
     }
 
     pub(super) fn start_snapshot_if_due(&mut self, cx: &mut Context) {
-        if self.job.is_some() || cx.env.child != Child::None {
+        if self.job.is_some() || cx.facts.child != Child::None {
             return;
         }
         let Some(waiting) = self.waiting(cx.now_ms()) else {

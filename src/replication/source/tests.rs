@@ -42,7 +42,7 @@ fn set_text() -> String {
 }
 
 fn state(rig: &Rig, nth: usize) -> &'static str {
-    rig.repl.info(rig.env.now).replicas[nth].state
+    rig.repl.info(rig.facts.now).replicas[nth].state
 }
 
 fn full(rig: &Rig, offset: u64) -> String {
@@ -74,10 +74,10 @@ fn a_replica_gets_a_snapshot_from_disk_and_what_was_written_since() {
     rig.reaped(true);
     rig.expect(Action::SendFile { client: 1 });
     assert_eq!(state(&rig, 0), "send_bulk");
-    rig.repl.on_file_opened(1, 4321, rig.env, &mut rig.out);
+    rig.repl.on_file_opened(1, 4321, rig.facts, &mut rig.out);
     assert_eq!(rig.told(1), "$4321\r\n");
     assert_eq!(rig.read(1), "");
-    rig.repl.on_file_sent(1, rig.env, &mut rig.out);
+    rig.repl.on_file_sent(1, rig.facts, &mut rig.out);
     rig.expect_logged("Synchronization with replica 10.0.0.9:7001 succeeded");
     assert_eq!(state(&rig, 0), "online");
     assert_eq!(rig.repl.readers().collect::<Vec<_>>(), [1]);
@@ -132,7 +132,7 @@ fn replicas_that_come_while_a_snapshot_is_written_join_it() {
     assert_eq!(rig.told(2), full(&rig, start));
     rig.reaped(true);
     for client in [1, 2] {
-        rig.repl.on_file_sent(client, rig.env, &mut rig.out);
+        rig.repl.on_file_sent(client, rig.facts, &mut rig.out);
         assert_eq!(rig.read(client), format!("{SELECT}{}", set_text()));
     }
     assert_eq!(starts(&rig), 0, "one snapshot served both");
@@ -171,10 +171,10 @@ fn replicas_that_cannot_join_wait_for_the_next_snapshot() {
 
     // A snapshot that somebody asked for with BGSAVE.
     let mut rig = Rig::new(disk());
-    rig.env.child = Child::Save;
+    rig.facts.child = Child::Save;
     rig.psync(1, "?", "-1");
     rig.expect_logged("Can't attach the replica to the current BGSAVE.");
-    rig.env.child = Child::None;
+    rig.facts.child = Child::None;
     rig.pass_ms(1000);
     assert_eq!(starts(&rig), 1);
 }
@@ -182,12 +182,12 @@ fn replicas_that_cannot_join_wait_for_the_next_snapshot() {
 #[test]
 fn another_background_job_delays_the_snapshot() {
     let mut rig = Rig::new(disk());
-    rig.env.child = Child::Other;
+    rig.facts.child = Child::Other;
     rig.psync(1, "?", "-1");
     rig.expect_logged("No BGSAVE in progress, but another BG operation is active.");
     rig.pass_ms(5000);
     assert_eq!(starts(&rig), 0);
-    rig.env.child = Child::None;
+    rig.facts.child = Child::None;
     rig.pass_ms(1000);
     assert_eq!(starts(&rig), 1);
 }
@@ -221,12 +221,12 @@ fn an_old_replica_is_sent_no_lines_that_it_does_not_know() {
     let mut rig = Rig::new(disk());
     let request = SyncRequest::Sync;
     rig.repl
-        .on_sync(&nameless(), request, rig.env, &mut rig.out);
+        .on_sync(&nameless(), request, rig.facts, &mut rig.out);
     rig.expect_logged("Replica client id #1 asks for synchronization");
     rig.forked();
     assert_eq!(rig.told(1), "");
     rig.reaped(true);
-    rig.repl.on_file_sent(1, rig.env, &mut rig.out);
+    rig.repl.on_file_sent(1, rig.facts, &mut rig.out);
     rig.pass_ms(600_000);
     assert!(rig.repl.source().contains(1), "it never acknowledges");
 }
@@ -239,7 +239,7 @@ fn a_client_may_want_the_snapshot_only() {
     rig.forked();
     rig.repl.feed(Some(0), SET);
     rig.reaped(true);
-    rig.repl.on_file_sent(1, rig.env, &mut rig.out);
+    rig.repl.on_file_sent(1, rig.facts, &mut rig.out);
     rig.expect_logged("rdb only replica (10.0.0.9:7001) should be disconnected asap");
     rig.expect(Action::CloseReplica { client: 1 });
 }
@@ -270,7 +270,7 @@ fn a_filtered_snapshot_goes_through_sockets_and_to_its_kind_only() {
 fn without_a_child_those_who_wait_are_refused() {
     let mut rig = Rig::new(disk());
     rig.psync(1, "?", "-1");
-    rig.repl.on_snapshot_not_started(rig.env, &mut rig.out);
+    rig.repl.on_snapshot_not_started(rig.facts, &mut rig.out);
     rig.expect_logged("BGSAVE for replication failed");
     let bytes = b"-ERR BGSAVE failed, replication can't continue\r\n".to_vec();
     rig.expect(Action::RefuseReplica { client: 1, bytes });
@@ -297,7 +297,7 @@ fn a_snapshot_file_that_is_gone_sends_the_replica_away() {
     rig.forked();
     rig.reaped(true);
     rig.repl
-        .on_file_failed(1, "No such file or directory", rig.env, &mut rig.out);
+        .on_file_failed(1, "No such file or directory", rig.facts, &mut rig.out);
     rig.expect_logged("SYNC failed. Can't open/stat DB after BGSAVE: No such file or directory");
     rig.expect(Action::CloseReplica { client: 1 });
 }
@@ -319,9 +319,9 @@ fn the_last_replica_that_leaves_stops_the_snapshot() {
         rig.psync(1, "?", "-1");
         rig.forked();
         rig.psync(2, "?", "-1");
-        rig.repl.on_client_closed(2, rig.env, &mut rig.out);
+        rig.repl.on_client_closed(2, rig.facts, &mut rig.out);
         assert!(!rig.out.contains(&Action::StopSnapshot), "one still waits");
-        rig.repl.on_client_closed(1, rig.env, &mut rig.out);
+        rig.repl.on_client_closed(1, rig.facts, &mut rig.out);
         rig.expect_logged("Connection with replica 10.0.0.9:7001 lost.");
         assert_eq!(rig.out.contains(&Action::StopSnapshot), stops);
         assert_eq!(rig.repl.is_snapshot_running(), !stops);
@@ -338,7 +338,7 @@ fn a_replica_that_was_away_gets_what_it_missed() {
     rig.repl.feed(Some(0), SET);
     let missed = rig.repl.identity().offset() - SET.len() as u64 + 1;
     rig.read(1);
-    rig.repl.on_client_closed(1, rig.env, &mut rig.out);
+    rig.repl.on_client_closed(1, rig.facts, &mut rig.out);
     let own = rig.repl.identity().id().to_string();
     rig.psync(2, &own, &missed.to_string());
     assert_eq!(rig.told(2), format!("+CONTINUE {own}\r\n"));
@@ -349,7 +349,7 @@ fn a_replica_that_was_away_gets_what_it_missed() {
     ));
     assert_eq!(rig.read(2), set_text());
     assert_eq!(rig.repl.source().stats().partial_ok, 1);
-    rig.repl.on_client_closed(2, rig.env, &mut rig.out);
+    rig.repl.on_client_closed(2, rig.facts, &mut rig.out);
     rig.sync(3, &own.to_uppercase(), &missed.to_string());
     assert_eq!(
         rig.told(3),
@@ -361,7 +361,7 @@ fn a_replica_that_was_away_gets_what_it_missed() {
 #[test]
 fn refusals_are_explained() {
     let mut rig = Rig::streaming(&id('a'), 100);
-    rig.repl.replicaof_no_one("test", rig.env, &mut rig.out);
+    rig.repl.replicaof_no_one("test", rig.facts, &mut rig.out);
     for (asked, offset, logged) in [
         (
             id('x'),
@@ -381,7 +381,7 @@ fn refusals_are_explained() {
     ] {
         rig.psync(1, &asked, offset);
         rig.expect_logged(&logged);
-        rig.repl.on_client_closed(1, rig.env, &mut rig.out);
+        rig.repl.on_client_closed(1, rig.facts, &mut rig.out);
     }
     let own = rig.repl.identity().id().to_string();
     rig.psync(1, &own, "999");
@@ -404,7 +404,7 @@ fn requests_at_the_wrong_time_are_refused() {
     };
     let pending = rig
         .repl
-        .on_sync(&client, SyncRequest::Sync, rig.env, &mut rig.out);
+        .on_sync(&client, SyncRequest::Sync, rig.facts, &mut rig.out);
     let refused = "ERR SYNC and PSYNC are invalid with pending output";
     assert_eq!(pending, SyncReply::Refused(refused.into()));
     rig.psync(1, "?", "-1");
@@ -422,7 +422,7 @@ fn online_replicas_are_pinged_and_waiting_ones_get_newlines() {
     rig.sync(1, "?", "-1");
     rig.forked();
     rig.reaped(true);
-    rig.repl.on_file_sent(1, rig.env, &mut rig.out);
+    rig.repl.on_file_sent(1, rig.facts, &mut rig.out);
     rig.psync(2, "?", "-1");
     rig.read(1);
     rig.told(1);
@@ -445,7 +445,7 @@ fn silent_replicas_are_dropped_and_others_stay() {
     rig.expect_logged("Disconnecting timedout replica (streaming sync): 10.0.0.9:7001");
     rig.expect(Action::CloseReplica { client: 1 });
     assert_eq!(rig.repl.source().clients().collect::<Vec<_>>(), [2]);
-    assert_eq!(rig.repl.info(rig.env.now).replicas[0].offset, 5);
+    assert_eq!(rig.repl.info(rig.facts.now).replicas[0].offset, 5);
 }
 
 #[test]
@@ -460,12 +460,12 @@ fn a_replica_that_loads_for_long_keeps_its_place_with_newlines() {
     rig.reaped(true);
     for _ in 0..300 {
         rig.pass_ms(1000);
-        rig.repl.on_newline(1, rig.env.now);
-        rig.repl.on_newline(9, rig.env.now);
+        rig.repl.on_newline(1, rig.facts.now);
+        rig.repl.on_newline(9, rig.facts.now);
     }
     assert!(rig.repl.source().contains(1));
-    assert_eq!(rig.repl.info(rig.env.now).replicas[0].lag_s, 0);
-    assert!(rig.repl.has_enough_replicas(rig.env.now));
+    assert_eq!(rig.repl.info(rig.facts.now).replicas[0].lag_s, 0);
+    assert!(rig.repl.has_enough_replicas(rig.facts.now));
     rig.repl.feed(Some(0), SET);
     assert_eq!(rig.read(1), "", "it has not loaded the snapshot yet");
     rig.pass_ms(62_000);
@@ -480,14 +480,14 @@ fn a_replica_that_takes_nothing_of_a_snapshot_is_dropped() {
     });
     rig.psync(1, "?", "-1");
     rig.forked();
-    rig.repl.on_transfer(1, false, rig.env.now);
+    rig.repl.on_transfer(1, false, rig.facts.now);
     rig.pass_ms(50_000);
-    rig.repl.on_transfer(1, true, rig.env.now);
+    rig.repl.on_transfer(1, true, rig.facts.now);
     rig.pass_ms(50_000);
     assert!(rig.repl.source().contains(1));
-    rig.repl.on_transfer(1, false, rig.env.now);
+    rig.repl.on_transfer(1, false, rig.facts.now);
     rig.pass_ms(50_000);
-    rig.repl.on_transfer(1, false, rig.env.now);
+    rig.repl.on_transfer(1, false, rig.facts.now);
     rig.pass_ms(12_000);
     rig.expect_logged("Disconnecting timedout replica (full sync): 10.0.0.9:7001");
     rig.expect(Action::StopSnapshot);
@@ -503,12 +503,12 @@ fn a_backlog_that_nobody_uses_is_given_back_and_ends_the_history() {
     rig.replconf(1, "ACK 0");
     rig.repl.feed(Some(0), SET);
     let (own, offset) = (rig.repl.identity().id(), rig.repl.identity().offset());
-    rig.repl.on_client_closed(1, rig.env, &mut rig.out);
+    rig.repl.on_client_closed(1, rig.facts, &mut rig.out);
     rig.pass_ms(60_000);
-    assert!(rig.repl.info(rig.env.now).backlog_active);
+    assert!(rig.repl.info(rig.facts.now).backlog_active);
     rig.pass_ms(2000);
     rig.expect_logged("Replication backlog freed after 60 seconds without connected replicas.");
-    let info = rig.repl.info(rig.env.now);
+    let info = rig.repl.info(rig.facts.now);
     assert!(!info.backlog_active && info.id != own && info.offset == offset);
     assert!(!rig.repl.wants_feed());
     rig.repl.feed(Some(0), SET);
@@ -524,16 +524,16 @@ fn a_backlog_without_ttl_and_that_of_a_replica_stay() {
         ..disk()
     });
     rig.online(1);
-    rig.repl.on_client_closed(1, rig.env, &mut rig.out);
+    rig.repl.on_client_closed(1, rig.facts, &mut rig.out);
     rig.pass_ms(100_000_000);
-    assert!(rig.repl.info(rig.env.now).backlog_active);
+    assert!(rig.repl.info(rig.facts.now).backlog_active);
     let mut rig = Rig::streaming(&id('a'), 100);
     rig.repl.configure(Settings {
         backlog_ttl_s: 1,
         ..disk()
     });
     rig.pass_ms(30_000);
-    assert!(rig.repl.info(rig.env.now).backlog_active);
+    assert!(rig.repl.info(rig.facts.now).backlog_active);
 }
 
 #[test]
@@ -569,7 +569,7 @@ fn an_acknowledgement_that_breaks_off_counts_as_far_as_it_goes() {
     rig.online(1);
     rig.pass_ms(5000);
     rig.replconf(1, "ACK 100 FACK x");
-    let replica = |rig: &Rig| rig.repl.info(rig.env.now).replicas[0].clone();
+    let replica = |rig: &Rig| rig.repl.info(rig.facts.now).replicas[0].clone();
     assert_eq!((replica(&rig).offset, replica(&rig).lag_s), (100, 5));
     rig.replconf(1, "ACK x");
     assert_eq!((replica(&rig).offset, replica(&rig).lag_s), (100, 5));
@@ -585,16 +585,16 @@ fn writes_need_good_replicas_if_configured() {
         min_replicas_max_lag_s: 3,
         ..disk()
     });
-    assert!(!rig.repl.has_enough_replicas(rig.env.now));
+    assert!(!rig.repl.has_enough_replicas(rig.facts.now));
     rig.online(1);
-    assert!(rig.repl.has_enough_replicas(rig.env.now));
+    assert!(rig.repl.has_enough_replicas(rig.facts.now));
     rig.pass_ms(3900);
-    assert!(rig.repl.has_enough_replicas(rig.env.now));
+    assert!(rig.repl.has_enough_replicas(rig.facts.now));
     rig.pass_ms(200);
-    assert!(!rig.repl.has_enough_replicas(rig.env.now));
-    assert_eq!(rig.repl.info(rig.env.now).good_replicas, Some(0));
+    assert!(!rig.repl.has_enough_replicas(rig.facts.now));
+    assert_eq!(rig.repl.info(rig.facts.now).good_replicas, Some(0));
     rig.replconf(1, "ACK 1");
-    assert_eq!(rig.repl.info(rig.env.now).good_replicas, Some(1));
+    assert_eq!(rig.repl.info(rig.facts.now).good_replicas, Some(1));
 }
 
 #[test]
@@ -609,7 +609,7 @@ fn a_slow_replica_is_measured_and_its_end_frees_memory() {
     assert!(rig.repl.replica_memory_bytes(2) <= 2 * log::BLOCK_BYTES);
     let both = rig.repl.log_memory_bytes();
     assert!(((8 << 20)..(9 << 20)).contains(&both), "one copy: {both}");
-    rig.repl.on_client_closed(1, rig.env, &mut rig.out);
+    rig.repl.on_client_closed(1, rig.facts, &mut rig.out);
     rig.pass_ms(2000);
     assert!(rig.repl.log_memory_bytes() < 2 << 20);
 }
@@ -622,7 +622,7 @@ fn a_restarted_master_serves_those_who_have_its_snapshot() {
         offset: 500,
         stream_db: 0,
     };
-    rig.repl.restore(saved, rig.env, &mut rig.out);
+    rig.repl.restore(saved, rig.facts, &mut rig.out);
     rig.psync(1, &id('a'), "501");
     let own = rig.repl.identity().id();
     assert_eq!(rig.told(1), format!("+CONTINUE {own}\r\n"));
