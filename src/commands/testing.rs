@@ -31,7 +31,7 @@ use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::{Apply, MasterAddress, Reason, Settings};
 use crate::keyspace::Keyspace;
-use crate::replication::{self, Child, ReplId, Replication, SavedIdentity};
+use crate::replication::{Child, Facts, ReplId, Replication, ReplicationSettings, SavedIdentity};
 use crate::resp::args::{Args, OwnedArgs};
 use crate::resp::writer::{Protocol, Reply};
 use crate::sys::clock::CycleClock;
@@ -183,9 +183,9 @@ impl Rig {
 
 /// The stream is kept from the start, as after a restart from a snapshot.
 fn a_master_with_a_log(now: Now, rng: &mut Rng) -> Replication {
-    let settings = replication::Settings {
+    let settings = ReplicationSettings {
         backlog_bytes: WINDOW_BYTES,
-        ..replication::Settings::default()
+        ..ReplicationSettings::default()
     };
     let mut replication = Replication::new(settings, Rng::from_seed(rng.next_u64()), now);
     let saved = SavedIdentity {
@@ -197,8 +197,8 @@ fn a_master_with_a_log(now: Now, rng: &mut Rng) -> Replication {
     replication
 }
 
-fn facts_at(now: Now) -> replication::Facts {
-    replication::Facts {
+fn facts_at(now: Now) -> Facts {
+    Facts {
         now,
         child: Child::None,
         dataset_empty: true,

@@ -12,8 +12,8 @@ pub const NO_APPEND_ONLY_FILE: &str = "WARNING: There is no append only file yet
 yes' keeps nothing, and writes since the last snapshot are lost when the server dies.";
 
 /// The directives that replication reads.
-pub fn replication_settings(s: &Settings) -> replication::Settings {
-    replication::Settings {
+pub fn replication_settings(s: &Settings) -> replication::ReplicationSettings {
+    replication::ReplicationSettings {
         master_user: s.masteruser.clone().filter(|u| !u.is_empty()),
         master_auth: s.masterauth.clone().filter(|p| !p.is_empty()),
         port: s.port,

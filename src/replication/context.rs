@@ -1,7 +1,7 @@
 //! What a machine works with while it handles one event.
 
 use super::action::{Action, Facts};
-use super::settings::Settings;
+use super::settings::ReplicationSettings;
 use super::stream::Stream;
 use super::wire;
 use crate::base::rng::Rng;
@@ -10,7 +10,7 @@ use crate::base::rng::Rng;
 pub(super) struct Context<'a> {
     /// The facts of this instant.
     pub facts: Facts,
-    pub settings: &'a Settings,
+    pub settings: &'a ReplicationSettings,
     pub rng: &'a mut Rng,
     pub stream: &'a mut Stream,
     /// What the event leads to, in order.

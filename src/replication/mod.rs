@@ -106,7 +106,7 @@ pub use info::{
 };
 pub use link::{Closed, ConnectFailure};
 pub use role::Replicaof;
-pub use settings::{DisklessLoad, Settings};
+pub use settings::{DisklessLoad, ReplicationSettings};
 pub use source::{SyncClient, SyncReply, SyncRequest, SyncStats};
 
 use self::log::ReplLog;
@@ -125,7 +125,7 @@ pub struct Replication {
     role: Role,
     stream: Stream,
     source: Source,
-    settings: Settings,
+    settings: ReplicationSettings,
     rng: Rng,
     /// When the work of a second is due again.
     next_second_ms: u64,
@@ -140,7 +140,7 @@ struct Parts<'a> {
 
 impl Replication {
     /// A server that starts as a master, with a history of its own.
-    pub fn new(settings: Settings, mut rng: Rng, now: Now) -> Replication {
+    pub fn new(settings: ReplicationSettings, mut rng: Rng, now: Now) -> Replication {
         Replication {
             role: Role::Master,
             stream: Stream::new(&mut rng),
@@ -182,12 +182,12 @@ impl Replication {
     // ---- Settings ----
 
     /// The directives that are in force.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &ReplicationSettings {
         &self.settings
     }
 
     /// Puts directives in force.
-    pub fn configure(&mut self, settings: Settings) {
+    pub fn configure(&mut self, settings: ReplicationSettings) {
         self.settings = settings;
         if let Some(log) = self.stream.log_mut() {
             log.set_window(self.settings.backlog_bytes);

@@ -11,7 +11,7 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    pub fn new(settings: Settings) -> Rig {
+    pub fn new(settings: ReplicationSettings) -> Rig {
         let now = Now::at_unix_ms(1_700_000_000_000);
         let mut rig = Rig {
             repl: Replication::new(settings, Rng::from_seed(7), now),
@@ -28,7 +28,7 @@ impl Rig {
     }
 
     /// A server that has asked to connect to a master at `m:6379`.
-    pub fn connecting(settings: Settings) -> Rig {
+    pub fn connecting(settings: ReplicationSettings) -> Rig {
         let mut rig = Rig::new(settings);
         rig.repl
             .replicaof("m", 6379, "test", rig.facts, &mut rig.out);
@@ -37,7 +37,7 @@ impl Rig {
 
     /// A server whose link is up, at `offset` of history `id`, after a snapshot of ten bytes.
     pub fn streaming(id: &str, offset: u64) -> Rig {
-        let mut rig = Rig::connecting(Settings::default());
+        let mut rig = Rig::connecting(ReplicationSettings::default());
         rig.greet();
         rig.bytes(format!("+FULLRESYNC {id} {offset}\r\n$10\r\n0123456789").as_bytes());
         rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);

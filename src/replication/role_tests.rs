@@ -91,7 +91,7 @@ fn a_handover_is_refused_by_masters_and_for_other_histories() {
     const MASTER: &str = "ERR PSYNC FAILOVER can't be sent to a master.";
     const OTHER: &str = "ERR PSYNC FAILOVER replid must match my replid.";
     let refused = |text: &str| SyncReply::Refused(text.into());
-    let mut rig = Rig::new(Settings::default());
+    let mut rig = Rig::new(ReplicationSettings::default());
     let own = rig.repl.identity().id().to_string();
     for asked in [own.as_str(), "?"] {
         assert_eq!(rig.hand_over(6, asked, "1"), refused(MASTER));
@@ -158,7 +158,7 @@ fn a_handover_is_taken_at_every_stage_of_our_own_link() {
         id('a')
     );
     for cut in 0..=hello.len() {
-        let mut rig = Rig::connecting(Settings::default());
+        let mut rig = Rig::connecting(ReplicationSettings::default());
         if cut > 0 {
             rig.repl.on_connected(rig.facts, &mut rig.out);
             rig.bytes(&hello.as_bytes()[..cut]);
@@ -177,7 +177,7 @@ fn a_handover_is_taken_at_every_stage_of_our_own_link() {
 
 #[test]
 fn what_is_logged_of_a_change_of_role_is_logged_in_the_new_one() {
-    let mut rig = Rig::new(Settings::default());
+    let mut rig = Rig::new(ReplicationSettings::default());
     rig.repl
         .replicaof("m", 6379, "test", rig.facts, &mut rig.out);
     assert_eq!(rig.out[0], Action::RoleChanged);

@@ -17,7 +17,7 @@ pub enum DisklessLoad {
 
 /// Resolved directives; the names are those of `redis.conf` unless said otherwise.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ReplicationSettings {
     /// `masteruser`.
     pub master_user: Option<Vec<u8>>,
     /// `masterauth`.
@@ -53,9 +53,9 @@ pub struct Settings {
     pub has_save_points: bool,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
+impl Default for ReplicationSettings {
+    fn default() -> ReplicationSettings {
+        ReplicationSettings {
             master_user: None,
             master_auth: None,
             port: 6379,

@@ -12,7 +12,7 @@ fn a_size_is_read_as_leniently_as_the_reference_does() {
         ("$ 171 ", 171),
         ("$99999999999999999999", i64::MAX as u64),
     ] {
-        let mut rig = Rig::connecting(Settings::default());
+        let mut rig = Rig::connecting(ReplicationSettings::default());
         rig.greet();
         rig.bytes(format!("+FULLRESYNC {} 5\r\n{line}\r\n", id('a')).as_bytes());
         rig.expect_logged(&format!("receiving {total} bytes from master to disk"));
@@ -33,7 +33,7 @@ fn a_place_is_read_as_leniently_as_the_reference_does() {
         ("0", 0),
         ("4611686018427387903", 4_611_686_018_427_387_903),
     ] {
-        let mut rig = Rig::connecting(Settings::default());
+        let mut rig = Rig::connecting(ReplicationSettings::default());
         rig.greet();
         rig.bytes(format!("+FULLRESYNC {} {place}\r\n$1\r\nx", id('a')).as_bytes());
         rig.expect_logged(&format!("Full resync from master: {}:{offset}", id('a')));
@@ -53,7 +53,7 @@ fn a_place_where_no_stream_can_be_is_not_believed() {
         "9223372036854775807",
         "18446744073709551615",
     ] {
-        let mut rig = Rig::connecting(Settings::default());
+        let mut rig = Rig::connecting(ReplicationSettings::default());
         rig.greet();
         rig.bytes(format!("+FULLRESYNC {} {place}\r\n$1\r\nx", id('a')).as_bytes());
         rig.expect_logged("Master replied with wrong +FULLRESYNC syntax.");

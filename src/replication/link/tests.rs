@@ -22,7 +22,7 @@ pub(super) fn text(command: &str) -> String {
 
 #[test]
 fn the_handshake_asks_in_the_order_of_the_reference() {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     rig.expect_logged("Connecting to MASTER m:6379");
     rig.expect_logged("MASTER <-> REPLICA sync started");
     rig.expect(connect("m"));
@@ -45,12 +45,12 @@ fn the_handshake_asks_in_the_order_of_the_reference() {
 
 #[test]
 fn a_replica_says_its_password_and_where_it_can_be_reached() {
-    let mut rig = Rig::connecting(Settings {
+    let mut rig = Rig::connecting(ReplicationSettings {
         master_user: Some(b"bob".to_vec()),
         master_auth: Some(b"pw".to_vec()),
         announce_ip: Some("1.2.3.4".into()),
         announce_port: Some(99),
-        ..Settings::default()
+        ..ReplicationSettings::default()
     });
     rig.repl.on_connected(rig.facts, &mut rig.out);
     rig.sent();
@@ -72,9 +72,9 @@ fn a_replica_says_its_password_and_where_it_can_be_reached() {
 
 #[test]
 fn a_wrong_password_ends_the_attempt_and_is_tried_again() {
-    let mut rig = Rig::connecting(Settings {
+    let mut rig = Rig::connecting(ReplicationSettings {
         master_auth: Some(b"wrong".to_vec()),
-        ..Settings::default()
+        ..ReplicationSettings::default()
     });
     rig.repl.on_connected(rig.facts, &mut rig.out);
     rig.bytes(b"+PONG\r\n-WRONGPASS invalid\r\n");
@@ -87,7 +87,7 @@ fn a_wrong_password_ends_the_attempt_and_is_tried_again() {
 
 #[test]
 fn a_server_that_starts_without_data_asks_for_everything() {
-    let mut rig = Rig::new(Settings::default());
+    let mut rig = Rig::new(ReplicationSettings::default());
     rig.repl.start_as_replica_of("m", 6379);
     rig.pass_ms(1000);
     rig.expect_logged("Connecting to MASTER m:6379");
@@ -98,7 +98,7 @@ fn a_server_that_starts_without_data_asks_for_everything() {
 
 #[test]
 fn a_server_that_starts_from_a_snapshot_asks_to_continue() {
-    let mut rig = Rig::new(Settings::default());
+    let mut rig = Rig::new(ReplicationSettings::default());
     rig.repl.start_as_replica_of("m", 6379);
     let saved = SavedIdentity {
         id: ReplId::parse(id('a').as_bytes()).expect("an id"),
@@ -120,7 +120,7 @@ fn a_server_that_starts_from_a_snapshot_asks_to_continue() {
 
 #[test]
 fn somebody_else_than_a_master_is_recognised() {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     rig.repl.on_connected(rig.facts, &mut rig.out);
     rig.bytes(b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n");
     rig.expect_logged("Error reply to PING from master: 'HTTP/1.1 400 Bad Request'");
@@ -139,7 +139,7 @@ fn role(state: &'static str, offset: i64) -> RoleInfo {
 
 #[test]
 fn a_line_without_an_end_is_not_waited_for() {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     rig.repl.on_connected(rig.facts, &mut rig.out);
     assert_eq!(rig.bytes(&[b'x'; 100_000]), 100_000);
     rig.expect(Action::CloseMaster);
@@ -147,7 +147,7 @@ fn a_line_without_an_end_is_not_waited_for() {
 
 #[test]
 fn every_failed_connection_is_logged_and_retried_each_second_for_ever() {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     for round in 0..100 {
         rig.expect(connect("m"));
         rig.out.clear();
@@ -169,7 +169,7 @@ fn every_failed_connection_is_logged_and_retried_each_second_for_ever() {
 #[test]
 fn a_master_that_cannot_serve_us_yet_is_asked_again() {
     for reply in ["-NOMASTERLINK Can't SYNC", "-LOADING Redis is loading"] {
-        let mut rig = Rig::connecting(Settings::default());
+        let mut rig = Rig::connecting(ReplicationSettings::default());
         rig.greet();
         rig.bytes(format!("{reply}\r\n").as_bytes());
         rig.expect_logged("Master is currently unable to PSYNC but should be in the future: -");
@@ -183,7 +183,7 @@ fn a_master_that_cannot_serve_us_yet_is_asked_again() {
 
 #[test]
 fn a_continuation_that_we_did_not_ask_for_is_nonsense() {
-    let mut rig = Rig::new(Settings::default());
+    let mut rig = Rig::new(ReplicationSettings::default());
     rig.repl.start_as_replica_of("m", 6379);
     rig.pass_ms(1000);
     rig.greet();
@@ -196,7 +196,7 @@ fn a_continuation_that_we_did_not_ask_for_is_nonsense() {
 
 #[test]
 fn a_snapshot_of_known_size_goes_to_disk_and_is_loaded() {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     rig.greet();
     rig.actions();
     rig.bytes(format!("\n\n+FULLRESYNC {} 700\r\n", id('a')).as_bytes());
@@ -237,7 +237,7 @@ fn a_snapshot_of_known_size_goes_to_disk_and_is_loaded() {
 
 #[test]
 fn a_snapshot_with_an_end_mark_is_acknowledged_at_once() {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     rig.greet();
     let mark = "m".repeat(40);
     rig.bytes(format!("+FULLRESYNC {} 9\r\n$EOF:{mark}\r\ndata", id('a')).as_bytes());
@@ -258,7 +258,7 @@ fn a_snapshot_with_an_end_mark_is_acknowledged_at_once() {
 /// Runs a whole synchronization whose bytes come in pieces of `step`, and gives what was stored
 /// and what was left as stream.
 fn sync_in_pieces(wire: &[u8], step: usize) -> (Vec<u8>, Vec<u8>) {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     rig.repl.on_connected(rig.facts, &mut rig.out);
     let (mut stored, mut stream) = (Vec::new(), Vec::new());
     for piece in wire.chunks(step) {
@@ -306,7 +306,7 @@ fn the_cuts_that_the_network_makes_change_nothing() {
 
 #[test]
 fn a_master_that_knows_only_sync_works_too() {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     rig.greet();
     rig.sent();
     rig.bytes(b"-ERR unknown command 'PSYNC'\r\n");
@@ -367,7 +367,7 @@ fn a_broken_promise_of_a_snapshot_is_followed_by_another_attempt() {
 
 #[test]
 fn retries_at_once_are_not_faster_than_one_a_second() {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     let mut attempts = 0;
     for _ in 0..100 {
         rig.pass_ms(100);
@@ -434,9 +434,9 @@ fn a_snapshot_that_cannot_be_loaded_costs_the_old_data() {
 
 #[test]
 fn an_empty_server_may_load_from_the_socket() {
-    let settings = Settings {
+    let settings = ReplicationSettings {
         diskless_load: DisklessLoad::OnEmptyDb,
-        ..Settings::default()
+        ..ReplicationSettings::default()
     };
     let mut rig = Rig::connecting(settings);
     rig.facts.dataset_empty = true;
@@ -474,9 +474,9 @@ fn an_empty_server_may_load_from_the_socket() {
 #[test]
 fn a_snapshot_for_replicas_ends_with_the_data_that_it_was_of() {
     let mut rig = Rig::streaming(&id('a'), 100);
-    rig.repl.configure(Settings {
+    rig.repl.configure(ReplicationSettings {
         diskless_sync: false,
-        ..Settings::default()
+        ..ReplicationSettings::default()
     });
     rig.psync(5, "?", "-1");
     rig.forked();
@@ -499,9 +499,9 @@ fn a_snapshot_for_replicas_ends_with_the_data_that_it_was_of() {
 
 #[test]
 fn a_server_with_data_may_load_beside_it_and_lose_nothing_on_failure() {
-    let settings = Settings {
+    let settings = ReplicationSettings {
         diskless_load: DisklessLoad::SwapDb,
-        ..Settings::default()
+        ..ReplicationSettings::default()
     };
     let mut rig = Rig::streaming(&id('a'), 100);
     rig.repl.configure(settings);
@@ -537,7 +537,7 @@ fn a_server_with_data_may_load_beside_it_and_lose_nothing_on_failure() {
 
 #[test]
 fn a_link_lost_while_loading_is_dealt_with_after_the_load() {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     rig.greet();
     rig.bytes(format!("+FULLRESYNC {} 700\r\n$4\r\nabcd", id('a')).as_bytes());
     rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
@@ -576,7 +576,7 @@ fn a_replica_acknowledges_each_second_and_when_asked() {
 
 #[test]
 fn a_master_that_is_asked_how_far_it_is_says_nothing() {
-    let mut rig = Rig::new(Settings::default());
+    let mut rig = Rig::new(ReplicationSettings::default());
     assert_eq!(rig.replconf(1, "GETACK *"), ReplconfReply::Silent);
     assert_eq!(rig.replconf(1, "capa eof getack *"), ReplconfReply::Silent);
     assert_eq!(rig.actions(), []);
@@ -705,7 +705,7 @@ fn a_peer_that_stalls_is_left_in_every_stage() {
         let mut rig = if stage == "connected" {
             Rig::streaming(&id('a'), 5)
         } else {
-            Rig::connecting(Settings::default())
+            Rig::connecting(ReplicationSettings::default())
         };
         if nth > 0 && stage != "connected" {
             rig.repl.on_connected(rig.facts, &mut rig.out);
@@ -734,7 +734,7 @@ fn a_peer_that_stalls_is_left_in_every_stage() {
 
 #[test]
 fn newlines_keep_a_waiting_replica_patient() {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     rig.greet();
     for _ in 0..300 {
         rig.bytes(b"\n");
@@ -751,7 +751,7 @@ fn newlines_keep_a_waiting_replica_patient() {
 
 #[test]
 fn loading_has_no_timeout_and_tells_the_master_so() {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     rig.greet();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('a')).as_bytes());
     rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
@@ -819,9 +819,9 @@ fn a_promoted_replica_continues_under_its_own_name() {
 
 #[test]
 fn a_master_that_becomes_a_replica_offers_its_own_history() {
-    let mut rig = Rig::new(Settings {
+    let mut rig = Rig::new(ReplicationSettings {
         diskless_sync: false,
-        ..Settings::default()
+        ..ReplicationSettings::default()
     });
     rig.online(5);
     rig.repl.feed(Some(0), SET);
@@ -854,7 +854,7 @@ fn leaving_a_master_in_the_middle_of_anything_is_clean() {
     );
     for cut in 0..=hello.len() {
         for promote in [false, true] {
-            let mut rig = Rig::connecting(Settings::default());
+            let mut rig = Rig::connecting(ReplicationSettings::default());
             if cut > 0 {
                 rig.repl.on_connected(rig.facts, &mut rig.out);
                 rig.bytes(&hello.as_bytes()[..cut]);
@@ -883,7 +883,7 @@ fn leaving_a_master_in_the_middle_of_anything_is_clean() {
 
 #[test]
 fn events_of_a_master_that_was_left_concern_nobody() {
-    let mut rig = Rig::connecting(Settings::default());
+    let mut rig = Rig::connecting(ReplicationSettings::default());
     rig.repl.replicaof_no_one("test", rig.facts, &mut rig.out);
     rig.out.clear();
     rig.repl.on_connected(rig.facts, &mut rig.out);
@@ -913,7 +913,7 @@ fn no_bytes_of_a_peer_make_us_panic() {
     ];
     for seed in 0..3000 {
         let mut rng = Rng::from_seed(seed);
-        let mut rig = Rig::connecting(Settings::default());
+        let mut rig = Rig::connecting(ReplicationSettings::default());
         for _ in 0..40 {
             if rig
                 .out

@@ -77,14 +77,14 @@ fn no_words_of_clients_make_us_panic() {
     for seed in 0..2000 {
         let mut rng = Rng::from_seed(seed);
         let mut rig = match rng.below(2) {
-            0 => Rig::new(Settings::default()),
+            0 => Rig::new(ReplicationSettings::default()),
             _ => Rig::streaming(&id('a'), 100),
         };
-        rig.repl.configure(Settings {
+        rig.repl.configure(ReplicationSettings {
             diskless_sync: rng.below(2) == 0,
             diskless_sync_delay_s: rng.below(2),
             timeout_s: 5,
-            ..Settings::default()
+            ..ReplicationSettings::default()
         });
         for _ in 0..60 {
             happen(&mut rig, &mut rng);

@@ -4,7 +4,7 @@ use super::replica::{Replica, State};
 use super::{Source, log_of};
 use crate::replication::Laggard;
 use crate::replication::action::ClientId;
-use crate::replication::settings::Settings;
+use crate::replication::settings::ReplicationSettings;
 use crate::replication::stream::Stream;
 use crate::replication::wire;
 
@@ -114,7 +114,7 @@ impl Source {
     }
 
     /// Replicas that were heard of recently enough for `min-replicas-to-write`.
-    pub fn count_good(&self, settings: &Settings, now_ms: u64) -> usize {
+    pub fn count_good(&self, settings: &ReplicationSettings, now_ms: u64) -> usize {
         self.replicas
             .iter()
             .filter(|replica| replica.is_good(settings, now_ms))

@@ -18,7 +18,7 @@
 use crate::replication::action::ClientId;
 use crate::replication::greeting::{Ack, Greeting};
 use crate::replication::log::Cursor;
-use crate::replication::settings::Settings;
+use crate::replication::settings::ReplicationSettings;
 
 /// How far a replica has come.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl Replica {
     }
 
     /// Whether it counts for `min-replicas-to-write`.
-    pub fn is_good(&self, settings: &Settings, now_ms: u64) -> bool {
+    pub fn is_good(&self, settings: &ReplicationSettings, now_ms: u64) -> bool {
         self.is_online() && self.lag_s(now_ms) <= settings.min_replicas_max_lag_s
     }
 

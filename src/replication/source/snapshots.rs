@@ -5,7 +5,7 @@ use super::{Source, log_of};
 use crate::replication::action::{Action, Child, ClientId, Contents, SnapshotTarget};
 use crate::replication::context::Context;
 use crate::replication::greeting::Capabilities;
-use crate::replication::settings::Settings;
+use crate::replication::settings::ReplicationSettings;
 
 /// A snapshot that is being made for replicas.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,7 @@ impl Source {
         }
     }
 
-    fn is_worth_waiting(&self, settings: &Settings, capabilities: Capabilities) -> bool {
+    fn is_worth_waiting(&self, settings: &ReplicationSettings, capabilities: Capabilities) -> bool {
         settings.diskless_sync && capabilities.eof && settings.diskless_sync_delay_s > 0
     }
 

@@ -6,10 +6,10 @@ use crate::replication::*;
 const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
 const SELECT: &str = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
 
-fn disk() -> Settings {
-    Settings {
+fn disk() -> ReplicationSettings {
+    ReplicationSettings {
         diskless_sync: false,
-        ..Settings::default()
+        ..ReplicationSettings::default()
     }
 }
 
@@ -95,7 +95,7 @@ fn a_replica_gets_a_snapshot_from_disk_and_what_was_written_since() {
 #[test]
 fn a_snapshot_through_sockets_holds_the_stream_until_it_is_acknowledged() {
     for early in [false, true] {
-        let mut rig = Rig::new(Settings::default());
+        let mut rig = Rig::new(ReplicationSettings::default());
         rig.psync(1, "?", "-1");
         rig.expect_logged("Delay next BGSAVE for diskless SYNC");
         assert_eq!(starts(&rig), 0);
@@ -158,9 +158,9 @@ fn replicas_that_cannot_join_wait_for_the_next_snapshot() {
     assert_eq!(rig.told(2), full(&rig, 0));
 
     // A snapshot through sockets, whose first bytes are gone.
-    let settings = Settings {
+    let settings = ReplicationSettings {
         diskless_sync_delay_s: 0,
-        ..Settings::default()
+        ..ReplicationSettings::default()
     };
     let mut rig = Rig::new(settings);
     rig.psync(1, "?", "-1");
@@ -194,9 +194,9 @@ fn another_background_job_delays_the_snapshot() {
 
 #[test]
 fn enough_replicas_end_the_delay() {
-    let settings = Settings {
+    let settings = ReplicationSettings {
         diskless_sync_max_replicas: 2,
-        ..Settings::default()
+        ..ReplicationSettings::default()
     };
     let mut rig = Rig::new(settings);
     rig.psync(1, "?", "-1");
@@ -211,7 +211,7 @@ fn enough_replicas_end_the_delay() {
 
 #[test]
 fn a_replica_that_knows_no_end_marks_gets_a_file() {
-    let mut rig = Rig::new(Settings::default());
+    let mut rig = Rig::new(ReplicationSettings::default());
     rig.sync(1, "?", "-1");
     assert_eq!(rig.actions(), [to_disk()]);
 }
@@ -310,11 +310,11 @@ fn the_last_replica_that_leaves_stops_the_snapshot() {
         (true, true, true),
         (true, false, true),
     ] {
-        let mut rig = Rig::new(Settings {
+        let mut rig = Rig::new(ReplicationSettings {
             diskless_sync: diskless,
             diskless_sync_delay_s: 0,
             has_save_points,
-            ..Settings::default()
+            ..ReplicationSettings::default()
         });
         rig.psync(1, "?", "-1");
         rig.forked();
@@ -415,9 +415,9 @@ fn requests_at_the_wrong_time_are_refused() {
 
 #[test]
 fn online_replicas_are_pinged_and_waiting_ones_get_newlines() {
-    let mut rig = Rig::new(Settings {
+    let mut rig = Rig::new(ReplicationSettings {
         diskless_sync_delay_s: 1000,
-        ..Settings::default()
+        ..ReplicationSettings::default()
     });
     rig.sync(1, "?", "-1");
     rig.forked();
@@ -450,10 +450,10 @@ fn silent_replicas_are_dropped_and_others_stay() {
 
 #[test]
 fn a_replica_that_loads_for_long_keeps_its_place_with_newlines() {
-    let mut rig = Rig::new(Settings {
+    let mut rig = Rig::new(ReplicationSettings {
         diskless_sync_delay_s: 0,
         min_replicas_to_write: 1,
-        ..Settings::default()
+        ..ReplicationSettings::default()
     });
     rig.psync(1, "?", "-1");
     rig.forked();
@@ -474,9 +474,9 @@ fn a_replica_that_loads_for_long_keeps_its_place_with_newlines() {
 
 #[test]
 fn a_replica_that_takes_nothing_of_a_snapshot_is_dropped() {
-    let mut rig = Rig::new(Settings {
+    let mut rig = Rig::new(ReplicationSettings {
         diskless_sync_delay_s: 0,
-        ..Settings::default()
+        ..ReplicationSettings::default()
     });
     rig.psync(1, "?", "-1");
     rig.forked();
@@ -495,7 +495,7 @@ fn a_replica_that_takes_nothing_of_a_snapshot_is_dropped() {
 
 #[test]
 fn a_backlog_that_nobody_uses_is_given_back_and_ends_the_history() {
-    let mut rig = Rig::new(Settings {
+    let mut rig = Rig::new(ReplicationSettings {
         backlog_ttl_s: 60,
         ..disk()
     });
@@ -519,7 +519,7 @@ fn a_backlog_that_nobody_uses_is_given_back_and_ends_the_history() {
 
 #[test]
 fn a_backlog_without_ttl_and_that_of_a_replica_stay() {
-    let mut rig = Rig::new(Settings {
+    let mut rig = Rig::new(ReplicationSettings {
         backlog_ttl_s: 0,
         ..disk()
     });
@@ -528,7 +528,7 @@ fn a_backlog_without_ttl_and_that_of_a_replica_stay() {
     rig.pass_ms(100_000_000);
     assert!(rig.repl.info(rig.facts.now).backlog_active);
     let mut rig = Rig::streaming(&id('a'), 100);
-    rig.repl.configure(Settings {
+    rig.repl.configure(ReplicationSettings {
         backlog_ttl_s: 1,
         ..disk()
     });
@@ -580,7 +580,7 @@ fn an_acknowledgement_that_breaks_off_counts_as_far_as_it_goes() {
 
 #[test]
 fn writes_need_good_replicas_if_configured() {
-    let mut rig = Rig::new(Settings {
+    let mut rig = Rig::new(ReplicationSettings {
         min_replicas_to_write: 1,
         min_replicas_max_lag_s: 3,
         ..disk()
