@@ -1,6 +1,6 @@
-//! Eighty-bit floating point, for `INCRBYFLOAT` and `HINCRBYFLOAT`.
+//! Eighty-bit floating point, for `INCRBYFLOAT` and `HINCRBYFLOAT`, and for timeouts in seconds.
 //!
-//! The reference computes these commands in C's `long double`, which on x86 has a 64-bit mantissa,
+//! The reference computes these in C's `long double`, which on x86 has a 64-bit mantissa,
 //! and prints the sum with 17 digits behind the point. Rust has no such type, and `f64` gives
 //! visibly other sums (3 + 1.1 would not be 4.1), which would then differ between a master and a
 //! replica of the other kind. So the few operations needed are done here in integers: parse,
@@ -123,6 +123,32 @@ impl LongDouble {
             round(other.negative, shifted - first, exponent, lost)
         };
         sum.is_finite().then_some(sum)
+    }
+
+    /// A thousand times the number, rounded up to an integer; `None` where that is more than an
+    /// `i64` holds. What is less becomes the smallest `i64`.
+    pub fn thousandfold(self) -> Option<i64> {
+        let Magnitude::Finite { mantissa, exponent } = self.magnitude else {
+            return self.negative.then_some(i64::MIN);
+        };
+        let product = round(self.negative, u128::from(mantissa) * 1000, exponent, false);
+        let (whole, rest) = match product.magnitude {
+            Magnitude::Finite { mantissa, exponent } if exponent < 0 => {
+                let places = exponent.unsigned_abs() as u32;
+                let whole = mantissa.checked_shr(places).unwrap_or(0);
+                (
+                    whole,
+                    whole.checked_shl(places) != Some(mantissa) && mantissa != 0,
+                )
+            }
+            Magnitude::Finite { mantissa: 0, .. } => (0, false),
+            // Not less than 2^63, as the mantissa's top bit is set.
+            _ => (u64::MAX, false),
+        };
+        if self.negative {
+            return Some(0i64.checked_sub_unsigned(whole).unwrap_or(i64::MIN));
+        }
+        i64::try_from(whole.checked_add(u64::from(rest))?).ok()
     }
 
     /// Appends the number with up to 17 digits behind the point, no trailing zeros, and all digits

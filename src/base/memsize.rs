@@ -1,16 +1,24 @@
 //! Amounts of memory as people write them: `512mb`, `1g`, `100`.
 //!
 //! `k`, `m`, `g` are powers of ten, `kb`, `mb`, `gb` powers of two; `b` or nothing is bytes; case
-//! does not matter; only digits may stand before the unit. No digits at all are zero, as in the
-//! reference. An amount that does not fit 64 bits is refused, where the reference would wrap.
+//! does not matter; only digits may stand before the unit. As in the reference, no digits at all
+//! are zero, a number that does not fit 64 bits is the largest that does, and a very long one is
+//! refused. With a unit, an amount that does not fit is refused, where the reference would wrap
+//! around.
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
 
+/// No number has more digits.
+const DIGITS_MAX: usize = 127;
+
 /// Parses an amount of memory into bytes.
 pub fn parse(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    if digits > DIGITS_MAX {
+        return None;
+    }
     let (digits, unit) = text.split_at(digits);
     let unit_bytes = match unit.to_ascii_lowercase().as_slice() {
         b"" | b"b" => 1,
@@ -22,13 +30,11 @@ pub fn parse(text: &[u8]) -> Option<u64> {
         b"gb" => GIB,
         _ => return None,
     };
-    let mut amount: u64 = 0;
-    for digit in digits {
-        amount = amount
-            .checked_mul(10)?
-            .checked_add(u64::from(digit - b'0'))?;
-    }
-    amount.checked_mul(unit_bytes)
+    let amount = digits.iter().try_fold(0u64, |amount, digit| {
+        let digit = u64::from(digit - b'0');
+        amount.checked_mul(10)?.checked_add(digit)
+    });
+    amount.unwrap_or(u64::MAX).checked_mul(unit_bytes)
 }
 
 /// Writes an amount with the largest unit that divides it, as configuration files show it.
@@ -61,7 +67,11 @@ mod tests {
             ("3g", Some(3_000_000_000)),
             ("3GB", Some(3 << 30)),
             ("18446744073709551615", Some(u64::MAX)),
-            ("18446744073709551616", None),
+            ("18446744073709551616", Some(u64::MAX)),
+            ("18446744073709551616b", Some(u64::MAX)),
+            ("18446744073709551616k", None),
+            (&format!("{:0127}", 7), Some(7)),
+            (&format!("{:0128}", 7), None),
             ("17179869184gb", None),
             ("", Some(0)),
             ("kb", Some(0)),

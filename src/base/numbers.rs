@@ -42,9 +42,7 @@ pub fn parse_u64(text: &[u8]) -> Option<u64> {
 /// Reads the integer at the start of a text as C's `atoi` does: blanks and a sign may stand before
 /// it, anything behind it, no digits at all are 0, and of more than 32 bits the lower ones count.
 pub fn atoi(text: &[u8]) -> i32 {
-    let is_space = |c: &u8| matches!(c, b' ' | b'\t'..=b'\r');
-    let blanks = text.iter().take_while(|c| is_space(c)).count();
-    let (negative, digits) = split_sign(&text[blanks..]);
+    let (negative, digits) = split_sign(skip_blanks(text));
     let digits = digits.iter().take_while(|c| c.is_ascii_digit());
     let value = digits.fold(0i64, |value, digit| {
         let digit = i64::from(digit - b'0');
@@ -107,6 +105,32 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
         return None;
     }
     Some(value)
+}
+
+/// Reads a float where the reference calls `strtod` itself and only looks for leftovers and `nan`:
+/// blanks may stand in front, nothing at all is zero, what is too large is infinite, and what is
+/// too small is zero.
+pub fn parse_f64_lenient(text: &[u8]) -> Option<f64> {
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let text = skip_blanks(text);
+    let (negative, magnitude) = split_sign(text);
+    let value = match magnitude {
+        [b'0', b'x' | b'X', digits @ ..] => {
+            let value = parse_hex_float(digits)?.nearest_f64();
+            if negative { -value } else { value }
+        }
+        _ => std::str::from_utf8(text).ok()?.parse().ok()?,
+    };
+    (!value.is_nan()).then_some(value)
+}
+
+/// What stands behind the blanks at the start of a text, going by C's `isspace`.
+pub fn skip_blanks(text: &[u8]) -> &[u8] {
+    let is_blank = |c: &u8| matches!(c, b' ' | b'\t'..=b'\r');
+    let blanks = text.iter().take_while(|c| is_blank(c)).count();
+    &text[blanks..]
 }
 
 /// Splits one leading sign off; tells whether it was a minus.

@@ -52,7 +52,7 @@ pub(super) fn quoted(word: &[u8]) -> Vec<u8> {
 /// Reads digits as C's `strtoll` reads a whole word: blanks and a sign may stand before them, none
 /// at all are zero, and numbers too large become the largest.
 pub(super) fn lenient_i64(word: &[u8]) -> Option<i64> {
-    let word = word.trim_ascii_start();
+    let word = numbers::skip_blanks(word);
     let (negative, digits) = match word {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] | digits => (false, digits),

@@ -19,6 +19,7 @@ mod interop;
 mod limits;
 mod listening;
 mod messages;
+mod numbers;
 mod operations;
 mod peers;
 mod persistence;

@@ -15,6 +15,33 @@ fn text(value: LongDouble) -> String {
     String::from_utf8(out).unwrap()
 }
 
+#[test]
+fn a_thousandfold_is_rounded_up_and_fits_64_bits() {
+    let thousandfold = |s: &str| LongDouble::parse(s.as_bytes()).unwrap().thousandfold();
+    for (text, expected) in [
+        ("0", Some(0)),
+        ("-0", Some(0)),
+        ("1", Some(1000)),
+        ("0.001", Some(1)),
+        ("0.0010000000000001", Some(2)),
+        ("1e-4940", Some(1)),
+        ("-0.0019", Some(-1)),
+        ("-1e-4940", Some(0)),
+        ("9223372036854775.807", Some(i64::MAX)),
+        ("9223372036854775.8075", None),
+        ("9223372036854775.808", None),
+        ("-9223372036854775.8085", Some(i64::MIN)),
+        ("-9223372036854775.809", Some(i64::MIN)),
+        ("1e19", None),
+        ("1e4932", None),
+        ("-1e4932", Some(i64::MIN)),
+        ("inf", None),
+        ("-inf", Some(i64::MIN)),
+    ] {
+        assert_eq!(thousandfold(text), expected, "{text}");
+    }
+}
+
 #[rustfmt::skip]
 const SUMS: &[(&str, &str, &str)] = &[
     ("3", "1.1", "4.1"),

@@ -70,24 +70,27 @@ fn parse_exponent(text: &[u8]) -> Option<i64> {
 }
 
 impl HexFloat {
-    /// The nearest double, ties to even; `None` where it would be infinite, or zero without being
-    /// zero.
+    /// The nearest double; `None` where it would be infinite, or zero without being zero.
     pub fn to_f64(self) -> Option<f64> {
+        let value = self.nearest_f64();
+        let is_zero = self.mantissa == 0;
+        (value.is_finite() && (value != 0.0 || is_zero)).then_some(value)
+    }
+
+    /// The nearest double, ties to even: infinite where it is too large, zero where too small.
+    pub fn nearest_f64(self) -> f64 {
         if self.mantissa == 0 {
-            return Some(0.0);
+            return 0.0;
         }
         // The value is 1.m * 2^scale. A normal double keeps 53 bits, a subnormal one fewer.
         let scale = self.exponent + 127;
-        if !(-1080..=1023).contains(&scale) {
-            return None;
-        }
-        let kept = if scale >= -1022 {
-            53
-        } else {
-            53 - (-1022 - scale)
+        let kept = match scale {
+            1024.. => return f64::INFINITY,
+            -1022.. => 53,
+            _ => 53 - (-1022 - scale),
         };
         if kept < 0 {
-            return None;
+            return 0.0;
         }
         let dropped = 128 - kept as u32;
         let half = 1u128 << (dropped - 1);
@@ -98,8 +101,7 @@ impl HexFloat {
         }
         // `bits` is at most 2^53 and so exact as a double; scaling by a power of two is exact too,
         // in two steps because the power alone may lie outside a double's range.
-        let value = scale_by_power_of_two(bits as f64, scale + 1 - kept);
-        (value != 0.0 && value.is_finite()).then_some(value)
+        scale_by_power_of_two(bits as f64, scale + 1 - kept)
     }
 }
 

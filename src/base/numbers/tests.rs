@@ -122,6 +122,35 @@ fn floats_that_the_reference_refuses() {
 }
 
 #[test]
+fn some_floats_are_read_leniently() {
+    let inf = f64::INFINITY;
+    for (text, expected) in [
+        ("", 0.0),
+        ("1.5", 1.5),
+        (" \t\n\x0b\x0c\r-2", -2.0),
+        ("1e999", inf),
+        ("-1e999", -inf),
+        ("1e-999", 0.0),
+        ("0x1p1024", inf),
+        ("-0x1p99999999999", -inf),
+        ("0x1.fffffffffffff8p1023", inf),
+        ("0x1p-1074", 5e-324),
+        ("0x1p-1076", 0.0),
+        ("0x1p-9999999", 0.0),
+        ("-inf", -inf),
+    ] {
+        assert_eq!(
+            parse_f64_lenient(text.as_bytes()),
+            Some(expected),
+            "{text:?}"
+        );
+    }
+    for text in [" ", "1 ", "nan", "-nan", "x", "1x", "0x", "0x1p", "1e"] {
+        assert_eq!(parse_f64_lenient(text.as_bytes()), None, "{text:?}");
+    }
+}
+
+#[test]
 fn floats_are_spelled_as_the_reference_spells_them() {
     for (value, expected) in [
         (0.0, "0"),

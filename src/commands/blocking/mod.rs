@@ -28,7 +28,8 @@ use super::dispatch::{self, Outcome};
 use super::error::CmdError;
 use super::host::Host;
 use super::row::{Arg, ArgKind};
-use crate::base::numbers::{parse_f64, parse_i64};
+use crate::base::longdouble::LongDouble;
+use crate::base::numbers::parse_i64;
 use crate::keyspace::Type;
 use crate::resp::args::OwnedArgs;
 pub use waiters::{Waiter, Waiters};
@@ -48,13 +49,16 @@ pub enum Timeout {
 impl Timeout {
     /// A number of seconds, perhaps with a fraction; 0 is for ever.
     pub fn parse_seconds(word: &[u8], now_ms: i64) -> Result<Timeout, CmdError> {
-        let seconds = parse_f64(word)
-            .ok_or_else(|| CmdError::err("timeout is not a float or out of range"))?;
-        let ms = (seconds * 1000.0).ceil();
-        if ms >= i64::MAX as f64 {
-            return Err(CmdError::err("timeout is out of range"));
+        // Whole seconds need no room for their digits.
+        if let Some(seconds) = parse_i64(word) {
+            return Timeout::after_ms(seconds.saturating_mul(1000), now_ms);
         }
-        Timeout::after_ms(ms as i64, now_ms)
+        let seconds = LongDouble::parse(word)
+            .ok_or_else(|| CmdError::err("timeout is not a float or out of range"))?;
+        let ms = seconds
+            .thousandfold()
+            .ok_or_else(|| CmdError::err("timeout is out of range"))?;
+        Timeout::after_ms(ms, now_ms)
     }
 
     /// A number of milliseconds; 0 is for ever.

@@ -18,6 +18,34 @@ fn timeouts_are_read_as_the_reference_reads_them() {
         b"ERR timeout is out of range"
     );
     assert_eq!(refused("1e300"), b"ERR timeout is out of range");
+    // Seconds have more digits and larger exponents than a double.
+    for word in [
+        "1e309",
+        "1e400",
+        "inf",
+        "9223372036854775.807",
+        "9223372036854776",
+    ] {
+        assert_eq!(refused(word), b"ERR timeout is out of range", "{word}");
+    }
+    for word in ["-1e400", "-inf", "-9223372036854775808", "-0.002"] {
+        assert_eq!(refused(word), b"ERR timeout is negative", "{word}");
+    }
+    for word in ["1e5000", "1e-5000", "nan", "", " 1", "1 ", "0x"] {
+        let refusal = b"ERR timeout is not a float or out of range";
+        assert_eq!(refused(word), refusal, "{word}");
+    }
+    for (word, ms) in [
+        ("1e-400", 1),
+        ("0x1.8", 1500),
+        ("1.0000000000000001", 1001),
+        ("9223372036854774.8065", 9_223_372_036_854_774_807),
+    ] {
+        assert_eq!(seconds(word), Ok(Timeout::AfterMs(ms)), "{word}");
+    }
+    for word in ["0", "-0", "0.0", "-1e-400", "-0.0001", "-0.001"] {
+        assert_eq!(seconds(word), Ok(Timeout::Never), "{word}");
+    }
     let ms = |word: &str| Timeout::parse_ms(word.as_bytes(), 1_000);
     assert_eq!(ms("20"), Ok(Timeout::AfterMs(20)));
     let refused = |word: &str| ms(word).expect_err(word).text().into_owned();

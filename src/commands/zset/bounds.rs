@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::base::numbers::parse_f64;
+use crate::base::numbers::parse_f64_lenient;
 use crate::commands::error::CmdError;
 use crate::commands::operand::integer;
 use crate::data::zset::{Cut, ZSetRef};
@@ -99,23 +99,9 @@ fn clamp(first: i64, last: i64, len: usize) -> Range<usize> {
 /// A bound of scores, and whether it is excluded.
 fn score_bound(word: &[u8]) -> Option<(f64, bool)> {
     match word {
-        [b'(', score @ ..] => Some((lenient_double(score)?, true)),
-        score => Some((lenient_double(score)?, false)),
+        [b'(', score @ ..] => Some((parse_f64_lenient(score)?, true)),
+        score => Some((parse_f64_lenient(score)?, false)),
     }
-}
-
-/// A number as C's `strtod` reads it: blanks before it are skipped, nothing at all is 0, and what
-/// is too large is infinite.
-fn lenient_double(text: &[u8]) -> Option<f64> {
-    if text.is_empty() {
-        return Some(0.0);
-    }
-    let text = text.trim_ascii_start();
-    let overflown = || {
-        let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-        (!value.is_nan()).then_some(value)
-    };
-    parse_f64(text).or_else(overflown)
 }
 
 #[cfg(test)]
@@ -132,6 +118,9 @@ mod tests {
         assert_eq!(read("("), Some((0.0, true)));
         assert_eq!(read("+inf"), Some((f64::INFINITY, false)));
         assert_eq!(read("1e999"), Some((f64::INFINITY, false)));
+        assert_eq!(read("-0x1p1024"), Some((f64::NEG_INFINITY, false)));
+        assert_eq!(read("1e-999"), Some((0.0, false)));
+        assert_eq!(read("(\x0b0x1p-2000"), Some((0.0, true)));
         assert_eq!(read("0x10"), Some((16.0, false)));
         for text in ["nan", "x", "1x", " ", "((1", "[1"] {
             assert_eq!(read(text), None, "{text}");

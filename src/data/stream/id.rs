@@ -5,7 +5,7 @@
 //! ends of everything, `(id` for an open end, and, where an entry is added, `*` and `ms-*` for what
 //! the server shall choose ([`NewId`]).
 
-use crate::base::numbers::{INTEGER_TEXT_BYTES_MAX, parse_u64};
+use crate::base::numbers::{INTEGER_TEXT_BYTES_MAX, parse_u64, skip_blanks};
 
 /// The longest argument that is looked at as an id.
 const ID_ARGUMENT_BYTES_MAX: usize = 127;
@@ -191,14 +191,14 @@ fn parse_part(text: &[u8]) -> Option<u64> {
 
 #[cold]
 fn parse_part_liberally(text: &[u8]) -> Option<u64> {
-    let is_space = |c: &u8| matches!(c, b' ' | b'\t'..=b'\r');
-    let blanks = text.iter().take_while(|c| is_space(c)).count();
-    let (negative, digits) = match &text[blanks..] {
+    let number = skip_blanks(text);
+    let (negative, digits) = match number {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),
         digits => (false, digits),
     };
-    let canonical_negative = negative && blanks == 0 && matches!(digits.first(), Some(b'1'..=b'9'));
+    let canonical = number.len() == text.len() && matches!(digits.first(), Some(b'1'..=b'9'));
+    let canonical_negative = negative && canonical;
     if digits.is_empty() || canonical_negative {
         return None;
     }

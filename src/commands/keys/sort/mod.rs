@@ -15,7 +15,7 @@ use std::ops::{ControlFlow, Range};
 
 use memchr::memchr;
 
-use crate::base::numbers::parse_f64;
+use crate::base::numbers::{parse_f64, skip_blanks};
 use crate::base::partial_sort::sort_part;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
@@ -337,14 +337,14 @@ fn until_nul(text: &[u8]) -> CString {
     CString::new(&text[..end]).expect("cut at the first NUL")
 }
 
-/// The number that a text begins with after blanks, if it is all of the text.
+/// The number that a text is, perhaps with blanks before it; nothing at all is zero. Beside what is
+/// too large or too small for a double, the reference refuses what a double only holds with fewer
+/// bits than usual.
 fn number(text: &[u8]) -> Option<f64> {
     if text.is_empty() {
         return Some(0.0);
     }
-    let is_blank = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
-    let blanks = text.iter().take_while(|byte| is_blank(byte)).count();
-    parse_f64(&text[blanks..])
+    parse_f64(skip_blanks(text)).filter(|number| !number.is_subnormal())
 }
 
 /// Replies with the elements, or with what is to be shown for each.

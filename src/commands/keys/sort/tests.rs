@@ -131,9 +131,14 @@ fn results_are_stored_as_lists() {
 #[test]
 fn every_refusal_has_its_exact_words() {
     let mut rig = rig();
+    rig.run("RPUSH tiny 4.9e-324 1");
     rig.expect_refusals(&[
         (
             "SORT zset",
+            "ERR One or more scores can't be converted into double",
+        ),
+        (
+            "SORT tiny",
             "ERR One or more scores can't be converted into double",
         ),
         (
