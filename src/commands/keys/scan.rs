@@ -144,9 +144,11 @@ fn scan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// How often a replica, which may not delete keys, looks for one whose time has not come yet where
-/// all keys expire.
+/// How often a server that may not delete keys, a replica or one that a pause holds, looks for one
+/// whose time has not come yet where all keys expire.
 const RANDOM_TRIES_MAX: usize = 100;
+/// The same where some keys do not expire, and one of them will most likely be met.
+const RANDOM_TRIES_AMONG_LASTING_MAX: usize = 10_000;
 
 fn randomkey(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     let mut tries = 0;
@@ -158,8 +160,12 @@ fn randomkey(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
             return Ok(());
         };
         tries += 1;
-        let hopeless =
-            env.gates.replica && db.len() == db.expires_len() && tries >= RANDOM_TRIES_MAX;
+        let keeps_expired = env.gates.replica || env.gates.pause.is_some();
+        let tries_max = match db.len() == db.expires_len() {
+            true => RANDOM_TRIES_MAX,
+            false => RANDOM_TRIES_AMONG_LASTING_MAX,
+        };
+        let hopeless = keeps_expired && tries >= tries_max;
         if hopeless || !env.is_due(entry) {
             ctx.reply.bulk(entry.key());
             return Ok(());

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::commands::context::Gates;
+use crate::commands::host::PauseMode;
 use crate::commands::session::Kind;
 use crate::commands::testing::Rig;
 use crate::config::MaxmemoryPolicy;
@@ -381,6 +383,27 @@ fn keys_whose_time_has_come_are_shown_by_nothing() {
     rig.advance_ms(1000);
     assert_eq!(rig.run("RANDOMKEY"), NULL);
     assert_eq!(rig.propagated(), ["DEL b"]);
+}
+
+#[test]
+fn a_random_key_is_found_or_given_up_where_expired_keys_must_stay() {
+    let paused = |gates: &mut Gates| gates.pause = Some(PauseMode::Write);
+    let replica = |gates: &mut Gates| (gates.replica, gates.read_only) = (true, true);
+    let closings: [fn(&mut Gates); 2] = [paused, replica];
+    for close in closings {
+        let mut rig = Rig::new();
+        rig.run("SET a 1 PX 10");
+        rig.advance_ms(11);
+        close(&mut rig.env.gates);
+        // An expired key is a better answer than none, ever.
+        assert_eq!(rig.run("RANDOMKEY"), "$1\r\na\r\n");
+        rig.env.gates = Gates::OPEN;
+        rig.run("SET lasting 1");
+        rig.run("SET a 1 PX 10");
+        rig.advance_ms(11);
+        close(&mut rig.env.gates);
+        assert_eq!(rig.run("RANDOMKEY"), "$7\r\nlasting\r\n");
+    }
 }
 
 #[test]
