@@ -44,8 +44,8 @@ pub struct Clients<S> {
     to_remove: Vec<usize>,
     /// Clients whose commands wait for the end of a pause, the first one first.
     held: Vec<u64>,
-    /// Commands parsed ahead.
-    pub batch: Batch,
+    /// Commands parsed ahead; lent out while they run. It is large, so what moves is a pointer.
+    pub(super) batch: Option<Box<Batch>>,
     /// Output buffers.
     pub pool: BufferPool,
     /// What clients take together, if that is limited.
@@ -85,7 +85,7 @@ impl<S: Socket> Clients<S> {
             to_close: Vec::new(),
             to_remove: Vec::new(),
             held: Vec::new(),
-            batch: Batch::default(),
+            batch: Some(Box::default()),
             pool: BufferPool::default(),
             memory: ClientMemory::default(),
             input_peak: RecentPeak::default(),

@@ -63,7 +63,8 @@ impl<W: World> Engine<W> {
     /// Parses and runs the commands in `data`. Returns the part to be kept.
     pub(super) fn run_input(&mut self, key: usize, data: &[u8]) -> Range<usize> {
         debug_assert!(self.runtime.clients[key].input.queued.is_empty());
-        let mut batch = std::mem::take(&mut self.runtime.clients.batch);
+        let batch = self.runtime.clients.batch.take();
+        let mut batch = batch.expect("one client's commands run at a time");
         let mut at = 0;
         let rest = loop {
             let (count, stop) = self.parse_batch(key, data, &mut at, &mut batch);
@@ -81,7 +82,7 @@ impl<W: World> Engine<W> {
                 }
             }
         };
-        self.runtime.clients.batch = batch;
+        self.runtime.clients.batch = Some(batch);
         rest
     }
 
