@@ -194,8 +194,8 @@ impl<const VALUED: bool> Element<VALUED> {
     /// The element must be alive, and nobody may use it any more.
     #[inline]
     pub(super) unsafe fn free(self) {
-        // SAFETY: it was allocated with the layout that its lengths give: `set_value` never lets
-        // them leave the size class.
+        // SAFETY: it was allocated with the layout that its lengths give: `replace_value` never
+        // lets them leave the size class.
         unsafe {
             let layout = layout(Self::used(self.name(), self.value()));
             dealloc(self.0.as_ptr(), layout);
@@ -204,25 +204,23 @@ impl<const VALUED: bool> Element<VALUED> {
 }
 
 impl Element<true> {
-    /// Replaces the value; gives the element, which may have moved.
+    /// Replaces the value in place, if the allocation is as large as one that would be made for it.
+    /// Returns whether it is; if not, nothing has changed.
     ///
     /// # Safety
-    /// The element must be alive and nobody else may use it; `self` must not be used afterwards.
-    /// `value` must not lie in the element.
+    /// The element must be alive and nobody else may use it. `value` must not lie in the element.
     #[inline]
-    pub(super) unsafe fn set_value(self, value: &[u8]) -> Self {
+    pub(super) unsafe fn replace_value(self, value: &[u8]) -> bool {
         // SAFETY: the element is alive and ours. The new value begins where the old one did, and
         // what is behind that in the allocation, a size class large, is enough for it.
         unsafe {
             let name = self.name();
             let (old, new) = (Self::used(name, self.value()), Self::used(name, value));
-            if old == new || size_class(old) == size_class(new) {
+            let fits = old == new || size_class(old) == size_class(new);
+            if fits {
                 write_string(self.0.as_ptr().add(stored_len(name.len())), value);
-                return self;
             }
-            let moved = Element::new(name, value);
-            self.free();
-            moved
+            fits
         }
     }
 }

@@ -267,15 +267,19 @@ impl HashTable {
             return true;
         };
         let old = found.handle;
-        // SAFETY: the element is in our table, where what becomes of it is put back right away.
-        // The value is none of ours, since `self` is borrowed mutably.
+        // SAFETY: the element is in our table, and `self` is borrowed mutably, so nobody else uses
+        // it and the value is none of ours.
+        if unsafe { old.replace_value(value) } {
+            return false;
+        }
+        let new = Element::new(field, value);
+        self.table.set(found, new);
+        // SAFETY: both are alive, and the table has the new one in the place of the old one, which
+        // is used for the last time here.
         unsafe {
-            self.element_bytes -= old.memory();
-            let new = old.set_value(value);
             self.element_bytes += new.memory();
-            if new != old {
-                self.table.set(found, new);
-            }
+            self.element_bytes -= old.memory();
+            old.free();
         }
         false
     }

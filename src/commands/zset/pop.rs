@@ -193,7 +193,7 @@ fn pop(
         End::Min => set.as_ref().range(ranks.clone()).for_each(list),
         End::Max => set.as_ref().range(ranks.clone()).rev().for_each(list),
     }
-    set.remove_ranks(ranks, |_, _| {});
+    set.remove_ranks(ranks);
     let gone = set.finish();
     ctx.took(Class::ZSET, end.command(), key, n, gone);
     Ok(n)

@@ -104,7 +104,7 @@ fn remove_range(ctx: &mut Ctx<'_>, key: &[u8], bounds: Bounds<'_>, event: &str) 
     if let Some(mut set) = ctx.env.edit::<ZSet>(ctx.session, key)? {
         let ranks = bounds.within(set.as_ref(), false);
         removed = ranks.len();
-        set.remove_ranks(ranks, |_, _| {});
+        set.remove_ranks(ranks);
         gone = set.finish();
     }
     finish(ctx, key, event, removed, gone);

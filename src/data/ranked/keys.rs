@@ -13,19 +13,45 @@ use crate::sys::prefetch::prefetch;
 
 const CACHE_LINE_BYTES: usize = 64;
 
-/// A member and its score.
+/// A member and its score. The member is live: whoever makes a slot answers for that, so that all
+/// who pass slots on, trees above all, may look at members without asking again.
 #[derive(Clone, Copy)]
 pub(super) struct Slot {
-    pub(super) score: f64,
-    pub(super) member: Member,
+    score: f64,
+    member: Member,
 }
 
 impl Slot {
+    /// A slot for a member.
+    ///
+    /// # Safety
+    /// The member must stay alive for as long as the slot or a copy of it is used; a tree uses
+    /// those that have been put into it until they are taken out again.
+    #[inline]
+    pub(super) unsafe fn new(score: f64, member: Member) -> Slot {
+        Slot { score, member }
+    }
+
+    /// The same member with another score.
+    #[inline]
+    pub(super) fn with_score(self, score: f64) -> Slot {
+        Slot { score, ..self }
+    }
+
+    #[inline]
+    pub(super) fn score(self) -> f64 {
+        self.score
+    }
+
+    #[inline]
+    pub(super) fn member(self) -> Member {
+        self.member
+    }
+
     /// The member's bytes.
     #[inline]
-    pub(super) fn bytes<'a>(self) -> &'a [u8] {
-        // SAFETY: slots are taken from trees, whose members are live: the set frees a member only
-        // after it has left the tree. The set lends bytes for no longer than it is borrowed.
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: the member is live, by the contract of `new`. Bytes never change.
         unsafe { self.member.bytes() }
     }
 
@@ -71,6 +97,7 @@ impl Cut<'_> {
 /// Up to `N` slots in order.
 #[repr(C)]
 pub(super) struct Keys<const N: usize> {
+    /// What is stored below this are slots, beyond it is nothing that may be looked at.
     len: usize,
     scores: [f64; N],
     members: [Member; N],
@@ -102,6 +129,14 @@ impl<const N: usize> Keys<N> {
             score: self.scores[index],
             member: self.members[index],
         }
+    }
+
+    /// The bytes of a member and its score.
+    #[inline]
+    pub(super) fn pair(&self, index: usize) -> (&[u8], f64) {
+        // SAFETY: it is the member of a slot, which is live by the contract of `Slot::new`.
+        let bytes = unsafe { self.members()[index].bytes() };
+        (bytes, self.scores()[index])
     }
 
     #[inline]
@@ -167,7 +202,7 @@ impl<const N: usize> Keys<N> {
 
     fn partition_bytes(&self, among: Range<usize>, is_before: impl Fn(&[u8]) -> bool) -> usize {
         let is_before = |member: &Member| {
-            // SAFETY: the members of slots below `len` are live, see `Slot::bytes`.
+            // SAFETY: it is the member of a slot, which is live by the contract of `Slot::new`.
             is_before(unsafe { member.bytes() })
         };
         self.members()[among].partition_point(is_before)
@@ -199,6 +234,7 @@ impl<const N: usize> Keys<N> {
     #[inline]
     pub(super) fn remove(&mut self, range: Range<usize>) {
         let len = self.len;
+        assert!(range.start <= range.end && range.end <= len);
         self.len -= range.len();
         self.scores[..len].copy_within(range.end.., range.start);
         self.members[..len].copy_within(range.end.., range.start);
@@ -217,6 +253,7 @@ impl<const N: usize> Keys<N> {
 
     /// Moves the first `n` slots of the node on the right to the end of this one.
     pub(super) fn shift_left(&mut self, right: &mut Keys<N>, n: usize) {
+        assert!(n <= right.len);
         let to = self.len..self.len + n;
         self.scores[to.clone()].copy_from_slice(&right.scores[..n]);
         self.members[to].copy_from_slice(&right.members[..n]);

@@ -39,9 +39,6 @@ unsafe impl Handle for Member {
 // right to use it along, as everywhere with pointers; using one is unsafe.
 unsafe impl Send for Member {}
 
-// SAFETY: as for `Send`: the pointer alone allows nothing.
-unsafe impl Sync for Member {}
-
 impl Member {
     /// Stands where no member is. Must not be used.
     pub(super) const NONE: Member = Member(NonNull::dangling());

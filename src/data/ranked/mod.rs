@@ -14,9 +14,12 @@
 //!
 //! Order is by score, where -0 equals 0, and by bytes among equal scores. NaN is never stored.
 //!
-//! This folder is one of the places with unsafe code: it follows pointers to members. Invariant: a
-//! member is live from when it enters the table until it has left table and tree; table and tree
-//! hold the same members, but for those of a [`Builder`], which has no tree yet.
+//! This folder is one of the places with unsafe code: it follows pointers to members. Invariants: a
+//! member is live from when it enters the table until it has left it, and is freed then; what is in
+//! the tree is in the table; the score in the tree and that in the member are the same. A member
+//! leaves the tree before it leaves the table, so no pointer in the tree ever dangles. The tree
+//! finds a member by its score and bytes, so the order must be total, which NaN would break: it is
+//! refused.
 
 mod keys;
 mod member;
@@ -39,6 +42,8 @@ use crate::table::{Found, KeyHasher, Table};
 
 /// How many buckets a scan may visit for each member that it was asked for.
 const SCAN_BUCKETS_PER_MEMBER: usize = 10;
+
+const NO_NAN: &str = "what is not a number has no place in an order";
 
 /// Members that are found by their bytes, and own them. The half of a set that has no order.
 struct Members {
@@ -95,8 +100,11 @@ impl Members {
         member
     }
 
-    /// Removes and frees a member, which must not be in a tree any more.
-    fn free(&mut self, found: Found<Member>) {
+    /// Removes and frees a member.
+    ///
+    /// # Safety
+    /// It must have been found since the table changed last, and it must not be in a tree.
+    unsafe fn free(&mut self, found: Found<Member>) {
         let member = self.table.remove(found, hash_with(&self.hasher));
         // SAFETY: the table was the last to have it.
         self.bytes -= unsafe { member.free() };
@@ -120,13 +128,13 @@ fn hash_with(hasher: &KeyHasher) -> impl Fn(Member) -> u64 {
 }
 
 /// A member of the table and its score.
+///
+/// # Safety
+/// The member must be in the table, and stay there as [`Slot::new`] says.
 #[inline]
-fn slot(member: Member) -> Slot {
-    Slot {
-        // SAFETY: members of the table are live.
-        score: unsafe { member.score() },
-        member,
-    }
+unsafe fn slot(member: Member) -> Slot {
+    // SAFETY: members of the table are live.
+    unsafe { Slot::new(member.score(), member) }
 }
 
 impl SortedSet {
@@ -161,12 +169,6 @@ impl SortedSet {
         self.members.table.slots()
     }
 
-    #[inline]
-    fn find(&self, bytes: &[u8]) -> Option<Slot> {
-        let hash = self.members.hasher.hash(bytes);
-        Some(slot(self.members.find(hash, bytes)?.handle))
-    }
-
     /// First step of a prefetched lookup: asks for the bucket of a member, and gives the hash for
     /// the second.
     #[inline]
@@ -195,12 +197,15 @@ impl SortedSet {
     /// The score of a member.
     #[inline]
     pub fn score(&self, bytes: &[u8]) -> Option<f64> {
-        Some(self.find(bytes)?.score)
+        let hash = self.members.hasher.hash(bytes);
+        let found = self.members.find(hash, bytes)?;
+        // SAFETY: members of the table are live.
+        Some(unsafe { found.handle.score() })
     }
 
     /// The rank of a member, counted from the lowest, and its score.
     pub fn rank(&self, bytes: &[u8]) -> Option<(usize, f64)> {
-        let score = self.find(bytes)?.score;
+        let score = self.score(bytes)?;
         Some((self.tree.rank(score, bytes), score))
     }
 
@@ -215,7 +220,11 @@ impl SortedSet {
     }
 
     /// Adds a member or changes its score: `choose` gets the score that it has, if any, and says
-    /// which it shall have, if anything is to be done. The score must not be NaN.
+    /// which it shall have, if anything is to be done.
+    ///
+    /// # Panics
+    ///
+    /// The score is NaN.
     pub fn update(
         &mut self,
         bytes: &[u8],
@@ -223,25 +232,27 @@ impl SortedSet {
     ) -> Update {
         let hash = self.members.hasher.hash(bytes);
         let found = self.members.find(hash, bytes).map(|found| found.handle);
-        let old = found.map(slot);
-        let new = choose(old.map(|slot| slot.score));
+        // SAFETY: it is in the table, which it does not leave here.
+        let old = found.map(|member| unsafe { slot(member) });
+        let new = choose(old.map(Slot::score));
         if let Some(score) = new {
-            debug_assert!(!score.is_nan());
+            assert!(!score.is_nan(), "{NO_NAN}");
             match old {
                 None => {
                     let member = self.members.add(hash, score, bytes);
-                    self.tree.insert(Slot { score, member });
+                    // SAFETY: the member is in the table, and leaves the tree before that.
+                    self.tree.insert(unsafe { Slot::new(score, member) });
                 }
-                Some(slot) if slot.score != score => {
+                Some(slot) if slot.score() != score => {
                     self.tree.reseat(slot, score);
                     // SAFETY: the member is live, and nobody holds more than its bytes.
-                    unsafe { slot.member.set_score(score) }
+                    unsafe { slot.member().set_score(score) }
                 }
                 Some(_) => {}
             }
         }
         Update {
-            old: old.map(|slot| slot.score),
+            old: old.map(Slot::score),
             new,
         }
     }
@@ -250,20 +261,23 @@ impl SortedSet {
     pub fn remove(&mut self, bytes: &[u8]) -> Option<f64> {
         let hash = self.members.hasher.hash(bytes);
         let found = self.members.find(hash, bytes)?;
-        let slot = slot(found.handle);
+        // SAFETY: it has just been found in the table, and the slot is not used once it has left.
+        let slot = unsafe { slot(found.handle) };
         self.tree.remove(slot);
-        self.members.free(found);
-        Some(slot.score)
+        // SAFETY: only the tree has changed since it was found, and does not have it any more.
+        unsafe { self.members.free(found) }
+        Some(slot.score())
     }
 
-    /// Removes the members of these ranks, which must be within the set, and shows each of them.
-    pub fn remove_ranks(&mut self, ranks: Range<usize>, mut show: impl FnMut(&[u8], f64)) {
+    /// Removes the members of these ranks, which must be within the set.
+    pub fn remove_ranks(&mut self, ranks: Range<usize>) {
         let members = &mut self.members;
         self.tree.remove_ranks(ranks, &mut |slot| {
-            show(slot.bytes(), slot.score);
             let hash = members.hasher.hash(slot.bytes());
-            let found = members.table.find(hash, |member| member == slot.member);
-            members.free(found.expect("what is in the tree is in the table"));
+            let found = members.table.find(hash, |member| member == slot.member());
+            let found = found.expect("what is in the tree is in the table");
+            // SAFETY: it has just been found, and the tree has given it up.
+            unsafe { members.free(found) }
         });
     }
 
@@ -272,8 +286,9 @@ impl SortedSet {
     pub fn scan(&self, cursor: u64, count: usize, visit: &mut dyn FnMut(&[u8], f64)) -> u64 {
         let buckets = count.saturating_mul(SCAN_BUCKETS_PER_MEMBER);
         self.members.table.scan(cursor, count, buckets, |member| {
-            let slot = slot(member);
-            visit(slot.bytes(), slot.score);
+            // SAFETY: the table passes its own members, and cannot change meanwhile.
+            let slot = unsafe { slot(member) };
+            visit(slot.bytes(), slot.score());
         })
     }
 }
@@ -321,24 +336,34 @@ impl Builder {
 
     /// Adds a member or changes its score: `choose` gets the score that it has, if any, and says
     /// which it shall have. Returns whether the member is new.
+    ///
+    /// # Panics
+    ///
+    /// The score is NaN.
     pub fn update(&mut self, bytes: &[u8], choose: impl FnOnce(Option<f64>) -> f64) -> bool {
         let hash = self.members.hasher.hash(bytes);
-        let Some(found) = self.members.find(hash, bytes) else {
-            let member = self.members.add(hash, choose(None), bytes);
-            self.arrived.push(member);
-            return true;
-        };
-        let slot = slot(found.handle);
-        // SAFETY: the member is live, and nobody else uses it.
-        unsafe { slot.member.set_score(choose(Some(slot.score))) }
-        false
+        let found = self.members.find(hash, bytes).map(|found| found.handle);
+        // SAFETY: members of the table are live.
+        let score = choose(found.map(|member| unsafe { member.score() }));
+        assert!(!score.is_nan(), "{NO_NAN}");
+        match found {
+            None => self.arrived.push(self.members.add(hash, score, bytes)),
+            // SAFETY: the member is live, and nobody else uses it.
+            Some(member) => unsafe { member.set_score(score) },
+        }
+        found.is_none()
     }
 
     /// The set. Members that arrived in order, or in reverse, are not sorted again.
     pub fn finish(self) -> SortedSet {
-        let mut slots: Vec<Slot> = self.arrived.into_iter().map(slot).collect();
+        // SAFETY: all that arrived is in the table, which goes along with the tree.
+        let slots = self
+            .arrived
+            .into_iter()
+            .map(|member| unsafe { slot(member) });
+        let mut slots: Vec<Slot> = slots.collect();
         slots.sort_unstable_by(|a, b| {
-            let by_score = a.score.partial_cmp(&b.score);
+            let by_score = a.score().partial_cmp(&b.score());
             by_score
                 .expect("scores are numbers")
                 .then_with(|| a.bytes().cmp(b.bytes()))

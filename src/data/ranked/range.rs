@@ -7,7 +7,6 @@
 
 use std::ops::Range;
 
-use super::keys::Slot;
 use super::node::Leaf;
 use super::tree::Tree;
 use crate::sys::prefetch::prefetch;
@@ -50,11 +49,6 @@ impl<'a> Leg<'a> {
     }
 }
 
-#[inline]
-fn item<'a>(slot: Slot) -> (&'a [u8], f64) {
-    (slot.bytes(), slot.score)
-}
-
 impl<'a> Iterator for RankRange<'a> {
     type Item = (&'a [u8], f64);
 
@@ -66,7 +60,7 @@ impl<'a> Iterator for RankRange<'a> {
                 && let Some(at) = leg.slots.next()
             {
                 leg.ask_for(at + AHEAD);
-                return Some(item(leg.leaf.slot(at)));
+                return Some(leg.leaf.pair(at));
             }
             let (leaf, at) = self.tree.leaf_at(rank);
             let slots = at..leaf.len();
@@ -90,7 +84,7 @@ impl DoubleEndedIterator for RankRange<'_> {
                 && let Some(at) = leg.slots.next_back()
             {
                 leg.ask_for(at.wrapping_sub(AHEAD));
-                return Some(item(leg.leaf.slot(at)));
+                return Some(leg.leaf.pair(at));
             }
             let (leaf, at) = self.tree.leaf_at(rank);
             let leg = Leg {

@@ -195,15 +195,15 @@ impl Tree {
 
     /// Gives a member that is here another score.
     pub(super) fn reseat(&mut self, slot: Slot, to: f64) {
-        let (score, bytes) = (slot.score, slot.bytes());
+        let (score, bytes) = (slot.score(), slot.bytes());
         if self.take(Target::Moving { score, bytes, to }, &mut |_| {}) > 0 {
-            self.insert(Slot { score: to, ..slot });
+            self.insert(slot.with_score(to));
         }
     }
 
     /// Removes a member that is here.
     pub(super) fn remove(&mut self, slot: Slot) {
-        let (score, bytes) = (slot.score, slot.bytes());
+        let (score, bytes) = (slot.score(), slot.bytes());
         self.take(Target::Member { score, bytes }, &mut |_| {});
     }
 
@@ -243,7 +243,7 @@ impl Node {
     fn insert(&mut self, slot: Slot, bytes: &[u8], edges: Edges) -> Option<Node> {
         match self {
             Node::Leaf(leaf) => {
-                let at = leaf.before(slot.score, bytes);
+                let at = leaf.before(slot.score(), bytes);
                 if !leaf.is_full() {
                     leaf.insert(at, slot);
                     return None;
@@ -256,7 +256,7 @@ impl Node {
                 Some(right)
             }
             Node::Inner(inner) => {
-                let index = inner.child_of(slot.score, bytes);
+                let index = inner.child_of(slot.score(), bytes);
                 let below = Edges {
                     left: edges.left && index == 0,
                     right: edges.right && index + 1 == inner.len(),
@@ -375,7 +375,7 @@ fn take_from_leaf(leaf: &mut Leaf, target: Target<'_>, out: &mut dyn FnMut(Slot)
                 at + 1 < leaf.len() && !leaf.slot(at + 1).is_before(to, bytes)
             };
             if stays {
-                leaf.set(at, Slot { score: to, ..slot });
+                leaf.set(at, slot.with_score(to));
                 return 0;
             }
             at..at + 1
@@ -395,7 +395,7 @@ impl Node {
             Node::Leaf(leaf) => {
                 assert!(is_root || leaf.len() > 0);
                 for slot in (0..leaf.len()).map(|at| leaf.slot(at)) {
-                    assert!(last.is_none_or(|last| last.is_before(slot.score, slot.bytes())));
+                    assert!(last.is_none_or(|last| last.is_before(slot.score(), slot.bytes())));
                     *last = Some(slot);
                 }
                 (leaf.len(), 0)
@@ -405,8 +405,8 @@ impl Node {
                 let mut depths = Vec::new();
                 for index in 0..inner.len() {
                     let (child, key) = (inner.child(index), inner.keys.slot(index));
-                    assert!(child.first().member == key.member);
-                    assert!(child.first().score == key.score);
+                    assert!(child.first().member() == key.member());
+                    assert!(child.first().score() == key.score());
                     let (count, depth) = child.check(last, false);
                     assert_eq!(count, inner.count(index));
                     depths.push(depth);

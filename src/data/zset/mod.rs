@@ -21,7 +21,7 @@ use std::ops::Range;
 
 pub use self::add::{Add, Added, Only, Unless};
 pub use self::view::{Members, Scored, ZSetRef};
-use super::listpack::{Element, Listpack, entry_bytes};
+use super::listpack::{Listpack, entry_bytes};
 pub use super::ranked::{Builder, Cut, SortedSet};
 use crate::table::KeyHasher;
 
@@ -145,18 +145,11 @@ impl ZSet {
         }
     }
 
-    /// Removes the members of these ranks, which must be within the set, and shows each of them
-    /// in order.
-    pub fn remove_ranks(&mut self, ranks: Range<usize>, mut show: impl FnMut(Element<'_>, f64)) {
+    /// Removes the members of these ranks, which must be within the set.
+    pub fn remove_ranks(&mut self, ranks: Range<usize>) {
         match self {
-            ZSet::Packed(listpack) => {
-                let members = ZSetRef::Packed(listpack.as_ref()).range(ranks.clone());
-                members.for_each(|(member, score)| show(member, score));
-                packed::remove_ranks(listpack, ranks);
-            }
-            ZSet::Tree(set) => {
-                set.remove_ranks(ranks, |member, score| show(Element::Bytes(member), score));
-            }
+            ZSet::Packed(listpack) => packed::remove_ranks(listpack, ranks),
+            ZSet::Tree(set) => set.remove_ranks(ranks),
         }
     }
 
