@@ -31,6 +31,14 @@ macro_rules! boxed {
         }
 
         impl Boxed {
+            /// The type that it is the boxed form of.
+            #[inline]
+            pub(super) fn type_(&self) -> Type {
+                match self {
+                    $(Boxed::$kind(_) => Type::$type,)*
+                }
+            }
+
             /// Leaves the collection to an entry: the word to store.
             pub(super) fn into_word(self) -> *mut () {
                 match self {
@@ -80,6 +88,12 @@ macro_rules! boxed {
         }
     };
 }
+
+// An entry may be freed by another thread, and with it what it boxes; see `entry`.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<Boxed>();
+};
 
 boxed! {
     Quicklist: List,

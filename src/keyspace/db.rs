@@ -7,15 +7,19 @@
 //!
 //! The database knows no clock: it hands out expiry times, and who asks decides what has expired.
 //!
-//! Invariants: every pointer in `keys` owns a live entry; `expiring` holds exactly the pointers of
-//! those entries in `keys` that have an expiry.
+//! Invariants: every pointer in `keys` owns a live entry, and is there once; `expiring` holds exactly
+//! the pointers of those entries in `keys` that have an expiry. So a pointer out of either table may
+//! be followed for as long as the database is borrowed.
 
 mod edits;
 #[cfg(test)]
 mod tests;
 
+use std::mem;
+use std::process;
+
 use super::entry::{Entry, EntryMut, EntryPtr, OwnedEntry};
-use super::value::NewValue;
+use super::value::{NewValue, Type};
 use crate::base::rng::Rng;
 use crate::sys::prefetch::prefetch;
 use crate::table::{self, Found, Handle, KeyHasher, Table};
@@ -52,7 +56,8 @@ pub struct Db {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WrongType;
 
-/// Where the value of an [`Edit`](super::Edit) came from and goes to.
+/// Where the value of an [`Edit`](super::Edit) came from and goes to. The edit borrows the database
+/// until it ends, so what was found stays where it is.
 pub(super) struct Place<'a> {
     hash: u64,
     key: &'a [u8],
@@ -211,11 +216,17 @@ impl Db {
         unsafe { view(pointer) }
     }
 
-    /// The string of a key, in a form that can grow in place (its encoding becomes `raw`). The
-    /// key must hold a string.
+    /// The string of a key, in a form that can grow in place (its encoding becomes `raw`).
+    ///
+    /// # Panics
+    ///
+    /// The key holds something else.
     pub fn string_mut(&mut self, key: &[u8]) -> Option<&mut Vec<u8>> {
         let hash = self.hasher.hash(key);
         let found = find(&self.keys, hash, key)?;
+        // SAFETY: the entry is in our table, and let go of at once.
+        let type_ = unsafe { view(found.handle) }.type_();
+        assert!(type_ == Type::String, "callers look at the type first");
         let pointer = self.rewrite(hash, found, OwnedEntry::growable);
         // SAFETY: the entry is live, and the result borrows `self` mutably.
         unsafe { pointer.entry_mut() }.into_string_mut()
@@ -243,7 +254,8 @@ impl Db {
         // SAFETY: the pointer comes from our table.
         let expires = unsafe { view(pointer) }.expires();
         self.follow_expiry(hash, expires.then_some(pointer), None);
-        self.keys.remove(found, hash_with(&self.hasher));
+        let removed = self.keys.remove(found, hash_with(&self.hasher));
+        assert!(removed == pointer, "nothing has changed since it was found");
         // SAFETY: neither table has the pointer any more.
         unsafe { OwnedEntry::from_ptr(pointer) }
     }
@@ -344,7 +356,7 @@ impl Db {
     /// Empties the database. What was in it can be dropped elsewhere.
     pub fn clear(&mut self) -> DetachedDb {
         let empty = self.new_like();
-        DetachedDb(std::mem::replace(self, empty))
+        DetachedDb(mem::replace(self, empty))
     }
 
     /// An empty database with the same seed and settings.
@@ -387,16 +399,16 @@ impl Db {
         on_expired: &mut dyn FnMut(OwnedEntry),
     ) -> Sweep {
         let mut sweep = Sweep::default();
+        let hasher = &self.hasher;
         let mut expired = Vec::new();
         let (mut ttl_sum, mut ttl_samples) = (0i128, 0i128);
         let look = |pointer: EntryPtr| {
-            // SAFETY: the table passes its own pointers.
-            let at = unsafe { view(pointer) }
-                .expire_at_ms()
-                .expect("it is in the table of those");
+            // SAFETY: the table passes its own pointers, and the entry does not outlive the call.
+            let entry = unsafe { view(pointer) };
+            let at = entry.expire_at_ms().expect("it is in the table of those");
             sweep.sampled += 1;
             if at < now_ms {
-                expired.push(pointer);
+                expired.push((hasher.hash(entry.key()), pointer));
             } else if at > now_ms {
                 ttl_sum += i128::from(at) - i128::from(now_ms);
                 ttl_samples += 1;
@@ -408,9 +420,8 @@ impl Db {
             self.note_ttl((ttl_sum / ttl_samples) as i64);
         }
         sweep.expired = expired.len();
-        for pointer in expired {
-            // SAFETY: the pointer was in our table, and only others have been removed since.
-            let hash = self.hasher.hash(unsafe { view(pointer) }.key());
+        for (hash, pointer) in expired {
+            // The pointer is compared, not followed, until it has been found.
             let found = self.keys.find(hash, |other| other == pointer);
             on_expired(self.remove_found(hash, found.expect("every key that expires is a key")));
         }
@@ -454,8 +465,9 @@ impl Db {
         change: impl FnOnce(OwnedEntry) -> OwnedEntry,
     ) -> EntryPtr {
         let old = found.handle;
+        let guard = NoUnwinding;
         // SAFETY: the table owns the entry, and gets what becomes of it right back. Meanwhile
-        // nobody looks at the tables.
+        // nobody looks at the tables, not even should this panic, which ends the process.
         let owned = unsafe { OwnedEntry::from_ptr(old) };
         let expired = owned.entry().expires();
         let changed = change(owned);
@@ -467,6 +479,7 @@ impl Db {
         if expired || expires {
             self.follow_expiry(hash, expired.then_some(old), expires.then_some(new));
         }
+        mem::forget(guard);
         new
     }
 
@@ -491,6 +504,16 @@ impl Db {
     fn find_expiry(&self, hash: u64, pointer: EntryPtr) -> Found<EntryPtr> {
         let found = self.expiring.find(hash, |other| other == pointer);
         found.expect("every entry with an expiry is in the table of those")
+    }
+}
+
+/// Ends the process if it is dropped, that is, if a panic gets as far as here: a table has a pointer
+/// to what may be gone, and whoever is told of the panic could still read it.
+struct NoUnwinding;
+
+impl Drop for NoUnwinding {
+    fn drop(&mut self) {
+        process::abort()
     }
 }
 
@@ -561,7 +584,7 @@ impl<'a> Iterator for Iter<'a> {
     #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
         let asked = self.ask();
-        let next = std::mem::replace(&mut self.ahead[self.at], asked);
+        let next = mem::replace(&mut self.ahead[self.at], asked);
         self.at = (self.at + 1) % ITER_AHEAD;
         next
     }

@@ -18,7 +18,13 @@
 //! owners by agreement.
 //!
 //! The access bits may be changed through [`Entry`]: reading a key records the fact. That is sound
-//! because entries are never shared between threads: [`Entry`] is neither `Send` nor `Sync`.
+//! because entries are never shared between threads: [`Entry`] is neither `Send` nor `Sync`, and
+//! neither [`OwnedEntry`] nor a database is `Sync`.
+//!
+//! Invariant, which all unsafe code here rests on: an allocation is as large as the class of what
+//! its header says is used, and all parts that the header calls for are there and initialised. Form
+//! and type tell how to read the value: a word of a string is an integer, that of a collection owns
+//! a box of that type or is null. What the encoding says is believed by safe code only.
 
 mod header;
 mod owned;
@@ -73,8 +79,9 @@ unsafe impl Handle for EntryPtr {
     }
 }
 
-// SAFETY: an entry is plain memory tied to no thread. Whoever sends the pointer must send the
-// right to use it along, as everywhere with pointers; using one is unsafe.
+// SAFETY: an entry is plain memory tied to no thread, and so is what it owns: bytes, or a box that
+// is `Send` (see `boxed`). Whoever sends the pointer must send the right to use it along, as
+// everywhere with pointers; using one is unsafe.
 unsafe impl Send for EntryPtr {}
 
 impl EntryPtr {
@@ -177,11 +184,11 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The integer that the value is.
+    /// The integer that the value, a string, is.
     #[inline]
     fn int(self) -> i64 {
         let header = self.header();
-        debug_assert_eq!((header.type_(), header.form()), (Type::String, Form::Word));
+        assert!(header.is_int());
         // SAFETY: this form of a string has the integer at that place.
         unsafe { self.word(header.value_offset()) as i64 }
     }
@@ -190,7 +197,7 @@ impl<'a> Entry<'a> {
     #[inline]
     fn text(self) -> &'a [u8] {
         let header = self.header();
-        debug_assert_eq!(header.form(), Form::Text);
+        assert!(header.form() == Form::Text);
         let (offset, len) = (header.key_offset() + self.key_len(), header.text_len());
         // SAFETY: this form has `len` bytes behind the key, and nobody writes to them during `'a`.
         unsafe { slice::from_raw_parts(self.start.add(offset).as_ptr(), len) }
@@ -238,23 +245,23 @@ impl<'a> Entry<'a> {
     /// The pointer to a boxed collection; none while it is being edited.
     #[inline]
     fn boxed(self) -> Option<NonNull<()>> {
-        debug_assert_eq!(self.header().form(), Form::Word);
+        let header = self.header();
+        assert!(header.form() == Form::Word && header.type_() != Type::String);
         // SAFETY: this form of a collection has a pointer there.
         NonNull::new(unsafe { self.boxed_place().read() })
     }
 
-    /// Where the pointer to a boxed collection is.
+    /// Where the pointer to a boxed collection is, in an entry that has one.
     #[inline]
     fn boxed_place(self) -> NonNull<*mut ()> {
-        // SAFETY: the offset is within the allocation.
+        // SAFETY: the offset is within the allocation, or just behind it.
         unsafe { self.start.add(self.header().value_offset()).cast() }
     }
 
-    /// The vector of a value that lives apart.
+    /// Where the vector of a value that lives apart is, in an entry that has one.
     #[inline]
     fn apart(self) -> NonNull<Vec<u8>> {
-        debug_assert_eq!(self.header().form(), Form::Apart);
-        // SAFETY: the offset is within the allocation.
+        // SAFETY: the offset is within the allocation, or just behind it.
         unsafe { self.start.add(self.header().value_offset()).cast() }
     }
 
@@ -374,13 +381,12 @@ impl<'a> EntryMut<'a> {
     #[inline]
     pub fn set_int(&mut self, int: i64) -> bool {
         let header = self.entry.header();
-        let is_int = header.encoding() == Encoding::Int;
-        if is_int {
+        if header.is_int() {
             let start = self.entry.start;
-            // SAFETY: this encoding has an aligned integer there, and we have exclusive access.
+            // SAFETY: such an entry has an aligned integer there, and we have exclusive access.
             unsafe { start.add(header.value_offset()).cast::<i64>().write(int) }
         }
-        is_int
+        header.is_int()
     }
 
     /// The string of a value that lives apart from its entry.

@@ -1,5 +1,7 @@
 //! The database's part of an [`Edit`]: taking a collection out of its entry and putting it back.
 
+use std::mem;
+
 use super::{Db, EntryPtr, Found, Place, WrongType, find};
 use crate::keyspace::collection::Collection;
 use crate::keyspace::edit::Edit;
@@ -54,7 +56,8 @@ impl Db {
         found: Found<EntryPtr>,
         on_found: impl FnOnce(Entry<'_>),
     ) -> Result<Edit<'a, T>, WrongType> {
-        // SAFETY: the entry is in our table, and we are borrowed exclusively.
+        // SAFETY: the entry is in our table, we are borrowed exclusively, and what is borrowed
+        // here is let go of before anything else looks at the table.
         let mut entry = unsafe { found.handle.entry_mut() };
         on_found(entry.entry());
         if entry.entry().type_() != T::TYPE {
@@ -72,7 +75,7 @@ impl Db {
         match place.found {
             Some(found) if vacant => drop(self.remove_found(place.hash, found)),
             Some(found) => {
-                let mut scratch = std::mem::take(&mut self.scratch);
+                let mut scratch = mem::take(&mut self.scratch);
                 self.rewrite(place.hash, found, |entry| {
                     entry.with_collection(value, &mut scratch)
                 });

@@ -1,15 +1,20 @@
 //! A database against a model of it.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use proptest::prelude::*;
 
 use super::super::collection::Collection;
+#[cfg(not(system_allocator))]
+use super::super::collection::{Parts, PartsRef};
 use super::super::value::{Encoding, StringRef, Type};
 use super::*;
 use crate::base::rng::Rng;
 use crate::data::hash::Hash;
 use crate::data::list::{List, ListRef};
+#[cfg(not(system_allocator))]
+use crate::sys::process::{self, Exit, ForkResult};
 
 fn db() -> Db {
     Db::new(KeyHasher::from_seed([3, 4]))
@@ -320,4 +325,76 @@ fn packed_collections_move_out_of_the_entry_and_back() {
     assert_eq!(elements(&db, b"copy"), vec![long.to_vec(); 8]);
     db.set(b"copy", NewValue::Bytes(b"now a string"), None);
     assert_eq!(db.get(b"copy").unwrap().type_(), Type::String);
+}
+
+#[test]
+fn only_a_string_can_be_borrowed_as_one() {
+    let mut db = db();
+    push(&mut db, b"k", b"an element");
+    assert!(catch_unwind(AssertUnwindSafe(|| db.string_mut(b"k").is_some())).is_err());
+    assert_eq!(elements(&db, b"k"), [b"an element"]);
+}
+
+// Leaks on purpose, which those who watch the heap cannot know.
+#[cfg(not(system_allocator))]
+#[test]
+fn a_leaked_edit_costs_the_value_and_nothing_else() {
+    for n in [1, 100] {
+        let mut db = db();
+        (0..n).for_each(|_| push(&mut db, b"k", &[b'x'; 200]));
+        std::mem::forget(db.edit::<List>(b"k", |_| {}).unwrap().unwrap());
+        assert_eq!(db.get(b"k").unwrap().key(), b"k");
+        db.set(b"k", NewValue::Bytes(b"new"), None);
+        assert_eq!(db.get(b"k").unwrap().string(), StringRef::Bytes(b"new"));
+    }
+}
+
+/// A collection that cannot be put back.
+#[cfg(not(system_allocator))]
+struct Stubborn;
+
+#[cfg(not(system_allocator))]
+impl Collection for Stubborn {
+    const TYPE: Type = Type::List;
+    type Ref<'a> = ();
+
+    fn empty() -> Stubborn {
+        Stubborn
+    }
+
+    fn is_vacant(&self) -> bool {
+        false
+    }
+
+    fn encoding(&self) -> Encoding {
+        panic!("a collection that cannot be put back")
+    }
+
+    fn into_parts(self) -> Parts {
+        unreachable!("it is asked for its encoding before")
+    }
+
+    fn from_parts(_: Encoding, _: Parts) -> Stubborn {
+        Stubborn
+    }
+
+    fn view(_: Encoding, _: PartsRef<'_>) {}
+}
+
+// Ends a child with all that it has, which is a leak to those who watch the heap.
+#[cfg(not(system_allocator))]
+#[test]
+fn a_panic_halfway_through_a_change_leaves_nobody_to_see_the_database() {
+    let ended = match process::fork().unwrap() {
+        ForkResult::Parent { child } => process::wait_for(child).unwrap(),
+        ForkResult::Child => {
+            let mut db = db();
+            push(&mut db, b"k", b"an element");
+            std::panic::set_hook(Box::new(|_| {}));
+            let change = || drop(db.edit::<Stubborn>(b"k", |_| {}));
+            let _ = catch_unwind(AssertUnwindSafe(change));
+            process::exit_now(0)
+        }
+    };
+    assert_eq!(ended, Exit::Signal(6));
 }

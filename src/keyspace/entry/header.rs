@@ -112,6 +112,14 @@ impl Header {
         Encoding::from_bits((self.0 & ENCODING_FIELD) as u8)
     }
 
+    /// Whether the value is a word that is an integer. The encoding alone does not say so: it is
+    /// whatever a collection was given with.
+    #[inline]
+    pub(super) fn is_int(self) -> bool {
+        const INT: u64 = (Type::String as u64) << TYPE_SHIFT | (Form::Word as u64) << FORM_SHIFT;
+        self.0 & (TYPE_FIELD | FORM_FIELD) == INT
+    }
+
     #[inline]
     pub(super) fn expires(self) -> bool {
         self.0 & EXPIRE_FIELD != 0

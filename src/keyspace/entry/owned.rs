@@ -5,6 +5,8 @@ use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::ptr::{self, NonNull};
 
+#[cfg(test)]
+use super::EntryMut;
 use super::header::{Form, Header};
 use super::stored::{Kind, Stored};
 use super::{Entry, EntryPtr, PACKED_EMBEDDED_LEN_MAX};
@@ -14,7 +16,7 @@ use crate::keyspace::collection::{Collection, Parts};
 use crate::keyspace::value::{Encoding, NewValue, Type};
 
 /// An entry and the duty to free it. Large ones may be sent to another thread for that.
-pub struct OwnedEntry(pub(super) EntryPtr);
+pub struct OwnedEntry(EntryPtr);
 
 impl OwnedEntry {
     /// A new entry.
@@ -43,6 +45,19 @@ impl OwnedEntry {
     #[inline]
     pub(in crate::keyspace) fn into_ptr(self) -> EntryPtr {
         ManuallyDrop::new(self).0
+    }
+
+    /// The entry for changing it in place.
+    #[cfg(test)]
+    pub(super) fn entry_mut(&mut self) -> EntryMut<'_> {
+        // SAFETY: we own it, and are borrowed mutably.
+        unsafe { self.0.entry_mut() }
+    }
+
+    /// Where the entry is.
+    #[cfg(test)]
+    pub(super) fn address(&self) -> EntryPtr {
+        self.0
     }
 
     /// The entry, for reading.
@@ -86,9 +101,14 @@ impl OwnedEntry {
         }
     }
 
-    /// The same entry with its string in a vector, see [`EntryMut::into_string_mut`].
+    /// The same entry, which must hold a string, with that in a vector, see
+    /// [`EntryMut::into_string_mut`](super::EntryMut::into_string_mut).
     pub(in crate::keyspace) fn growable(self) -> OwnedEntry {
         let entry = self.entry();
+        assert!(
+            entry.type_() == Type::String,
+            "callers look at the type first"
+        );
         if entry.header().form() == Form::Apart {
             return self;
         }
@@ -128,7 +148,10 @@ impl OwnedEntry {
 
     /// The same value under another key.
     pub fn with_key(self, key: &[u8]) -> OwnedEntry {
-        let entry = self.entry();
+        // Its value is about to have two owners for a moment; should anything panic then, none
+        // must drop it twice.
+        let this = ManuallyDrop::new(self);
+        let entry = this.entry();
         let old = entry.header();
         let stored = match old.form() {
             Form::Text => Stored::Text(entry.text()),
@@ -144,7 +167,7 @@ impl OwnedEntry {
         let header = old.with_key_len(key.len());
         let renamed = OwnedEntry::build(header, key, entry.expire_at_ms(), stored);
         // SAFETY: what the old entry owned has been moved.
-        unsafe { self.free_shallow() }
+        unsafe { ManuallyDrop::into_inner(this).free_shallow() }
         renamed
     }
 
@@ -159,8 +182,11 @@ impl OwnedEntry {
         }
         let start = self.0.0;
         // SAFETY: we own the entry. The old vector or box, if any, is dropped exactly once, as the
-        // header that tells of it is overwritten. The key moves within the allocation, which the
-        // new layout fits; `write_prefix` and `write_value` fill in the rest of that layout.
+        // header that tells of it is overwritten, and nothing in between can panic: what vectors
+        // and collections do when they are dropped is to free. The key moves within the
+        // allocation, which the new layout fits; `write_prefix` and `write_value` fill in the rest
+        // of that layout. The new value is not borrowed from this entry, as that would borrow
+        // `self`.
         unsafe {
             self.drop_value();
             if old.key_offset() != new.key_offset() {
@@ -264,7 +290,8 @@ fn allocate(used: usize) -> NonNull<u8> {
 /// Writes the header, the length of a long key and the expiry.
 ///
 /// # Safety
-/// `start` must be an allocation that fits the layout, owned by the caller.
+/// `start` must be an allocation that fits the layout, owned by the caller. The header must have
+/// been made for a key of this length and for an expiry if there is one.
 #[inline]
 unsafe fn write_prefix(start: NonNull<u8>, header: Header, key_len: usize, expire: Option<i64>) {
     debug_assert_eq!(header.expires(), expire.is_some());

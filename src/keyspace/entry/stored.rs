@@ -80,11 +80,19 @@ impl<'a> Stored<'a> {
         (kind, stored)
     }
 
-    /// The header of an entry that gets this value and an expiry or none.
+    /// The header of an entry that gets this value and an expiry or none. What a word means follows
+    /// from the type, so there the type must be the value's own.
     #[inline]
     pub(super) fn header(&self, before: Header, kind: Kind, expires: bool) -> Header {
         let (form, text_len) = match self {
-            Stored::Int(_) | Stored::Boxed(_) => (Form::Word, 0),
+            Stored::Int(_) => {
+                assert!(kind.type_ == Type::String, "integers are strings");
+                (Form::Word, 0)
+            }
+            Stored::Boxed(value) => {
+                assert!(kind.type_ == value.type_(), "each type has its own box");
+                (Form::Word, 0)
+            }
             Stored::Text(text) => (Form::Text, text.len()),
             Stored::Apart(_) => (Form::Apart, 0),
         };

@@ -1,5 +1,7 @@
 //! Every form of entry through every change it can undergo.
 
+use std::panic::catch_unwind;
+
 use super::*;
 use crate::keyspace::value::EMBSTR_LEN_MAX;
 
@@ -108,8 +110,7 @@ fn a_growable_string_keeps_its_text_and_becomes_raw() {
         let (_, mut text) = expected(&value);
         assert_eq!(entry.entry().encoding(), Encoding::Raw);
         assert_eq!(entry.entry().string(), StringRef::Bytes(&text));
-        // SAFETY: we own the entry and borrow it once.
-        let string = unsafe { entry.0.entry_mut() }.into_string_mut().unwrap();
+        let string = entry.entry_mut().into_string_mut().unwrap();
         string.extend_from_slice(&[b'x'; 10_000]);
         text.extend_from_slice(&[b'x'; 10_000]);
         assert_eq!(entry.entry().string(), StringRef::Bytes(&text));
@@ -134,10 +135,10 @@ fn a_long_argument_is_moved_not_copied() {
 #[test]
 fn a_value_of_the_same_size_class_stays_in_place() {
     let mut entry = OwnedEntry::new(b"sixteen byte key", NewValue::Bytes(&[b'v'; 32]), None, 0);
-    let address = entry.0;
+    let address = entry.address();
     for len in [25, 32, 28] {
         entry = entry.with_value(NewValue::Bytes(&[b'w'; 32][..len]), None);
-        assert!(entry.0 == address);
+        assert!(entry.address() == address);
     }
     entry = entry.with_value(NewValue::Bytes(&[b'w'; 33]), None);
     assert_eq!(entry.entry().memory_usage(), 64);
@@ -158,13 +159,70 @@ fn memory_is_counted_by_size_class() {
 
 #[test]
 fn integers_change_in_place_and_nothing_else_does() {
-    let entry = OwnedEntry::new(b"k", NewValue::Int(1), Some(2), 0xabcdef);
-    // SAFETY: we own the entry and borrow it once.
-    assert!(unsafe { entry.0.entry_mut() }.set_int(-5));
+    let mut entry = OwnedEntry::new(b"k", NewValue::Int(1), Some(2), 0xabcdef);
+    assert!(entry.entry_mut().set_int(-5));
     check(&entry, b"k", &NewValue::Int(-5), Some(2));
-    let entry = entry.with_value(NewValue::Bytes(b"1"), None);
-    // SAFETY: as above.
-    assert!(!unsafe { entry.0.entry_mut() }.set_int(-5));
+    let mut entry = entry.with_value(NewValue::Bytes(b"1"), None);
+    assert!(!entry.entry_mut().set_int(-5));
+}
+
+#[test]
+fn an_encoding_that_does_not_suit_the_value_is_a_name_and_no_more() {
+    let packed = NewValue::Packed {
+        type_: Type::Hash,
+        encoding: Encoding::Int,
+        bytes: b"",
+    };
+    let mut entry = OwnedEntry::new(b"", packed, None, 0);
+    assert!(!entry.entry_mut().set_int(-1));
+    assert_eq!(entry.entry().encoding(), Encoding::Int);
+}
+
+/// A collection that claims to be of one type and is taken apart into the box of another.
+struct Impostor;
+
+impl Collection for Impostor {
+    const TYPE: Type = Type::Hash;
+    type Ref<'a> = ();
+
+    fn empty() -> Impostor {
+        Impostor
+    }
+
+    fn is_vacant(&self) -> bool {
+        false
+    }
+
+    fn encoding(&self) -> Encoding {
+        Encoding::Hashtable
+    }
+
+    fn into_parts(self) -> Parts {
+        Parts::Boxed(Boxed::Stream(Box::default()))
+    }
+
+    fn from_parts(_: Encoding, _: Parts) -> Impostor {
+        Impostor
+    }
+
+    fn view(_: Encoding, _: PartsRef<'_>) {}
+}
+
+#[test]
+fn a_box_is_only_kept_under_its_own_type() {
+    let as_new = || OwnedEntry::new(b"k", NewValue::Object(Impostor.into()), None, 0);
+    assert!(catch_unwind(as_new).is_err());
+    let as_change = || {
+        let entry = OwnedEntry::new(b"k", NewValue::Bytes(b"v"), None, 0);
+        entry.with_collection(Impostor, &mut Vec::new())
+    };
+    assert!(catch_unwind(as_change).is_err());
+}
+
+#[test]
+fn only_a_string_is_made_growable() {
+    let hash = || OwnedEntry::new(b"k", NewValue::Object(Hash::new().into()), None, 0);
+    assert!(catch_unwind(|| hash().growable()).is_err());
 }
 
 #[test]
