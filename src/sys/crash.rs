@@ -64,13 +64,15 @@ pub fn log_file() -> &'static LogFile {
 /// Notes the command that begins.
 #[inline]
 pub fn note_command(name: &'static &'static str) {
-    COMMAND.store(ptr::from_ref(name).cast_mut(), Ordering::Relaxed);
+    // Whoever sees the pointer must see the name behind it, which may have been made just now.
+    COMMAND.store(ptr::from_ref(name).cast_mut(), Ordering::Release);
 }
 
 /// The command that was begun last.
 pub fn last_command() -> &'static str {
-    // SAFETY: the pointer is null or was made from a reference that lives forever.
-    unsafe { COMMAND.load(Ordering::Relaxed).as_ref() }.map_or("none", |name| name)
+    // SAFETY: the pointer is null or was made from a reference that lives forever, to a name that
+    // was complete when it was stored.
+    unsafe { COMMAND.load(Ordering::Acquire).as_ref() }.map_or("none", |name| name)
 }
 
 /// Has crashes reported from now on, or no longer.

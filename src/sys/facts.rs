@@ -82,8 +82,10 @@ pub fn transparent_huge_pages_always() -> bool {
 ///
 /// Those of `prctl(2)`.
 pub fn disable_transparent_huge_pages() -> std::io::Result<()> {
+    // All as wide as the kernel reads them: it refuses what is not zero where nothing is wanted.
+    let (on, none): (libc::c_ulong, libc::c_ulong) = (1, 0);
     // SAFETY: the request takes plain numbers and changes a flag of the process.
-    super::check(unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) })
+    super::check(unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, on, none, none, none) })
 }
 
 /// A file that holds one number.

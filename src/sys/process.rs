@@ -6,6 +6,8 @@
 //! and it leaves by [`exit_now`], so that no destructor, buffer or exit handler of the parent runs
 //! twice.
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use std::arch::asm;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -71,8 +73,8 @@ pub fn close_descriptors_except(kept: &[i32]) {
     let mut from = 3;
     for fd in kept.into_iter().chain([u32::MAX]) {
         if from < fd {
-            // SAFETY: closing descriptors touches no memory; whoever owns one in this process has
-            // been told to ask for this only where nobody uses them any more.
+            // SAFETY: closing descriptors touches no memory, and nothing here has memory mapped by
+            // one. Who still owns a descriptor that is closed gets an error when it uses it.
             unsafe { libc::syscall(libc::SYS_close_range, from, fd - 1, 0) };
         }
         from = fd.saturating_add(1);
@@ -81,9 +83,24 @@ pub fn close_descriptors_except(kept: &[i32]) {
 
 /// Crashes the process as a stray pointer would.
 pub fn crash_by_bad_access() -> ! {
-    // SAFETY: none is claimed: this is the crash that was asked for. The address is never mapped.
-    unsafe { std::ptr::with_exposed_provenance_mut::<u8>(8).write_volatile(0) };
-    std::process::abort()
+    // A stray pointer of Rust would be undefined behaviour; a stray instruction is a crash.
+    const STRAY: usize = 8;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the address is in the first page, which belongs to nobody and is never mapped. So
+    // the processor refuses the first instruction, and if not that, then the second.
+    unsafe {
+        asm!("mov byte ptr [{0}], 0", "ud2", in(reg) STRAY, options(noreturn, nostack))
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        asm!("strb wzr, [{0}]", "udf #0", in(reg) STRAY, options(noreturn, nostack))
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        let _ = STRAY;
+        std::process::abort()
+    }
 }
 
 /// How a child ended.

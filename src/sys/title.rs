@@ -10,6 +10,7 @@
 //! threads already, there is no title to set and nothing is lost.
 
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
 
 /// The memory that the title is written to.
 #[derive(Debug)]
@@ -27,10 +28,17 @@ impl ProcessTitle {
         }
         let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
         let area = initial_strings(&stat)?;
-        for (name, value) in std::env::vars_os() {
-            // SAFETY: there are no other threads, as was just counted. Setting a variable to its
-            // own value gives it new memory, and leaves none in the area.
-            unsafe { std::env::set_var(name, value) };
+        let variables = std::env::vars_os().collect::<Vec<_>>();
+        // SAFETY: there are no other threads, as was just counted, so nobody is reading the
+        // environment. Emptied, it has nothing in the area; what is set then gets new memory.
+        unsafe {
+            libc::clearenv();
+            for (name, value) in variables {
+                // Names that the C library would not take are nothing that it would give either.
+                if !name.as_bytes().contains(&b'=') {
+                    std::env::set_var(name, value);
+                }
+            }
         }
         Some(ProcessTitle { area })
     }
@@ -44,8 +52,9 @@ impl ProcessTitle {
         text[..len].copy_from_slice(&title.as_bytes()[..len]);
         let target = std::ptr::with_exposed_provenance_mut::<u8>(self.area.start);
         // SAFETY: the kernel names the area as the one it wrote this process's strings to; it is
-        // mapped readable and writable for the life of the process. Since `claim`, nobody holds a
-        // reference into it.
+        // mapped readable and writable for the life of the process. The environment has left it
+        // (`claim`). The standard library still knows where the arguments were, but copies them
+        // when it is asked, which `main` does once, before there is a title.
         unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), target, room) };
     }
 }
