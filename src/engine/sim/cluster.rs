@@ -362,12 +362,20 @@ impl Cluster {
         let count = self.nodes.len();
         // One that was told to leave and waited may still go.
         self.run_ms(15_000);
-        for host in 0..count {
-            self.start(host, None);
-        }
-        // One that loads answers nobody.
-        while self.nodes.iter().any(Node::is_loading) {
-            self.run_ms(500);
+        // One that loads answers nobody, and one that was told to leave while it loaded leaves when
+        // it has loaded.
+        loop {
+            for host in 0..count {
+                self.start(host, None);
+            }
+            self.run_ms(1000);
+            if self
+                .nodes
+                .iter()
+                .all(|node| node.is_up() && !node.is_loading())
+            {
+                break;
+            }
         }
         let root = self.random_host();
         self.follow(root, None);
