@@ -7,9 +7,9 @@
 //!
 //! The database knows no clock: it hands out expiry times, and who asks decides what has expired.
 //!
-//! Invariants: every pointer in `keys` owns a live entry, and is there once; `expiring` holds exactly
-//! the pointers of those entries in `keys` that have an expiry. So a pointer out of either table may
-//! be followed for as long as the database is borrowed.
+//! Invariants: every pointer in `keys` owns a live entry, and is there once; `expiring` holds
+//! exactly the pointers of those entries in `keys` that have an expiry. So a pointer out of either
+//! table may be followed for as long as the database is borrowed.
 
 mod edits;
 #[cfg(test)]
@@ -507,8 +507,8 @@ impl Db {
     }
 }
 
-/// Ends the process if it is dropped, that is, if a panic gets as far as here: a table has a pointer
-/// to what may be gone, and whoever is told of the panic could still read it.
+/// Ends the process if it is dropped, that is, if a panic gets as far as here: a table has a
+/// pointer to what may be gone, and whoever is told of the panic could still read it.
 struct NoUnwinding;
 
 impl Drop for NoUnwinding {

@@ -1,8 +1,8 @@
 //! A snapshot on its way from the master into our data set.
 //!
-//! First a line: `$<bytes>`, at least one, or `$EOF:<40 bytes>` from a master that does not know the length and
-//! will send those bytes again at the end; before it any number of empty lines, by which the
-//! master says that it is still at work. Then the snapshot.
+//! First a line: `$<bytes>`, at least one, or `$EOF:<40 bytes>` from a master that does not know
+//! the length and will send those bytes again at the end; before it any number of empty lines, by
+//! which the master says that it is still at work. Then the snapshot.
 //!
 //! Where it goes decides when the old data is lost:
 //!
