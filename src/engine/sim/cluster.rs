@@ -378,16 +378,44 @@ impl Cluster {
             }
         }
         let root = self.random_host();
-        self.follow(root, None);
+        let mut masters = vec![None; count];
         for step in 1..count {
             let above = self.rng.below(step as u64) as usize;
-            self.follow((root + step) % count, Some((root + above) % count));
+            masters[(root + step) % count] = Some((root + above) % count);
         }
+        self.arrange(&masters);
         for host in 0..count {
             self.tell(host, "CLIENT UNPAUSE");
         }
         self.run_ms(1000);
         root
+    }
+
+    /// Gives every server the master that it shall have. One that happens to load what its old
+    /// master has sent refuses that, and is told again.
+    fn arrange(&mut self, masters: &[Option<HostId>]) {
+        for (host, master) in masters.iter().enumerate() {
+            self.follow(host, *master);
+        }
+        let deadline_ms = self.now_ms() + CONVERGENCE_MS_MAX;
+        loop {
+            self.run_ms(1000);
+            let obeys = |(node, master): &(&Node, &Option<HostId>)| {
+                let wanted = master.map(|master| format!("n{master}"));
+                let env = node.env().expect("it runs");
+                env.config.replicaof.as_ref().map(|has| has.host.clone()) == wanted
+            };
+            let pairs = self.nodes.iter().zip(masters);
+            let refused = pairs.filter(|pair| !obeys(pair));
+            let refused: Vec<HostId> = refused.map(|(node, _)| node.host).collect();
+            if refused.is_empty() {
+                return;
+            }
+            assert!(self.now_ms() < deadline_ms, "{refused:?} do not obey");
+            for host in refused {
+                self.follow(host, masters[host]);
+            }
+        }
     }
 
     /// All servers must come to stand where the root does, and all that was acknowledged in its
