@@ -376,6 +376,15 @@ fn agree(command: &[Vec<u8>], ours: &[u8], stock: &[u8]) -> bool {
             }
         }
         "KEYS" | "SCAN" => lines(ours) == lines(stock),
+        // The same relative time given twice is the same deadline if no millisecond has passed
+        // between, which one server may see and the other not. Absolute times have no such excuse.
+        "EXPIRE" | "PEXPIRE" => {
+            let is_comparison = |word: &Vec<u8>| {
+                word.eq_ignore_ascii_case(b"GT") || word.eq_ignore_ascii_case(b"LT")
+            };
+            let is_verdict = |reply: &[u8]| [b":0\r\n", b":1\r\n"].iter().any(|v| *v == reply);
+            command.get(3).is_some_and(is_comparison) && is_verdict(ours) && is_verdict(stock)
+        }
         _ => false,
     }
 }
