@@ -1,8 +1,8 @@
 //! What a machine works with while it handles one event.
 
 use super::action::{Action, Facts};
+use super::history::History;
 use super::settings::ReplicationSettings;
-use super::stream::Stream;
 use super::wire;
 use crate::base::rng::Rng;
 
@@ -12,7 +12,7 @@ pub(super) struct Context<'a> {
     pub facts: Facts,
     pub settings: &'a ReplicationSettings,
     pub rng: &'a mut Rng,
-    pub stream: &'a mut Stream,
+    pub history: &'a mut History,
     /// What the event leads to, in order.
     pub out: &'a mut Vec<Action>,
 }

@@ -149,9 +149,9 @@ impl Replication {
     /// The facts of `INFO replication`.
     pub fn info(&self, now: Now) -> ReplicationInfo {
         let now_ms = now.mono_ms();
-        let identity = self.stream.identity();
+        let identity = self.history.identity();
         let previous = identity.previous();
-        let log = self.stream.log();
+        let log = self.history.log();
         let has_rule =
             self.settings.min_replicas_to_write > 0 && self.settings.min_replicas_max_lag_s > 0;
         ReplicationInfo {
@@ -176,7 +176,7 @@ impl Replication {
 
     /// Our replicas that have not acknowledged the whole stream.
     pub fn laggards(&self, now: Now) -> Vec<Laggard> {
-        let offset = self.stream.identity().offset();
+        let offset = self.history.identity().offset();
         self.source.laggards(offset, now.mono_ms())
     }
 
@@ -187,7 +187,7 @@ impl Replication {
                 let mut replicas = self.source.infos(now.mono_ms());
                 replicas.retain(|replica| replica.state == "online");
                 RoleInfo::Master {
-                    offset: self.stream.identity().offset(),
+                    offset: self.history.identity().offset(),
                     replicas,
                 }
             }
@@ -196,7 +196,7 @@ impl Replication {
                 port: link.port(),
                 state: link.stage_name(),
                 offset: if link.is_up() {
-                    self.stream.identity().offset() as i64
+                    self.history.identity().offset() as i64
                 } else {
                     -1
                 },
@@ -207,14 +207,14 @@ impl Replication {
     /// What a snapshot of our data set is to say about its place, if it has one.
     pub fn saved_identity(&self) -> Option<SavedIdentity> {
         let has_place = match &self.role {
-            Role::Master => self.stream.log().is_some(),
+            Role::Master => self.history.log().is_some(),
             Role::Replica(link) => link.is_up() || link.matches_identity(),
         };
         has_place.then(|| SavedIdentity {
-            id: self.stream.identity().id(),
-            offset: self.stream.identity().offset(),
+            id: self.history.identity().id(),
+            offset: self.history.identity().offset(),
             // Without one selected, the next command brings its own SELECT.
-            stream_db: self.stream.db().unwrap_or(0),
+            stream_db: self.history.db().unwrap_or(0),
         })
     }
 }

@@ -5,9 +5,9 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `identity.rs` | who we are: the name of our history, and the offset in it |
+//! | `identity.rs` | which history our data is of, and the offset in it |
 //! | `log.rs` | the one copy of the last bytes of the stream, with a cursor per reader |
-//! | `stream.rs` | the two above in step, and the selected database |
+//! | `history.rs` | the two above in step, and the selected database |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
 //! | `role.rs` | the ways to get a master, another one, or none |
@@ -85,6 +85,7 @@
 pub mod action;
 mod context;
 pub mod greeting;
+pub mod history;
 pub mod identity;
 pub mod info;
 pub mod link;
@@ -92,7 +93,6 @@ pub mod log;
 mod role;
 pub mod settings;
 pub mod source;
-pub mod stream;
 mod wire;
 
 #[cfg(test)]
@@ -114,16 +114,16 @@ use crate::base::rng::Rng;
 use crate::base::time::Now;
 use context::Context;
 use greeting::Replconf;
+use history::History;
 use link::Link;
 use role::Role;
 use source::Source;
-use stream::Stream;
 
 /// A server's part in replication; see the module's head.
 #[derive(Debug)]
 pub struct Replication {
     role: Role,
-    stream: Stream,
+    history: History,
     source: Source,
     settings: ReplicationSettings,
     rng: Rng,
@@ -143,7 +143,7 @@ impl Replication {
     pub fn new(settings: ReplicationSettings, mut rng: Rng, now: Now) -> Replication {
         Replication {
             role: Role::Master,
-            stream: Stream::new(&mut rng),
+            history: History::new(&mut rng),
             source: Source::new(now.mono_ms()),
             settings,
             rng,
@@ -159,7 +159,7 @@ impl Replication {
                 facts,
                 settings: &self.settings,
                 rng: &mut self.rng,
-                stream: &mut self.stream,
+                history: &mut self.history,
                 out,
             },
         }
@@ -189,7 +189,7 @@ impl Replication {
     /// Puts directives in force.
     pub fn configure(&mut self, settings: ReplicationSettings) {
         self.settings = settings;
-        if let Some(log) = self.stream.log_mut() {
+        if let Some(log) = self.history.log_mut() {
             log.set_window(self.settings.backlog_bytes);
         }
     }
@@ -265,7 +265,7 @@ impl Replication {
         let Role::Replica(link) = &mut self.role else {
             panic!("a master runs no stream");
         };
-        link.on_applied(&mut self.stream, bytes, db);
+        link.on_applied(&mut self.history, bytes, db);
     }
 
     // ---- Requests of clients ----
@@ -410,44 +410,44 @@ impl Replication {
     /// if any. A replica passes on its master's stream and nothing else, so there it does nothing.
     pub fn feed(&mut self, db: Option<u32>, command: &[u8]) {
         if let Role::Master = self.role {
-            self.stream.feed(db, command);
+            self.history.feed(db, command);
         }
     }
 
     /// Whether [`feed`](Self::feed) would do anything: a command need not be encoded otherwise.
     pub fn wants_feed(&self) -> bool {
-        matches!(self.role, Role::Master) && self.stream.log().is_some()
+        matches!(self.role, Role::Master) && self.history.log().is_some()
     }
 
     /// Replicas that have something to read.
     pub fn readers(&self) -> impl Iterator<Item = ClientId> {
-        self.source.readers(&self.stream)
+        self.source.readers(&self.history)
     }
 
     /// What a replica has to read next, in order, in pieces.
     pub fn chunks(&self, client: ClientId) -> impl Iterator<Item = &[u8]> {
-        self.source.chunks(&self.stream, client)
+        self.source.chunks(&self.history, client)
     }
 
     /// A replica was sent `bytes` bytes of what [`chunks`](Self::chunks) showed.
     pub fn on_sent(&mut self, client: ClientId, bytes: usize) {
-        self.source.on_sent(&mut self.stream, client, bytes);
+        self.source.on_sent(&mut self.history, client, bytes);
     }
 
     /// Memory of the log that lies before a replica, which its output buffer limit applies to. A
     /// limit below `repl-backlog-size` is raised to that, since the backlog holds so much anyway.
     pub fn replica_memory_bytes(&self, client: ClientId) -> usize {
-        self.source.memory_bytes(&self.stream, client)
+        self.source.memory_bytes(&self.history, client)
     }
 
     /// Memory of the log, each byte counted once.
     pub fn log_memory_bytes(&self) -> usize {
-        self.stream.log().map_or(0, ReplLog::memory_bytes)
+        self.history.log().map_or(0, ReplLog::memory_bytes)
     }
 
     /// The last bytes of the stream, for the log when it turns out to be wrong.
     pub fn last_stream_bytes(&self, max: usize) -> Vec<u8> {
-        self.stream
+        self.history
             .log()
             .map_or_else(Vec::new, |log| log.last_bytes(max))
     }
@@ -460,7 +460,7 @@ impl Replication {
     /// To be called before [`readers`](Self::readers), each time before the driver sleeps.
     pub fn before_sleep(&mut self) {
         if let Role::Master = self.role {
-            self.source.before_sleep(&mut self.stream);
+            self.source.before_sleep(&mut self.history);
         }
     }
 
@@ -468,7 +468,7 @@ impl Replication {
 
     /// Time passes. Does the work of a second when one has passed.
     pub fn tick(&mut self, facts: Facts, out: &mut Vec<Action>) {
-        if let Some(log) = self.stream.log_mut() {
+        if let Some(log) = self.history.log_mut() {
             log.trim();
         }
         let now_ms = facts.now.mono_ms();
@@ -495,7 +495,7 @@ impl Replication {
 
     /// Our place in the replication tree.
     pub fn identity(&self) -> &Identity {
-        self.stream.identity()
+        self.history.identity()
     }
 
     /// Our replicas: counts, acknowledgements, statistics.
@@ -510,10 +510,10 @@ impl Replication {
 
     /// Asserts what must hold between any two events. Costly; for tests and simulations.
     pub fn check_invariants(&self) {
-        self.stream.check_invariants();
-        self.source.check_invariants(&self.stream);
+        self.history.check_invariants();
+        self.source.check_invariants(&self.history);
         assert!(
-            !self.is_link_up() || self.stream.log().is_some(),
+            !self.is_link_up() || self.history.log().is_some(),
             "a replica keeps a log"
         );
     }

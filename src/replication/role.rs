@@ -50,13 +50,13 @@ impl Replication {
         } = self.parts(facts, out);
         match role {
             Role::Replica(link) => {
-                cx.stream
+                cx.history
                     .adopt(saved.id, saved.offset, Some(saved.stream_db));
                 link.on_restored(&mut cx);
             }
             Role::Master => {
-                cx.stream.restore_as_master(saved.id, saved.offset);
-                cx.stream.keep_log(cx.settings.backlog_bytes);
+                cx.history.restore_as_master(saved.id, saved.offset);
+                cx.history.keep_log(cx.settings.backlog_bytes);
                 source.restart_idle_time(cx.now_ms());
             }
         }
@@ -127,7 +127,7 @@ impl Replication {
         if let Role::Master = parts.role {
             return Err("ERR PSYNC FAILOVER can't be sent to a master.");
         }
-        if !parts.cx.stream.identity().id().is(id) {
+        if !parts.cx.history.identity().id().is(id) {
             return Err("ERR PSYNC FAILOVER replid must match my replid.");
         }
         parts.become_master();
@@ -139,7 +139,7 @@ impl Replication {
 
     /// Begins a history that continues none, so that every replica needs a snapshot.
     pub fn begin_history(&mut self) {
-        self.stream.begin_history(&mut self.rng);
+        self.history.begin_anew(&mut self.rng);
     }
 
     /// Whether we have a master.
@@ -180,8 +180,8 @@ impl Parts<'_> {
             cx.notice("Discarding previously cached master state.");
         }
         *self.role = Role::Master;
-        cx.stream.shift(cx.rng);
-        let identity = cx.stream.identity();
+        cx.history.shift(cx.rng);
+        let identity = cx.history.identity();
         let previous = identity
             .previous()
             .expect("the history before the promotion");

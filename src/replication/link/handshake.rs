@@ -177,15 +177,15 @@ impl Link {
     fn on_continue(&mut self, cx: &mut Context, source: &mut Source, id: Option<ReplId>) {
         cx.notice("Successful partial resynchronization with master.");
         if let Some(id) = id
-            && id != cx.stream.identity().id()
+            && id != cx.history.identity().id()
         {
             cx.notice(format!("Master replication ID changed to {id}"));
-            cx.stream.continue_as(id);
+            cx.history.continue_as(id);
             // They must learn the name; the bytes they have are right.
             source.close_all(cx);
         }
         // A server that was restarted has no log yet.
-        cx.stream.keep_log(cx.settings.backlog_bytes);
+        cx.history.keep_log(cx.settings.backlog_bytes);
         self.begin_streaming(cx, SyncKind::Partial, true, 0);
         cx.notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
     }
@@ -201,7 +201,10 @@ fn ignore(cx: &mut Context, option: &str, text: &str) {
 fn ask_for_stream(cx: &mut Context, resume: Resume) {
     match resume {
         Resume::Possible => {
-            let (id, offset) = (cx.stream.identity().id(), cx.stream.identity().offset() + 1);
+            let (id, offset) = (
+                cx.history.identity().id(),
+                cx.history.identity().offset() + 1,
+            );
             cx.notice(format!(
                 "Trying a partial resynchronization (request {id}:{offset})."
             ));

@@ -31,9 +31,9 @@ mod transfer;
 
 use super::action::{Action, SyncKind};
 use super::context::Context;
+use super::history::History;
 use super::info::{MasterInfo, SyncInfo};
 use super::source::Source;
-use super::stream::Stream;
 use super::wire;
 use handshake::Handshake;
 use transfer::{Load, Transfer};
@@ -357,26 +357,28 @@ impl Link {
         };
         self.down_since_ms = None;
         cx.push(Action::StartStream {
-            db: cx.stream.db().unwrap_or(0),
+            db: cx.history.db().unwrap_or(0),
             after,
         });
     }
 
     /// `bytes` of the stream were run, which has `db` selected now.
-    pub(super) fn on_applied(&mut self, stream: &mut Stream, bytes: &[u8], db: u32) {
+    pub(super) fn on_applied(&mut self, history: &mut History, bytes: &[u8], db: u32) {
         let Stage::Streaming(session) = &mut self.stage else {
             panic!("stream bytes were run while the link was down");
         };
         let left = session.unapplied.checked_sub(bytes.len() as u64);
         session.unapplied = left.expect("only what was received can be run");
-        stream.append(bytes);
-        stream.set_db(Some(db));
+        history.append(bytes);
+        history.set_db(Some(db));
     }
 
     /// Tells the master how far we are.
     pub(super) fn send_ack(&mut self, cx: &mut Context) {
         if let Stage::Streaming(Session { counts: true, .. }) = self.stage {
-            cx.push(Action::SendMaster(wire::ack(cx.stream.identity().offset())));
+            cx.push(Action::SendMaster(wire::ack(
+                cx.history.identity().offset(),
+            )));
         }
     }
 

@@ -327,7 +327,7 @@ impl Link {
         }
         source.close_all(cx);
         source.abandon_snapshot(cx);
-        cx.stream.drop_log();
+        cx.history.drop_log();
     }
 
     /// The file is in place of ours: load it.
@@ -374,8 +374,8 @@ impl Link {
             // The history has no name that we know, so our replicas get one from us.
             Origin::Unknown => (ReplId::random(cx.rng), 0),
         };
-        cx.stream.adopt(id, offset, db);
-        cx.stream.keep_log(cx.settings.backlog_bytes);
+        cx.history.adopt(id, offset, db);
+        cx.history.keep_log(cx.settings.backlog_bytes);
         let counts = load.origin != Origin::Unknown;
         cx.notice("MASTER <-> REPLICA sync: Finished with success");
         self.begin_streaming(cx, SyncKind::Full, counts, load.unapplied);
@@ -409,7 +409,7 @@ fn load_target(cx: &Context, origin: Origin) -> LoadTarget {
         DisklessLoad::OnEmptyDb if cx.facts.dataset_empty => LoadTarget::Memory,
         DisklessLoad::Disabled | DisklessLoad::OnEmptyDb => LoadTarget::Disk,
         DisklessLoad::SwapDb => {
-            let ours = cx.stream.identity().id();
+            let ours = cx.history.identity().id();
             let serve_reads = matches!(origin, Origin::Known { id, .. } if id == ours);
             LoadTarget::Swap { serve_reads }
         }

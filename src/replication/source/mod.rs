@@ -21,10 +21,10 @@ mod snapshots;
 use super::action::{Action, ClientId, Contents};
 use super::context::Context;
 use super::greeting::{Ack, Greeting};
+use super::history::History;
 use super::identity::{Decision, ReplId};
 use super::info::ReplicaInfo;
 use super::log::ReplLog;
-use super::stream::Stream;
 use super::wire;
 use crate::base::numbers::parse_i64;
 use replica::{Replica, State};
@@ -214,7 +214,7 @@ impl Source {
                 ));
                 return SyncReply::Refused("ERR value is not an integer or out of range".into());
             };
-            let decision = cx.stream.can_continue(id, offset);
+            let decision = cx.history.can_continue(id, offset);
             if decision == Decision::Continue {
                 self.continue_from(cx, &mut replica, offset);
                 self.admit(replica);
@@ -239,14 +239,14 @@ impl Source {
 
     fn continue_from(&mut self, cx: &mut Context, replica: &mut Replica, offset: i64) {
         let offset = u64::try_from(offset).expect("an offset that the log holds");
-        let log = log_of(cx.stream);
+        let log = log_of(cx.history);
         replica.state = State::Online {
             cursor: log.attach(offset),
             held: false,
         };
         let missing = log.next() - offset;
         let reply = if replica.greeting.capabilities.psync2 {
-            format!("+CONTINUE {}\r\n", cx.stream.identity().id())
+            format!("+CONTINUE {}\r\n", cx.history.identity().id())
         } else {
             "+CONTINUE\r\n".to_owned()
         };
@@ -264,12 +264,12 @@ impl Source {
 
     /// Without a log nothing was counted, so the first replica that comes begins a new history.
     fn begin_history_if_first(&mut self, cx: &mut Context) {
-        if cx.stream.log().is_some() {
+        if cx.history.log().is_some() {
             return;
         }
-        cx.stream.begin_history(cx.rng);
-        cx.stream.keep_log(cx.settings.backlog_bytes);
-        let (id, none) = (cx.stream.identity().id(), ReplId::NONE);
+        cx.history.begin_anew(cx.rng);
+        cx.history.keep_log(cx.settings.backlog_bytes);
+        let (id, none) = (cx.history.identity().id(), ReplId::NONE);
         cx.notice(format!(
             "Replication backlog created, my new replication IDs are '{id}' and '{none}'"
         ));
@@ -311,7 +311,7 @@ impl Source {
         cx.notice(format!("Connection with replica {} lost.", replica.name()));
         let was_in_snapshot = replica.is_in_snapshot();
         if let Some(cursor) = replica.into_cursor() {
-            log_of(cx.stream).detach(cursor);
+            log_of(cx.history).detach(cursor);
         }
         if self.replicas.is_empty() {
             self.empty_since_ms = cx.now_ms();
@@ -327,7 +327,7 @@ impl Source {
     pub(super) fn on_second(&mut self, cx: &mut Context, is_master: bool) {
         let period = cx.settings.ping_period_s.max(1);
         if is_master && !self.replicas.is_empty() && self.cron_rounds.is_multiple_of(period) {
-            cx.stream.feed(None, &wire::command(&[b"PING"]));
+            cx.history.feed(None, &wire::command(&[b"PING"]));
         }
         self.cron_rounds += 1;
         self.greet_waiting(cx);
@@ -379,12 +379,12 @@ impl Source {
     fn drop_idle_log(&mut self, cx: &mut Context) {
         let ttl_s = cx.settings.backlog_ttl_s;
         let idle_ms = cx.now_ms().saturating_sub(self.empty_since_ms);
-        if !self.replicas.is_empty() || ttl_s == 0 || cx.stream.log().is_none() {
+        if !self.replicas.is_empty() || ttl_s == 0 || cx.history.log().is_none() {
             return;
         }
         if idle_ms > ttl_s * 1000 {
-            cx.stream.begin_history(cx.rng);
-            cx.stream.drop_log();
+            cx.history.begin_anew(cx.rng);
+            cx.history.drop_log();
             cx.notice(format!(
                 "Replication backlog freed after {ttl_s} seconds without connected replicas."
             ));
@@ -413,16 +413,16 @@ impl Source {
     }
 
     /// Asserts what must hold between any two events.
-    pub fn check_invariants(&self, stream: &Stream) {
+    pub fn check_invariants(&self, history: &History) {
         let cursors = self
             .replicas
             .iter()
             .filter(|replica| replica.cursor().is_some())
             .count();
-        let attached = stream.log().map_or(0, ReplLog::cursor_count);
+        let attached = history.log().map_or(0, ReplLog::cursor_count);
         assert_eq!(cursors, attached, "every cursor has an owner");
         assert!(
-            self.replicas.is_empty() || stream.log().is_some(),
+            self.replicas.is_empty() || history.log().is_some(),
             "replicas need a log"
         );
         for (at, replica) in self.replicas.iter().enumerate() {
@@ -439,15 +439,15 @@ impl Source {
     }
 }
 
-fn log_of(stream: &mut Stream) -> &mut ReplLog {
-    stream
+fn log_of(history: &mut History) -> &mut ReplLog {
+    history
         .log_mut()
         .expect("a log is kept while there are replicas")
 }
 
 /// Logs why a replica cannot continue.
 fn explain_refusal(cx: &mut Context, name: &str, decision: Decision, id: &[u8], offset: i64) {
-    let identity = cx.stream.identity();
+    let identity = cx.history.identity();
     let previous = identity.previous();
     match decision {
         Decision::Continue => unreachable!("nothing was refused"),

@@ -4,21 +4,21 @@ use super::replica::{Replica, State};
 use super::{Source, log_of};
 use crate::replication::Laggard;
 use crate::replication::action::ClientId;
+use crate::replication::history::History;
 use crate::replication::settings::ReplicationSettings;
-use crate::replication::stream::Stream;
 use crate::replication::wire;
 
 impl Source {
     /// Replicas that have something to read from the log.
-    pub fn readers<'a>(&'a self, stream: &'a Stream) -> impl Iterator<Item = ClientId> + 'a {
+    pub fn readers<'a>(&'a self, history: &'a History) -> impl Iterator<Item = ClientId> + 'a {
         self.replicas
             .iter()
-            .filter(|replica| self.pending(replica, stream) > 0)
+            .filter(|replica| self.pending(replica, history) > 0)
             .map(|replica| replica.client)
     }
 
-    fn pending(&self, replica: &Replica, stream: &Stream) -> u64 {
-        match (&replica.state, stream.log()) {
+    fn pending(&self, replica: &Replica, history: &History) -> u64 {
+        match (&replica.state, history.log()) {
             (
                 State::Online {
                     cursor,
@@ -33,7 +33,7 @@ impl Source {
     /// What a replica has to read next, in order, in pieces.
     pub(in crate::replication) fn chunks<'a>(
         &'a self,
-        stream: &'a Stream,
+        history: &'a History,
         client: ClientId,
     ) -> impl Iterator<Item = &'a [u8]> + 'a {
         let online = self
@@ -45,7 +45,7 @@ impl Source {
                 } => Some(cursor),
                 _ => None,
             });
-        let log = stream.log();
+        let log = history.log();
         online
             .into_iter()
             .flat_map(move |cursor| log.into_iter().flat_map(|l| l.chunks(cursor)))
@@ -54,7 +54,7 @@ impl Source {
     /// A replica was sent `bytes` bytes of what [`chunks`](Self::chunks) showed.
     pub(in crate::replication) fn on_sent(
         &mut self,
-        stream: &mut Stream,
+        history: &mut History,
         client: ClientId,
         bytes: usize,
     ) {
@@ -62,15 +62,19 @@ impl Source {
         let cursor = self.replicas[at]
             .cursor()
             .expect("only an online replica reads the log");
-        log_of(stream).advance(cursor, bytes);
+        log_of(history).advance(cursor, bytes);
     }
 
     /// Memory of the log that lies before a replica.
-    pub(in crate::replication) fn memory_bytes(&self, stream: &Stream, client: ClientId) -> usize {
+    pub(in crate::replication) fn memory_bytes(
+        &self,
+        history: &History,
+        client: ClientId,
+    ) -> usize {
         let cursor = self
             .index_of(client)
             .and_then(|at| self.replicas[at].cursor());
-        match (stream.log(), cursor) {
+        match (history.log(), cursor) {
             (Some(log), Some(cursor)) => log.cursor_memory_bytes(cursor),
             _ => 0,
         }
@@ -127,9 +131,9 @@ impl Source {
     }
 
     /// Feeds the question that [`request_acks`](Self::request_acks) asked for.
-    pub(in crate::replication) fn before_sleep(&mut self, stream: &mut Stream) {
+    pub(in crate::replication) fn before_sleep(&mut self, history: &mut History) {
         if std::mem::take(&mut self.acks_wanted) {
-            stream.feed(None, &wire::command(&[b"REPLCONF", b"GETACK", b"*"]));
+            history.feed(None, &wire::command(&[b"REPLCONF", b"GETACK", b"*"]));
         }
     }
 }

@@ -121,7 +121,7 @@ impl Source {
 
     pub(in crate::replication) fn on_snapshot_started(&mut self, cx: &mut Context) {
         let job = self.job.expect("a snapshot was asked for");
-        let start = cx.stream.identity().offset();
+        let start = cx.history.identity().offset();
         for replica in &mut self.replicas {
             if replica.is_waiting() && replica.greeting.contents == job.contents {
                 begin_full_sync(cx, replica, start);
@@ -344,7 +344,7 @@ impl Source {
 /// Places the replica at the beginning of the snapshot and tells it so.
 fn begin_full_sync(cx: &mut Context, replica: &mut Replica, start: u64) {
     let wants_stream = !replica.greeting.snapshot_only;
-    let cursor = wants_stream.then(|| log_of(cx.stream).attach(start + 1));
+    let cursor = wants_stream.then(|| log_of(cx.history).attach(start + 1));
     replica.state = State::InSnapshot {
         start,
         cursor,
@@ -352,9 +352,9 @@ fn begin_full_sync(cx: &mut Context, replica: &mut Replica, start: u64) {
         loaded: false,
     };
     // Not every replica takes the selected database from the snapshot.
-    cx.stream.select_again();
+    cx.history.select_again();
     if !replica.old_protocol {
-        let reply = format!("+FULLRESYNC {} {start}\r\n", cx.stream.identity().id());
+        let reply = format!("+FULLRESYNC {} {start}\r\n", cx.history.identity().id());
         cx.push(Action::SendReplica {
             client: replica.client,
             bytes: reply.into_bytes(),

@@ -1,8 +1,9 @@
-//! The replication stream as this server has it: identity, log and selected database together.
+//! The history that our data is of: its name and how far we are in it, its last bytes, and the
+//! database that its stream has selected.
 //!
-//! [`Identity`] says how many bytes the stream has, [`ReplLog`] holds the last of them; the two
-//! must move in step, and this value is the only place where either does. The log exists once
-//! somebody may want to continue: from the first replica on, or from the moment we follow a
+//! [`Identity`] says how many bytes the replication stream has, [`ReplLog`] holds the last of them;
+//! the two must move in step, and this value is the only place where either does. The log exists
+//! once somebody may want to continue: from the first replica on, or from the moment we follow a
 //! master. Without it nothing is counted, since nobody could ask for the bytes; that is why a log
 //! that begins anew begins a new history, unless the history was learned from elsewhere.
 //!
@@ -13,22 +14,23 @@ use super::log::ReplLog;
 use crate::base::numbers;
 use crate::base::rng::Rng;
 
-/// Identity, log and selected database of the replication stream.
+/// The history that our data is of; see the module's head.
 #[derive(Debug)]
-pub struct Stream {
+pub struct History {
     identity: Identity,
     log: Option<ReplLog>,
     /// The database that the stream has selected up to here; `None` before the first `SELECT`.
     /// True of the stream whoever wrote it, so it goes into snapshots and is never forgotten.
     db: Option<u32>,
-    /// A reader may begin here who was not told which: the next command of ours says it again.
+    /// A replica may begin to read here that was not told the database: the next command of ours
+    /// selects it again.
     select_again: bool,
 }
 
-impl Stream {
-    /// The stream of a server that has just started.
-    pub fn new(rng: &mut Rng) -> Stream {
-        Stream {
+impl History {
+    /// The history of a server that has just started.
+    pub fn new(rng: &mut Rng) -> History {
+        History {
             identity: Identity::new(rng),
             log: None,
             db: None,
@@ -36,7 +38,7 @@ impl Stream {
         }
     }
 
-    /// Who we are in the replication tree.
+    /// Its name, and how far we are in it.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -67,7 +69,7 @@ impl Stream {
     }
 
     /// Adds a command of our own, as it goes over the wire, preceded by a `SELECT` when `db` is
-    /// another database than the last, or when readers may not know the last. Commands that
+    /// another database than the last, or when a replica may not know the last. Commands that
     /// concern no database pass `None`.
     pub fn feed(&mut self, db: Option<u32>, command: &[u8]) {
         if self.log.is_none() {
@@ -112,7 +114,7 @@ impl Stream {
     }
 
     /// Begins a history of our own that continues none.
-    pub fn begin_history(&mut self, rng: &mut Rng) {
+    pub fn begin_anew(&mut self, rng: &mut Rng) {
         self.identity.begin_history(rng);
     }
 
@@ -163,56 +165,56 @@ impl Stream {
 mod tests {
     use super::*;
 
-    fn text(stream: &Stream) -> String {
-        let log = stream.log().expect("a log");
+    fn text(history: &History) -> String {
+        let log = history.log().expect("a log");
         String::from_utf8(log.last_bytes(usize::MAX)).expect("ASCII in this test")
     }
 
     #[test]
     fn nothing_is_counted_before_a_log_is_kept() {
-        let mut stream = Stream::new(&mut Rng::from_seed(1));
-        stream.feed(Some(0), b"PING\r\n");
-        assert_eq!(stream.identity().offset(), 0);
-        stream.keep_log(1 << 20);
-        stream.feed(None, b"PING\r\n");
-        assert_eq!(stream.identity().offset(), 6);
-        stream.check_invariants();
+        let mut history = History::new(&mut Rng::from_seed(1));
+        history.feed(Some(0), b"PING\r\n");
+        assert_eq!(history.identity().offset(), 0);
+        history.keep_log(1 << 20);
+        history.feed(None, b"PING\r\n");
+        assert_eq!(history.identity().offset(), 6);
+        history.check_invariants();
     }
 
     #[test]
     fn select_is_sent_when_the_database_changes_and_when_somebody_may_not_know() {
-        let mut stream = Stream::new(&mut Rng::from_seed(1));
-        stream.keep_log(1 << 20);
-        stream.feed(Some(0), b"a\r\n");
-        stream.feed(Some(0), b"b\r\n");
-        stream.feed(None, b"c\r\n");
-        stream.feed(Some(12), b"d\r\n");
-        stream.select_again();
-        assert_eq!(stream.db(), Some(12), "it is still selected");
-        stream.feed(Some(12), b"e\r\n");
+        let mut history = History::new(&mut Rng::from_seed(1));
+        history.keep_log(1 << 20);
+        history.feed(Some(0), b"a\r\n");
+        history.feed(Some(0), b"b\r\n");
+        history.feed(None, b"c\r\n");
+        history.feed(Some(12), b"d\r\n");
+        history.select_again();
+        assert_eq!(history.db(), Some(12), "it is still selected");
+        history.feed(Some(12), b"e\r\n");
         let select_0 = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n";
         let select_12 = "*2\r\n$6\r\nSELECT\r\n$2\r\n12\r\n";
         let want = format!("{select_0}a\r\nb\r\nc\r\n{select_12}d\r\n{select_12}e\r\n");
-        assert_eq!(text(&stream), want);
-        assert_eq!(stream.identity().offset(), want.len() as u64);
+        assert_eq!(text(&history), want);
+        assert_eq!(history.identity().offset(), want.len() as u64);
     }
 
     #[test]
     fn a_log_begins_where_the_history_is() {
-        let mut stream = Stream::new(&mut Rng::from_seed(1));
-        stream.adopt(ReplId::NONE, 1000, Some(3));
-        stream.keep_log(1 << 20);
-        let log = stream.log().expect("a log");
+        let mut history = History::new(&mut Rng::from_seed(1));
+        history.adopt(ReplId::NONE, 1000, Some(3));
+        history.keep_log(1 << 20);
+        let log = history.log().expect("a log");
         assert_eq!((log.first(), log.next()), (1001, 1001));
-        assert_eq!(stream.db(), Some(3));
+        assert_eq!(history.db(), Some(3));
     }
 
     #[test]
     #[should_panic(expected = "under its readers")]
     fn the_log_is_not_dropped_while_somebody_reads_it() {
-        let mut stream = Stream::new(&mut Rng::from_seed(1));
-        stream.keep_log(1 << 20);
-        let _cursor = stream.log_mut().expect("a log").attach(1);
-        stream.drop_log();
+        let mut history = History::new(&mut Rng::from_seed(1));
+        history.keep_log(1 << 20);
+        let _cursor = history.log_mut().expect("a log").attach(1);
+        history.drop_log();
     }
 }
