@@ -11,7 +11,7 @@
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
 //! | `role.rs` | the ways to get a master, another one, or none |
-//! | `greeting.rs` | `REPLCONF` |
+//! | `replconf.rs` | `REPLCONF` |
 //! | `action.rs` | what the machines ask for, and the facts they get with each event |
 //! | `settings.rs`, `info.rs` | what comes from the configuration, what goes to `INFO` and `ROLE` |
 //! | `wire.rs` | lines and commands as bytes |
@@ -84,12 +84,12 @@
 
 pub mod action;
 mod context;
-pub mod greeting;
 pub mod history;
 pub mod identity;
 pub mod info;
 pub mod link;
 pub mod log;
+pub mod replconf;
 mod role;
 pub mod settings;
 pub mod source;
@@ -99,12 +99,12 @@ mod wire;
 mod rig;
 
 pub use action::{Action, Child, ClientId, Contents, Facts, LoadTarget, SnapshotTarget, SyncKind};
-pub use greeting::ReplconfReply;
 pub use identity::{Identity, ReplId};
 pub use info::{
     Laggard, MasterInfo, ReplicaInfo, ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo,
 };
 pub use link::{Closed, ConnectFailure};
+pub use replconf::ReplconfReply;
 pub use role::Replicaof;
 pub use settings::{DisklessLoad, ReplicationSettings};
 pub use source::{SyncClient, SyncReply, SyncRequest, SyncStats};
@@ -113,9 +113,9 @@ use self::log::ReplLog;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use context::Context;
-use greeting::Replconf;
 use history::History;
 use link::Link;
+use replconf::Replconf;
 use role::Role;
 use source::Source;
 
@@ -284,7 +284,7 @@ impl Replication {
             source,
             mut cx,
         } = self.parts(facts, out);
-        match source.greeting_mut(client).replconf(args) {
+        match source.options_mut(client).apply(args) {
             Replconf::Reply(reply) => return reply,
             Replconf::Ack(None) => {}
             Replconf::Ack(Some(ack)) => source.on_ack(client, ack, cx.now_ms()),

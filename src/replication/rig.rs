@@ -38,7 +38,7 @@ impl Rig {
     /// A server whose link is up, at `offset` of history `id`, after a snapshot of ten bytes.
     pub fn streaming(id: &str, offset: u64) -> Rig {
         let mut rig = Rig::connecting(ReplicationSettings::default());
-        rig.greet();
+        rig.handshake();
         rig.bytes(format!("+FULLRESYNC {id} {offset}\r\n$10\r\n0123456789").as_bytes());
         rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
         rig.repl.on_load_finished(Some(0), rig.facts, &mut rig.out);
@@ -47,8 +47,8 @@ impl Rig {
         rig
     }
 
-    /// The handshake up to the question of all questions.
-    pub fn greet(&mut self) {
+    /// The handshake up to our `PSYNC`, which is not answered yet.
+    pub fn handshake(&mut self) {
         self.repl.on_connected(self.facts, &mut self.out);
         self.bytes(b"+PONG\r\n");
         self.bytes(b"+OK\r\n+OK\r\n");

@@ -99,7 +99,7 @@ fn a_handover_is_refused_by_masters_and_for_other_histories() {
     let mut rig = Rig::streaming(&id('a'), 100);
     rig.pass_ms(2000);
     rig.closed();
-    rig.greet();
+    rig.handshake();
     rig.bytes(format!("+CONTINUE {}\r\n", id('b')).as_bytes());
     assert_eq!(rig.repl.info(rig.facts.now).id2.as_str(), id('a'));
     for asked in [id('a'), id('c'), "?".into(), String::new(), "b".repeat(39)] {

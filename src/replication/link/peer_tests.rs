@@ -13,7 +13,7 @@ fn a_size_is_read_as_leniently_as_the_reference_does() {
         ("$99999999999999999999", i64::MAX as u64),
     ] {
         let mut rig = Rig::connecting(ReplicationSettings::default());
-        rig.greet();
+        rig.handshake();
         rig.bytes(format!("+FULLRESYNC {} 5\r\n{line}\r\n", id('a')).as_bytes());
         rig.expect_logged(&format!("receiving {total} bytes from master to disk"));
         rig.expect(Action::BeginSnapshot {
@@ -34,7 +34,7 @@ fn a_place_is_read_as_leniently_as_the_reference_does() {
         ("4611686018427387903", 4_611_686_018_427_387_903),
     ] {
         let mut rig = Rig::connecting(ReplicationSettings::default());
-        rig.greet();
+        rig.handshake();
         rig.bytes(format!("+FULLRESYNC {} {place}\r\n$1\r\nx", id('a')).as_bytes());
         rig.expect_logged(&format!("Full resync from master: {}:{offset}", id('a')));
         rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
@@ -54,7 +54,7 @@ fn a_place_where_no_stream_can_be_is_not_believed() {
         "18446744073709551615",
     ] {
         let mut rig = Rig::connecting(ReplicationSettings::default());
-        rig.greet();
+        rig.handshake();
         rig.bytes(format!("+FULLRESYNC {} {place}\r\n$1\r\nx", id('a')).as_bytes());
         rig.expect_logged("Master replied with wrong +FULLRESYNC syntax.");
         rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);

@@ -6,14 +6,14 @@ use crate::replication::*;
 
 pub(super) const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
 
-pub(super) fn connect(host: &str) -> Action {
+fn connect(host: &str) -> Action {
     Action::Connect {
         host: host.into(),
         port: 6379,
     }
 }
 
-pub(super) fn text(command: &str) -> String {
+fn text(command: &str) -> String {
     let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
     String::from_utf8(wire::command(&words)).expect("ASCII")
 }
@@ -91,7 +91,7 @@ fn a_server_that_starts_without_data_asks_for_everything() {
     rig.repl.start_as_replica_of("m", 6379);
     rig.pass_ms(1000);
     rig.expect_logged("Connecting to MASTER m:6379");
-    rig.greet();
+    rig.handshake();
     assert!(rig.sent().ends_with(&text("PSYNC ? -1")));
     rig.expect_logged("Partial resynchronization not possible (no cached master)");
 }
@@ -107,7 +107,7 @@ fn a_server_that_starts_from_a_snapshot_asks_to_continue() {
     };
     rig.repl.restore(saved, rig.facts, &mut rig.out);
     rig.pass_ms(1000);
-    rig.greet();
+    rig.handshake();
     assert!(
         rig.sent()
             .ends_with(&text(&format!("PSYNC {} 42", id('a'))))
@@ -170,13 +170,13 @@ fn every_failed_connection_is_logged_and_retried_each_second_for_ever() {
 fn a_master_that_cannot_serve_us_yet_is_asked_again() {
     for reply in ["-NOMASTERLINK Can't SYNC", "-LOADING Redis is loading"] {
         let mut rig = Rig::connecting(ReplicationSettings::default());
-        rig.greet();
+        rig.handshake();
         rig.bytes(format!("{reply}\r\n").as_bytes());
         rig.expect_logged("Master is currently unable to PSYNC but should be in the future: -");
         rig.out.clear();
         rig.pass_ms(1000);
         rig.expect(connect("m"));
-        rig.greet();
+        rig.handshake();
         assert!(rig.sent().contains("PSYNC"));
     }
 }
@@ -186,7 +186,7 @@ fn a_continuation_that_we_did_not_ask_for_is_nonsense() {
     let mut rig = Rig::new(ReplicationSettings::default());
     rig.repl.start_as_replica_of("m", 6379);
     rig.pass_ms(1000);
-    rig.greet();
+    rig.handshake();
     rig.bytes(b"+CONTINUE\r\n");
     rig.expect_logged("Unexpected reply to PSYNC from master: +CONTINUE");
     assert!(!rig.repl.is_link_up());
@@ -197,7 +197,7 @@ fn a_continuation_that_we_did_not_ask_for_is_nonsense() {
 #[test]
 fn a_snapshot_of_known_size_goes_to_disk_and_is_loaded() {
     let mut rig = Rig::connecting(ReplicationSettings::default());
-    rig.greet();
+    rig.handshake();
     rig.actions();
     rig.bytes(format!("\n\n+FULLRESYNC {} 700\r\n", id('a')).as_bytes());
     rig.expect_logged(&format!("Full resync from master: {}:700", id('a')));
@@ -238,7 +238,7 @@ fn a_snapshot_of_known_size_goes_to_disk_and_is_loaded() {
 #[test]
 fn a_snapshot_with_an_end_mark_is_acknowledged_at_once() {
     let mut rig = Rig::connecting(ReplicationSettings::default());
-    rig.greet();
+    rig.handshake();
     let mark = "m".repeat(40);
     rig.bytes(format!("+FULLRESYNC {} 9\r\n$EOF:{mark}\r\ndata", id('a')).as_bytes());
     rig.expect_logged("receiving streamed RDB from master with EOF to disk");
@@ -307,7 +307,7 @@ fn the_cuts_that_the_network_makes_change_nothing() {
 #[test]
 fn a_master_that_knows_only_sync_works_too() {
     let mut rig = Rig::connecting(ReplicationSettings::default());
-    rig.greet();
+    rig.handshake();
     rig.sent();
     rig.bytes(b"-ERR unknown command 'PSYNC'\r\n");
     rig.expect_logged("Master does not support PSYNC or is in error state (reply: -ERR unknown");
@@ -325,7 +325,7 @@ fn a_master_that_knows_only_sync_works_too() {
         "an old master understands no acknowledgements"
     );
     rig.closed();
-    rig.greet();
+    rig.handshake();
     assert!(
         rig.sent().ends_with(&text("PSYNC ? -1")),
         "it cannot be continued"
@@ -352,14 +352,14 @@ fn a_broken_promise_of_a_snapshot_is_followed_by_another_attempt() {
         rig.pass_ms(2000);
         rig.closed();
         rig.pass_ms(2000);
-        rig.greet();
+        rig.handshake();
         rig.actions();
         rig.bytes(format!("+FULLRESYNC {} 5\r\n{line}\r\n", id('b')).as_bytes());
         rig.expect_logged(logged);
         rig.expect_logged("Reconnecting to MASTER m:6379 after failure");
         let nothing_lost = [Action::CloseMaster, connect("m")];
         assert_eq!(rig.actions(), nothing_lost, "{line}");
-        rig.greet();
+        rig.handshake();
         let request = text(&format!("PSYNC {} 101", id('a')));
         assert!(rig.sent().ends_with(&request), "{line}");
     }
@@ -374,7 +374,7 @@ fn retries_at_once_are_not_faster_than_one_a_second() {
         let tried = rig.actions().contains(&connect("m"));
         attempts += usize::from(tried);
         if rig.repl.role(rig.facts.now) == role("connecting", -1) {
-            rig.greet();
+            rig.handshake();
             rig.bytes(b"+FULLRESYNC broken\r\n-ERR go away\r\n");
         }
     }
@@ -389,7 +389,7 @@ fn a_snapshot_that_cannot_be_stored_costs_nothing() {
     let mut rig = Rig::streaming(&id('a'), 100);
     rig.pass_ms(2000);
     rig.closed();
-    rig.greet();
+    rig.handshake();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('b')).as_bytes());
     rig.out.clear();
     rig.repl.on_snapshot_failed(
@@ -400,7 +400,7 @@ fn a_snapshot_that_cannot_be_stored_costs_nothing() {
     rig.expect_logged("Failed trying to rename the temp DB");
     assert_eq!(rig.actions(), [Action::AbortSnapshot, Action::CloseMaster]);
     rig.pass_ms(1000);
-    rig.greet();
+    rig.handshake();
     assert!(
         rig.sent()
             .ends_with(&text(&format!("PSYNC {} 101", id('a'))))
@@ -412,7 +412,7 @@ fn a_snapshot_that_cannot_be_loaded_costs_the_old_data() {
     let mut rig = Rig::streaming(&id('a'), 100);
     rig.pass_ms(2000);
     rig.closed();
-    rig.greet();
+    rig.handshake();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('b')).as_bytes());
     rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
     assert_eq!(rig.repl.saved_identity(), None);
@@ -428,7 +428,7 @@ fn a_snapshot_that_cannot_be_loaded_costs_the_old_data() {
         "no half of a snapshot stays"
     );
     rig.pass_ms(1000);
-    rig.greet();
+    rig.handshake();
     assert!(rig.sent().ends_with(&text("PSYNC ? -1")));
 }
 
@@ -440,7 +440,7 @@ fn an_empty_server_may_load_from_the_socket() {
     };
     let mut rig = Rig::connecting(settings);
     rig.facts.dataset_empty = true;
-    rig.greet();
+    rig.handshake();
     rig.actions();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nab", id('b')).as_bytes());
     rig.expect_logged("receiving 4 bytes from master to parser");
@@ -465,7 +465,7 @@ fn an_empty_server_may_load_from_the_socket() {
         "no half of a snapshot stays"
     );
     rig.pass_ms(1000);
-    rig.greet();
+    rig.handshake();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('b')).as_bytes());
     rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
     assert!(rig.repl.is_link_up());
@@ -482,7 +482,7 @@ fn a_snapshot_for_replicas_ends_with_the_data_that_it_was_of() {
     rig.forked();
     rig.pass_ms(2000);
     rig.closed();
-    rig.greet();
+    rig.handshake();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('b')).as_bytes());
     assert!(rig.repl.is_snapshot_running());
     rig.actions();
@@ -510,7 +510,7 @@ fn a_server_with_data_may_load_beside_it_and_lose_nothing_on_failure() {
         rig.pass_ms(2000);
         rig.closed();
         rig.pass_ms(1000);
-        rig.greet();
+        rig.handshake();
         rig.actions();
         rig.bytes(format!("+FULLRESYNC {} 500\r\n$4\r\nabcd", id(letter)).as_bytes());
         let target = LoadTarget::Swap { serve_reads };
@@ -522,7 +522,7 @@ fn a_server_with_data_may_load_beside_it_and_lose_nothing_on_failure() {
         rig.repl.on_load_failed(rig.facts, &mut rig.out);
         rig.expect_logged("DB from socket, check server logs.");
         rig.pass_ms(1000);
-        rig.greet();
+        rig.handshake();
         assert!(
             rig.sent()
                 .ends_with(&text(&format!("PSYNC {} 101", id('a'))))
@@ -538,7 +538,7 @@ fn a_server_with_data_may_load_beside_it_and_lose_nothing_on_failure() {
 #[test]
 fn a_link_lost_while_loading_is_dealt_with_after_the_load() {
     let mut rig = Rig::connecting(ReplicationSettings::default());
-    rig.greet();
+    rig.handshake();
     rig.bytes(format!("+FULLRESYNC {} 700\r\n$4\r\nabcd", id('a')).as_bytes());
     rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
     rig.closed();
@@ -548,7 +548,7 @@ fn a_link_lost_while_loading_is_dealt_with_after_the_load() {
     rig.expect_logged("MASTER <-> REPLICA sync: Finished with success");
     rig.expect_logged("Connection with master lost.");
     rig.expect(connect("m"));
-    rig.greet();
+    rig.handshake();
     assert!(
         rig.sent()
             .ends_with(&text(&format!("PSYNC {} 701", id('a'))))
@@ -593,7 +593,7 @@ fn what_was_read_but_not_run_is_shown_and_not_counted() {
     );
     rig.pass_ms(2000);
     rig.closed();
-    rig.greet();
+    rig.handshake();
     assert!(
         rig.sent()
             .ends_with(&text(&format!("PSYNC {} 101", id('a'))))
@@ -619,7 +619,7 @@ fn a_lost_link_is_continued() {
     assert_eq!(down(&rig), Some(0));
     rig.pass_ms(2000);
     assert_eq!(down(&rig), Some(2));
-    rig.greet();
+    rig.handshake();
     rig.bytes(format!("+CONTINUE {}\r\n", id('a')).as_bytes());
     rig.expect_logged("Successful partial resynchronization with master.");
     rig.expect_logged("Master accepted a Partial Resynchronization.");
@@ -634,7 +634,7 @@ fn stream_bytes_behind_the_continuation_in_one_read_are_kept() {
     let mut rig = Rig::streaming(&id('a'), 100);
     rig.pass_ms(2000);
     rig.closed();
-    rig.greet();
+    rig.handshake();
     let line = b"+CONTINUE\r\n";
     assert_eq!(rig.bytes(&[line, SET].concat()), line.len());
     rig.repl.on_applied(SET, 0);
@@ -644,15 +644,15 @@ fn stream_bytes_behind_the_continuation_in_one_read_are_kept() {
 #[test]
 fn a_renamed_master_is_followed_and_our_replicas_told() {
     let mut rig = Rig::streaming(&id('a'), 100);
-    let greeting = rig.psync(5, &id('a'), "101");
-    assert_eq!(greeting, SyncReply::Accepted);
+    let answer = rig.psync(5, &id('a'), "101");
+    assert_eq!(answer, SyncReply::Accepted);
     rig.pass_ms(2000);
     rig.closed();
     assert!(
         rig.repl.source().contains(5),
         "a lost link alone sends nobody away"
     );
-    rig.greet();
+    rig.handshake();
     rig.bytes(format!("+CONTINUE {}\r\n", id('b')).as_bytes());
     rig.expect_logged(&format!("Master replication ID changed to {}", id('b')));
     rig.expect(Action::CloseReplica { client: 5 });
@@ -668,7 +668,7 @@ fn a_stream_that_makes_no_sense_cannot_be_continued() {
     rig.pass_ms(2000);
     rig.repl
         .on_master_closed(Closed::ProtocolError, rig.facts, &mut rig.out);
-    rig.greet();
+    rig.handshake();
     assert!(rig.sent().ends_with(&text("PSYNC ? -1")));
 }
 
@@ -735,7 +735,7 @@ fn a_peer_that_stalls_is_left_in_every_stage() {
 #[test]
 fn newlines_keep_a_waiting_replica_patient() {
     let mut rig = Rig::connecting(ReplicationSettings::default());
-    rig.greet();
+    rig.handshake();
     for _ in 0..300 {
         rig.bytes(b"\n");
         rig.pass_ms(1000);
@@ -752,7 +752,7 @@ fn newlines_keep_a_waiting_replica_patient() {
 #[test]
 fn loading_has_no_timeout_and_tells_the_master_so() {
     let mut rig = Rig::connecting(ReplicationSettings::default());
-    rig.greet();
+    rig.handshake();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('a')).as_bytes());
     rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
     rig.actions();
@@ -782,7 +782,7 @@ fn another_master_is_asked_to_continue_our_history() {
     rig.expect_logged("Caching the disconnected master state.");
     rig.expect_logged("REPLICAOF n:6379 enabled (user request from 'test')");
     assert_eq!(rig.actions(), [Action::CloseMaster, connect("n")]);
-    rig.greet();
+    rig.handshake();
     assert!(
         rig.sent()
             .ends_with(&text(&format!("PSYNC {} 101", id('a'))))
@@ -833,7 +833,7 @@ fn a_master_that_becomes_a_replica_offers_its_own_history() {
         rig.repl.source().contains(5),
         "its replicas may still be served"
     );
-    rig.greet();
+    rig.handshake();
     assert!(
         rig.sent()
             .ends_with(&text(&format!("PSYNC {own} {}", offset + 1)))

@@ -20,11 +20,11 @@ mod snapshots;
 
 use super::action::{Action, ClientId, Contents};
 use super::context::Context;
-use super::greeting::{Ack, Greeting};
 use super::history::History;
 use super::identity::{Decision, ReplId};
 use super::info::ReplicaInfo;
 use super::log::ReplLog;
+use super::replconf::{Ack, ReplicaOptions};
 use super::wire;
 use crate::base::numbers::parse_i64;
 use replica::{Replica, State};
@@ -102,8 +102,8 @@ pub struct SyncStats {
 pub struct Source {
     /// In the order in which they came.
     replicas: Vec<Replica>,
-    /// What clients said that may become replicas.
-    greetings: HashMap<ClientId, Greeting>,
+    /// What clients have set that are not replicas, and may become some with `PSYNC`.
+    client_options: HashMap<ClientId, ReplicaOptions>,
     job: Option<Job>,
     /// Since when there has been no replica, if there is none.
     empty_since_ms: u64,
@@ -119,7 +119,7 @@ impl Source {
     pub(super) fn new(now_ms: u64) -> Source {
         Source {
             replicas: Vec::new(),
-            greetings: HashMap::new(),
+            client_options: HashMap::new(),
             job: None,
             empty_since_ms: now_ms,
             cron_rounds: 0,
@@ -161,11 +161,11 @@ impl Source {
 
     // ---- Requests of clients ----
 
-    /// What a client has said about itself, be it a replica already or not.
-    pub(super) fn greeting_mut(&mut self, client: ClientId) -> &mut Greeting {
+    /// What a client has set, be it a replica already or not.
+    pub(super) fn options_mut(&mut self, client: ClientId) -> &mut ReplicaOptions {
         match self.index_of(client) {
-            Some(at) => &mut self.replicas[at].greeting,
-            None => self.greetings.entry(client).or_default(),
+            Some(at) => &mut self.replicas[at].options,
+            None => self.client_options.entry(client).or_default(),
         }
     }
 
@@ -189,14 +189,18 @@ impl Source {
             "client {} is a replica already",
             client.id
         );
-        let greeting = self.greetings.get(&client.id).cloned().unwrap_or_default();
-        if greeting.contents != Contents::All && !greeting.capabilities.eof {
+        let options = self
+            .client_options
+            .get(&client.id)
+            .cloned()
+            .unwrap_or_default();
+        if options.contents != Contents::All && !options.capabilities.eof {
             return SyncReply::Refused("ERR Filtered replica requires EOF capability".into());
         }
         let mut replica = Replica {
             client: client.id,
             peer_ip: client.ip.map(str::to_owned),
-            greeting,
+            options,
             old_protocol: matches!(request, SyncRequest::Sync),
             state: State::WaitSnapshot {
                 since_ms: cx.now_ms(),
@@ -233,7 +237,7 @@ impl Source {
     }
 
     fn admit(&mut self, replica: Replica) {
-        self.greetings.remove(&replica.client);
+        self.client_options.remove(&replica.client);
         self.replicas.push(replica);
     }
 
@@ -245,7 +249,7 @@ impl Source {
             held: false,
         };
         let missing = log.next() - offset;
-        let reply = if replica.greeting.capabilities.psync2 {
+        let reply = if replica.options.capabilities.psync2 {
             format!("+CONTINUE {}\r\n", cx.history.identity().id())
         } else {
             "+CONTINUE\r\n".to_owned()
@@ -286,7 +290,7 @@ impl Source {
 
     /// The client's connection is gone; it may never have been a replica.
     pub(super) fn on_client_closed(&mut self, cx: &mut Context, client: ClientId) {
-        self.greetings.remove(&client);
+        self.client_options.remove(&client);
         if let Some(at) = self.index_of(client) {
             self.remove(cx, at);
         }
@@ -330,7 +334,7 @@ impl Source {
             cx.history.feed(None, &wire::command(&[b"PING"]));
         }
         self.cron_rounds += 1;
-        self.greet_waiting(cx);
+        self.ping_waiting(cx);
         self.drop_silent(cx);
         if is_master {
             self.drop_idle_log(cx);
@@ -339,7 +343,7 @@ impl Source {
     }
 
     /// A lone newline tells a replica that waits for its snapshot that we are alive.
-    fn greet_waiting(&mut self, cx: &mut Context) {
+    fn ping_waiting(&mut self, cx: &mut Context) {
         let to_sockets = self.job.is_some_and(|job| job.to_sockets);
         for replica in &self.replicas {
             if replica.is_waiting() || (replica.is_in_snapshot() && !to_sockets) {
@@ -403,7 +407,7 @@ impl Source {
         let info = |replica: &Replica| {
             Some(ReplicaInfo {
                 ip: replica.ip()?.to_owned(),
-                port: replica.greeting.listening_port,
+                port: replica.options.listening_port,
                 state: replica.state_name(),
                 offset: replica.ack_offset,
                 lag_s: replica.shown_lag_s(now_ms),

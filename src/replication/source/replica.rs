@@ -16,8 +16,8 @@
 //! written meanwhile stays in the log for it. It reads from there once it is online and not held.
 
 use crate::replication::action::ClientId;
-use crate::replication::greeting::{Ack, Greeting};
 use crate::replication::log::Cursor;
+use crate::replication::replconf::{Ack, ReplicaOptions};
 use crate::replication::settings::ReplicationSettings;
 
 /// How far a replica has come.
@@ -53,7 +53,7 @@ pub(super) struct Replica {
     pub client: ClientId,
     /// The address it connects from; none over a Unix socket.
     pub peer_ip: Option<String>,
-    pub greeting: Greeting,
+    pub options: ReplicaOptions,
     /// It used `SYNC`, so it knows neither `+FULLRESYNC` nor acknowledgements.
     pub old_protocol: bool,
     pub state: State,
@@ -66,7 +66,7 @@ pub(super) struct Replica {
 impl Replica {
     /// Its address: the one it announced, or else the one it connects from.
     pub fn ip(&self) -> Option<&str> {
-        self.greeting
+        self.options
             .ip_address
             .as_deref()
             .or(self.peer_ip.as_deref())
@@ -74,7 +74,7 @@ impl Replica {
 
     /// What it is called in the log.
     pub fn name(&self) -> String {
-        name(self.client, self.ip(), self.greeting.listening_port)
+        name(self.client, self.ip(), self.options.listening_port)
     }
 
     /// Its cursor, if it has one.

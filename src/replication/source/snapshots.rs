@@ -4,7 +4,7 @@ use super::replica::{Replica, State};
 use super::{Source, log_of};
 use crate::replication::action::{Action, Child, ClientId, Contents, SnapshotTarget};
 use crate::replication::context::Context;
-use crate::replication::greeting::Capabilities;
+use crate::replication::replconf::Capabilities;
 use crate::replication::settings::ReplicationSettings;
 
 /// A snapshot that is being made for replicas.
@@ -26,8 +26,8 @@ impl Source {
     /// now, or one later.
     pub(super) fn arrange_snapshot(&mut self, cx: &mut Context) {
         let newcomer = self.replicas.last().expect("a replica has just come");
-        let capabilities = newcomer.greeting.capabilities;
-        let contents = newcomer.greeting.contents;
+        let capabilities = newcomer.options.capabilities;
+        let contents = newcomer.options.contents;
         match (self.job, cx.facts.child) {
             (
                 Some(Job {
@@ -60,11 +60,11 @@ impl Source {
             .replicas
             .split_last_mut()
             .expect("a replica has just come");
-        let snapshot_only = newcomer.greeting.snapshot_only;
+        let snapshot_only = newcomer.options.snapshot_only;
         let fitting = others.iter().find_map(|other| match &other.state {
             State::InSnapshot { start, cursor, .. } if cursor.is_some() || snapshot_only => {
-                let theirs = &other.greeting;
-                let mine = &newcomer.greeting;
+                let theirs = &other.options;
+                let mine = &newcomer.options;
                 (mine.capabilities.covers(theirs.capabilities) && mine.contents == theirs.contents)
                     .then_some(*start)
             }
@@ -91,9 +91,9 @@ impl Source {
         let common = self
             .replicas
             .iter()
-            .filter(|replica| replica.is_waiting() && replica.greeting.contents == contents)
+            .filter(|replica| replica.is_waiting() && replica.options.contents == contents)
             .fold(all, |common, replica| {
-                common.common(replica.greeting.capabilities)
+                common.common(replica.options.capabilities)
             });
         let wants_sockets = cx.settings.diskless_sync || contents != Contents::All;
         let to_sockets = wants_sockets && common.eof;
@@ -123,7 +123,7 @@ impl Source {
         let job = self.job.expect("a snapshot was asked for");
         let start = cx.history.identity().offset();
         for replica in &mut self.replicas {
-            if replica.is_waiting() && replica.greeting.contents == job.contents {
+            if replica.is_waiting() && replica.options.contents == job.contents {
                 begin_full_sync(cx, replica, start);
             }
         }
@@ -249,7 +249,7 @@ impl Source {
     /// A replica has the whole snapshot.
     fn put_online(&mut self, cx: &mut Context, at: usize) {
         let name = self.replicas[at].name();
-        if self.replicas[at].greeting.snapshot_only {
+        if self.replicas[at].options.snapshot_only {
             cx.notice(format!(
                 "RDB transfer completed, rdb only replica ({name}) should be disconnected asap"
             ));
@@ -302,11 +302,11 @@ impl Source {
                 continue;
             };
             let waiting = found.get_or_insert(Waiting {
-                contents: replica.greeting.contents,
+                contents: replica.options.contents,
                 count: 0,
                 longest_ms: 0,
             });
-            if replica.greeting.contents == waiting.contents {
+            if replica.options.contents == waiting.contents {
                 waiting.count += 1;
                 waiting.longest_ms = waiting.longest_ms.max(now_ms.saturating_sub(since_ms));
             }
@@ -343,7 +343,7 @@ impl Source {
 
 /// Places the replica at the beginning of the snapshot and tells it so.
 fn begin_full_sync(cx: &mut Context, replica: &mut Replica, start: u64) {
-    let wants_stream = !replica.greeting.snapshot_only;
+    let wants_stream = !replica.options.snapshot_only;
     let cursor = wants_stream.then(|| log_of(cx.history).attach(start + 1));
     replica.state = State::InSnapshot {
         start,

@@ -1,7 +1,8 @@
-//! `REPLCONF`: what a client says about itself before it asks for the stream, and while it reads.
+//! `REPLCONF`: options that a client sets before it asks for the stream, and reports while it
+//! reads it.
 //!
-//! A replica introduces itself over several commands on an ordinary connection; only `PSYNC` makes
-//! it a replica. What it said is kept per client as a [`Greeting`].
+//! A replica sets its options with several commands on an ordinary connection; only `PSYNC` makes
+//! it a replica. They are kept per client as [`ReplicaOptions`].
 
 use super::action::Contents;
 use crate::base::numbers::parse_i64;
@@ -9,9 +10,9 @@ use crate::base::numbers::parse_i64;
 /// The longest address that `REPLCONF ip-address` may give.
 const ADDRESS_BYTES_MAX: usize = 255;
 
-/// What a client said about itself.
+/// What a client has set with `REPLCONF`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Greeting {
+pub struct ReplicaOptions {
     /// The port it can be reached at; 0 if it did not say.
     pub listening_port: i64,
     /// The address it can be reached at, if not the one it connects from.
@@ -71,10 +72,10 @@ pub struct Ack {
     pub is_whole: bool,
 }
 
-/// What the options of one command amount to.
+/// What one command amounts to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Replconf {
-    /// They were taken into the greeting; or one was not, and those before it were.
+    /// All were set; or one was not, and those before it were.
     Reply(ReplconfReply),
     /// An acknowledgement; `None` if not even its offset could be read.
     Ack(Option<Ack>),
@@ -82,9 +83,9 @@ pub(super) enum Replconf {
     GetAck,
 }
 
-impl Greeting {
-    /// Takes the options and values of one `REPLCONF` command, `args` without its name.
-    pub(super) fn replconf(&mut self, args: &[&[u8]]) -> Replconf {
+impl ReplicaOptions {
+    /// Sets the options of one `REPLCONF` command, `args` without its name.
+    pub(super) fn apply(&mut self, args: &[&[u8]]) -> Replconf {
         if !args.len().is_multiple_of(2) {
             return Replconf::Reply(ReplconfReply::Error(b"ERR syntax error".to_vec()));
         }
@@ -186,21 +187,21 @@ mod tests {
         line.split(' ').map(str::as_bytes).collect()
     }
 
-    fn say(greeting: &mut Greeting, line: &str) -> Replconf {
-        greeting.replconf(&args(line))
+    fn apply(options: &mut ReplicaOptions, line: &str) -> Replconf {
+        options.apply(&args(line))
     }
 
     const OK: Replconf = Replconf::Reply(ReplconfReply::Ok);
 
     #[test]
     fn a_replica_introduces_itself() {
-        let mut greeting = Greeting::default();
-        assert_eq!(say(&mut greeting, "listening-port 6380"), OK);
-        assert_eq!(say(&mut greeting, "ip-address 10.0.0.7"), OK);
-        assert_eq!(say(&mut greeting, "CAPA eof capa PSYNC2 capa newer"), OK);
-        assert_eq!(greeting.listening_port, 6380);
-        assert_eq!(greeting.ip_address.as_deref(), Some("10.0.0.7"));
-        assert!(greeting.capabilities.eof && greeting.capabilities.psync2);
+        let mut options = ReplicaOptions::default();
+        assert_eq!(apply(&mut options, "listening-port 6380"), OK);
+        assert_eq!(apply(&mut options, "ip-address 10.0.0.7"), OK);
+        assert_eq!(apply(&mut options, "CAPA eof capa PSYNC2 capa newer"), OK);
+        assert_eq!(options.listening_port, 6380);
+        assert_eq!(options.ip_address.as_deref(), Some("10.0.0.7"));
+        assert!(options.capabilities.eof && options.capabilities.psync2);
     }
 
     #[test]
@@ -227,7 +228,7 @@ mod tests {
             ),
             ("rdb-filter-only \"", "ERR Missing rdb-filter-only values"),
         ] {
-            let got = say(&mut Greeting::default(), line);
+            let got = apply(&mut ReplicaOptions::default(), line);
             assert_eq!(
                 got,
                 Replconf::Reply(ReplconfReply::Error(text.into())),
@@ -239,20 +240,20 @@ mod tests {
     #[test]
     fn what_an_error_quotes_comes_back_as_it_was_sent() {
         let error = |text: &[u8]| Replconf::Reply(ReplconfReply::Error(text.to_vec()));
-        let mut greeting = Greeting::default();
+        let mut options = ReplicaOptions::default();
         assert_eq!(
-            greeting.replconf(&[b"\x01\xff\0more", b"x"]),
+            options.apply(&[b"\x01\xff\0more", b"x"]),
             error(b"ERR Unrecognized REPLCONF option: \x01\xff")
         );
         assert_eq!(
-            greeting.replconf(&[b"rdb-filter-only", b"k\xffys"]),
+            options.apply(&[b"rdb-filter-only", b"k\xffys"]),
             error(b"ERR Unsupported rdb-filter-only option: k\xffys")
         );
     }
 
     #[test]
     fn acknowledgements_may_carry_two_offsets() {
-        let mut greeting = Greeting::default();
+        let mut options = ReplicaOptions::default();
         let ack = |offset, fsynced| Ack {
             offset,
             fsynced,
@@ -272,17 +273,17 @@ mod tests {
                 }),
             ),
         ] {
-            assert_eq!(say(&mut greeting, line), Replconf::Ack(want), "{line}");
+            assert_eq!(apply(&mut options, line), Replconf::Ack(want), "{line}");
         }
     }
 
     #[test]
     fn a_filter_names_what_the_snapshot_holds() {
-        let mut greeting = Greeting::default();
-        assert_eq!(greeting.replconf(&[b"rdb-filter-only", b""]), OK);
-        assert_eq!(greeting.contents, Contents::Nothing);
-        assert_eq!(greeting.replconf(&[b"rdb-filter-only", b"functions"]), OK);
-        assert_eq!(greeting.contents, Contents::FunctionsOnly);
+        let mut options = ReplicaOptions::default();
+        assert_eq!(options.apply(&[b"rdb-filter-only", b""]), OK);
+        assert_eq!(options.contents, Contents::Nothing);
+        assert_eq!(options.apply(&[b"rdb-filter-only", b"functions"]), OK);
+        assert_eq!(options.contents, Contents::FunctionsOnly);
     }
 
     #[test]
