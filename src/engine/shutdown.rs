@@ -20,7 +20,7 @@ use crate::commands::error::CmdError;
 use crate::commands::host::{Leaving, ShutdownOptions};
 use crate::config::SaveAtShutdown;
 use crate::persist::rdb::file;
-use crate::replication::Laggard;
+use crate::replication::LaggingReplica;
 use crate::sys::signals::Signal;
 
 const REFUSED: CmdError = CmdError::Fixed("ERR Errors trying to SHUTDOWN. Check logs.");
@@ -103,7 +103,7 @@ impl<W: World> Runtime<W> {
         log::info!("User requested shutdown...");
         self.world.tell_supervisor(Lifecycle::Stopping);
         let timeout_ms = u64::from(env.config.shutdown_timeout) * 1000;
-        let waits = !options.now && timeout_ms > 0 && !laggards(env).is_empty();
+        let waits = !options.now && timeout_ms > 0 && !lagging_replicas(env).is_empty();
         if !waits {
             self.finish_shutdown(env, options, asker == Asker::Signal)?;
             return Ok(Leaving::Now);
@@ -181,7 +181,7 @@ impl<W: World> Runtime<W> {
             Shutdown::Signalled(signal) => return self.obey_signal(env, *signal),
             Shutdown::Waiting(waiting) => waiting,
         };
-        if env.now.mono_ms() < waiting.until_ms && !laggards(env).is_empty() {
+        if env.now.mono_ms() < waiting.until_ms && !lagging_replicas(env).is_empty() {
             return;
         }
         let (options, signalled) = (waiting.options, waiting.signalled);
@@ -261,8 +261,8 @@ pub fn leave_unsaved(world: &mut impl World, target: &Path, writer: Option<u32>)
 }
 
 /// Replicas that have not acknowledged everything.
-fn laggards(env: &Env) -> Vec<Laggard> {
-    env.replication.laggards(env.now)
+fn lagging_replicas(env: &Env) -> Vec<LaggingReplica> {
+    env.replication.lagging_replicas(env.now)
 }
 
 /// Logs how far replicas are that we leave behind.
@@ -271,19 +271,19 @@ fn log_replicas(env: &Env) {
     if replicas == 0 {
         return;
     }
-    let laggards = laggards(env);
-    for Laggard {
+    let lagging = lagging_replicas(env);
+    for LaggingReplica {
         name,
         behind,
         lag_s,
         state,
-    } in &laggards
+    } in &lagging
     {
         log::info!(
             "Lagging replica {name} reported offset {behind} behind master, lag={lag_s}, \
              state={state}."
         );
     }
-    let caught_up = replicas - laggards.len();
+    let caught_up = replicas - lagging.len();
     log::info!("{caught_up} of {replicas} replicas are in sync when shutting down.");
 }

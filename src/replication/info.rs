@@ -91,7 +91,7 @@ pub struct ReplicaInfo {
 
 /// A replica that has not acknowledged all that it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Laggard {
+pub struct LaggingReplica {
     /// What it is called in the log.
     pub name: String,
     /// Bytes that it has not acknowledged.
@@ -175,9 +175,9 @@ impl Replication {
     }
 
     /// Our replicas that have not acknowledged the whole stream.
-    pub fn laggards(&self, now: Now) -> Vec<Laggard> {
+    pub fn lagging_replicas(&self, now: Now) -> Vec<LaggingReplica> {
         let offset = self.history.identity().offset();
-        self.source.laggards(offset, now.mono_ms())
+        self.source.lagging_replicas(offset, now.mono_ms())
     }
 
     /// The facts of `ROLE`.

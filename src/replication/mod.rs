@@ -101,7 +101,7 @@ mod rig;
 pub use action::{Action, Child, ClientId, Contents, Facts, LoadTarget, SnapshotTarget, SyncKind};
 pub use identity::{Identity, ReplId};
 pub use info::{
-    Laggard, MasterInfo, ReplicaInfo, ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo,
+    LaggingReplica, MasterInfo, ReplicaInfo, ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo,
 };
 pub use link::{Closed, ConnectFailure};
 pub use replconf::ReplconfReply;

@@ -2,7 +2,7 @@
 
 use super::replica::{Replica, State};
 use super::{Source, log_of};
-use crate::replication::Laggard;
+use crate::replication::LaggingReplica;
 use crate::replication::action::ClientId;
 use crate::replication::history::History;
 use crate::replication::settings::ReplicationSettings;
@@ -89,15 +89,15 @@ impl Source {
 
     /// Replicas that have not run all of the stream up to `offset`. Where there is no stream yet,
     /// one that still waits for its snapshot is not behind.
-    pub fn laggards(&self, offset: u64, now_ms: u64) -> Vec<Laggard> {
+    pub fn lagging_replicas(&self, offset: u64, now_ms: u64) -> Vec<LaggingReplica> {
         let lags = |replica: &&Replica| replica.ack_offset < offset;
-        let laggard = |replica: &Replica| Laggard {
+        let describe = |replica: &Replica| LaggingReplica {
             name: replica.name(),
             behind: offset.saturating_sub(replica.ack_offset),
             lag_s: replica.shown_lag_s(now_ms),
             state: replica.state_name(),
         };
-        self.replicas.iter().filter(lags).map(laggard).collect()
+        self.replicas.iter().filter(lags).map(describe).collect()
     }
 
     /// Whether no replica needs a snapshot any more.
