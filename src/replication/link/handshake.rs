@@ -9,7 +9,7 @@
 //! `SYNC`); it may be loading or have lost its own master (then we come back). Everything else
 //! ends the attempt.
 
-use super::transfer::Transfer;
+use super::snapshot::IncomingSnapshot;
 use super::{Closed, Link, Origin, Resume, Stage};
 use crate::replication::action::{Action, SyncKind};
 use crate::replication::context::Context;
@@ -167,7 +167,7 @@ impl Link {
             Outcome::Waiting => {}
             Outcome::Failed => self.abandon(cx),
             Outcome::Snapshot(origin) => {
-                self.stage = Stage::Receiving(Transfer::new(origin, cx.now_ms()));
+                self.stage = Stage::Receiving(IncomingSnapshot::new(origin, cx.now_ms()));
             }
             Outcome::Continue(id) => self.on_continue(cx, source, id),
         }

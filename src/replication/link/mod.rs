@@ -27,7 +27,7 @@
 
 mod endmark;
 mod handshake;
-mod transfer;
+mod snapshot;
 
 use super::action::{Action, SyncKind};
 use super::context::Context;
@@ -36,7 +36,7 @@ use super::info::{MasterInfo, SyncInfo};
 use super::source::Source;
 use super::wire;
 use handshake::Handshake;
-use transfer::{Load, Transfer};
+use snapshot::{IncomingSnapshot, Load};
 
 /// The least time between the beginning of an attempt and a retry at once.
 const ATTEMPT_GAP_MS: u64 = 1000;
@@ -80,7 +80,7 @@ enum Origin {
 
 /// What runs while the link is up.
 #[derive(Debug)]
-struct Session {
+struct Streaming {
     /// Bytes received but not run yet.
     unapplied: u64,
     /// When the master was heard of last.
@@ -94,9 +94,9 @@ enum Stage {
     Idle,
     Connecting { since_ms: u64 },
     Handshake(Handshake),
-    Receiving(Transfer),
+    Receiving(IncomingSnapshot),
     Loading(Load),
-    Streaming(Session),
+    Streaming(Streaming),
 }
 
 /// The link to our master; see the module's head.
@@ -225,7 +225,7 @@ impl Link {
     /// Gives up the attempt; the next one begins with the next second.
     fn abandon(&mut self, cx: &mut Context) {
         match &self.stage {
-            Stage::Receiving(transfer) => transfer.abort(cx),
+            Stage::Receiving(incoming) => incoming.abort(cx),
             Stage::Loading(load) => load.abort(cx),
             _ => {}
         }
@@ -283,14 +283,14 @@ impl Link {
             match self.stage {
                 Stage::Idle | Stage::Connecting { .. } => return bytes.len(),
                 Stage::Handshake(_) => self.on_handshake_bytes(cx, source, &mut rest),
-                Stage::Receiving(_) => self.on_transfer_bytes(cx, source, bytes, &mut rest),
+                Stage::Receiving(_) => self.on_snapshot_bytes(cx, source, bytes, &mut rest),
                 Stage::Loading(ref mut load) => {
                     load.on_stream_bytes(rest.len());
                     break;
                 }
-                Stage::Streaming(ref mut session) => {
-                    session.unapplied += rest.len() as u64;
-                    session.heard_ms = cx.now_ms();
+                Stage::Streaming(ref mut streaming) => {
+                    streaming.unapplied += rest.len() as u64;
+                    streaming.heard_ms = cx.now_ms();
                     break;
                 }
             }
@@ -305,8 +305,8 @@ impl Link {
                 handshake.explain_loss(cx, &closed);
                 self.abandon(cx);
             }
-            Stage::Receiving(transfer) => {
-                transfer.explain_loss(cx, &closed);
+            Stage::Receiving(incoming) => {
+                incoming.explain_loss(cx, &closed);
                 self.abandon_and_retry(cx);
             }
             // The snapshot is here, so loading it goes on; the loss is dealt with afterwards.
@@ -345,7 +345,7 @@ impl Link {
 
     /// The link is up.
     fn begin_streaming(&mut self, cx: &mut Context, after: SyncKind, counts: bool, unapplied: u64) {
-        self.stage = Stage::Streaming(Session {
+        self.stage = Stage::Streaming(Streaming {
             unapplied,
             heard_ms: cx.now_ms(),
             counts,
@@ -364,18 +364,18 @@ impl Link {
 
     /// `bytes` of the stream were run, which has `db` selected now.
     pub(super) fn on_applied(&mut self, history: &mut History, bytes: &[u8], db: u32) {
-        let Stage::Streaming(session) = &mut self.stage else {
+        let Stage::Streaming(streaming) = &mut self.stage else {
             panic!("stream bytes were run while the link was down");
         };
-        let left = session.unapplied.checked_sub(bytes.len() as u64);
-        session.unapplied = left.expect("only what was received can be run");
+        let left = streaming.unapplied.checked_sub(bytes.len() as u64);
+        streaming.unapplied = left.expect("only what was received can be run");
         history.append(bytes);
         history.set_db(Some(db));
     }
 
     /// Tells the master how far we are.
     pub(super) fn send_ack(&mut self, cx: &mut Context) {
-        if let Stage::Streaming(Session { counts: true, .. }) = self.stage {
+        if let Stage::Streaming(Streaming { counts: true, .. }) = self.stage {
             cx.push(Action::SendMaster(wire::ack(
                 cx.history.identity().offset(),
             )));
@@ -394,14 +394,14 @@ impl Link {
                     self.abandon_and_retry(cx);
                 }
             }
-            Stage::Receiving(transfer) => {
-                if cx.timed_out(transfer.heard_ms()) {
+            Stage::Receiving(incoming) => {
+                if cx.timed_out(incoming.heard_ms()) {
                     cx.warning(
                         "Timeout receiving bulk data from MASTER... If the problem persists try \
                          to set the 'repl-timeout' parameter in redis.conf to a larger value.",
                     );
                     self.abandon_and_retry(cx);
-                } else if transfer.is_loading() {
+                } else if incoming.is_loading() {
                     cx.push(Action::SendMaster(b"\n".to_vec()));
                 }
             }
@@ -410,8 +410,8 @@ impl Link {
                     cx.push(Action::SendMaster(b"\n".to_vec()));
                 }
             }
-            Stage::Streaming(session) => {
-                if cx.timed_out(session.heard_ms) {
+            Stage::Streaming(streaming) => {
+                if cx.timed_out(streaming.heard_ms) {
                     cx.warning("MASTER timeout: no data nor PING received...");
                     cx.push(Action::CloseMaster);
                     self.on_stream_lost(cx);
@@ -439,16 +439,17 @@ impl Link {
     pub(super) fn info(&self, now_ms: u64, applied: u64) -> MasterInfo {
         let seconds_since = |then_ms: u64| now_ms.saturating_sub(then_ms) / 1000;
         let (last_io_s, unapplied) = match &self.stage {
-            Stage::Streaming(session) => {
-                (seconds_since(session.heard_ms) as i64, session.unapplied)
-            }
+            Stage::Streaming(streaming) => (
+                seconds_since(streaming.heard_ms) as i64,
+                streaming.unapplied,
+            ),
             _ => (-1, 0),
         };
         let sync = match &self.stage {
-            Stage::Receiving(transfer) => Some(SyncInfo {
-                total_bytes: transfer.announced_bytes(),
-                read_bytes: transfer.read_bytes(),
-                last_io_s: seconds_since(transfer.heard_ms()),
+            Stage::Receiving(incoming) => Some(SyncInfo {
+                total_bytes: incoming.announced_bytes(),
+                read_bytes: incoming.read_bytes(),
+                last_io_s: seconds_since(incoming.heard_ms()),
             }),
             Stage::Loading(load) => Some(load.info(now_ms)),
             _ => None,

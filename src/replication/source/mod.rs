@@ -28,7 +28,7 @@ use super::replconf::{Ack, ReplicaOptions};
 use super::wire;
 use crate::base::numbers::parse_i64;
 use replica::{Replica, State};
-use snapshots::Job;
+use snapshots::SnapshotJob;
 use std::collections::HashMap;
 
 /// A request for the stream.
@@ -104,7 +104,7 @@ pub struct Source {
     replicas: Vec<Replica>,
     /// What clients have set that are not replicas, and may become some with `PSYNC`.
     client_options: HashMap<ClientId, ReplicaOptions>,
-    job: Option<Job>,
+    job: Option<SnapshotJob>,
     /// Since when there has been no replica, if there is none.
     empty_since_ms: u64,
     /// Seconds counted, for the ping period.

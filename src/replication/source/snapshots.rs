@@ -9,7 +9,7 @@ use crate::replication::settings::ReplicationSettings;
 
 /// A snapshot that is being made for replicas.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Job {
+pub(super) struct SnapshotJob {
     pub to_sockets: bool,
     contents: Contents,
 }
@@ -30,7 +30,7 @@ impl Source {
         let contents = newcomer.options.contents;
         match (self.job, cx.facts.child) {
             (
-                Some(Job {
+                Some(SnapshotJob {
                     to_sockets: true, ..
                 }),
                 _,
@@ -112,7 +112,7 @@ impl Source {
                 "disk"
             }
         ));
-        self.job = Some(Job {
+        self.job = Some(SnapshotJob {
             to_sockets,
             contents,
         });

@@ -26,7 +26,7 @@ use crate::replication::wire::{self, LineReader};
 
 /// A snapshot that is being received.
 #[derive(Debug)]
-pub(super) struct Transfer {
+pub(super) struct IncomingSnapshot {
     origin: Origin,
     body: Body,
     read_bytes: u64,
@@ -61,9 +61,9 @@ pub(super) struct Load {
     heard_ms: u64,
 }
 
-impl Transfer {
-    pub fn new(origin: Origin, now_ms: u64) -> Transfer {
-        Transfer {
+impl IncomingSnapshot {
+    pub fn new(origin: Origin, now_ms: u64) -> IncomingSnapshot {
+        IncomingSnapshot {
             origin,
             body: Body::Announced(LineReader::default()),
             read_bytes: 0,
@@ -159,20 +159,20 @@ impl Transfer {
 }
 
 impl Load {
-    fn new(transfer: &Transfer) -> Load {
-        let target = transfer
+    fn new(incoming: &IncomingSnapshot) -> Load {
+        let target = incoming
             .target()
             .expect("a complete snapshot was announced");
         Load {
-            origin: transfer.origin,
+            origin: incoming.origin,
             target,
             in_place: target == LoadTarget::Memory,
-            marked: matches!(transfer.body, Body::Marked { .. }),
+            marked: matches!(incoming.body, Body::Marked { .. }),
             unapplied: 0,
             link_lost: false,
-            read_bytes: transfer.read_bytes,
-            announced_bytes: transfer.announced_bytes(),
-            heard_ms: transfer.heard_ms,
+            read_bytes: incoming.read_bytes,
+            announced_bytes: incoming.announced_bytes(),
+            heard_ms: incoming.heard_ms,
         }
     }
 
@@ -212,21 +212,21 @@ const FAILED_FROM_DISK: &str = "Failed trying to load the MASTER synchronization
 
 impl Link {
     /// Takes what belongs to the snapshot, or to the line before it, from the front of `rest`.
-    pub(super) fn on_transfer_bytes(
+    pub(super) fn on_snapshot_bytes(
         &mut self,
         cx: &mut Context,
         source: &mut Source,
         bytes: &[u8],
         rest: &mut &[u8],
     ) {
-        let Stage::Receiving(transfer) = &mut self.stage else {
+        let Stage::Receiving(incoming) = &mut self.stage else {
             unreachable!("called while receiving only");
         };
-        if let Body::Announced(reader) = &mut transfer.body {
+        if let Body::Announced(reader) = &mut incoming.body {
             match reader.read(rest) {
                 Ok(None) => return,
                 Ok(Some(line)) => {
-                    transfer.heard_ms = cx.now_ms();
+                    incoming.heard_ms = cx.now_ms();
                     return self.on_announcement(cx, source, &line);
                 }
                 Err(wire::LineTooLong) => {
@@ -235,14 +235,14 @@ impl Link {
                 }
             }
         }
-        if transfer.take(cx, bytes, rest) {
+        if incoming.take(cx, bytes, rest) {
             self.on_complete(cx);
         }
     }
 
     /// The line before the snapshot.
     fn on_announcement(&mut self, cx: &mut Context, source: &mut Source, line: &[u8]) {
-        let Stage::Receiving(transfer) = &mut self.stage else {
+        let Stage::Receiving(incoming) = &mut self.stage else {
             unreachable!("called while receiving only");
         };
         let text = wire::printable(line);
@@ -257,7 +257,7 @@ impl Link {
             }
             _ => {}
         }
-        let target = load_target(cx, transfer.origin);
+        let target = load_target(cx, incoming.origin);
         let to = if target == LoadTarget::Disk {
             "to disk"
         } else {
@@ -270,7 +270,7 @@ impl Link {
             cx.notice(format!(
                 "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF {to}"
             ));
-            transfer.body = Body::Marked {
+            incoming.body = Body::Marked {
                 end: EndMark::new(*mark),
                 target,
             };
@@ -286,7 +286,7 @@ impl Link {
                 cx.warning("I/O error trying to sync with MASTER: a snapshot has at least a byte");
                 return self.abandon_and_retry(cx);
             };
-            transfer.body = Body::Sized { total, target };
+            incoming.body = Body::Sized { total, target };
             self.on_body_begins(cx, source, Some(total), target);
         } else {
             explain_nonsense(cx, &text);
@@ -312,10 +312,10 @@ impl Link {
 
     /// The last byte of the snapshot is here.
     fn on_complete(&mut self, cx: &mut Context) {
-        let Stage::Receiving(transfer) = &self.stage else {
+        let Stage::Receiving(incoming) = &self.stage else {
             unreachable!("called while receiving only");
         };
-        self.stage = Stage::Loading(Load::new(transfer));
+        self.stage = Stage::Loading(Load::new(incoming));
         cx.push(Action::EndSnapshot);
     }
 
@@ -391,7 +391,7 @@ impl Link {
     pub(in crate::replication) fn on_load_failed(&mut self, cx: &mut Context) {
         let target = match &self.stage {
             Stage::Loading(load) => load.target,
-            Stage::Receiving(transfer) => transfer.target().unwrap_or(LoadTarget::Disk),
+            Stage::Receiving(incoming) => incoming.target().unwrap_or(LoadTarget::Disk),
             _ => return,
         };
         let text = if target == LoadTarget::Disk {
