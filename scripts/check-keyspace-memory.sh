@@ -10,6 +10,8 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/heap-check
 export RUSTFLAGS="--cfg system_allocator"
 
 if [[ ${MIRI:-0} == 1 ]]; then
+    # Miri would take the variable for the path of its own program.
+    unset MIRI
     MIRIFLAGS="-Zmiri-strict-provenance -Zmiri-disable-isolation" \
         cargo +nightly miri test --lib -- keyspace::entry data::element_table:: data::ranked::
     exit
