@@ -8,10 +8,12 @@
 mod double;
 mod fixed;
 mod hex;
+mod sign;
 
 pub use double::{DOUBLE_TEXT_BYTES_MAX, exact_i64, format_f64, format_f64_shorter, write_f64};
 pub use fixed::format_f64_17;
 pub use hex::{HexFloat, parse_hex_float};
+pub(crate) use sign::split_sign;
 
 /// The longest text of an `i64` or `u64`.
 pub const INTEGER_TEXT_BYTES_MAX: usize = 20;
@@ -131,15 +133,6 @@ pub fn skip_blanks(text: &[u8]) -> &[u8] {
     let is_blank = |c: &u8| matches!(c, b' ' | b'\t'..=b'\r');
     let blanks = text.iter().take_while(|c| is_blank(c)).count();
     &text[blanks..]
-}
-
-/// Splits one leading sign off; tells whether it was a minus.
-pub(crate) fn split_sign(text: &[u8]) -> (bool, &[u8]) {
-    match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    }
 }
 
 /// Whether a decimal float has a digit other than zero in front of its exponent.

@@ -14,10 +14,10 @@ use std::ops::{Index, IndexMut};
 
 use slab::Slab;
 
+use super::batch::Batch;
 use super::client_memory::ClientMemory;
 use super::conn::{BufferPool, Conn, FREE_OUTPUT_BYTES};
 use super::peak::RecentPeak;
-use super::running::Batch;
 use super::world::{Accepted, Interest, Socket, Wake, World};
 use crate::commands::context::Env;
 use crate::commands::pubsub;

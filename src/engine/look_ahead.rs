@@ -8,7 +8,7 @@
 //! one do, their members are fetched in the same steps. For other batches that would cost a
 //! second lookup of the key and gain little.
 
-use super::running::{BATCH_COMMANDS_MAX, Parsed};
+use super::batch::{BATCH_COMMANDS_MAX, Parsed};
 use crate::commands::context::Env;
 use crate::commands::keyspec::first_key_index;
 use crate::commands::row::Flags;

@@ -16,19 +16,21 @@
 //! | `world.rs` | what the engine asks of the world, and what it is told |
 //! | `runtime.rs` | the half that commands do not see |
 //! | `clients.rs`, `conn.rs`, `input.rs` | the set of clients, one of them, its input buffer |
-//! | `reading.rs`, `running.rs`, `look_ahead.rs`, `writing.rs` | from bytes to commands to bytes |
+//! | `reading.rs`, `batch.rs`, `look_ahead.rs` | from bytes to parsed commands |
+//! | `running.rs`, `writing.rs` | from commands to bytes |
 //! | `waiting.rs`, `pause.rs` | clients whose commands wait, or are held back |
 //! | `describe.rs`, `client_memory.rs`, `peak.rs` | clients described and measured |
 //! | `outgoing.rs` | connections that we make |
 //! | `link.rs`, `incoming.rs`, `master_stream.rs` | our link to our master and what it sends |
 //! | `replicas.rs`, `transfer.rs` | the driver of the machines; what replicas are sent |
-//! | `snapshot.rs`, `sync_file.rs` | saving, and files that only serve a sync |
+//! | `snapshot.rs`, `snapshot_work.rs`, `sync_file.rs` | saving, and files that only serve a sync |
 //! | `loading.rs` | loading, a slice at a time |
 //! | `host.rs`, `apply.rs`, `debug.rs`, `migrate.rs` | what commands and directives ask for |
 //! | `cron.rs`, `rates.rs` | periodic work |
 //! | `shutdown.rs` | leaving |
 
 mod apply;
+mod batch;
 mod client_memory;
 mod clients;
 mod conn;
@@ -54,7 +56,8 @@ mod runtime;
 mod shutdown;
 #[cfg(test)]
 mod sim;
-pub mod snapshot;
+mod snapshot;
+pub mod snapshot_work;
 mod sync_file;
 mod transfer;
 mod waiting;

@@ -14,38 +14,18 @@
 use std::ops::Range;
 
 use super::Engine;
+use super::batch::{BATCH_COMMANDS_MAX, Batch, Parsed};
 use super::look_ahead::look_ahead;
 use super::runtime::Runtime;
 use super::world::World;
 use crate::commands::context::{Ctx, Env};
 use crate::commands::dispatch::{self, Outcome};
 use crate::commands::session::{Kind, Session};
-use crate::commands::table::Command;
-use crate::resp::args::ArgRanges;
 use crate::resp::parser::{Limits, Parse, Parser, Peer, ProtocolError};
 use crate::resp::writer::Reply;
 
-/// Commands parsed ahead, whose keys are prefetched together.
-pub const BATCH_COMMANDS_MAX: usize = 16;
 /// How much of the input that broke the protocol is shown in the log.
 pub const SHOWN_INPUT_BYTES_MAX: usize = 128;
-
-/// Commands parsed ahead; reused from batch to batch.
-#[derive(Default)]
-pub struct Batch {
-    parsed: [Parsed; BATCH_COMMANDS_MAX],
-}
-
-/// A command in the input.
-#[derive(Default)]
-pub(super) struct Parsed {
-    pub(super) ranges: ArgRanges,
-    /// Where the command begins in the input.
-    pub(super) start: usize,
-    pub(super) command: Option<&'static Command>,
-    /// The hash of its first key, if that was worth fetching.
-    pub(super) hash: Option<u64>,
-}
 
 /// Why parsing stopped.
 enum Stop {

@@ -13,21 +13,20 @@
 //! A child that writes to replicas' sockets does so through us: [`super::transfer`] forwards its
 //! bytes, and such a snapshot ends when both the child has ended and its last byte is delivered.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::path_of;
 use super::runtime::Runtime;
 use super::shutdown::leave_unsaved;
+use super::snapshot_work::SnapshotWork;
 use super::transfer::Transfer;
 use super::world::{ChildReport, World};
-use crate::base::disk::Disk;
 use crate::base::time::Now;
 use crate::base::version::REDIS_VERSION;
 use crate::commands::context::Env;
 use crate::commands::host::SnapshotFacts;
-use crate::config::Settings;
 use crate::keyspace::Keyspace;
 use crate::persist::rdb::encoder::EncoderOptions;
 use crate::persist::rdb::file;
@@ -55,59 +54,6 @@ pub enum SnapshotPurpose {
         /// What ends it on the wire.
         mark: [u8; 40],
     },
-}
-
-/// What a forked child is to do. It has all that it needs, and never looks at the engine.
-pub struct SnapshotWork<'a> {
-    keyspace: &'a Keyspace,
-    options: SaveOptions<'a>,
-    target: PathBuf,
-    /// Whether it goes to a pipe, and not to the file.
-    pub to_pipe: bool,
-    /// How long tests want it to take for each key.
-    pub key_delay: Duration,
-    /// The settings, for what concerns the process.
-    pub settings: &'a Settings,
-}
-
-impl SnapshotWork<'_> {
-    /// The file that is written, if one is.
-    pub fn target(&self) -> &Path {
-        &self.target
-    }
-
-    /// Writes the file, by way of a temporary one that `pid` names.
-    ///
-    /// # Errors
-    ///
-    /// The text says which step failed, and why.
-    pub fn write_file(
-        &self,
-        disk: &mut impl Disk,
-        pid: u32,
-        observer: &mut impl SaveObserver,
-    ) -> Result<(), String> {
-        let sync = self.settings.rdb_save_incremental_fsync;
-        let result = file::save(disk, &self.target, pid, sync, |sink| {
-            save_snapshot(sink, self.keyspace, &self.options, observer)
-        });
-        result.map(drop).map_err(|e| e.to_string())
-    }
-
-    /// Writes to a pipe.
-    ///
-    /// # Errors
-    ///
-    /// As above.
-    pub fn write_pipe(
-        &self,
-        pipe: impl Write,
-        observer: &mut impl SaveObserver,
-    ) -> Result<(), String> {
-        save_snapshot(pipe, self.keyspace, &self.options, observer)
-            .map(drop)
-            .map_err(|e| format!("Write error while sending DB to replicas: {e}"))
-    }
 }
 
 /// A running snapshot child.

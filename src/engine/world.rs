@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::snapshot::SnapshotWork;
+use super::snapshot_work::SnapshotWork;
 use crate::base::disk::Disk;
 use crate::base::time::Now;
 use crate::commands::error::CmdError;

@@ -13,7 +13,7 @@ use mio::unix::pipe::{self, Receiver, Sender};
 use super::oom;
 use super::startup;
 use crate::base::errno::os_text;
-use crate::engine::snapshot::SnapshotWork;
+use crate::engine::snapshot_work::SnapshotWork;
 use crate::engine::world::{ChildReport, ProcessRole};
 use crate::persist::rdb::file;
 use crate::persist::rdb::save::SaveObserver;
@@ -101,7 +101,7 @@ fn live(work: &SnapshotWork<'_>, report: Sender, sink: Option<Sender>) -> ! {
     sys::process::close_descriptors_except(&kept);
     let mut reporter = Reporter {
         pipe: report,
-        target: work.target().to_owned(),
+        target: work.target.clone(),
         delay: work.key_delay,
         last_report_ns: sys::clock::monotonic_ns(),
         keys: 0,

@@ -26,7 +26,7 @@ use crate::base::time::Now;
 use crate::commands::error::CmdError;
 use crate::config::{Apply, Reason, Settings};
 use crate::engine::path_of;
-use crate::engine::snapshot::SnapshotWork;
+use crate::engine::snapshot_work::SnapshotWork;
 use crate::engine::world::{
     Accepted, Event, Interest, Job, Lifecycle, ProcessChange, ProcessEnd, ProcessRole, Wake,
     WorkFigures, World,

@@ -55,7 +55,7 @@ pub fn parse_hex_float(text: &[u8]) -> Option<HexFloat> {
 
 /// A signed decimal exponent, clamped: beyond a billion only "far too large" matters.
 fn parse_exponent(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = super::split_sign(text);
+    let (negative, digits) = super::sign::split_sign(text);
     if digits.is_empty() {
         return None;
     }

@@ -12,7 +12,7 @@ use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::commands::error::CmdError;
 use crate::config::{Apply, Reason, Settings};
-use crate::engine::snapshot::SnapshotWork;
+use crate::engine::snapshot_work::SnapshotWork;
 use crate::engine::world::{
     Accepted, Event, Interest, Job, Lifecycle, ProcessChange, ProcessEnd, ProcessRole, Wake,
     WorkFigures, World,
@@ -256,7 +256,7 @@ impl World for SimWorld {
         let now_us = self.net.borrow().now_us;
         self.child = Some(SimChild {
             pid: self.pids,
-            target: work.target().to_owned(),
+            target: work.target.clone(),
             result: result.map(|()| bytes),
             to_pipe: work.to_pipe,
             produced: 0,
