@@ -7,7 +7,7 @@
 
 use std::ptr::{self, NonNull};
 
-use super::value::Type;
+use super::kind::Type;
 use crate::data::element_table::{HashTable, SetTable};
 use crate::data::quicklist::Quicklist;
 use crate::data::ranked::SortedSet;

@@ -14,7 +14,7 @@ mod zset;
 use std::fmt;
 
 use super::boxed::{Boxed, BoxedRef};
-use super::value::{Encoding, Type};
+use super::kind::{Encoding, Type};
 
 /// A collection as an entry stores it.
 #[derive(Clone)]

@@ -19,7 +19,8 @@ use std::mem;
 use std::process;
 
 use super::entry::{Entry, EntryMut, EntryPtr, OwnedEntry};
-use super::value::{NewValue, Type};
+use super::kind::Type;
+use super::value::NewValue;
 use crate::base::rng::Rng;
 use crate::sys::prefetch::prefetch;
 use crate::table::{self, Found, Handle, KeyHasher, Table};

@@ -40,9 +40,11 @@ use std::slice;
 
 use self::header::{Form, Header};
 pub use self::owned::OwnedEntry;
+pub use self::stored::{EMBEDDED_LEN_MAX, PACKED_EMBEDDED_LEN_MAX};
 use super::boxed::{Boxed, BoxedRef, TAKEN};
-use super::collection::{Collection, Object, Parts, PartsRef};
-use super::value::{Encoding, NewValue, StringRef, Type, ValueRef};
+use super::collection::{Collection, Parts, PartsRef};
+use super::kind::{Encoding, Type};
+use super::value::{StringRef, ValueRef};
 use crate::base::bytes::equal;
 use crate::base::size_class::size_class;
 use crate::data::hash::Hash;
@@ -51,18 +53,6 @@ use crate::data::set::Set;
 use crate::data::stream::Stream;
 use crate::data::zset::ZSet;
 use crate::table::Handle;
-
-/// The longest string that is embedded in its entry. Up to about a page, copying a string costs
-/// less than the allocation and the cache miss that a place of its own would; beyond, moving a
-/// command's argument into place saves the copy.
-pub const EMBEDDED_LEN_MAX: usize = 4000;
-
-/// The longest packed collection that is embedded in its entry. Each change of one copies it twice;
-/// longer ones have a vector of their own, where changes happen in place.
-pub const PACKED_EMBEDDED_LEN_MAX: usize = 512;
-
-const _: () = assert!(EMBEDDED_LEN_MAX <= header::TEXT_LEN_MAX);
-const _: () = assert!(PACKED_EMBEDDED_LEN_MAX <= header::TEXT_LEN_MAX);
 
 /// A pointer to an entry's header, with access to the whole allocation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -324,33 +314,6 @@ impl<'a> Entry<'a> {
             ValueRef::List(list) => list.free_effort(),
             ValueRef::ZSet(zset) => zset.free_effort(),
             ValueRef::String(_) => 1,
-        }
-    }
-
-    /// A copy of this entry under another key.
-    pub fn duplicate(self, key: &[u8]) -> OwnedEntry {
-        let header = self.header();
-        let value = if header.type_() != Type::String {
-            NewValue::Object(self.to_object())
-        } else {
-            match (header.encoding(), self.string()) {
-                (Encoding::Raw, StringRef::Bytes(bytes)) => NewValue::RawBytes(bytes),
-                (_, value) => value.into(),
-            }
-        };
-        OwnedEntry::new(key, value, self.expire_at_ms(), header.access())
-    }
-
-    /// A copy of the value, which is not a string.
-    fn to_object(self) -> Object {
-        let header = self.header();
-        Object {
-            type_: header.type_(),
-            encoding: header.encoding(),
-            parts: match self.parts() {
-                PartsRef::Packed(bytes) => Parts::Packed(bytes.to_vec()),
-                PartsRef::Boxed(value) => Parts::Boxed(value.to_boxed()),
-            },
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Reading order, from the bottom:
 //!
-//! * [`value`]: types, encodings, values on their way in and out.
+//! * [`kind`]: types and encodings; [`value`]: values on their way in and out.
 //! * [`entry`]: a key and its value in one allocation; [`access`] beside it.
 //! * [`collection`]: how each data type is kept under its key, [`boxed`] if it is large.
 //! * [`db`]: one database, two tables over the same entries; [`edit`]: collections in change.
@@ -23,6 +23,7 @@ pub mod edit;
 pub mod entry;
 pub mod eviction;
 pub mod expiry;
+pub mod kind;
 pub mod value;
 
 pub use collection::{Collection, Object};
@@ -30,4 +31,5 @@ pub use databases::Keyspace;
 pub use db::{Db, DetachedDb, Overhead, WrongType};
 pub use edit::Edit;
 pub use entry::{Entry, EntryMut, OwnedEntry};
-pub use value::{Encoding, NewValue, StringRef, Type, ValueRef};
+pub use kind::{Encoding, Type};
+pub use value::{NewValue, StringRef, ValueRef};

@@ -239,6 +239,7 @@ impl<'a> File<'a> {
     fn read(source: &'a Source, module: Vec<String>) -> File<'a> {
         let mut code = without_test_modules(&source.code);
         let imports = take_imports(&mut code);
+        take_declarations(&mut code);
         File {
             path: &source.path,
             module,
@@ -350,6 +351,21 @@ fn take_imports(code: &mut String) -> Vec<Import> {
     imports
 }
 
+/// Takes the declarations of children out of the code.
+fn take_declarations(code: &mut String) {
+    let mut from = 0;
+    while let Some(at) = next_word(code, "mod", from) {
+        from = at + 3;
+        let end = code[at..]
+            .find([';', '{'])
+            .map_or(code.len(), |end| at + end);
+        if code[end..].starts_with(';') {
+            code.replace_range(at..end, "");
+            from = at;
+        }
+    }
+}
+
 /// Reads `a::{b, c as d, e::*}`.
 fn read_tree(text: &str, prefix: &[String], is_public: bool, imports: &mut Vec<Import>) {
     let mut path = prefix.to_vec();
@@ -432,7 +448,9 @@ fn paths(code: &str, is_child: impl Fn(&str) -> bool) -> Vec<Vec<String>> {
             }
             path.push(word.to_owned());
         }
-        let is_rooted = matches!(first, "crate" | "super" | "self");
+        // What is visible in some module does not use it.
+        let is_visibility = code[..start].trim_end().ends_with("(in");
+        let is_rooted = matches!(first, "crate" | "super" | "self") && !is_visibility;
         let is_inside = code[..start].ends_with("::");
         if is_rooted || !is_inside && is_child(first) {
             found.push(path);
@@ -511,6 +529,13 @@ fn circles_are_found_and_nothing_else() {
             circle
         );
     }
+
+    // Who may see an item does not say what it is made of.
+    let seen = (
+        "src/a/x.rs",
+        "pub struct X; pub struct Y; pub(in crate::b) fn f() {}",
+    );
+    assert_eq!(found(&[root, facade, seen, above]), [] as [Vec<String>; 0]);
 
     // Tests may look where they like.
     for test in [

@@ -2,7 +2,7 @@
 //! registers in three bytes.
 
 use super::estimate::Histogram;
-use super::{Mark, REGISTERS};
+use super::register::{Mark, REGISTERS};
 
 /// Bits of a register.
 const BITS: usize = 6;

@@ -5,7 +5,7 @@
 //! is right for few elements as for many. Every server must get the same number out of the same
 //! registers, so the order of the floating point operations is part of the format.
 
-use super::{INDEX_BITS, REGISTERS};
+use super::register::{INDEX_BITS, REGISTERS};
 
 /// The largest value that a hash can ask of a register.
 const VALUE_MAX: usize = (u64::BITS - INDEX_BITS) as usize + 1;

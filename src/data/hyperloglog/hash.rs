@@ -3,7 +3,7 @@
 //! The hash is MurmurHash64A with the reference's seed; registers of equal elements must be equal
 //! whichever server filled them.
 
-use super::{INDEX_BITS, Mark, REGISTERS};
+use super::register::{INDEX_BITS, Mark, REGISTERS};
 
 const SEED: u64 = 0xadc8_3b19;
 const MULTIPLIER: u64 = 0xc6a4_a793_5bd1_e995;

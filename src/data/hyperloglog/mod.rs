@@ -21,20 +21,14 @@
 mod dense;
 mod estimate;
 mod hash;
+mod register;
 mod self_test;
 mod sparse;
 
 use estimate::Histogram;
+use register::{HEADER_BYTES, Mark};
+pub use register::{HllError, REGISTERS};
 pub use self_test::self_test;
-
-/// How many registers there are.
-pub const REGISTERS: usize = 1 << INDEX_BITS;
-
-/// Bits of a hash that choose the register.
-const INDEX_BITS: u32 = 14;
-
-/// Bytes of the header.
-const HEADER_BYTES: usize = 16;
 
 /// Bytes of a value in dense form.
 pub const DENSE_BYTES: usize = HEADER_BYTES + dense::BYTES;
@@ -57,22 +51,6 @@ pub enum Encoding {
     Dense,
     /// Runs of equal ones.
     Sparse,
-}
-
-/// Why a string was not worked on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum HllError {
-    /// It does not begin as a HyperLogLog does, or has not the length of one.
-    NotOne,
-    /// Its runs do not add up to the number of registers.
-    Corrupt,
-}
-
-/// The register that an element belongs to, and what it asks of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Mark {
-    register: usize,
-    value: u8,
 }
 
 /// A string that is a HyperLogLog as far as its header tells.

@@ -11,7 +11,7 @@
 //! neighbours are looked at decides the bytes that come out, so it is the reference's choice.
 
 use super::estimate::Histogram;
-use super::{HEADER_BYTES, HllError, Mark, REGISTERS};
+use super::register::{HEADER_BYTES, HllError, Mark, REGISTERS};
 
 /// The largest value of a run.
 const VALUE_MAX: u8 = 32;

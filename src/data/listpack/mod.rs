@@ -27,6 +27,7 @@
 
 mod element;
 mod encoding;
+mod frame;
 mod random;
 #[cfg(test)]
 mod tests;
@@ -35,29 +36,17 @@ mod view;
 
 pub use element::Element;
 pub use encoding::ENTRY_BYTES_MAX;
+pub use frame::Pos;
 pub use validate::ListpackError;
 pub use view::{Entries, ListpackRef};
 
 use crate::base::size_class::size_class;
 use encoding::{ENTRY_OVERHEAD_BYTES_MAX, Encoded, skip};
+use frame::{COUNT_BYTES, COUNT_UNKNOWN, SIZE_BYTES};
 
-/// Bytes of the size in front of all.
-const SIZE_BYTES: usize = 4;
-/// Bytes of size and end mark together.
-const FRAME_BYTES: usize = SIZE_BYTES + 1;
-/// Bytes of the count, behind which the first entry begins.
-const COUNT_BYTES: usize = 2;
-/// As the count: count the elements yourself.
-const COUNT_UNKNOWN: u16 = u16::MAX;
-/// No listpack may become larger with its frame, long before that could not tell the size.
-const SIZE_MAX_BYTES: usize = 1 << 30;
 /// Up to this size everything behind a change is moved: to look for the shorter side does not pay.
 const SMALL_BYTES: usize = 256;
 const EMPTY: [u8; COUNT_BYTES] = [0; COUNT_BYTES];
-
-/// Where an entry begins, in bytes from the start of the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pos(usize);
 
 /// The bytes that `element` takes in a listpack.
 pub fn entry_bytes<'e>(element: impl Into<Element<'e>>) -> usize {

@@ -4,8 +4,9 @@
 //! directions without leaving the slice: each entry lies within it, and the size behind the entry
 //! agrees with the one before.
 
+use super::ListpackRef;
 use super::encoding::{END, backlen_bytes, entry_size, read_backlen};
-use super::{COUNT_BYTES, COUNT_UNKNOWN, FRAME_BYTES, ListpackRef, SIZE_BYTES};
+use super::frame::{COUNT_BYTES, COUNT_UNKNOWN, FRAME_BYTES, SIZE_BYTES};
 use thiserror::Error;
 
 /// Why bytes are not a listpack.

@@ -1,7 +1,8 @@
 //! Reading a listpack, wherever its bytes lie.
 
+use super::Element;
 use super::encoding::{END, backlen_bytes, decode, skip, skip_back};
-use super::{COUNT_BYTES, COUNT_UNKNOWN, Element, FRAME_BYTES, Pos, SIZE_BYTES, SIZE_MAX_BYTES};
+use super::frame::{COUNT_BYTES, COUNT_UNKNOWN, FRAME_BYTES, Pos, SIZE_BYTES, SIZE_MAX_BYTES};
 
 /// A listpack that lies in somebody else's memory.
 #[derive(Clone, Copy)]

@@ -12,6 +12,7 @@
 //! positions is read or removed.
 
 mod add;
+mod limits;
 mod packed;
 #[cfg(test)]
 mod tests;
@@ -20,21 +21,10 @@ mod view;
 use std::ops::Range;
 
 pub use self::add::{Add, Added, Only, Unless};
+pub use self::limits::ZSetLimits;
 pub use self::view::{Members, Scored, ZSetRef};
 use super::listpack::{Listpack, entry_bytes};
 pub use super::ranked::{Builder, Cut, SortedSet};
-use crate::table::KeyHasher;
-
-/// Up to where a sorted set is a listpack, and what places its members when it is not.
-#[derive(Clone, Debug)]
-pub struct ZSetLimits {
-    /// The most members.
-    pub max_listpack_entries: usize,
-    /// The longest member.
-    pub max_listpack_value: usize,
-    /// For new tables.
-    pub hasher: KeyHasher,
-}
 
 /// A sorted set.
 #[derive(Clone, Debug)]

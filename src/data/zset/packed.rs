@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::ZSetLimits;
+use super::limits::ZSetLimits;
 use crate::base::numbers::{DOUBLE_TEXT_BYTES_MAX, exact_i64, parse_f64, write_f64};
 use crate::data::listpack::{Element, Listpack, ListpackRef, Pos};
 

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::rng::Rng;
 use crate::data::listpack::Element;
+use crate::table::KeyHasher;
 
 fn limits(entries: usize, value: usize) -> ZSetLimits {
     ZSetLimits {

@@ -4,7 +4,7 @@ use super::{Collection, Parts, PartsRef};
 use crate::data::hash::{Hash, HashRef};
 use crate::data::listpack::{Listpack, ListpackRef};
 use crate::keyspace::boxed::{Boxed, BoxedRef};
-use crate::keyspace::value::{Encoding, Type};
+use crate::keyspace::kind::{Encoding, Type};
 
 impl Collection for Hash {
     const TYPE: Type = Type::Hash;

@@ -5,7 +5,7 @@ use crate::data::intset::{Intset, IntsetRef};
 use crate::data::listpack::{Listpack, ListpackRef};
 use crate::data::set::{Set, SetRef};
 use crate::keyspace::boxed::{Boxed, BoxedRef};
-use crate::keyspace::value::{Encoding, Type};
+use crate::keyspace::kind::{Encoding, Type};
 
 impl Collection for Set {
     const TYPE: Type = Type::Set;

@@ -3,7 +3,7 @@
 use super::{Collection, Parts, PartsRef};
 use crate::data::stream::Stream;
 use crate::keyspace::boxed::{Boxed, BoxedRef};
-use crate::keyspace::value::{Encoding, Type};
+use crate::keyspace::kind::{Encoding, Type};
 
 impl Collection for Box<Stream> {
     const TYPE: Type = Type::Stream;

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::super::collection::Collection;
 #[cfg(not(system_allocator))]
 use super::super::collection::{Parts, PartsRef};
-use super::super::value::{Encoding, StringRef, Type};
+use super::super::kind::{Encoding, Type};
+use super::super::value::StringRef;
 use super::*;
 use crate::base::rng::Rng;
 use crate::data::hash::Hash;

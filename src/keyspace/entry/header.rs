@@ -19,7 +19,7 @@
 //! size in words, so offsets are sums without branches.
 
 use crate::keyspace::access::ACCESS_BITS;
-use crate::keyspace::value::{Encoding, Type};
+use crate::keyspace::kind::{Encoding, Type};
 
 const WORD: usize = 8;
 

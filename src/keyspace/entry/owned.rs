@@ -1,4 +1,4 @@
-//! An entry with the duty to free it: how entries are made, rewritten and freed.
+//! An entry with the duty to free it: how entries are made, copied, rewritten and freed.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
@@ -8,12 +8,13 @@ use std::ptr::{self, NonNull};
 #[cfg(test)]
 use super::EntryMut;
 use super::header::{Form, Header};
-use super::stored::{Kind, Stored};
-use super::{Entry, EntryPtr, PACKED_EMBEDDED_LEN_MAX};
+use super::stored::{Kind, PACKED_EMBEDDED_LEN_MAX, Stored};
+use super::{Entry, EntryPtr};
 use crate::base::size_class::size_class;
 use crate::keyspace::boxed::Boxed;
-use crate::keyspace::collection::{Collection, Parts};
-use crate::keyspace::value::{Encoding, NewValue, Type};
+use crate::keyspace::collection::{Collection, Object, Parts, PartsRef};
+use crate::keyspace::kind::{Encoding, Type};
+use crate::keyspace::value::{NewValue, StringRef};
 
 /// An entry and the duty to free it. Large ones may be sent to another thread for that.
 pub struct OwnedEntry(EntryPtr);
@@ -245,6 +246,35 @@ impl OwnedEntry {
         let used = this.entry().header().used(this.entry().key_len());
         // SAFETY: it was allocated for this size class: rewriting in place never leaves it.
         unsafe { dealloc(this.0.0.as_ptr(), layout(used)) }
+    }
+}
+
+impl Entry<'_> {
+    /// A copy of this entry under another key.
+    pub fn duplicate(self, key: &[u8]) -> OwnedEntry {
+        let header = self.header();
+        let value = if header.type_() != Type::String {
+            NewValue::Object(self.to_object())
+        } else {
+            match (header.encoding(), self.string()) {
+                (Encoding::Raw, StringRef::Bytes(bytes)) => NewValue::RawBytes(bytes),
+                (_, value) => value.into(),
+            }
+        };
+        OwnedEntry::new(key, value, self.expire_at_ms(), header.access())
+    }
+
+    /// A copy of the value, which is not a string.
+    fn to_object(self) -> Object {
+        let header = self.header();
+        Object {
+            type_: header.type_(),
+            encoding: header.encoding(),
+            parts: match self.parts() {
+                PartsRef::Packed(bytes) => Parts::Packed(bytes.to_vec()),
+                PartsRef::Boxed(value) => Parts::Boxed(value.to_boxed()),
+            },
+        }
     }
 }
 

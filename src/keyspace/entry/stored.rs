@@ -2,11 +2,23 @@
 
 use std::mem;
 
-use super::header::{Form, Header};
-use super::{EMBEDDED_LEN_MAX, PACKED_EMBEDDED_LEN_MAX};
+use super::header::{Form, Header, TEXT_LEN_MAX};
 use crate::keyspace::boxed::Boxed;
 use crate::keyspace::collection::{Object, Parts};
-use crate::keyspace::value::{EMBSTR_LEN_MAX, Encoding, NewValue, Type};
+use crate::keyspace::kind::{Encoding, Type};
+use crate::keyspace::value::{EMBSTR_LEN_MAX, NewValue};
+
+/// The longest string that is embedded in its entry. Up to about a page, copying a string costs
+/// less than the allocation and the cache miss that a place of its own would; beyond, moving a
+/// command's argument into place saves the copy.
+pub const EMBEDDED_LEN_MAX: usize = 4000;
+
+/// The longest packed collection that is embedded in its entry. Each change of one copies it twice;
+/// longer ones have a vector of their own, where changes happen in place.
+pub const PACKED_EMBEDDED_LEN_MAX: usize = 512;
+
+const _: () = assert!(EMBEDDED_LEN_MAX <= TEXT_LEN_MAX);
+const _: () = assert!(PACKED_EMBEDDED_LEN_MAX <= TEXT_LEN_MAX);
 
 /// A value to be written into an entry.
 pub(super) enum Stored<'a> {

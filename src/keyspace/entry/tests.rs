@@ -3,7 +3,7 @@
 use std::panic::catch_unwind;
 
 use super::*;
-use crate::keyspace::value::EMBSTR_LEN_MAX;
+use crate::keyspace::value::{EMBSTR_LEN_MAX, NewValue};
 
 const EMBEDDED: usize = EMBEDDED_LEN_MAX;
 

@@ -162,19 +162,6 @@ impl Decoder {
         }
     }
 
-    /// Starts to decode `input`, which begins where the last slice was used up.
-    pub fn feed<'d, 'i>(&'d mut self, input: &'i [u8]) -> Feed<'d, 'i> {
-        if !matches!(self.state, State::Walking(..) | State::Building(..)) {
-            self.current.known = None;
-        }
-        Feed {
-            decoder: self,
-            input,
-            at: 0,
-            hashed: 0,
-        }
-    }
-
     /// How long the next slice must be at least to give anything new.
     pub fn wanted(&self) -> usize {
         self.wanted

@@ -1,6 +1,6 @@
 //! Hashes, field by field.
 
-use super::Means;
+use super::means::Means;
 use super::unique::all_differ;
 use crate::data::hash::{Hash, HashLimits, HashTable};
 use crate::data::listpack::ListpackRef;

@@ -1,6 +1,6 @@
 //! Lists: element by element, or node by node.
 
-use super::Means;
+use super::means::Means;
 use crate::data::list::{End, List, ListLimits};
 use crate::data::listpack::Listpack;
 use crate::data::quicklist::Quicklist;

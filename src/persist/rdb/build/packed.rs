@@ -4,8 +4,8 @@
 //! of its elements, becomes what large collections are; how long its elements are is looked at
 //! only where every one of them is handled anyway. Forms of old versions become listpacks first.
 
-use super::Limits;
 use super::hash::tabled;
+use super::means::Limits;
 use super::unique::all_differ;
 use crate::base::numbers::parse_f64;
 use crate::data::element_table::SetTable;

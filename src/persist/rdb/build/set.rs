@@ -1,6 +1,6 @@
 //! Sets, member by member.
 
-use super::Means;
+use super::means::Means;
 use crate::data::element_table::SetTable;
 use crate::data::intset::Intset;
 use crate::data::listpack::{Element, Listpack};

@@ -1,6 +1,6 @@
 //! Sorted sets, member by member. They come in no order that could be relied on.
 
-use super::Means;
+use super::means::Means;
 use crate::data::zset::{Builder, ZSet, ZSetLimits};
 use crate::keyspace::Object;
 use crate::persist::rdb::cursor::RawString;

@@ -1,6 +1,6 @@
 //! The decoding of one slice: steps of the decoder, and the items that come of them.
 
-use super::{Decoder, Step};
+use super::{Decoder, State, Step};
 use crate::persist::rdb::build::packed::{self, Verdict};
 use crate::persist::rdb::cursor::{Cursor, RawString, Stop};
 use crate::persist::rdb::error::{RdbError, RdbErrorKind};
@@ -10,11 +10,26 @@ use crate::persist::rdb::item::{ChecksumVerdict, Item, KeyItem, Value};
 /// The decoding of one slice. [`Feed::finish`] tells how much of it was used up.
 #[must_use = "the decoder must be told where the slice was left: call finish"]
 pub struct Feed<'d, 'i> {
-    pub(super) decoder: &'d mut Decoder,
-    pub(super) input: &'i [u8],
-    pub(super) at: usize,
+    decoder: &'d mut Decoder,
+    input: &'i [u8],
+    at: usize,
     /// Up to where the checksum has seen the slice.
-    pub(super) hashed: usize,
+    hashed: usize,
+}
+
+impl Decoder {
+    /// Starts to decode `input`, which begins where the last slice was used up.
+    pub fn feed<'d, 'i>(&'d mut self, input: &'i [u8]) -> Feed<'d, 'i> {
+        if !matches!(self.state, State::Walking(..) | State::Building(..)) {
+            self.current.known = None;
+        }
+        Feed {
+            decoder: self,
+            input,
+            at: 0,
+            hashed: 0,
+        }
+    }
 }
 
 impl<'i> Feed<'_, 'i> {
