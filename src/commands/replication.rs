@@ -1,6 +1,6 @@
-//! Who follows whom: roles given by hand, and the words that replicas and masters exchange.
+//! `REPLICAOF` and `ROLE`, and the commands with which replicas and masters speak to each other.
 //!
-//! Handlers parse; what happens to links, snapshots and the data set is the server's doing.
+//! Handlers only parse; the replication machines decide, and the server carries out what follows.
 
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;

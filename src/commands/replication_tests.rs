@@ -1,4 +1,4 @@
-//! Roles by hand.
+//! `REPLICAOF`, `ROLE`, and clients that are replicas.
 
 use super::super::session::Kind;
 use super::super::testing::Rig;

@@ -217,7 +217,7 @@ impl Replication {
 
     /// Bytes came from our master. Returns how many of them, from the front, were taken; the
     /// others are stream, see the module's head.
-    #[must_use = "what was not taken is stream"]
+    #[must_use = "bytes that were not taken belong to the stream"]
     pub fn on_master_bytes(&mut self, bytes: &[u8], facts: Facts, out: &mut Vec<Action>) -> usize {
         match self.link(facts, out) {
             Some((link, source, mut cx)) => link.on_bytes(&mut cx, source, bytes),

@@ -1,4 +1,4 @@
-//! A bench for unit tests: one server's replication, a clock, and the actions it asked for.
+//! The rig of the unit tests: one server's replication, a clock, and the actions it asked for.
 
 use super::*;
 

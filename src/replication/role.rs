@@ -193,7 +193,7 @@ impl Parts<'_> {
             identity.id()
         );
         cx.notice(text);
-        // They come back at once and continue under the new name.
+        // Our replicas come back at once and continue under the new name.
         self.source.close_all(cx);
         self.source.restart_idle_time(cx.now_ms());
     }

@@ -1,13 +1,14 @@
-//! From the open connection to the master's word how we go on.
+//! The handshake: from the open connection to the master's answer to `PSYNC`.
 //!
-//! `PING` first and alone, since it tells whether anybody sensible is there; then, in one go,
+//! `PING` first and alone, since it tells whether a master is there at all; then, in one go,
 //! `AUTH` if configured, `REPLCONF listening-port`, `REPLCONF ip-address` if announced, and
-//! `REPLCONF capa`; when all are answered, `PSYNC`. The replies come in the order of the questions,
+//! `REPLCONF capa`; when all are answered, `PSYNC`. The replies come in the order of the commands,
 //! so what is still awaited is a queue.
 //!
-//! A master may not know `REPLCONF` (then it serves us all the same) or `PSYNC` (then there is
-//! `SYNC`); it may be loading or have lost its own master (then we come back). Everything else
-//! ends the attempt.
+//! An error to `PING` (other than that a password is needed) or to `AUTH` ends the attempt; one to
+//! `REPLCONF` does not matter. A master that is loading or has lost its own master is asked again
+//! later. Any other answer to `PSYNC` than `+CONTINUE` or `+FULLRESYNC` is taken to mean that it
+//! only knows `SYNC`.
 
 use super::snapshot::IncomingSnapshot;
 use super::{Closed, Link, Origin, Resume, Stage};
@@ -18,7 +19,7 @@ use crate::replication::source::Source;
 use crate::replication::wire::{self, LineReader};
 use std::collections::VecDeque;
 
-/// A question that the master has not answered yet.
+/// A command that the master has not answered yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaited {
     Ping,
@@ -45,14 +46,14 @@ enum Outcome {
     Waiting,
     /// The attempt is over.
     Failed,
-    /// A snapshot follows, which brings us there.
+    /// A snapshot follows, which is of this place.
     Snapshot(Origin),
     /// The stream follows; the master's history goes by this name, if it said so.
     Continue(Option<ReplId>),
 }
 
 impl Handshake {
-    /// Sends the first question.
+    /// Sends the first command.
     pub fn begin(cx: &mut Context) -> Handshake {
         cx.send_master(&[b"PING"]);
         Handshake {
@@ -104,7 +105,8 @@ impl Handshake {
         Outcome::Waiting
     }
 
-    /// A master that wants a password first is alive as well, in the words of any version.
+    /// An error that asks for a password shows as well that a master is there; versions word it
+    /// differently.
     fn on_pong(&mut self, cx: &mut Context, line: &[u8]) -> Outcome {
         const ALIVE: [&[u8]; 4] = [
             b"+",
@@ -181,7 +183,7 @@ impl Link {
         {
             cx.notice(format!("Master replication ID changed to {id}"));
             cx.history.continue_as(id);
-            // They must learn the name; the bytes they have are right.
+            // Our replicas have the right bytes, and learn the name when they come back.
             source.close_all(cx);
         }
         // A server that was restarted has no log yet.

@@ -17,13 +17,14 @@
 //! ```
 //!
 //! Every way back to `Idle` is followed by another attempt, for ever: with the next second, or at
-//! once after a loss of what we had, if the last attempt was not begun within this second. No
-//! failure of the peer is ours; it is logged with its reason.
+//! once if a link or a snapshot was lost and the last attempt was begun more than a second ago.
+//! Whatever the peer does wrong is logged, and ends no more than the attempt.
 //!
-//! Whether we may ask to continue is one bit, `Resume`: our data is what the identity says. It
-//! holds from the moment a snapshot is loaded, through lost links, changes of master and failed
-//! attempts, until the old data is thrown away for a new snapshot. A master that becomes a replica
-//! may ask as well, since its data is what its own identity says.
+//! Whether we may ask to continue (`PSYNC id offset`, not `PSYNC ? -1`) is one bit, `Resume`: our
+//! data is what the identity says. It holds from the moment a snapshot is loaded, through lost
+//! links, changes of master and failed attempts, until the old data is thrown away for a new
+//! snapshot. A master that becomes a replica may ask as well, since its data is what its own
+//! identity says.
 
 mod endmark;
 mod handshake;
@@ -66,26 +67,26 @@ enum Resume {
     Impossible,
 }
 
-/// Where a snapshot brings us.
+/// Which place in which history a snapshot of our master is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// To this offset of this history.
+    /// This offset of this history.
     Known {
         id: super::identity::ReplId,
         offset: u64,
     },
-    /// To wherever the master is, which did not say: it only knows `SYNC`.
+    /// The master did not say: it only knows `SYNC`, or its `+FULLRESYNC` makes no sense.
     Unknown,
 }
 
-/// What runs while the link is up.
+/// The link while it is up and the stream is run.
 #[derive(Debug)]
 struct Streaming {
     /// Bytes received but not run yet.
     unapplied: u64,
     /// When the master was heard of last.
     heard_ms: u64,
-    /// Whether the master counts its stream as we do, and so wants acknowledgements.
+    /// Whether the master told its offset, so that we count as it does and acknowledge.
     counts: bool,
 }
 
@@ -184,7 +185,7 @@ impl Link {
         self.connect_anew(cx);
     }
 
-    /// Begins an attempt that no failure has just preceded.
+    /// Begins an attempt that is not a retry at once.
     pub(super) fn connect_anew(&mut self, cx: &mut Context) {
         cx.notice(format!("Connecting to MASTER {}:{}", self.host, self.port));
         self.connect(cx);
@@ -217,7 +218,8 @@ impl Link {
         cx.notice("MASTER <-> REPLICA sync started");
     }
 
-    fn is_rested(&self, now_ms: u64) -> bool {
+    /// Whether the last attempt was begun long enough ago for another at once.
+    fn may_retry(&self, now_ms: u64) -> bool {
         self.attempt_ms
             .is_none_or(|at| now_ms.saturating_sub(at) >= ATTEMPT_GAP_MS)
     }
@@ -233,10 +235,11 @@ impl Link {
         cx.push(Action::CloseMaster);
     }
 
-    /// Gives up the attempt and begins another as soon as that is decent.
+    /// Gives up the attempt and begins another: at once, or with the next second if this one was
+    /// begun a moment ago.
     fn abandon_and_retry(&mut self, cx: &mut Context) {
         self.abandon(cx);
-        if self.is_rested(cx.now_ms()) {
+        if self.may_retry(cx.now_ms()) {
             cx.notice(format!(
                 "Reconnecting to MASTER {}:{} after failure",
                 self.host, self.port
@@ -320,10 +323,10 @@ impl Link {
         }
     }
 
-    /// The link was up and is not any more; the connection is gone already.
+    /// The link was up and is lost; its connection is closed already.
     fn on_stream_lost(&mut self, cx: &mut Context) {
         self.note_loss(cx);
-        if self.is_rested(cx.now_ms()) {
+        if self.may_retry(cx.now_ms()) {
             cx.notice(format!(
                 "Reconnecting to MASTER {}:{}",
                 self.host, self.port

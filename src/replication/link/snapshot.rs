@@ -276,7 +276,7 @@ impl Link {
             };
             self.on_body_begins(cx, source, None, target);
         } else if let Some(size) = line.strip_prefix(b"$") {
-            // What is no number at all counts as none to the reference.
+            // Like the reference, which takes what is no number for 0.
             let size = wire::leading_number(size).unwrap_or(0);
             cx.notice(format!(
                 "MASTER <-> REPLICA sync: receiving {size} bytes from master {to}"
@@ -319,7 +319,8 @@ impl Link {
         cx.push(Action::EndSnapshot);
     }
 
-    /// From here on our data is neither what our identity says nor what our replicas have.
+    /// Lets go of all that rests on the old data, just before the new takes its place: the right
+    /// to continue, our replicas, a snapshot that is made for them, and the log.
     fn part_with_old_data(&mut self, cx: &mut Context, source: &mut Source) {
         if self.resume == Resume::Possible {
             cx.notice("Discarding previously cached master state.");

@@ -130,7 +130,7 @@ impl Source {
         self.acks_wanted = true;
     }
 
-    /// Feeds the question that [`request_acks`](Self::request_acks) asked for.
+    /// Feeds the `REPLCONF GETACK` that [`request_acks`](Self::request_acks) asked for.
     pub(in crate::replication) fn before_sleep(&mut self, history: &mut History) {
         if std::mem::take(&mut self.acks_wanted) {
             history.feed(None, &wire::command(&[b"REPLCONF", b"GETACK", b"*"]));

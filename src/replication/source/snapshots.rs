@@ -49,6 +49,7 @@ impl Source {
         }
     }
 
+    /// Whether a snapshot for a replica like this waits for others to share it.
     fn is_worth_waiting(&self, settings: &ReplicationSettings, capabilities: Capabilities) -> bool {
         settings.diskless_sync && capabilities.eof && settings.diskless_sync_delay_s > 0
     }
