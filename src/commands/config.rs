@@ -108,7 +108,7 @@ fn set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let pairs: Vec<(&[u8], &[u8])> = words.chunks(2).map(|pair| (pair[0], pair[1])).collect();
     let set_context = SetContext {
         loading: ctx.env.gates.loading != Loading::No,
-        client_is_local: ctx.session.is_local,
+        client_is_local: ctx.session.client().is_local,
     };
     let refusal = |error: config::SetError| CmdError::Text(error.reply());
     let change = config::plan(&ctx.env.config, &pairs, set_context).map_err(refusal)?;

@@ -270,7 +270,7 @@ fn hello(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         ));
     }
     if let Some(name) = greeting.name {
-        ctx.session.name = name.to_vec();
+        client::name_it(ctx, name);
     }
     if let Some(protocol) = greeting.protocol {
         ctx.session.protocol = protocol;

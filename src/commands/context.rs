@@ -268,7 +268,7 @@ impl Env {
 pub struct Ctx<'a> {
     /// The subsystems.
     pub env: &'a mut Env,
-    /// The client.
+    /// In whose name and in which database it runs.
     pub session: &'a mut Session,
     /// Its reply.
     pub reply: &'a mut Reply,

@@ -194,7 +194,7 @@ fn admit_guarded(settings: &Settings, session: &Session, command: &Command) -> C
     let Some(guard) = command.row.guard else {
         return Ok(());
     };
-    if (guard.setting)(settings).allows(session.is_local) {
+    if (guard.setting)(settings).allows(session.client().is_local) {
         return Ok(());
     }
     Err(CmdError::err(format!(
@@ -251,7 +251,6 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
 fn count(ctx: &mut Ctx<'_>, command: &Command, spent_ns: u64) {
     let stats = &mut ctx.env.stats;
     stats.commands_processed += 1;
-    ctx.session.commands_run += 1;
     let failed = stats.note_errors();
     let figures = &mut stats.commands[command.id];
     figures.calls += 1;
@@ -381,7 +380,7 @@ fn refuse_http(ctx: &mut Ctx<'_>) {
         "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: \
          commands to Redis. This is likely due to an attacker attempting to use Cross Protocol \
          Scripting to compromise your Redis instance. Connection from {} aborted.",
-        ctx.session.addr
+        ctx.session.client().addr
     );
     ctx.host.log(log::Level::Error, &text);
     ctx.session.activity.close();

@@ -1,25 +1,33 @@
-//! What a command may know and change of the client that sent it.
+//! The context that commands run in, and the facts of the connection behind it.
 //!
-//! A session is the client without its socket and buffers: those belong to the server, which
-//! lends the session out while a command runs. Every field here shows in `CLIENT LIST` or decides
-//! what a command does.
+//! A [`Session`] is what a command needs to know to run: in which database, in whose name, in
+//! which protocol it replies, whether a transaction has begun. Everybody who runs commands has
+//! one: a client, our master's stream, a script, a file that is replayed.
+//!
+//! A [`ClientInfo`] is what is known of the connection at whose other end somebody sits: addresses,
+//! names. Nothing about it decides how a command runs, but for those that only a client from this
+//! machine may send. A session of a client has one, a session of nobody has none; a handler that
+//! asks for it gets the facts of nobody then ([`Session::client`]).
+//!
+//! Sockets, buffers and times of use belong to the server, which lends the session out while a
+//! command of it runs.
 
 use super::activity::Activity;
 use super::pubsub::registry::Subscriptions;
 use super::transaction::Transaction;
 use crate::resp::writer::Protocol;
 
-/// What kind of peer is at the other end; it decides the output buffer limit class and who may
-/// write on a replica.
+/// In whose name commands run. It decides the output buffer limit class, and who may write on a
+/// replica.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// An ordinary client.
+    /// An ordinary client's.
     Normal,
-    /// A replica of ours, from its `PSYNC` or `SYNC` on.
+    /// A replica's of ours, from its `PSYNC` or `SYNC` on.
     Replica,
-    /// Our master: its commands are obeyed and not answered.
+    /// Our master's: its commands are obeyed and not answered.
     Master,
-    /// Nobody: commands replayed by the server itself.
+    /// Nobody's: commands replayed by the server itself.
     Internal,
 }
 
@@ -36,25 +44,9 @@ pub enum ReplyMode {
     SkipNext,
 }
 
-/// A client as commands see it.
+/// The facts of a connection.
 #[derive(Debug)]
-pub struct Session {
-    /// A number never used twice in the life of the process.
-    pub id: u64,
-    /// The selected database.
-    pub db: usize,
-    /// Which protocol its replies use.
-    pub protocol: Protocol,
-    /// What it is.
-    pub kind: Kind,
-    /// Whether it passed authentication, or none was needed when it connected.
-    pub authenticated: bool,
-    /// `CLIENT SETNAME`.
-    pub name: Vec<u8>,
-    /// `CLIENT SETINFO LIB-NAME`.
-    pub lib_name: Vec<u8>,
-    /// `CLIENT SETINFO LIB-VER`.
-    pub lib_version: Vec<u8>,
+pub struct ClientInfo {
     /// `ip:port` of the peer, or the path of a Unix socket followed by `:0`.
     pub addr: String,
     /// `ip:port` of our end.
@@ -67,28 +59,65 @@ pub struct Session {
     pub fd: i32,
     /// When it connected, in milliseconds of the monotonic clock.
     pub created_ms: u64,
-    /// When it last sent a command, in milliseconds of the monotonic clock.
-    pub last_interaction_ms: u64,
+    /// `CLIENT SETNAME`.
+    pub name: Vec<u8>,
+    /// `CLIENT SETINFO LIB-NAME`.
+    pub lib_name: Vec<u8>,
+    /// `CLIENT SETINFO LIB-VER`.
+    pub lib_version: Vec<u8>,
+    /// `CLIENT NO-EVICT`.
+    pub no_evict: bool,
+}
+
+impl ClientInfo {
+    /// What there is to say of a client that does not exist: it is nowhere, and so at least not on
+    /// another machine.
+    pub const NOBODY: ClientInfo = ClientInfo {
+        addr: String::new(),
+        local_addr: String::new(),
+        unix_socket: false,
+        is_local: true,
+        fd: -1,
+        created_ms: 0,
+        name: Vec::new(),
+        lib_name: Vec::new(),
+        lib_version: Vec::new(),
+        no_evict: false,
+    };
+}
+
+/// The context that commands run in; see the module's head.
+#[derive(Debug)]
+pub struct Session {
+    /// Under which number it stands with those who keep note of who waits, watches and listens. A
+    /// client's is never used twice in the life of the process; 0 is nobody's.
+    pub id: u64,
+    /// The selected database.
+    pub db: usize,
+    /// Which protocol its replies use.
+    pub protocol: Protocol,
+    /// In whose name its commands run.
+    pub kind: Kind,
+    /// Whether it passed authentication, or none was needed when it connected.
+    pub authenticated: bool,
     /// The full name of its last command, for `CLIENT LIST`.
     pub last_command: &'static str,
     /// What is done with replies.
     pub reply_mode: ReplyMode,
-    /// `CLIENT NO-EVICT`.
-    pub no_evict: bool,
+    /// What it is doing.
+    pub activity: Activity,
     /// `CLIENT NO-TOUCH`: its reads do not count as use of a key.
     pub no_touch: bool,
-    /// Commands run.
-    pub commands_run: u64,
     /// The transaction that was begun.
     pub transaction: Option<Box<Transaction>>,
     /// What it is subscribed to; never empty.
     pub subscriptions: Option<Box<Subscriptions>>,
-    /// What it is doing.
-    pub activity: Activity,
+    /// The connection, if there is one.
+    client: Option<Box<ClientInfo>>,
 }
 
 impl Session {
-    /// A session for a peer of a kind, with nothing set.
+    /// A session of nobody, to run commands in somebody's name.
     pub fn new(id: u64, kind: Kind) -> Session {
         Session {
             id,
@@ -96,25 +125,38 @@ impl Session {
             protocol: Protocol::Resp2,
             kind,
             authenticated: true,
-            name: Vec::new(),
-            lib_name: Vec::new(),
-            lib_version: Vec::new(),
-            addr: String::new(),
-            local_addr: String::new(),
-            unix_socket: false,
-            is_local: true,
-            fd: -1,
-            created_ms: 0,
-            last_interaction_ms: 0,
             last_command: "NULL",
             reply_mode: ReplyMode::On,
-            no_evict: false,
+            activity: Activity::Ready,
             no_touch: false,
-            commands_run: 0,
             transaction: None,
             subscriptions: None,
-            activity: Activity::Ready,
+            client: None,
         }
+    }
+
+    /// The session of a client that has connected.
+    pub fn of_client(id: u64, client: ClientInfo) -> Session {
+        Session {
+            client: Some(Box::new(client)),
+            ..Session::new(id, Kind::Normal)
+        }
+    }
+
+    /// The facts of the connection; those of nobody if there is none.
+    pub fn client(&self) -> &ClientInfo {
+        static NOBODY: ClientInfo = ClientInfo::NOBODY;
+        self.client.as_deref().unwrap_or(&NOBODY)
+    }
+
+    /// The facts of the connection, to change them, if there is one.
+    pub fn client_mut(&mut self) -> Option<&mut ClientInfo> {
+        self.client.as_deref_mut()
+    }
+
+    /// It has a connection from now on, or none.
+    pub fn set_client(&mut self, client: Option<ClientInfo>) {
+        self.client = client.map(Box::new);
     }
 
     /// Whether its commands run whatever the gates say: our master's, and replayed ones.
@@ -135,9 +177,10 @@ impl Session {
         self.kind == Kind::Normal && !waits
     }
 
-    /// Memory held for what it waits for and listens to.
+    /// Memory held for it, for what it waits for and listens to.
     pub fn memory(&self) -> usize {
         size_of::<Session>()
+            + self.client.as_ref().map_or(0, |_| size_of::<ClientInfo>())
             + self.transaction.as_ref().map_or(0, |t| t.memory())
             + self.subscriptions.as_ref().map_or(0, |s| s.memory())
             + self.activity.memory()
@@ -148,9 +191,15 @@ impl Session {
         self.db = 0;
         self.protocol = Protocol::Resp2;
         self.authenticated = authenticated;
-        self.name.clear();
         self.reply_mode = ReplyMode::On;
-        self.no_evict = false;
         self.no_touch = false;
+        if let Some(client) = self.client_mut() {
+            client.name.clear();
+            client.no_evict = false;
+        }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

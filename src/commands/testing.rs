@@ -24,7 +24,7 @@ use super::host::{
     ClientFilter, DebugRequest, Garbage, Host, Leaving, PauseMode, ServerFacts, ShutdownOptions,
     Transfer, TransferOutcome,
 };
-use super::session::{Kind, Session};
+use super::session::{ClientInfo, Session};
 use super::table::CommandTable;
 use crate::base::quoting::split_args;
 use crate::base::rng::Rng;
@@ -75,7 +75,7 @@ impl Rig {
         let clock = CycleClock::new();
         let mut rig = Rig {
             env: Env::new(now, clock, rng, config, keyspace, replication, table),
-            session: Session::new(1, Kind::Normal),
+            session: Session::of_client(1, ClientInfo::NOBODY),
             host: FakeHost::default(),
             told,
         };
@@ -125,7 +125,7 @@ impl Rig {
     /// number 1.
     pub fn switch_to(&mut self, client: u64) {
         let next = self.host.others.remove(&client);
-        let next = next.unwrap_or_else(|| Session::new(client, Kind::Normal));
+        let next = next.unwrap_or_else(|| Session::of_client(client, ClientInfo::NOBODY));
         let last = std::mem::replace(&mut self.session, next);
         self.host.others.insert(last.id, last);
     }

@@ -94,7 +94,7 @@ fn share_of<S>(conn: &Conn<S>, env: &Env) -> Share {
     let bytes = memory_of(conn, env) as u64;
     Share {
         bytes,
-        class: (!session.no_evict).then(|| class_of(bytes)),
+        class: (!session.client().no_evict).then(|| class_of(bytes)),
     }
 }
 

@@ -21,7 +21,7 @@ use super::peak::RecentPeak;
 use super::world::{Accepted, Interest, Socket, Wake, World};
 use crate::commands::context::Env;
 use crate::commands::pubsub;
-use crate::commands::session::{Kind, Session};
+use crate::commands::session::{ClientInfo, Kind, Session};
 use crate::commands::transaction;
 use crate::config::OutputLimit;
 use crate::resp::writer::Reply;
@@ -171,24 +171,26 @@ impl<S: Socket> Clients<S> {
     {
         let id = self.next_id;
         self.next_id += 1;
-        let mut session = Box::new(Session::new(id, Kind::Normal));
         let now_ms = env.now.mono_ms();
+        let client = ClientInfo {
+            addr: accepted.addr,
+            local_addr: accepted.local_addr,
+            unix_socket: accepted.unix_socket,
+            is_local: accepted.is_local,
+            fd: accepted.socket.descriptor(),
+            created_ms: now_ms,
+            ..ClientInfo::NOBODY
+        };
+        let mut session = Box::new(Session::of_client(id, client));
         session.authenticated = env.config.requirepass.is_none();
-        session.created_ms = now_ms;
-        session.last_interaction_ms = now_ms;
-        session.fd = accepted.socket.descriptor();
-        session.unix_socket = accepted.unix_socket;
-        session.is_local = accepted.is_local;
-        session.addr = accepted.addr;
-        session.local_addr = accepted.local_addr;
         let entry = self.conns.vacant_entry();
         let key = entry.key();
-        let mut conn = Conn::new(accepted.socket, session);
+        let mut conn = Conn::new(accepted.socket, session, now_ms);
         if let Err(e) = world.watch(&mut conn.socket, Wake::Client(key), Interest::Read) {
             log::warn!(
                 "Error registering fd event for the new client connection: {e} (addr={} laddr={})",
-                conn.session().addr,
-                conn.session().local_addr
+                conn.session().client().addr,
+                conn.session().client().local_addr
             );
             return;
         }

@@ -167,6 +167,8 @@ pub struct Conn<S> {
     pub over_soft_limit_since_ms: Option<u64>,
     /// What it counts for in the memory of all clients.
     pub share: Share,
+    /// When it last sent something, or took something of ours, in monotonic milliseconds.
+    pub last_interaction_ms: u64,
     /// Bytes read in its life.
     pub bytes_in: u64,
     /// Bytes written in its life.
@@ -175,7 +177,7 @@ pub struct Conn<S> {
 
 impl<S> Conn<S> {
     /// A fresh connection.
-    pub fn new(socket: S, session: Box<Session>) -> Conn<S> {
+    pub fn new(socket: S, session: Box<Session>, now_ms: u64) -> Conn<S> {
         Conn {
             socket,
             session: Some(session),
@@ -186,6 +188,7 @@ impl<S> Conn<S> {
             queued: false,
             over_soft_limit_since_ms: None,
             share: Share::default(),
+            last_interaction_ms: now_ms,
             bytes_in: 0,
             bytes_out: 0,
         }

@@ -208,10 +208,7 @@ impl<W: World> Runtime<W> {
         if conn.session().activity.is_over() {
             return;
         }
-        let idle_ms = env
-            .now
-            .mono_ms()
-            .saturating_sub(conn.session().last_interaction_ms);
+        let idle_ms = env.now.mono_ms().saturating_sub(conn.last_interaction_ms);
         let limit_ms = u64::from(env.config.timeout) * 1000;
         if limit_ms > 0 && conn.session().may_be_idle() && idle_ms > limit_ms {
             log::debug!("Closing idle client");

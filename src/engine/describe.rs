@@ -15,8 +15,19 @@ use crate::resp::writer::Protocol;
 /// What is shown as one block of a list of replies.
 const REPLY_BLOCK_BYTES: usize = 16 * 1024;
 
-/// Memory of a connection, as its line shows it.
+/// What is shown of a connection that its session does not know.
 #[derive(Default)]
+struct Connection {
+    memory: Memory,
+    /// Bytes of the replication log that are kept for it.
+    from_log: usize,
+    last_interaction_ms: u64,
+    /// Whether we wait for its socket to take more.
+    wants_writable: bool,
+}
+
+/// Memory of a connection, as its line shows it.
+#[derive(Clone, Copy, Default)]
 struct Memory {
     /// Bytes received and not parsed yet.
     input: usize,
@@ -57,72 +68,96 @@ impl<S: Socket> Clients<S> {
 
     /// The line of `CLIENT LIST` for a connection.
     pub fn describe(&self, key: usize, env: &Env) -> String {
-        let conn = &self[key];
-        match conn.session.as_deref() {
-            Some(session) => self.describe_session(Some(conn), session, env),
+        match self[key].session.as_deref() {
+            Some(session) => self.describe_lent(key, session, env),
             None => String::new(),
         }
     }
 
-    /// The line of `CLIENT LIST` for a session, with what its connection adds.
-    pub fn describe_session(&self, conn: Option<&Conn<S>>, s: &Session, env: &Env) -> String {
-        let age = |since: u64| env.now.mono_ms().saturating_sub(since) / 1000;
-        let mut line = String::with_capacity(320);
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let Memory {
-            input,
-            spare,
-            args,
-            output,
-            overflow,
-            total,
-        } = conn.map_or(Memory::default(), Memory::of);
+    /// The same for a connection whose session is lent out.
+    pub fn describe_lent(&self, key: usize, session: &Session, env: &Env) -> String {
+        let conn = &self[key];
         let from_log = conn
-            .and_then(|c| c.replica)
-            .map_or(0, |id| env.replication.replica_memory_bytes(id));
-        let own = s.subscriptions.as_deref();
-        let count = |kind| own.map_or(0, |own| own.count(kind));
-        let _ = write!(
-            line,
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} \
-             ssub={} multi={} qbuf={input} qbuf-free={spare} argv-mem={} multi-mem={} \
-             rbs={output} rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} \
-             user={} redir=-1 resp={} lib-name={} lib-ver={}",
-            s.id,
-            s.addr,
-            s.local_addr,
-            s.fd,
-            text(&s.name),
-            age(s.created_ms),
-            age(s.last_interaction_ms),
-            flags_of(s, env),
-            s.db,
-            count(TopicKind::Channel),
-            count(TopicKind::Pattern),
-            count(TopicKind::Shard),
-            s.transaction.as_ref().map_or(-1, |t| t.len() as i64),
-            args + s.activity.held_bytes(),
-            s.transaction.as_ref().map_or(0, |t| t.words_bytes()),
-            overflow.div_ceil(REPLY_BLOCK_BYTES) + from_log.div_ceil(BLOCK_BYTES),
-            overflow + from_log,
-            total + env.watches.memory(s.id) + from_log,
-            if conn.is_some_and(|c| c.wants_writable) {
-                "rw"
-            } else {
-                "r"
-            },
-            s.last_command,
-            if s.kind == Kind::Master {
-                "(superuser)"
-            } else {
-                "default"
-            },
-            if s.protocol == Protocol::Resp3 { 3 } else { 2 },
-            text(&s.lib_name),
-            text(&s.lib_version),
-        );
-        line
+            .replica
+            .map(|id| env.replication.replica_memory_bytes(id));
+        let connection = Connection {
+            memory: Memory::of(conn),
+            from_log: from_log.unwrap_or_default(),
+            last_interaction_ms: conn.last_interaction_ms,
+            wants_writable: conn.wants_writable,
+        };
+        line_of(session, &connection, env)
     }
+}
+
+/// The line of `CLIENT LIST` for our master, whose connection is none of the clients'.
+pub fn describe_master(session: &Session, last_interaction_ms: u64, env: &Env) -> String {
+    let connection = Connection {
+        last_interaction_ms,
+        ..Connection::default()
+    };
+    line_of(session, &connection, env)
+}
+
+fn line_of(s: &Session, connection: &Connection, env: &Env) -> String {
+    let age = |since: u64| env.now.mono_ms().saturating_sub(since) / 1000;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let client = s.client();
+    let &Connection {
+        memory:
+            Memory {
+                input,
+                spare,
+                args,
+                output,
+                overflow,
+                total,
+            },
+        from_log,
+        last_interaction_ms,
+        wants_writable,
+    } = connection;
+    let own = s.subscriptions.as_deref();
+    let count = |kind| own.map_or(0, |own| own.count(kind));
+    let mut line = String::with_capacity(320);
+    let _ = write!(
+        line,
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} \
+         ssub={} multi={} qbuf={input} qbuf-free={spare} argv-mem={} multi-mem={} rbs={output} \
+         rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} user={} redir=-1 \
+         resp={} lib-name={} lib-ver={}",
+        s.id,
+        client.addr,
+        client.local_addr,
+        client.fd,
+        text(&client.name),
+        age(client.created_ms),
+        age(last_interaction_ms),
+        flags_of(s, env),
+        s.db,
+        count(TopicKind::Channel),
+        count(TopicKind::Pattern),
+        count(TopicKind::Shard),
+        s.transaction.as_ref().map_or(-1, |t| t.len() as i64),
+        args + s.activity.held_bytes(),
+        s.transaction.as_ref().map_or(0, |t| t.words_bytes()),
+        overflow.div_ceil(REPLY_BLOCK_BYTES) + from_log.div_ceil(BLOCK_BYTES),
+        overflow + from_log,
+        total + env.watches.memory(s.id) + from_log,
+        if wants_writable { "rw" } else { "r" },
+        s.last_command,
+        match s.kind {
+            Kind::Master => "(superuser)",
+            _ => "default",
+        },
+        match s.protocol {
+            Protocol::Resp2 => 2,
+            Protocol::Resp3 => 3,
+        },
+        text(&client.lib_name),
+        text(&client.lib_version),
+    );
+    line
 }
 
 /// The letters of a session's `flags`.
@@ -140,8 +175,8 @@ fn flags_of(s: &Session, env: &Env) -> String {
         (env.watches.is_dirty(s.id), 'd'),
         (s.activity.is_closing() && !s.activity.is_over(), 'c'),
         (s.activity.is_over(), 'A'),
-        (s.unix_socket, 'U'),
-        (s.no_evict, 'e'),
+        (s.client().unix_socket, 'U'),
+        (s.client().no_evict, 'e'),
         (s.no_touch, 'T'),
     ] {
         if on {

@@ -3,6 +3,7 @@
 //! Each method is thin; the work is in the file of its topic.
 
 use super::apply::describe_listeners;
+use super::describe::describe_master;
 use super::loading::Loader;
 use super::rates::Measure;
 use super::runtime::Runtime;
@@ -150,22 +151,15 @@ impl<W: World> Host for Runtime<W> {
             let session = conn.session.as_deref().unwrap_or(current);
             // One that is over is only waiting to be swept out.
             if !session.activity.is_over() && matches(filter, session, current) {
-                lines.extend(
-                    self.clients
-                        .describe_session(Some(conn), session, env)
-                        .into_bytes(),
-                );
+                lines.extend(self.clients.describe_lent(key, session, env).into_bytes());
                 lines.push(b'\n');
             }
         }
         if let Some(master) = self.link.session()
             && matches(filter, master, current)
         {
-            lines.extend(
-                self.clients
-                    .describe_session(None, master, env)
-                    .into_bytes(),
-            );
+            let last_interaction_ms = self.link.stream.last_interaction_ms();
+            lines.extend(describe_master(master, last_interaction_ms, env).into_bytes());
             lines.push(b'\n');
         }
         lines
@@ -223,10 +217,8 @@ impl<W: World> Host for Runtime<W> {
         target: Option<MasterAddress>,
     ) -> Result<&'static str, CmdError> {
         let client = match self.clients.key_of(current.id) {
-            Some(key) => self
-                .clients
-                .describe_session(Some(&self.clients[key]), current, env),
-            None => current.addr.clone(),
+            Some(key) => self.clients.describe_lent(key, current, env),
+            None => current.client().addr.clone(),
         };
         let answer = match &target {
             None => {
@@ -271,10 +263,8 @@ impl<W: World> Host for Runtime<W> {
         };
         let client = SyncClient {
             id: session.id,
-            ip: peer_ip(&session.addr),
-            description: &self
-                .clients
-                .describe_session(Some(&self.clients[key]), session, env),
+            ip: peer_ip(&session.client().addr),
+            description: &self.clients.describe_lent(key, session, env),
             has_pending_output: !reply.is_empty(),
         };
         // The machine's answer is sent as an action, behind what is in the reply: nothing.
@@ -381,11 +371,11 @@ fn matches(filter: &ClientFilter, session: &Session, current: &Session) -> bool 
     let addr = filter
         .addr
         .as_ref()
-        .is_none_or(|a| a == session.addr.as_bytes());
+        .is_none_or(|a| a == session.client().addr.as_bytes());
     let local = filter
         .local_addr
         .as_ref()
-        .is_none_or(|a| a == session.local_addr.as_bytes());
+        .is_none_or(|a| a == session.client().local_addr.as_bytes());
     let class = filter.class.is_none_or(|c| c.matches(session));
     let user = filter
         .user

@@ -18,7 +18,7 @@ use super::world::{Job, Lifecycle, Socket, World};
 use crate::base::errno::os_text;
 use crate::commands::context::{Env, Loading};
 use crate::commands::host::Garbage;
-use crate::commands::session::Session;
+use crate::commands::session::{ClientInfo, Session};
 use crate::replication::{Action, Closed, ConnectFailure, LoadTarget};
 
 /// Bytes read from our master at once.
@@ -129,9 +129,14 @@ impl<W: World> Runtime<W> {
                 let connection = self.link.connection;
                 let socket = connection.and_then(|key| self.outgoing.socket(key));
                 if let Some(socket) = socket {
-                    let session = self.link.stream.session_mut();
-                    (session.addr, session.local_addr) = socket.endpoints();
-                    session.fd = socket.descriptor();
+                    let (addr, local_addr) = socket.endpoints();
+                    let master = ClientInfo {
+                        addr,
+                        local_addr,
+                        fd: socket.descriptor(),
+                        ..ClientInfo::NOBODY
+                    };
+                    self.link.stream.session_mut().set_client(Some(master));
                     self.drive(env, |r, e, out| r.on_connected(e, out));
                 }
             }

@@ -10,6 +10,7 @@
 //! number of bytes, so that a replica that catches up still answers its clients.
 
 use super::Engine;
+use super::describe::describe_master;
 use super::running::SHOWN_INPUT_BYTES_MAX;
 use super::world::World;
 use crate::base::quoting;
@@ -50,6 +51,8 @@ enum State {
 pub struct MasterStream {
     /// The session that runs it; lent out while a command of it runs.
     session: Option<Box<Session>>,
+    /// When the last command of it ran, in monotonic milliseconds.
+    last_interaction_ms: u64,
     state: State,
     parser: Parser,
     ranges: ArgRanges,
@@ -69,6 +72,7 @@ impl MasterStream {
     pub fn new(session_id: u64) -> MasterStream {
         MasterStream {
             session: Some(Box::new(Session::new(session_id, Kind::Master))),
+            last_interaction_ms: 0,
             state: State::Stopped,
             parser: Parser::default(),
             ranges: ArgRanges::default(),
@@ -83,6 +87,11 @@ impl MasterStream {
     /// The session that runs the stream, while the stream runs and no command of it does.
     pub fn session_in_use(&self) -> Option<&Session> {
         self.session.as_deref().filter(|_| self.is_running())
+    }
+
+    /// When the last command of the stream ran, in monotonic milliseconds.
+    pub fn last_interaction_ms(&self) -> u64 {
+        self.last_interaction_ms
     }
 
     /// The session, to change it; no command of the stream may be running.
@@ -130,8 +139,10 @@ impl MasterStream {
     pub fn start(&mut self, db: usize, now: Now) {
         let session = self.session_mut();
         session.db = db;
-        session.created_ms = now.mono_ms();
-        session.last_interaction_ms = now.mono_ms();
+        if let Some(master) = session.client_mut() {
+            master.created_ms = now.mono_ms();
+        }
+        self.last_interaction_ms = now.mono_ms();
         self.state = State::Due;
     }
 
@@ -157,6 +168,7 @@ impl MasterStream {
         self.unreported = 0;
         if let Some(session) = &mut self.session {
             session.transaction = None;
+            session.set_client(None);
         }
         self.parser = Parser::default();
     }
@@ -248,9 +260,9 @@ impl<W: World> Engine<W> {
                  Closing the master connection and discarding the cached master."
             );
         }
-        let session = runtime.link.stream.session_in_use();
-        let client = session.map_or(String::new(), |session| {
-            runtime.clients.describe_session(None, session, env)
+        let stream = &runtime.link.stream;
+        let client = stream.session_in_use().map_or(String::new(), |session| {
+            describe_master(session, stream.last_interaction_ms, env)
         });
         log::warn!(
             "Protocol error ({error}) from client: {client}. Query buffer during protocol error: \
@@ -276,7 +288,7 @@ impl<W: World> Engine<W> {
         let Engine { env, runtime, .. } = self;
         let session = runtime.link.stream.session.take();
         let mut session = session.expect("one command of the stream runs at a time");
-        session.last_interaction_ms = env.now.mono_ms();
+        runtime.link.stream.last_interaction_ms = env.now.mono_ms();
         let mut reply = Reply::with_buf(runtime.clients.pool.take(), Protocol::Resp2);
         env.last_command_end_ns = env.clock.ns();
         if env.gates.snapshots_fail && env.config.replica_ignore_disk_write_errors {

@@ -79,13 +79,13 @@ impl<W: World> Engine<W> {
         env.stats.total_reads += 1;
         match result {
             Ok(0) => {
-                log::debug!("Client closed connection {}", conn.session().addr);
+                log::debug!("Client closed connection {}", conn.session().client().addr);
                 runtime.clients.close_now(key);
                 false
             }
             Ok(n) => {
                 conn.bytes_in += n as u64;
-                conn.session_mut().last_interaction_ms = env.now.mono_ms();
+                conn.last_interaction_ms = env.now.mono_ms();
                 env.stats.net_input_bytes += n as u64;
                 if n == asked || conn.input.ends {
                     runtime.clients.to_continue.push(key);

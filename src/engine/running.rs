@@ -162,7 +162,7 @@ impl<W: World> Engine<W> {
         }
         let (mut session, mut reply) = runtime.clients.lend(key, env);
         // It was not silent: it waited.
-        session.last_interaction_ms = env.now.mono_ms();
+        runtime.clients[key].last_interaction_ms = env.now.mono_ms();
         env.last_command_end_ns = env.clock.ns();
         while session.activity.is_ready()
             && let Some(argv) = runtime.clients[key].input.queued.pop_front()

@@ -24,7 +24,7 @@ impl<W: World> Runtime<W> {
         };
         let (mut session, mut reply) = self.clients.lend(key, env);
         // It was not silent: it waited.
-        session.last_interaction_ms = env.now.mono_ms();
+        self.clients[key].last_interaction_ms = env.now.mono_ms();
         env.last_command_end_ns = env.clock.ns();
         blocking::resume(&mut Ctx {
             env,
@@ -49,7 +49,7 @@ impl<W: World> Runtime<W> {
             return false;
         };
         let (mut session, mut reply) = self.clients.lend(key, env);
-        session.last_interaction_ms = env.now.mono_ms();
+        self.clients[key].last_interaction_ms = env.now.mono_ms();
         let mut ctx = Ctx {
             env,
             session: &mut session,

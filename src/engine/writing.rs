@@ -49,7 +49,7 @@ impl<W: World> Engine<W> {
             let written = runtime.clients.flush(key, env, &mut runtime.world);
             let conn = &mut runtime.clients[key];
             if written && conn.session().kind == Kind::Normal {
-                conn.session_mut().last_interaction_ms = env.now.mono_ms();
+                conn.last_interaction_ms = env.now.mono_ms();
             }
             if conn.output.pending() > 0 {
                 return;

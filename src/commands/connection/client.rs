@@ -328,13 +328,20 @@ pub(super) fn check_name(name: &[u8]) -> CmdResult {
 
 fn set_name(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     check_name(&args[2])?;
-    ctx.session.name = args[2].to_vec();
+    name_it(ctx, &args[2]);
     ctx.reply.ok();
     Ok(())
 }
 
+/// Gives the connection a name that was checked. Where there is none, there is nothing to name.
+pub(super) fn name_it(ctx: &mut Ctx<'_>, name: &[u8]) {
+    if let Some(client) = ctx.session.client_mut() {
+        client.name = name.to_vec();
+    }
+}
+
 fn get_name(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
-    match ctx.session.name.as_slice() {
+    match ctx.session.client().name.as_slice() {
         [] => ctx.reply.null(),
         name => ctx.reply.bulk(name),
     }
@@ -343,18 +350,21 @@ fn get_name(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
 
 fn set_info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (attribute, value) = (&args[2], &args[3]);
-    let field = if attribute.eq_ignore_ascii_case(b"lib-name") {
-        &mut ctx.session.lib_name
-    } else if attribute.eq_ignore_ascii_case(b"lib-ver") {
-        &mut ctx.session.lib_version
-    } else {
+    let is_name = attribute.eq_ignore_ascii_case(b"lib-name");
+    if !is_name && !attribute.eq_ignore_ascii_case(b"lib-ver") {
         return Err(wording::quoting("Unrecognized option '", attribute, "'"));
-    };
+    }
     if !is_plain(value) {
         let rule = " cannot contain spaces, newlines or special characters.";
         return Err(wording::quoting("", attribute, rule));
     }
-    *field = value.to_vec();
+    if let Some(client) = ctx.session.client_mut() {
+        let field = match is_name {
+            true => &mut client.lib_name,
+            false => &mut client.lib_version,
+        };
+        *field = value.to_vec();
+    }
     ctx.reply.ok();
     Ok(())
 }
@@ -386,7 +396,10 @@ fn parse_on_or_off(word: &[u8]) -> Result<bool, CmdError> {
 }
 
 fn no_evict(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    ctx.session.no_evict = parse_on_or_off(&args[2])?;
+    let no_evict = parse_on_or_off(&args[2])?;
+    if let Some(client) = ctx.session.client_mut() {
+        client.no_evict = no_evict;
+    }
     ctx.reply.ok();
     Ok(())
 }

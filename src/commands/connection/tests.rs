@@ -137,7 +137,8 @@ fn reset_makes_the_connection_as_new() {
     assert_eq!(rig.session.db, 0);
     assert!(!rig.session.no_touch && !rig.session.authenticated);
     assert_eq!(
-        rig.session.lib_name, b"lib",
+        rig.session.client().lib_name,
+        b"lib",
         "the library behind it is still the same"
     );
     assert_eq!(rig.run("AUTH secret"), "+OK\r\n");
