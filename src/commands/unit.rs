@@ -177,21 +177,19 @@ impl Env {
         let mark = std::mem::take(&mut self.unit.mark);
         let with_own_words = wanted && mark == Mark::CHANGED;
         if self.unit.ops.is_empty() && !self.unit.is_nested() {
-            match args.raw() {
-                _ if !with_own_words => {}
-                Some(raw) => self.hand_over(Some(db), raw),
-                None => {
-                    args.encode(&mut self.unit.bytes);
-                    self.unit.close_operation(db);
-                    self.end_unit();
-                }
+            if !with_own_words {
+                return;
             }
-        } else {
-            self.end_among_others(db, args, with_own_words, mark, flags);
+            if let Some(raw) = args.raw() {
+                return self.hand_over(Some(db), raw);
+            }
         }
+        self.end_among_others(db, args, with_own_words, mark, flags);
     }
 
-    /// Ends a command that runs within another, or caused more than its own words say.
+    /// Ends a command that runs within another, that caused more than its own words say, or whose
+    /// words are not there as they have to be sent.
+    #[inline(never)]
     fn end_among_others(
         &mut self,
         db: usize,
