@@ -10,6 +10,7 @@ mod buffers;
 mod config;
 mod differential;
 mod digest;
+mod expired;
 mod families;
 mod faults;
 mod getkeys;
