@@ -13,9 +13,9 @@ use crate::resp::args::Args;
 
 const SUB: Row = Row {
     flags: Flags::ADMIN
-        .and(Flags::NOSCRIPT)
-        .and(Flags::LOADING)
-        .and(Flags::STALE),
+        .union(Flags::NOSCRIPT)
+        .union(Flags::LOADING)
+        .union(Flags::STALE),
     group: Group::Server,
     since: "2.0.0",
     complexity: "O(N), N being the number of directives given",
@@ -31,7 +31,7 @@ pub(super) const NO_CONFIG_FILE: CmdError =
 /// The rows of this family.
 pub static ROWS: &[Row] = &[Row {
     name: "config",
-    flags: Flags::NONE,
+    flags: Flags::empty(),
     complexity: "That of the subcommand",
     summary: "Holds the commands about the configuration.",
     subcommands: SUBCOMMANDS,
@@ -80,7 +80,7 @@ const SUBCOMMANDS: &[Row] = &[
     Row {
         name: "help",
         arity: 2,
-        flags: Flags::LOADING.and(Flags::STALE),
+        flags: Flags::LOADING.union(Flags::STALE),
         since: "5.0.0",
         complexity: "O(1)",
         summary: "Explains the subcommands.",

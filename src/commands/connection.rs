@@ -24,11 +24,11 @@ const DEFAULT_USER: &[u8] = b"default";
 
 /// Before authentication, and whatever the state of the data set.
 const ALWAYS: Flags = Flags::NOSCRIPT
-    .and(Flags::LOADING)
-    .and(Flags::STALE)
-    .and(Flags::FAST)
-    .and(Flags::NO_AUTH)
-    .and(Flags::ALLOW_BUSY);
+    .union(Flags::LOADING)
+    .union(Flags::STALE)
+    .union(Flags::FAST)
+    .union(Flags::NO_AUTH)
+    .union(Flags::ALLOW_BUSY);
 
 const CONNECTION: Row = Row {
     acl: Acl::CONNECTION,
@@ -43,9 +43,9 @@ pub static ROWS: &[Row] = &[
         name: "ping",
         arity: -1,
         flags: Flags::FAST
-            .and(Flags::SENTINEL)
-            .and(Flags::IN_SUBSCRIBED_STATE)
-            .and(Flags::DENIED_ON_DISK_ERROR),
+            .union(Flags::SENTINEL)
+            .union(Flags::IN_SUBSCRIBED_STATE)
+            .union(Flags::DENIED_ON_DISK_ERROR),
         summary: "Asks the server for a sign of life.",
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         args: &[Arg::string("message").optional()],
@@ -55,7 +55,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "echo",
         arity: 2,
-        flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
+        flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
         summary: "Sends a string back.",
         args: &[Arg::string("message")],
         handler: echo,
@@ -65,8 +65,8 @@ pub static ROWS: &[Row] = &[
         name: "quit",
         arity: -1,
         flags: ALWAYS
-            .and(Flags::IN_SUBSCRIBED_STATE)
-            .and(Flags::NOT_QUEUED),
+            .union(Flags::IN_SUBSCRIBED_STATE)
+            .union(Flags::NOT_QUEUED),
         summary: "Ends the connection.",
         deprecated: Some(Deprecation {
             since: "7.2.0",
@@ -79,8 +79,8 @@ pub static ROWS: &[Row] = &[
         name: "reset",
         arity: 1,
         flags: ALWAYS
-            .and(Flags::IN_SUBSCRIBED_STATE)
-            .and(Flags::NOT_QUEUED),
+            .union(Flags::IN_SUBSCRIBED_STATE)
+            .union(Flags::NOT_QUEUED),
         since: "6.2.0",
         summary: "Puts the connection back into its first state.",
         handler: reset,
@@ -89,7 +89,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "hello",
         arity: -1,
-        flags: ALWAYS.and(Flags::SENTINEL),
+        flags: ALWAYS.union(Flags::SENTINEL),
         since: "6.0.0",
         summary: "Greets the server: chooses the protocol, authenticates, names the connection.",
         history: &[(
@@ -113,7 +113,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "auth",
         arity: -2,
-        flags: ALWAYS.and(Flags::SENTINEL),
+        flags: ALWAYS.union(Flags::SENTINEL),
         complexity: "O(N), N being the number of the user's passwords",
         summary: "Proves who is at the other end of the connection.",
         history: &[("6.0.0", "Takes a user name in front of the password.")],

@@ -27,9 +27,9 @@ pub static ROWS: &[Row] = &[Row {
     name: "debug",
     arity: -2,
     flags: Flags::ADMIN
-        .and(Flags::NOSCRIPT)
-        .and(Flags::LOADING)
-        .and(Flags::STALE),
+        .union(Flags::NOSCRIPT)
+        .union(Flags::LOADING)
+        .union(Flags::STALE),
     guard: Some(Guard {
         command: "DEBUG",
         directive: "enable-debug-command",

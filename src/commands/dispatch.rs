@@ -65,7 +65,7 @@ pub fn process_found(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Ar
         && is_held_back(mode, ctx.session, command)
     {
         return Outcome::HeldBack;
-    } else if ctx.session.transaction.is_some() && !command.flags.has(Flags::NOT_QUEUED) {
+    } else if ctx.session.transaction.is_some() && !command.flags.contains(Flags::NOT_QUEUED) {
         queue(ctx, command, args);
     } else {
         call(ctx, command, args);
@@ -77,11 +77,11 @@ pub fn process_found(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Ar
 #[cold]
 fn is_held_back(mode: PauseMode, session: &Session, command: &Command) -> bool {
     let held = match mode {
-        PauseMode::All => Flags(u32::MAX),
-        PauseMode::Write => Flags::WRITE.and(Flags::MAY_REPLICATE),
+        PauseMode::All => Flags::all(),
+        PauseMode::Write => Flags::WRITE.union(Flags::MAY_REPLICATE),
     };
     let may_be_held = matches!(session.kind, Kind::Normal | Kind::Master);
-    may_be_held && Scope::of(command, session).any.has(held)
+    may_be_held && Scope::of(command, session).any.intersects(held)
 }
 
 /// Keeps a command for the `EXEC` of its transaction.
@@ -99,13 +99,13 @@ fn queue(ctx: &mut Ctx<'_>, command: &'static Command, args: &Args<'_>) {
 fn admit(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
     let (env, session) = (&*ctx.env, &*ctx.session);
     let flags = command.flags;
-    if flags.has(Flags::GUARDED) {
+    if flags.contains(Flags::GUARDED) {
         admit_guarded(&env.config, session, command)?;
     }
-    if !session.authenticated && !flags.has(Flags::NO_AUTH) && session.kind == Kind::Normal {
+    if !session.authenticated && !flags.contains(Flags::NO_AUTH) && session.kind == Kind::Normal {
         return Err(CmdError::NoAuth);
     }
-    if session.transaction.is_some() && command.flags.has(Flags::NO_MULTI) {
+    if session.transaction.is_some() && command.flags.contains(Flags::NO_MULTI) {
         return Err(CmdError::err("Command not allowed inside a transaction"));
     }
     if env.config.maxmemory > 0 {
@@ -125,9 +125,9 @@ fn admit_to_memory(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
     if room != Room::None || ctx.session.must_be_obeyed() {
         return Ok(());
     }
-    let queued = ctx.session.transaction.is_some() && !command.flags.has(Flags::NOT_QUEUED);
+    let queued = ctx.session.transaction.is_some() && !command.flags.contains(Flags::NOT_QUEUED);
     let scope = Scope::of(command, ctx.session);
-    if queued || scope.any.has(Flags::DENYOOM) {
+    if queued || scope.any.contains(Flags::DENYOOM) {
         return Err(CmdError::OutOfMemory);
     }
     Ok(())
@@ -139,8 +139,8 @@ fn admit_past_gates(env: &Env, session: &Session, command: &Command) -> CmdResul
     let gates = &env.gates;
     let Scope { any, all } = Scope::of(command, session);
     let obeyed = session.must_be_obeyed();
-    let writes = any.has(Flags::WRITE);
-    let denied_on_disk_error = writes || command.flags.has(Flags::DENIED_ON_DISK_ERROR);
+    let writes = any.contains(Flags::WRITE);
+    let denied_on_disk_error = writes || command.flags.contains(Flags::DENIED_ON_DISK_ERROR);
     if gates.snapshots_fail && denied_on_disk_error {
         if !obeyed {
             return Err(CmdError::SnapshotsFail);
@@ -155,18 +155,22 @@ fn admit_past_gates(env: &Env, session: &Session, command: &Command) -> CmdResul
         return Err(CmdError::ReadOnly);
     }
     admit_subscriber(session, command)?;
-    if gates.stale && !all.has(Flags::STALE) {
+    if gates.stale && !all.contains(Flags::STALE) {
         return Err(CmdError::MasterDown);
     }
     let refused_while_loading = match gates.loading {
         Loading::No => false,
-        Loading::Exclusive => !all.has(Flags::LOADING),
-        Loading::Aside => any.has(Flags::NO_ASYNC_LOADING),
+        Loading::Exclusive => !all.contains(Flags::LOADING),
+        Loading::Aside => any.contains(Flags::NO_ASYNC_LOADING),
     };
     if refused_while_loading && session.kind != Kind::Internal {
         return Err(CmdError::Loading);
     }
-    let touches_keys = any.has(Flags::WRITE.and(Flags::READONLY).and(Flags::MAY_REPLICATE));
+    let touches_keys = any.intersects(
+        Flags::WRITE
+            .union(Flags::READONLY)
+            .union(Flags::MAY_REPLICATE),
+    );
     if session.kind == Kind::Replica && touches_keys {
         return Err(CmdError::Fixed(
             "ERR Replica can't interact with the keyspace",
@@ -178,7 +182,7 @@ fn admit_past_gates(env: &Env, session: &Session, command: &Command) -> CmdResul
 /// A RESP2 client with subscriptions cannot tell replies from messages.
 fn admit_subscriber(session: &Session, command: &Command) -> CmdResult {
     let confused = session.subscriptions.is_some() && session.protocol == Protocol::Resp2;
-    if !confused || command.flags.has(Flags::IN_SUBSCRIBED_STATE) {
+    if !confused || command.flags.contains(Flags::IN_SUBSCRIBED_STATE) {
         return Ok(());
     }
     Err(CmdError::err(format!(
@@ -292,7 +296,7 @@ fn reject(ctx: &mut Ctx<'_>, command: Option<&Command>, error: &CmdError) {
     if let Some(transaction) = &mut ctx.session.transaction {
         transaction.spoil();
     }
-    if command.is_some_and(|c| c.flags.has(Flags::RUNS_QUEUE)) {
+    if command.is_some_and(|c| c.flags.contains(Flags::RUNS_QUEUE)) {
         transaction::forget(ctx.env, ctx.session);
         let why = b"EXECABORT Transaction discarded because of: ";
         // The plain code is left out of it, the telling ones stay.

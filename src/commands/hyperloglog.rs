@@ -17,9 +17,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "pfadd",
         arity: -2,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::HYPERLOGLOG,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::INSERT))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
         group: Group::Hyperloglog,
         since: "2.8.9",
         complexity: "O(1) for each element.",
@@ -35,10 +35,12 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "pfcount",
         arity: -2,
-        flags: Flags::READONLY.and(Flags::MAY_REPLICATE),
+        flags: Flags::READONLY.union(Flags::MAY_REPLICATE),
         acl: Acl::HYPERLOGLOG,
-        keys: &[KeySpec::range(KeyFlags::RW.and(KeyFlags::ACCESS), 1, -1, 1)
-            .notes("Writes when it keeps a new estimate, which replicas get as well.")],
+        keys: &[
+            KeySpec::range(KeyFlags::RW.union(KeyFlags::ACCESS), 1, -1, 1)
+                .notes("Writes when it keeps a new estimate, which replicas get as well."),
+        ],
         group: Group::Hyperloglog,
         since: "2.8.9",
         complexity: "O(1) for one key, much less where its estimate is kept; O(N) for N keys, \
@@ -51,11 +53,11 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "pfmerge",
         arity: -2,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::HYPERLOGLOG,
         keys: &[
-            KeySpec::first(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::INSERT)),
-            KeySpec::range(KeyFlags::RO.and(KeyFlags::ACCESS), 2, -1, 1),
+            KeySpec::first(KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::INSERT)),
+            KeySpec::range(KeyFlags::RO.union(KeyFlags::ACCESS), 2, -1, 1),
         ],
         group: Group::Hyperloglog,
         since: "2.8.9",
@@ -71,9 +73,14 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "pfdebug",
         arity: 3,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::ADMIN),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::ADMIN),
         acl: Acl::HYPERLOGLOG,
-        keys: &[KeySpec::range(KeyFlags::RW.and(KeyFlags::ACCESS), 2, 0, 1)],
+        keys: &[KeySpec::range(
+            KeyFlags::RW.union(KeyFlags::ACCESS),
+            2,
+            0,
+            1,
+        )],
         group: Group::Hyperloglog,
         since: "2.8.9",
         complexity: "N/A",

@@ -22,7 +22,7 @@ use report::Report;
 pub static ROWS: &[Row] = &[Row {
     name: "info",
     arity: -1,
-    flags: Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL),
+    flags: Flags::LOADING.union(Flags::STALE).union(Flags::SENTINEL),
     acl: Acl::DANGEROUS,
     group: Group::Server,
     complexity: "O(1)",

@@ -15,7 +15,7 @@ use crate::base::glob::glob_match;
 use crate::resp::args::{Args, OwnedArgs};
 use crate::resp::writer::Aggregate;
 
-const ANY_TIME: Flags = Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL);
+const ANY_TIME: Flags = Flags::LOADING.union(Flags::STALE).union(Flags::SENTINEL);
 
 const SUB: Row = Row {
     arity: -2,
@@ -177,6 +177,7 @@ enum Filter<'a> {
     Everything,
     /// There are no modules, so none.
     OfModule,
+    /// The empty set if nobody knows the category.
     InCategory(Acl),
     Matching(&'a [u8]),
 }
@@ -206,7 +207,7 @@ impl<'a> Filter<'a> {
         match self {
             Filter::Everything => true,
             Filter::OfModule => false,
-            Filter::InCategory(category) => command.row.acl_categories().has(*category),
+            Filter::InCategory(category) => command.row.acl_categories().intersects(*category),
             Filter::Matching(pattern) => glob_match(pattern, command.full_name.as_bytes(), true),
         }
     }
@@ -267,7 +268,7 @@ fn find_keys(table: &CommandTable, inner: &Args<'_>) -> Result<Vec<KeyRef>, CmdE
     }
     let mut keys = Vec::new();
     keyspec::keys_of(command.row, inner, &mut keys);
-    if !keys.is_empty() || command.flags.has(Flags::NO_MANDATORY_KEYS) {
+    if !keys.is_empty() || command.flags.contains(Flags::NO_MANDATORY_KEYS) {
         return Ok(keys);
     }
     refuse("ERR Invalid arguments specified for command")

@@ -21,7 +21,7 @@ pub type GetKeys = fn(&Args<'_>, &mut Vec<KeyRef>);
 
 /// Whether the arguments of such commands may be keys.
 pub fn has_keys(row: &Row) -> bool {
-    let is_key = |spec: &KeySpec| !spec.flags.has(KeyFlags::NOT_KEY);
+    let is_key = |spec: &KeySpec| !spec.flags.contains(KeyFlags::NOT_KEY);
     row.get_keys.is_some() || row.keys.iter().any(is_key)
 }
 
@@ -33,12 +33,12 @@ pub fn has_keys(row: &Row) -> bool {
 /// well spelled is read more leniently.
 pub fn keys_of(row: &Row, args: &Args<'_>, out: &mut Vec<KeyRef>) {
     out.clear();
-    let tells_flags = |spec: &KeySpec| !spec.flags.has(KeyFlags::VARIABLE_FLAGS);
+    let tells_flags = |spec: &KeySpec| !spec.flags.contains(KeyFlags::VARIABLE_FLAGS);
     if row.keys.iter().all(tells_flags) {
         let mut keys = row
             .keys
             .iter()
-            .filter(|spec| !spec.flags.has(KeyFlags::NOT_KEY));
+            .filter(|spec| !spec.flags.contains(KeyFlags::NOT_KEY));
         if keys.all(|spec| expand(spec, args, out)) {
             return;
         }
@@ -160,7 +160,7 @@ fn expand(spec: &KeySpec, args: &Args<'_>, out: &mut Vec<KeyRef>) -> bool {
         index: i as usize,
         flags: spec.flags,
     }));
-    !spec.flags.has(KeyFlags::INCOMPLETE)
+    !spec.flags.contains(KeyFlags::INCOMPLETE)
 }
 
 /// Collects the keys behind a count, which may be spelled as for C's `atoi`, and the one key in

@@ -21,9 +21,9 @@ const REPLICAOF_ROW: Row = Row {
     name: "replicaof",
     arity: 3,
     flags: Flags::ADMIN
-        .and(Flags::NOSCRIPT)
-        .and(Flags::STALE)
-        .and(Flags::NO_ASYNC_LOADING),
+        .union(Flags::NOSCRIPT)
+        .union(Flags::STALE)
+        .union(Flags::NO_ASYNC_LOADING),
     since: "5.0.0",
     summary: "Makes the server a replica of another, or a master.",
     args: &[Arg::one_of(
@@ -38,9 +38,9 @@ const REPLICAOF_ROW: Row = Row {
 };
 
 const SYNC_FLAGS: Flags = Flags::ADMIN
-    .and(Flags::NOSCRIPT)
-    .and(Flags::NO_ASYNC_LOADING)
-    .and(Flags::NO_MULTI);
+    .union(Flags::NOSCRIPT)
+    .union(Flags::NO_ASYNC_LOADING)
+    .union(Flags::NO_MULTI);
 
 /// The rows of this family.
 pub static ROWS: &[Row] = &[
@@ -58,11 +58,11 @@ pub static ROWS: &[Row] = &[
         name: "role",
         arity: 1,
         flags: Flags::NOSCRIPT
-            .and(Flags::LOADING)
-            .and(Flags::STALE)
-            .and(Flags::FAST)
-            .and(Flags::SENTINEL),
-        acl: Acl::ADMIN.and(Acl::DANGEROUS),
+            .union(Flags::LOADING)
+            .union(Flags::STALE)
+            .union(Flags::FAST)
+            .union(Flags::SENTINEL),
+        acl: Acl::ADMIN.union(Acl::DANGEROUS),
         since: "2.8.12",
         summary: "Tells whether the server is a master or a replica, and how far it is.",
         handler: role,
@@ -92,10 +92,10 @@ pub static ROWS: &[Row] = &[
         name: "replconf",
         arity: -1,
         flags: Flags::ADMIN
-            .and(Flags::NOSCRIPT)
-            .and(Flags::LOADING)
-            .and(Flags::STALE)
-            .and(Flags::ALLOW_BUSY),
+            .union(Flags::NOSCRIPT)
+            .union(Flags::LOADING)
+            .union(Flags::STALE)
+            .union(Flags::ALLOW_BUSY),
         since: "3.0.0",
         summary: "Carries what replicas and masters tell each other besides data.",
         syscmd: true,

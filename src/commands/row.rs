@@ -9,9 +9,9 @@
 //! pub static ROWS: &[Row] = &[Row {
 //!     name: "get",
 //!     arity: 2,
-//!     flags: Flags::READONLY.and(Flags::FAST),
+//!     flags: Flags::READONLY.union(Flags::FAST),
 //!     acl: Acl::STRING,
-//!     keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+//!     keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
 //!     group: Group::String,
 //!     since: "1.0.0",
 //!     complexity: "O(1)",
@@ -24,6 +24,8 @@
 
 mod keys;
 
+use bitflags::bitflags;
+
 pub use self::keys::{BeginSearch, FindKeys, KeySpec};
 use super::context::{CmdResult, Ctx};
 use crate::config::{ProtectedAction, Settings};
@@ -32,49 +34,33 @@ use crate::resp::args::Args;
 /// Runs a command: computes, changes the keyspace, replies once.
 pub type Handler = fn(&mut Ctx<'_>, &mut Args<'_>) -> CmdResult;
 
-macro_rules! bit_set {
+/// A set of flags whose members have names that clients see, written beside them.
+macro_rules! named_flags {
     ($(#[$doc:meta])* $name:ident : $int:ty {
-        $($(#[$fdoc:meta])* $flag:ident = $bit:expr, $text:expr;)*
+        $($(#[$($fdoc:tt)*])* $flag:ident = $bit:expr, $text:expr;)*
     }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-        pub struct $name(pub $int);
+        bitflags! {
+            $(#[$doc])*
+            #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+            pub struct $name: $int {
+                $($(#[$($fdoc)*])* const $flag = 1 << $bit;)*
+            }
+        }
 
         impl $name {
-            /// The empty set.
-            pub const NONE: $name = $name(0);
-            $($(#[$fdoc])* pub const $flag: $name = $name(1 << $bit);)*
             /// Every member with the name that clients see, in the order in which they see it.
             pub const NAMES: &'static [($name, &'static str)] = &[$(($name::$flag, $text)),*];
 
-            /// Every member there could be.
-            pub const EVERY: $name = $name(!0);
-
-            /// The union of both sets.
-            pub const fn and(self, other: $name) -> $name {
-                $name(self.0 | other.0)
-            }
-
-            /// What both sets have.
-            pub const fn common(self, other: $name) -> $name {
-                $name(self.0 & other.0)
-            }
-
-            /// Whether any member of `other` is in the set.
-            pub const fn has(self, other: $name) -> bool {
-                self.0 & other.0 != 0
-            }
-
             /// The visible names of the members, in wire order.
             pub fn names(self) -> impl Iterator<Item = &'static str> {
-                let shown = move |(f, n): &&($name, &str)| self.has(*f) && !n.is_empty();
+                let shown = move |(f, n): &&($name, &str)| self.contains(*f) && !n.is_empty();
                 Self::NAMES.iter().filter(shown).map(|(_, n)| *n)
             }
         }
     };
 }
 
-bit_set! {
+named_flags! {
     /// How a command behaves; the dispatcher's gates read these. Order and names are those of
     /// `COMMAND INFO`; a member with an empty name is not shown.
     Flags: u32 {
@@ -135,7 +121,7 @@ bit_set! {
     }
 }
 
-bit_set! {
+named_flags! {
     /// Access-control categories, in the order of the reference.
     Acl: u32 {
         /// Works on keys of any type.
@@ -183,7 +169,7 @@ bit_set! {
     }
 }
 
-bit_set! {
+named_flags! {
     /// What a command does with the keys of a [`KeySpec`].
     KeyFlags: u16 {
         /// Reads the value.
@@ -502,9 +488,9 @@ impl Row {
     pub const BASE: Row = Row {
         name: "",
         arity: -2,
-        flags: Flags::NONE,
+        flags: Flags::empty(),
         guard: None,
-        acl: Acl::NONE,
+        acl: Acl::empty(),
         keys: &[],
         get_keys: None,
         group: Group::Generic,
@@ -527,20 +513,20 @@ impl Row {
         let f = self.flags;
         for (flag, category) in [
             (Flags::WRITE, Acl::WRITE),
-            (Flags::ADMIN, Acl::ADMIN.and(Acl::DANGEROUS)),
+            (Flags::ADMIN, Acl::ADMIN.union(Acl::DANGEROUS)),
             (Flags::PUBSUB, Acl::PUBSUB),
             (Flags::BLOCKING, Acl::BLOCKING),
             (Flags::FAST, Acl::FAST),
         ] {
-            if f.has(flag) {
-                acl = acl.and(category);
+            if f.contains(flag) {
+                acl |= category;
             }
         }
-        if f.has(Flags::READONLY) && !acl.has(Acl::SCRIPTING) {
-            acl = acl.and(Acl::READ);
+        if f.contains(Flags::READONLY) && !acl.contains(Acl::SCRIPTING) {
+            acl |= Acl::READ;
         }
-        if !f.has(Flags::FAST) {
-            acl = acl.and(Acl::SLOW);
+        if !f.contains(Flags::FAST) {
+            acl |= Acl::SLOW;
         }
         acl
     }

@@ -20,7 +20,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "time",
         arity: 1,
-        flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
+        flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
         since: "2.6.0",
         summary: "Tells the server's time.",
         tips: &["nondeterministic_output"],
@@ -31,9 +31,9 @@ pub static ROWS: &[Row] = &[
         name: "save",
         arity: 1,
         flags: Flags::ADMIN
-            .and(Flags::NOSCRIPT)
-            .and(Flags::NO_ASYNC_LOADING)
-            .and(Flags::NO_MULTI),
+            .union(Flags::NOSCRIPT)
+            .union(Flags::NO_ASYNC_LOADING)
+            .union(Flags::NO_MULTI),
         complexity: "O(N), N being the number of keys in all databases",
         summary: "Writes the snapshot file; serves nobody meanwhile.",
         handler: save,
@@ -43,8 +43,8 @@ pub static ROWS: &[Row] = &[
         name: "bgsave",
         arity: -1,
         flags: Flags::ADMIN
-            .and(Flags::NOSCRIPT)
-            .and(Flags::NO_ASYNC_LOADING),
+            .union(Flags::NOSCRIPT)
+            .union(Flags::NO_ASYNC_LOADING),
         summary: "Writes the snapshot file in a child process.",
         history: &[("3.2.2", "Takes `SCHEDULE`.")],
         args: &[Arg::pure("schedule", "SCHEDULE").since("3.2.2").optional()],
@@ -54,8 +54,8 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "lastsave",
         arity: 1,
-        flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
-        acl: Acl::ADMIN.and(Acl::DANGEROUS),
+        flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
+        acl: Acl::ADMIN.union(Acl::DANGEROUS),
         summary: "Tells when the data set was last saved, in seconds since 1970.",
         tips: &["nondeterministic_output"],
         handler: last_save,
@@ -65,12 +65,12 @@ pub static ROWS: &[Row] = &[
         name: "shutdown",
         arity: -1,
         flags: Flags::ADMIN
-            .and(Flags::NOSCRIPT)
-            .and(Flags::LOADING)
-            .and(Flags::STALE)
-            .and(Flags::NO_MULTI)
-            .and(Flags::SENTINEL)
-            .and(Flags::ALLOW_BUSY),
+            .union(Flags::NOSCRIPT)
+            .union(Flags::LOADING)
+            .union(Flags::STALE)
+            .union(Flags::NO_MULTI)
+            .union(Flags::SENTINEL)
+            .union(Flags::ALLOW_BUSY),
         complexity: "O(N) with a save, N being the number of keys in all databases, else O(1)",
         summary: "Saves the data set where that is configured, and ends the server.",
         history: &[("7.0.0", "Takes `NOW`, `FORCE` and `ABORT`.")],
@@ -90,7 +90,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "lolwut",
         arity: -1,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         since: "5.0.0",
         complexity: "",
         summary: "Shows the version, where other servers would show art.",

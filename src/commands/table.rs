@@ -206,10 +206,10 @@ impl Command {
         let (legacy_range, movable) = legacy_range(row);
         let mut flags = row.flags;
         if movable {
-            flags = flags.and(Flags::MOVABLE_KEYS);
+            flags = flags.union(Flags::MOVABLE_KEYS);
         }
         if row.guard.is_some() {
-            flags = flags.and(Flags::GUARDED);
+            flags = flags.union(Flags::GUARDED);
         }
         Command {
             row,
@@ -257,7 +257,7 @@ fn legacy_range(row: &Row) -> ((i32, i32, i32), bool) {
     let incomplete = row
         .keys
         .iter()
-        .any(|spec| spec.flags.has(KeyFlags::INCOMPLETE));
+        .any(|spec| spec.flags.contains(KeyFlags::INCOMPLETE));
     match row.keys {
         [] => return ((0, 0, 0), false),
         [only] => {

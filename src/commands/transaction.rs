@@ -21,10 +21,10 @@ use crate::resp::args::{Args, OwnedArgs};
 
 const TRANSACTION: Row = Row {
     flags: Flags::NOSCRIPT
-        .and(Flags::LOADING)
-        .and(Flags::STALE)
-        .and(Flags::FAST)
-        .and(Flags::ALLOW_BUSY),
+        .union(Flags::LOADING)
+        .union(Flags::STALE)
+        .union(Flags::FAST)
+        .union(Flags::ALLOW_BUSY),
     acl: Acl::TRANSACTION,
     group: Group::Transactions,
     complexity: "O(1)",
@@ -36,7 +36,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "multi",
         arity: 1,
-        flags: TRANSACTION.flags.and(Flags::NOT_QUEUED),
+        flags: TRANSACTION.flags.union(Flags::NOT_QUEUED),
         since: "1.2.0",
         summary: "Begins a transaction: the commands that follow wait for `EXEC`.",
         handler: multi,
@@ -46,11 +46,11 @@ pub static ROWS: &[Row] = &[
         name: "exec",
         arity: 1,
         flags: Flags::NOSCRIPT
-            .and(Flags::LOADING)
-            .and(Flags::STALE)
-            .and(Flags::SKIP_SLOWLOG)
-            .and(Flags::NOT_QUEUED)
-            .and(Flags::RUNS_QUEUE),
+            .union(Flags::LOADING)
+            .union(Flags::STALE)
+            .union(Flags::SKIP_SLOWLOG)
+            .union(Flags::NOT_QUEUED)
+            .union(Flags::RUNS_QUEUE),
         since: "1.2.0",
         complexity: "That of the commands that waited",
         summary: "Runs the commands of the transaction, all of them and nothing in between.",
@@ -60,7 +60,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "discard",
         arity: 1,
-        flags: TRANSACTION.flags.and(Flags::NOT_QUEUED),
+        flags: TRANSACTION.flags.union(Flags::NOT_QUEUED),
         since: "2.0.0",
         complexity: "O(N), N being the number of commands that waited",
         summary: "Forgets the transaction and the keys that are watched.",
@@ -70,7 +70,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "watch",
         arity: -2,
-        flags: TRANSACTION.flags.and(Flags::NOT_QUEUED),
+        flags: TRANSACTION.flags.union(Flags::NOT_QUEUED),
         keys: &[KeySpec::range(KeyFlags::RO, 1, -1, 1)],
         since: "2.2.0",
         complexity: "O(1) for each key",
@@ -106,8 +106,8 @@ impl Transaction {
     fn new() -> Transaction {
         Transaction {
             queue: Vec::new(),
-            any: Flags::NONE,
-            all: Flags::EVERY,
+            any: Flags::empty(),
+            all: Flags::all(),
             spoilt: false,
             bytes: 0,
         }
@@ -153,9 +153,9 @@ impl Scope {
     pub fn of(command: &Command, session: &Session) -> Scope {
         let flags = command.flags;
         match &session.transaction {
-            Some(transaction) if flags.has(Flags::RUNS_QUEUE) => Scope {
-                any: flags.and(transaction.any),
-                all: flags.common(transaction.all),
+            Some(transaction) if flags.contains(Flags::RUNS_QUEUE) => Scope {
+                any: flags.union(transaction.any),
+                all: flags.intersection(transaction.all),
             },
             _ => Scope {
                 any: flags,
@@ -172,8 +172,8 @@ pub fn queue(ctx: &mut Ctx<'_>, command: &'static Command, args: &Args<'_>) {
     let transaction = transaction.expect("commands are queued in a transaction");
     if !transaction.spoilt && !dirty {
         let words = args.to_owned();
-        transaction.any = transaction.any.and(command.flags);
-        transaction.all = transaction.all.common(command.flags);
+        transaction.any |= command.flags;
+        transaction.all &= command.flags;
         transaction.bytes += words.held_bytes();
         transaction.queue.push((command, words));
     }

@@ -23,6 +23,8 @@
 //! end of EXEC    0     instead: it is not propagated itself      MULTI SET a 1, DEL s EXEC
 //! ```
 
+use bitflags::bitflags;
+
 use super::context::{Ctx, Env};
 use super::row::Flags;
 use crate::resp::args::{Args, array_header, bulk, encode_command};
@@ -47,24 +49,14 @@ struct Operation {
     end: usize,
 }
 
-/// What a command says of itself: a set of the constants below.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Mark(u8);
-
-impl Mark {
-    /// It has changed something.
-    const CHANGED: Mark = Mark(1);
-    /// Its own words are left out.
-    const INSTEAD: Mark = Mark(2);
-
-    #[inline]
-    fn has(self, other: Mark) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    #[inline]
-    fn add(&mut self, other: Mark) {
-        self.0 |= other.0;
+bitflags! {
+    /// What a command says of itself.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    struct Mark: u8 {
+        /// It has changed something.
+        const CHANGED = 1;
+        /// Its own words are left out.
+        const INSTEAD = 1 << 1;
     }
 }
 
@@ -78,13 +70,13 @@ impl Unit {
     /// Whether the running command has changed something by now.
     #[inline]
     pub fn has_changed(&self) -> bool {
-        self.mark.has(Mark::CHANGED)
+        self.mark.contains(Mark::CHANGED)
     }
 
     /// The running command has changed something.
     #[inline]
     pub(super) fn note_change(&mut self) {
-        self.mark.add(Mark::CHANGED);
+        self.mark.insert(Mark::CHANGED);
     }
 
     /// Whether no command is running that has said anything of itself.
@@ -206,7 +198,8 @@ impl Env {
             return;
         }
         // A command that looked at keys at random only met what it found expired.
-        let by_the_way = !mark.has(Mark::CHANGED) && flags.has(Flags::TOUCHES_ARBITRARY_KEYS);
+        let by_the_way =
+            !mark.contains(Mark::CHANGED) && flags.contains(Flags::TOUCHES_ARBITRARY_KEYS);
         match by_the_way {
             true => self.end_unit_in_parts(),
             false => self.end_unit(),
@@ -241,24 +234,24 @@ impl Ctx<'_> {
         assert!(unit.is_unmarked(), "every command within has ended");
         unit.depth -= 1;
         unit.mark = outer;
-        unit.mark.add(Mark::INSTEAD);
+        unit.mark.insert(Mark::INSTEAD);
         result
     }
 
     /// Propagates these words in place of the command's own. May be called several times.
     pub fn propagate_instead(&mut self, words: &[&[u8]]) {
-        self.env.unit.mark.add(Mark::INSTEAD);
+        self.env.unit.mark.insert(Mark::INSTEAD);
         self.env.propagate(self.session.db, words);
     }
 
     /// Keeps the command's own words from others, even if nothing is propagated in their place.
     pub fn propagate_nothing(&mut self) {
-        self.env.unit.mark.add(Mark::INSTEAD);
+        self.env.unit.mark.insert(Mark::INSTEAD);
     }
 
     /// Propagates the command's own words with some of them, by index, replaced.
     pub fn propagate_with(&mut self, args: &Args<'_>, replaced: &[(usize, &[u8])]) {
-        self.env.unit.mark.add(Mark::INSTEAD);
+        self.env.unit.mark.insert(Mark::INSTEAD);
         if !self.env.wants_changes() {
             return;
         }

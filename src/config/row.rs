@@ -9,6 +9,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Debug, Formatter};
 
+use bitflags::bitflags;
+
 use super::table::{Settings, TABLE};
 use super::value::Value;
 
@@ -62,27 +64,27 @@ pub enum Apply {
     Appendfsync,
 }
 
-/// Properties of a row that are either there or not.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Traits(u16);
-
-impl Traits {
-    /// Cannot change after the start.
-    pub const IMMUTABLE: Traits = Traits(1);
-    /// May change at run time only where `enable-protected-configs` allows it.
-    pub const PROTECTED: Traits = Traits(1 << 1);
-    /// Not shown by patterns, only by its exact name.
-    pub const HIDDEN: Traits = Traits(1 << 2);
-    /// Its value is a secret, to be kept out of logs and monitors.
-    pub const SENSITIVE: Traits = Traits(1 << 3);
-    /// Cannot change while a data set is being loaded.
-    pub const DENY_LOADING: Traits = Traits(1 << 4);
-    /// Takes any number of arguments and checks the number itself.
-    pub const MULTI: Traits = Traits(1 << 5);
-    /// Written by `CONFIG REWRITE` even when it has its default.
-    pub const ALWAYS_SAVED: Traits = Traits(1 << 6);
-    /// Worth a line in a crash report.
-    pub const DEBUG: Traits = Traits(1 << 7);
+bitflags! {
+    /// Properties of a row that are either there or not.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub struct Traits: u16 {
+        /// Cannot change after the start.
+        const IMMUTABLE = 1;
+        /// May change at run time only where `enable-protected-configs` allows it.
+        const PROTECTED = 1 << 1;
+        /// Not shown by patterns, only by its exact name.
+        const HIDDEN = 1 << 2;
+        /// Its value is a secret, to be kept out of logs and monitors.
+        const SENSITIVE = 1 << 3;
+        /// Cannot change while a data set is being loaded.
+        const DENY_LOADING = 1 << 4;
+        /// Takes any number of arguments and checks the number itself.
+        const MULTI = 1 << 5;
+        /// Written by `CONFIG REWRITE` even when it has its default.
+        const ALWAYS_SAVED = 1 << 6;
+        /// Worth a line in a crash report.
+        const DEBUG = 1 << 7;
+    }
 }
 
 /// How a number is written.
@@ -136,7 +138,7 @@ impl Row {
             unit: Unit::Plain,
             bounds: (0, 0),
             clamp: None,
-            traits: Traits(0),
+            traits: Traits::empty(),
             check: None,
             get,
             get_mut,
@@ -179,7 +181,7 @@ impl Row {
     }
 
     pub(super) const fn with(mut self, traits: Traits) -> Row {
-        self.traits = Traits(self.traits.0 | traits.0);
+        self.traits = self.traits.union(traits);
         self
     }
 }
@@ -187,7 +189,7 @@ impl Row {
 impl Row {
     /// Whether the row has this property.
     pub const fn is(&self, property: Traits) -> bool {
-        self.traits.0 & property.0 != 0
+        self.traits.contains(property)
     }
 
     /// Whether `CONFIG SET` may ever change it.

@@ -41,7 +41,10 @@ pub fn look_ahead(env: &Env, session: &Session, data: &[u8], parsed: &mut [Parse
 
 fn prefetchable_key(command: Option<&Command>) -> Option<usize> {
     let command = command?;
-    if !command.flags.has(Flags::WRITE.and(Flags::READONLY)) {
+    if !command
+        .flags
+        .intersects(Flags::WRITE.union(Flags::READONLY))
+    {
         return None;
     }
     first_key_index(command.row)

@@ -4,6 +4,8 @@
 //! A replica sets its options with several commands on an ordinary connection; only `PSYNC` makes
 //! it a replica. They are kept per client as [`ReplicaOptions`].
 
+use bitflags::bitflags;
+
 use super::action::Contents;
 use crate::base::numbers::parse_i64;
 
@@ -25,27 +27,14 @@ pub struct ReplicaOptions {
     pub contents: Contents,
 }
 
-/// What a replica understands beyond the oldest protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Capabilities {
-    /// Snapshots of unknown length that end with a mark.
-    pub eof: bool,
-    /// `+CONTINUE` with a new replication id.
-    pub psync2: bool,
-}
-
-impl Capabilities {
-    /// What both understand.
-    pub fn common(self, other: Capabilities) -> Capabilities {
-        Capabilities {
-            eof: self.eof && other.eof,
-            psync2: self.psync2 && other.psync2,
-        }
-    }
-
-    /// Whether everything that `other` understands is understood here too.
-    pub fn covers(self, other: Capabilities) -> bool {
-        self.common(other) == other
+bitflags! {
+    /// What a replica understands beyond the oldest protocol.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Capabilities: u8 {
+        /// Snapshots of unknown length that end with a mark.
+        const EOF = 1;
+        /// `+CONTINUE` with a new replication id.
+        const PSYNC2 = 1 << 1;
     }
 }
 
@@ -127,8 +116,8 @@ impl ReplicaOptions {
 
     fn add_capability(&mut self, value: &[u8]) -> Result<(), Vec<u8>> {
         match value.to_ascii_lowercase().as_slice() {
-            b"eof" => self.capabilities.eof = true,
-            b"psync2" => self.capabilities.psync2 = true,
+            b"eof" => self.capabilities |= Capabilities::EOF,
+            b"psync2" => self.capabilities |= Capabilities::PSYNC2,
             // Newer replicas may know more than we do.
             _ => {}
         }
@@ -201,7 +190,7 @@ mod tests {
         assert_eq!(apply(&mut options, "CAPA eof capa PSYNC2 capa newer"), OK);
         assert_eq!(options.listening_port, 6380);
         assert_eq!(options.ip_address.as_deref(), Some("10.0.0.7"));
-        assert!(options.capabilities.eof && options.capabilities.psync2);
+        assert_eq!(options.capabilities, Capabilities::all());
     }
 
     #[test]
@@ -284,19 +273,5 @@ mod tests {
         assert_eq!(options.contents, Contents::Nothing);
         assert_eq!(options.apply(&[b"rdb-filter-only", b"functions"]), OK);
         assert_eq!(options.contents, Contents::FunctionsOnly);
-    }
-
-    #[test]
-    fn capabilities_are_compared_as_sets() {
-        let both = Capabilities {
-            eof: true,
-            psync2: true,
-        };
-        let eof = Capabilities {
-            eof: true,
-            psync2: false,
-        };
-        assert!(both.covers(eof) && !eof.covers(both));
-        assert_eq!(both.common(eof), eof);
     }
 }

@@ -14,10 +14,10 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "setbit",
         arity: 4,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::BITMAP,
         keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+            KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
         )],
         group: Group::Bitmap,
         since: "2.2.0",
@@ -35,9 +35,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "getbit",
         arity: 3,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::BITMAP,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::Bitmap,
         since: "2.2.0",
         complexity: "O(1)",

@@ -14,11 +14,11 @@ use crate::resp::args::Args;
 pub static ROWS: &[Row] = &[Row {
     name: "bitop",
     arity: -4,
-    flags: Flags::WRITE.and(Flags::DENYOOM),
+    flags: Flags::WRITE.union(Flags::DENYOOM),
     acl: Acl::BITMAP,
     keys: &[
-        KeySpec::range(KeyFlags::OW.and(KeyFlags::UPDATE), 2, 0, 1),
-        KeySpec::range(KeyFlags::RO.and(KeyFlags::ACCESS), 3, -1, 1),
+        KeySpec::range(KeyFlags::OW.union(KeyFlags::UPDATE), 2, 0, 1),
+        KeySpec::range(KeyFlags::RO.union(KeyFlags::ACCESS), 3, -1, 1),
     ],
     group: Group::Bitmap,
     since: "2.6.0",

@@ -20,13 +20,13 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "bitfield",
         arity: -2,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::BITMAP,
         keys: &[KeySpec::first(
             KeyFlags::RW
-                .and(KeyFlags::UPDATE)
-                .and(KeyFlags::ACCESS)
-                .and(KeyFlags::VARIABLE_FLAGS),
+                .union(KeyFlags::UPDATE)
+                .union(KeyFlags::ACCESS)
+                .union(KeyFlags::VARIABLE_FLAGS),
         )
         .notes("Writes only with `SET` or `INCRBY`.")],
         get_keys: Some(bitfield_keys),
@@ -52,9 +52,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "bitfield_ro",
         arity: -2,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::BITMAP,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::Bitmap,
         since: "6.0.0",
         complexity: "O(1) for each operation.",
@@ -303,12 +303,12 @@ fn parse_offset(ctx: &Ctx<'_>, word: &[u8], int: IntType) -> Result<u64, CmdErro
 /// The key is only read where all the words up to the first write, or the first mistake, read.
 fn bitfield_keys(args: &Args<'_>, keys: &mut Vec<KeyRef>) {
     let mut at = 2;
-    let mut flags = KeyFlags::RO.and(KeyFlags::ACCESS);
+    let mut flags = KeyFlags::RO.union(KeyFlags::ACCESS);
     while at < args.len() {
         match Verb::at(args, at) {
             Some(verb @ (Verb::Get | Verb::Overflow)) => at += 1 + verb.operands(),
             Some(Verb::Set | Verb::IncrBy) | None => {
-                flags = KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE);
+                flags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE);
                 break;
             }
         }

@@ -12,9 +12,9 @@ use crate::base::numbers::parse_i64;
 use crate::resp::args::Args;
 
 const ANY_TIME: Flags = Flags::NOSCRIPT
-    .and(Flags::LOADING)
-    .and(Flags::STALE)
-    .and(Flags::SENTINEL);
+    .union(Flags::LOADING)
+    .union(Flags::STALE)
+    .union(Flags::SENTINEL);
 
 const SUB: Row = Row {
     flags: ANY_TIME,
@@ -25,7 +25,7 @@ const SUB: Row = Row {
 };
 
 const ADMIN_SUB: Row = Row {
-    flags: ANY_TIME.and(Flags::ADMIN),
+    flags: ANY_TIME.union(Flags::ADMIN),
     ..SUB
 };
 
@@ -189,7 +189,7 @@ const SUBCOMMANDS: &[Row] = &[
     Row {
         name: "no-touch",
         arity: 3,
-        flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE),
+        flags: Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE),
         since: "7.2.0",
         summary: "Keeps this connection's commands from counting as use of keys, or not.",
         args: ON_OR_OFF,
@@ -259,7 +259,7 @@ const SUBCOMMANDS: &[Row] = &[
     Row {
         name: "help",
         arity: 2,
-        flags: Flags::LOADING.and(Flags::STALE).and(Flags::SENTINEL),
+        flags: Flags::LOADING.union(Flags::STALE).union(Flags::SENTINEL),
         since: "5.0.0",
         summary: "Explains the subcommands.",
         handler: help,

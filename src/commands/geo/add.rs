@@ -14,9 +14,9 @@ use crate::resp::args::{Args, OwnedArgs};
 pub static ROWS: &[Row] = &[Row {
     name: "geoadd",
     arity: -5,
-    flags: Flags::WRITE.and(Flags::DENYOOM),
+    flags: Flags::WRITE.union(Flags::DENYOOM),
     acl: Acl::GEO,
-    keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
+    keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
     group: Group::Geo,
     since: "3.2.0",
     complexity: "O(log(N)) for each place, N being the number of places.",

@@ -36,12 +36,14 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "georadius",
         arity: -6,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::MOVABLE_KEYS),
+        flags: Flags::WRITE
+            .union(Flags::DENYOOM)
+            .union(Flags::MOVABLE_KEYS),
         acl: Acl::GEO,
         keys: &[
-            KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS)),
-            KeySpec::behind(KeyFlags::OW.and(KeyFlags::UPDATE), "STORE", 6),
-            KeySpec::behind(KeyFlags::OW.and(KeyFlags::UPDATE), "STOREDIST", 6),
+            KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS)),
+            KeySpec::behind(KeyFlags::OW.union(KeyFlags::UPDATE), "STORE", 6),
+            KeySpec::behind(KeyFlags::OW.union(KeyFlags::UPDATE), "STOREDIST", 6),
         ],
         group: Group::Geo,
         since: "3.2.0",
@@ -76,7 +78,7 @@ pub static ROWS: &[Row] = &[
         arity: -6,
         flags: Flags::READONLY,
         acl: Acl::GEO,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::Geo,
         since: "3.2.10",
         complexity: COMPLEXITY,
@@ -104,12 +106,14 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "georadiusbymember",
         arity: -5,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::MOVABLE_KEYS),
+        flags: Flags::WRITE
+            .union(Flags::DENYOOM)
+            .union(Flags::MOVABLE_KEYS),
         acl: Acl::GEO,
         keys: &[
-            KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS)),
-            KeySpec::behind(KeyFlags::OW.and(KeyFlags::UPDATE), "STORE", 5),
-            KeySpec::behind(KeyFlags::OW.and(KeyFlags::UPDATE), "STOREDIST", 5),
+            KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS)),
+            KeySpec::behind(KeyFlags::OW.union(KeyFlags::UPDATE), "STORE", 5),
+            KeySpec::behind(KeyFlags::OW.union(KeyFlags::UPDATE), "STOREDIST", 5),
         ],
         group: Group::Geo,
         since: "3.2.0",
@@ -141,7 +145,7 @@ pub static ROWS: &[Row] = &[
         arity: -5,
         flags: Flags::READONLY,
         acl: Acl::GEO,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::Geo,
         since: "3.2.10",
         complexity: COMPLEXITY,

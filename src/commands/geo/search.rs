@@ -55,7 +55,7 @@ pub static ROWS: &[Row] = &[
         arity: -7,
         flags: Flags::READONLY,
         acl: Acl::GEO,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::Geo,
         since: "6.2.0",
         complexity: COMPLEXITY,
@@ -77,11 +77,11 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "geosearchstore",
         arity: -8,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::GEO,
         keys: &[
-            KeySpec::first(KeyFlags::OW.and(KeyFlags::UPDATE)),
-            KeySpec::range(KeyFlags::RO.and(KeyFlags::ACCESS), 2, 0, 1),
+            KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE)),
+            KeySpec::range(KeyFlags::RO.union(KeyFlags::ACCESS), 2, 0, 1),
         ],
         group: Group::Geo,
         since: "6.2.0",

@@ -15,7 +15,7 @@ use crate::resp::args::Args;
 
 /// What a counting field is to its key.
 const COUNTED: &[KeySpec] = &[KeySpec::first(
-    KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+    KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
 )];
 
 /// The commands of this file.
@@ -23,7 +23,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "hincrby",
         arity: 4,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::HASH,
         keys: COUNTED,
         group: Group::Hash,
@@ -42,7 +42,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "hincrbyfloat",
         arity: 4,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::HASH,
         keys: COUNTED,
         group: Group::Hash,

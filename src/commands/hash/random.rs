@@ -14,7 +14,7 @@ pub static ROWS: &[Row] = &[Row {
     arity: -2,
     flags: Flags::READONLY,
     acl: Acl::HASH,
-    keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+    keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
     group: Group::Hash,
     since: "6.2.0",
     complexity: "O(N), N being the number of fields returned.",

@@ -13,9 +13,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "hget",
         arity: 3,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::HASH,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::Hash,
         since: "2.0.0",
         complexity: "O(1)",
@@ -27,9 +27,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "hmget",
         arity: -3,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::HASH,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::Hash,
         since: "2.0.0",
         complexity: "O(N), N being the number of fields given.",
@@ -59,7 +59,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "hlen",
         arity: 2,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RO)],
         group: Group::Hash,
@@ -73,7 +73,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "hstrlen",
         arity: 3,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RO)],
         group: Group::Hash,
@@ -87,7 +87,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "hexists",
         arity: 3,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RO)],
         group: Group::Hash,
@@ -103,7 +103,7 @@ pub static ROWS: &[Row] = &[
         arity: -3,
         flags: Flags::READONLY,
         acl: Acl::HASH,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::Hash,
         since: "2.8.0",
         complexity: "O(1) for a call; O(N) for all calls until the cursor is 0 again, N being \
@@ -121,7 +121,7 @@ const LISTING: Row = Row {
     arity: 2,
     flags: Flags::READONLY,
     acl: Acl::HASH,
-    keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+    keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
     group: Group::Hash,
     since: "2.0.0",
     complexity: "O(N), N being the number of fields.",

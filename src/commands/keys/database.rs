@@ -15,7 +15,7 @@ use crate::resp::args::Args;
 const FLUSH: Row = Row {
     arity: -1,
     flags: Flags::WRITE,
-    acl: Acl::KEYSPACE.and(Acl::DANGEROUS),
+    acl: Acl::KEYSPACE.union(Acl::DANGEROUS),
     group: Group::Server,
     history: &[
         ("4.0.0", "The option `ASYNC`."),
@@ -38,7 +38,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "select",
         arity: 2,
-        flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
+        flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
         acl: Acl::CONNECTION,
         group: Group::Connection,
         complexity: "O(1)",
@@ -50,8 +50,8 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "swapdb",
         arity: 3,
-        flags: Flags::WRITE.and(Flags::FAST),
-        acl: Acl::KEYSPACE.and(Acl::DANGEROUS),
+        flags: Flags::WRITE.union(Flags::FAST),
+        acl: Acl::KEYSPACE.union(Acl::DANGEROUS),
         group: Group::Server,
         since: "4.0.0",
         complexity: "O(N), N being the number of clients that watch or wait for keys of either \
@@ -64,7 +64,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "dbsize",
         arity: 1,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::KEYSPACE,
         group: Group::Server,
         complexity: "O(1)",

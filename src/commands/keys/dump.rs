@@ -23,9 +23,9 @@ use crate::resp::args::Args;
 /// What the rows of `RESTORE` have in common.
 const RESTORE: Row = Row {
     arity: -4,
-    flags: Flags::WRITE.and(Flags::DENYOOM),
-    acl: Acl::KEYSPACE.and(Acl::DANGEROUS),
-    keys: &[KeySpec::first(KeyFlags::OW.and(KeyFlags::UPDATE))],
+    flags: Flags::WRITE.union(Flags::DENYOOM),
+    acl: Acl::KEYSPACE.union(Acl::DANGEROUS),
+    keys: &[KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE))],
     complexity: "O(N*M) to make the value, N being the number of its parts and M their mean size; \
                  O(N*M*log(N)) for a sorted set.",
     history: &[
@@ -59,7 +59,7 @@ pub static ROWS: &[Row] = &[
         arity: 2,
         flags: Flags::READONLY,
         acl: Acl::KEYSPACE,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         since: "2.6.0",
         complexity: "O(N*M), N being the number of the value's parts and M their mean size.",
         summary: "Gives the value under a key as bytes, for RESTORE.",
@@ -78,7 +78,7 @@ pub static ROWS: &[Row] = &[
         name: "restore-asking",
         group: Group::Server,
         since: "3.0.0",
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::ASKING),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::ASKING),
         summary: "Takes over a key that moves within a cluster.",
         syscmd: true,
         ..RESTORE

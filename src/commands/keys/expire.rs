@@ -18,9 +18,9 @@ use crate::resp::args::Args;
 /// What the four commands have in common.
 const EXPIRE: Row = Row {
     arity: -3,
-    flags: Flags::WRITE.and(Flags::FAST),
+    flags: Flags::WRITE.union(Flags::FAST),
     acl: Acl::KEYSPACE,
-    keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
+    keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
     complexity: "O(1)",
     history: &[("7.0.0", "The options `NX`, `XX`, `GT` and `LT`.")],
     ..Row::BASE
@@ -83,9 +83,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "persist",
         arity: 2,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::KEYSPACE,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
         since: "2.2.0",
         complexity: "O(1)",
         summary: "Keeps a key from expiring.",

@@ -23,14 +23,14 @@ const OPTIONS: usize = 6;
 /// How long each step may take when nothing sensible is said.
 const TIMEOUT_MS: i64 = 1000;
 
-const MOVED: KeyFlags = KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE);
+const MOVED: KeyFlags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE);
 
 /// The command of this file.
 pub static ROWS: &[Row] = &[Row {
     name: "migrate",
     arity: -6,
     flags: Flags::WRITE,
-    acl: Acl::KEYSPACE.and(Acl::DANGEROUS),
+    acl: Acl::KEYSPACE.union(Acl::DANGEROUS),
     keys: &[
         KeySpec::range(MOVED, 3, 0, 1),
         KeySpec {
@@ -43,7 +43,7 @@ pub static ROWS: &[Row] = &[Row {
                 step: 1,
                 limit: 0,
             },
-            flags: MOVED.and(KeyFlags::INCOMPLETE),
+            flags: MOVED.union(KeyFlags::INCOMPLETE),
             notes: "",
         },
     ],

@@ -63,7 +63,7 @@ pub static ROWS: &[Row] = &[Row {
         Row {
             name: "help",
             arity: 2,
-            flags: Flags::LOADING.and(Flags::STALE),
+            flags: Flags::LOADING.union(Flags::STALE),
             acl: Acl::KEYSPACE,
             since: "6.2.0",
             complexity: "O(1)",

@@ -14,7 +14,12 @@ pub static ROWS: &[Row] = &[
         arity: -2,
         flags: Flags::WRITE,
         acl: Acl::KEYSPACE,
-        keys: &[KeySpec::range(KeyFlags::RM.and(KeyFlags::DELETE), 1, -1, 1)],
+        keys: &[KeySpec::range(
+            KeyFlags::RM.union(KeyFlags::DELETE),
+            1,
+            -1,
+            1,
+        )],
         complexity: "O(N), N being the number of keys; a key with a collection adds the number \
             of its elements.",
         summary: "Deletes keys.",
@@ -26,9 +31,14 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "unlink",
         arity: -2,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::KEYSPACE,
-        keys: &[KeySpec::range(KeyFlags::RM.and(KeyFlags::DELETE), 1, -1, 1)],
+        keys: &[KeySpec::range(
+            KeyFlags::RM.union(KeyFlags::DELETE),
+            1,
+            -1,
+            1,
+        )],
         since: "4.0.0",
         complexity: "O(1) for each key; freeing a large value takes another thread O(N), N \
             being the number of its parts.",
@@ -41,7 +51,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "exists",
         arity: -2,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::KEYSPACE,
         keys: &[KeySpec::range(KeyFlags::RO, 1, -1, 1)],
         complexity: "O(N), N being the number of keys.",
@@ -55,7 +65,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "touch",
         arity: -2,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::KEYSPACE,
         keys: &[KeySpec::range(KeyFlags::RO, 1, -1, 1)],
         since: "3.2.1",
@@ -69,7 +79,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "type",
         arity: 2,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::KEYSPACE,
         keys: &[KeySpec::first(KeyFlags::RO)],
         complexity: "O(1)",

@@ -16,7 +16,7 @@ pub static ROWS: &[Row] = &[
         name: "keys",
         arity: 2,
         flags: Flags::READONLY,
-        acl: Acl::KEYSPACE.and(Acl::DANGEROUS),
+        acl: Acl::KEYSPACE.union(Acl::DANGEROUS),
         complexity: "O(N), N being the number of keys in the database.",
         summary: "Lists the keys that match a pattern.",
         tips: &["request_policy:all_shards", "nondeterministic_output_order"],
@@ -27,7 +27,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "scan",
         arity: -2,
-        flags: Flags::READONLY.and(Flags::TOUCHES_ARBITRARY_KEYS),
+        flags: Flags::READONLY.union(Flags::TOUCHES_ARBITRARY_KEYS),
         acl: Acl::KEYSPACE,
         since: "2.8.0",
         complexity: "O(1) for a call; O(N) for all calls until the cursor is 0 again, N being \
@@ -51,7 +51,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "randomkey",
         arity: 1,
-        flags: Flags::READONLY.and(Flags::TOUCHES_ARBITRARY_KEYS),
+        flags: Flags::READONLY.union(Flags::TOUCHES_ARBITRARY_KEYS),
         acl: Acl::KEYSPACE,
         complexity: "O(1)",
         summary: "Picks a key at random.",

@@ -16,8 +16,8 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE,
         acl: Acl::KEYSPACE,
         keys: &[
-            KeySpec::first(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE)),
-            KeySpec::range(KeyFlags::OW.and(KeyFlags::UPDATE), 2, 0, 1),
+            KeySpec::first(KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE)),
+            KeySpec::range(KeyFlags::OW.union(KeyFlags::UPDATE), 2, 0, 1),
         ],
         complexity: "O(1)",
         summary: "Renames a key; a key of the new name is replaced.",
@@ -28,11 +28,11 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "renamenx",
         arity: 3,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::KEYSPACE,
         keys: &[
-            KeySpec::first(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE)),
-            KeySpec::range(KeyFlags::OW.and(KeyFlags::INSERT), 2, 0, 1),
+            KeySpec::first(KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE)),
+            KeySpec::range(KeyFlags::OW.union(KeyFlags::INSERT), 2, 0, 1),
         ],
         complexity: "O(1)",
         summary: "Renames a key, if no key has the new name.",
@@ -47,11 +47,11 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "copy",
         arity: -3,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::KEYSPACE,
         keys: &[
-            KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS)),
-            KeySpec::range(KeyFlags::OW.and(KeyFlags::UPDATE), 2, 0, 1),
+            KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS)),
+            KeySpec::range(KeyFlags::OW.union(KeyFlags::UPDATE), 2, 0, 1),
         ],
         since: "6.2.0",
         complexity: "O(1) for a string; O(N) for a collection, N being the number of its parts.",
@@ -68,10 +68,10 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "move",
         arity: 3,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::KEYSPACE,
         keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+            KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
         )],
         complexity: "O(1)",
         summary: "Moves a key to another database.",

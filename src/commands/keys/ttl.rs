@@ -9,9 +9,9 @@ use crate::resp::args::Args;
 /// What the commands of this file have in common.
 const TTL: Row = Row {
     arity: 2,
-    flags: Flags::READONLY.and(Flags::FAST),
+    flags: Flags::READONLY.union(Flags::FAST),
     acl: Acl::KEYSPACE,
-    keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+    keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
     complexity: "O(1)",
     args: &[Arg::key("key", 0)],
     ..Row::BASE

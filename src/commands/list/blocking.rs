@@ -22,10 +22,10 @@ const FRACTIONS: &[(&str, &str)] = &[("6.0.0", "The `timeout` may have a fractio
 /// What `BLPOP` and `BRPOP` have in common.
 const POP: Row = Row {
     arity: -3,
-    flags: Flags::WRITE.and(Flags::BLOCKING),
+    flags: Flags::WRITE.union(Flags::BLOCKING),
     acl: Acl::LIST,
     keys: &[KeySpec::range(
-        KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+        KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
         1,
         -2,
         1,
@@ -57,10 +57,10 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "blmpop",
         arity: -5,
-        flags: Flags::WRITE.and(Flags::BLOCKING),
+        flags: Flags::WRITE.union(Flags::BLOCKING),
         acl: Acl::LIST,
         keys: &[KeySpec::counted(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+            KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
             2,
         )],
         group: Group::List,
@@ -81,7 +81,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "blmove",
         arity: 6,
-        flags: MOVE.flags.and(Flags::BLOCKING),
+        flags: MOVE.flags.union(Flags::BLOCKING),
         since: "6.2.0",
         summary: "Takes an element out of one list and adds it to another, and waits for one if \
             there is none; the first list goes with its last element.",
@@ -98,7 +98,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "brpoplpush",
         arity: 4,
-        flags: MOVE.flags.and(Flags::BLOCKING),
+        flags: MOVE.flags.union(Flags::BLOCKING),
         since: "2.2.0",
         history: FRACTIONS,
         summary: "Takes the last element out of one list and adds it before the first one of \

@@ -16,9 +16,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "linsert",
         arity: 5,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::LIST,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::INSERT))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
         group: Group::List,
         since: "2.2.0",
         complexity: "O(N), N being the number of elements before the pivot: near the head of \
@@ -39,9 +39,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "lset",
         arity: 4,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::LIST,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
         group: Group::List,
         complexity: "O(N), N being the length of the list; O(1) for its first and last element.",
         summary: "Replaces the element of a list that has this index.",
@@ -58,7 +58,7 @@ pub static ROWS: &[Row] = &[
         arity: 4,
         flags: Flags::WRITE,
         acl: Acl::LIST,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
         group: Group::List,
         complexity: "O(N+M), N being the length of the list, M the number of elements removed.",
         summary: "Removes elements that are equal to a given one from a list; the list goes with \
@@ -76,7 +76,7 @@ pub static ROWS: &[Row] = &[
         arity: 4,
         flags: Flags::WRITE,
         acl: Acl::LIST,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
         group: Group::List,
         complexity: "O(N), N being the number of elements removed.",
         summary: "Removes what is outside of a range from both ends of a list; the list goes \

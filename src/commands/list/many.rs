@@ -16,7 +16,7 @@ pub static ROWS: &[Row] = &[Row {
     flags: Flags::WRITE,
     acl: Acl::LIST,
     keys: &[KeySpec::counted(
-        KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+        KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
         1,
     )],
     group: Group::List,

@@ -12,10 +12,10 @@ use crate::resp::args::Args;
 /// What the rows of this file have in common.
 const POP: Row = Row {
     arity: -2,
-    flags: Flags::WRITE.and(Flags::FAST),
+    flags: Flags::WRITE.union(Flags::FAST),
     acl: Acl::LIST,
     keys: &[KeySpec::first(
-        KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+        KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
     )],
     group: Group::List,
     complexity: "O(N), N being the number of elements taken.",

@@ -11,9 +11,9 @@ use crate::resp::args::Args;
 /// What the rows of this file have in common.
 const PUSH: Row = Row {
     arity: -3,
-    flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+    flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
     acl: Acl::LIST,
-    keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::INSERT))],
+    keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
     group: Group::List,
     complexity: "O(1) for each element, so O(N) for N elements in one command.",
     args: &[Arg::key("key", 0), Arg::string("element").multiple()],

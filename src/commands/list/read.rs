@@ -16,7 +16,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "llen",
         arity: 2,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::LIST,
         keys: &[KeySpec::first(KeyFlags::RO)],
         group: Group::List,
@@ -31,7 +31,7 @@ pub static ROWS: &[Row] = &[
         arity: 3,
         flags: Flags::READONLY,
         acl: Acl::LIST,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::List,
         complexity: "O(N), N being the number of elements between the index and the nearer end \
             of the list, most of which are passed over in large steps. The first and the last \
@@ -46,7 +46,7 @@ pub static ROWS: &[Row] = &[
         arity: 4,
         flags: Flags::READONLY,
         acl: Acl::LIST,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::List,
         complexity: "O(S+N), S being the distance of the first element from the nearer end of \
             the list, N the number of elements read.",
@@ -64,7 +64,7 @@ pub static ROWS: &[Row] = &[
         arity: -3,
         flags: Flags::READONLY,
         acl: Acl::LIST,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::List,
         since: "6.0.6",
         complexity: "O(N), N being the length of the list; less where the element stands near \

@@ -12,11 +12,11 @@ use crate::resp::args::Args;
 
 /// What the rows of this file have in common.
 pub(super) const MOVE: Row = Row {
-    flags: Flags::WRITE.and(Flags::DENYOOM),
+    flags: Flags::WRITE.union(Flags::DENYOOM),
     acl: Acl::LIST,
     keys: &[
-        KeySpec::first(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE)),
-        KeySpec::range(KeyFlags::RW.and(KeyFlags::INSERT), 2, 0, 1),
+        KeySpec::first(KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE)),
+        KeySpec::range(KeyFlags::RW.union(KeyFlags::INSERT), 2, 0, 1),
     ],
     group: Group::List,
     complexity: "O(1)",

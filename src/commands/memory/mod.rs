@@ -45,7 +45,7 @@ pub static ROWS: &[Row] = &[Row {
         },
         Row {
             name: "help",
-            flags: Flags::LOADING.and(Flags::STALE),
+            flags: Flags::LOADING.union(Flags::STALE),
             summary: "Explains the subcommands.",
             handler: help,
             ..SUB

@@ -22,11 +22,11 @@ use registry::TopicKind;
 
 const SUBSCRIBING: Row = Row {
     flags: Flags::PUBSUB
-        .and(Flags::NOSCRIPT)
-        .and(Flags::LOADING)
-        .and(Flags::STALE)
-        .and(Flags::SENTINEL)
-        .and(Flags::IN_SUBSCRIBED_STATE),
+        .union(Flags::NOSCRIPT)
+        .union(Flags::LOADING)
+        .union(Flags::STALE)
+        .union(Flags::SENTINEL)
+        .union(Flags::IN_SUBSCRIBED_STATE),
     group: Group::Pubsub,
     since: "2.0.0",
     ..Row::BASE
@@ -35,20 +35,20 @@ const SUBSCRIBING: Row = Row {
 /// Shard channels are unknown to a Sentinel.
 const SUBSCRIBING_TO_SHARDS: Row = Row {
     flags: Flags::PUBSUB
-        .and(Flags::NOSCRIPT)
-        .and(Flags::LOADING)
-        .and(Flags::STALE)
-        .and(Flags::IN_SUBSCRIBED_STATE),
+        .union(Flags::NOSCRIPT)
+        .union(Flags::LOADING)
+        .union(Flags::STALE)
+        .union(Flags::IN_SUBSCRIBED_STATE),
     keys: &[KeySpec::range(KeyFlags::NOT_KEY, 1, -1, 1)],
     since: "7.0.0",
     ..SUBSCRIBING
 };
 
 const PUBLISHING: Flags = Flags::PUBSUB
-    .and(Flags::LOADING)
-    .and(Flags::STALE)
-    .and(Flags::FAST)
-    .and(Flags::MAY_REPLICATE);
+    .union(Flags::LOADING)
+    .union(Flags::STALE)
+    .union(Flags::FAST)
+    .union(Flags::MAY_REPLICATE);
 
 /// The rows of this family.
 pub static ROWS: &[Row] = &[
@@ -109,7 +109,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "publish",
         arity: 3,
-        flags: PUBLISHING.and(Flags::SENTINEL),
+        flags: PUBLISHING.union(Flags::SENTINEL),
         group: Group::Pubsub,
         since: "2.0.0",
         complexity: "O(N+M), N being the number of the channel's subscribers and M that of all \

@@ -8,7 +8,7 @@ use crate::base::glob::glob_match;
 use crate::resp::args::Args;
 
 const SUB: Row = Row {
-    flags: Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE),
+    flags: Flags::PUBSUB.union(Flags::LOADING).union(Flags::STALE),
     group: Group::Pubsub,
     ..Row::BASE
 };
@@ -76,7 +76,7 @@ pub const PUBSUB: Row = Row {
         Row {
             name: "help",
             arity: 2,
-            flags: Flags::LOADING.and(Flags::STALE),
+            flags: Flags::LOADING.union(Flags::STALE),
             since: "6.2.0",
             complexity: "O(1)",
             summary: "Explains the subcommands.",

@@ -12,9 +12,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "sadd",
         arity: -3,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::SET,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::INSERT))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
         group: Group::Set,
         complexity: "O(N), N being the number of members given.",
         summary: "Adds members to a set.",
@@ -26,9 +26,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "srem",
         arity: -3,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::SET,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
         group: Group::Set,
         complexity: "O(N), N being the number of members given.",
         summary: "Removes members from a set, and the key with the last one.",
@@ -40,11 +40,11 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "smove",
         arity: 4,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::SET,
         keys: &[
-            KeySpec::first(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE)),
-            KeySpec::range(KeyFlags::RW.and(KeyFlags::INSERT), 2, 0, 1),
+            KeySpec::first(KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE)),
+            KeySpec::range(KeyFlags::RW.union(KeyFlags::INSERT), 2, 0, 1),
         ],
         group: Group::Set,
         complexity: "O(1)",

@@ -22,7 +22,12 @@ const SHOWING: Row = Row {
     arity: -2,
     flags: Flags::READONLY,
     acl: Acl::SET,
-    keys: &[KeySpec::range(KeyFlags::RO.and(KeyFlags::ACCESS), 1, -1, 1)],
+    keys: &[KeySpec::range(
+        KeyFlags::RO.union(KeyFlags::ACCESS),
+        1,
+        -1,
+        1,
+    )],
     group: Group::Set,
     complexity: LINEAR,
     tips: &["nondeterministic_output_order"],
@@ -33,11 +38,11 @@ const SHOWING: Row = Row {
 /// What the commands that store the result have in common.
 const STORING: Row = Row {
     arity: -3,
-    flags: Flags::WRITE.and(Flags::DENYOOM),
+    flags: Flags::WRITE.union(Flags::DENYOOM),
     acl: Acl::SET,
     keys: &[
-        KeySpec::first(KeyFlags::OW.and(KeyFlags::UPDATE)),
-        KeySpec::range(KeyFlags::RO.and(KeyFlags::ACCESS), 2, -1, 1),
+        KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE)),
+        KeySpec::range(KeyFlags::RO.union(KeyFlags::ACCESS), 2, -1, 1),
     ],
     group: Group::Set,
     complexity: LINEAR,
@@ -63,7 +68,7 @@ pub static ROWS: &[Row] = &[
         arity: -3,
         flags: Flags::READONLY,
         acl: Acl::SET,
-        keys: &[KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 1)],
+        keys: &[KeySpec::counted(KeyFlags::RO.union(KeyFlags::ACCESS), 1)],
         group: Group::Set,
         since: "7.0.0",
         complexity: SMALLEST,
@@ -79,8 +84,8 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "sinterstore",
         keys: &[
-            KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE)),
-            KeySpec::range(KeyFlags::RO.and(KeyFlags::ACCESS), 2, -1, 1),
+            KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE)),
+            KeySpec::range(KeyFlags::RO.union(KeyFlags::ACCESS), 2, -1, 1),
         ],
         complexity: SMALLEST,
         summary: "Stores the members that all of several sets have.",

@@ -20,10 +20,10 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "spop",
         arity: -2,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::SET,
         keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+            KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
         )],
         group: Group::Set,
         complexity: "O(N), N being the number of members popped.",
@@ -42,7 +42,7 @@ pub static ROWS: &[Row] = &[
         arity: -2,
         flags: Flags::READONLY,
         acl: Acl::SET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::Set,
         complexity: "O(N), N being the number of members returned.",
         summary: "Picks members of a set at random.",

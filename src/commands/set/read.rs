@@ -13,7 +13,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "sismember",
         arity: 3,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SET,
         keys: &[KeySpec::first(KeyFlags::RO)],
         group: Group::Set,
@@ -26,9 +26,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "smismember",
         arity: -3,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::Set,
         since: "6.2.0",
         complexity: "O(N), N being the number of members asked for.",
@@ -40,7 +40,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "scard",
         arity: 2,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SET,
         keys: &[KeySpec::first(KeyFlags::RO)],
         group: Group::Set,
@@ -55,7 +55,7 @@ pub static ROWS: &[Row] = &[
         arity: 2,
         flags: Flags::READONLY,
         acl: Acl::SET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::Set,
         complexity: "O(N), N being the number of members.",
         summary: "Lists the members of a set.",
@@ -69,7 +69,7 @@ pub static ROWS: &[Row] = &[
         arity: -3,
         flags: Flags::READONLY,
         acl: Acl::SET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::Set,
         since: "2.8.0",
         complexity: "O(1) for a call; O(N) for all calls until the cursor is 0 again, N being \

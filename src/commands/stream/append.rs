@@ -13,9 +13,9 @@ use crate::resp::args::Args;
 pub static ROWS: &[Row] = &[Row {
     name: "xadd",
     arity: -5,
-    flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+    flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
     acl: Acl::STREAM,
-    keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))
+    keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))
         .notes("Not INSERT, since trimming may remove entries.")],
     group: Group::Stream,
     since: "5.0.0",

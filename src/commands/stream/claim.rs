@@ -24,9 +24,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "xclaim",
         arity: -6,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::STREAM,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
         group: Docs::Stream,
         since: "5.0.0",
         complexity: "O(log N) with N being the number of pending entries of the group.",
@@ -53,9 +53,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "xautoclaim",
         arity: -6,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::STREAM,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
         group: Docs::Stream,
         since: "6.2.0",
         complexity: "O(1) where COUNT is small.",

@@ -26,9 +26,24 @@ const ID: Arg = Arg::one_of(
     &[Arg::string("id"), Arg::pure("new-id", "$")],
 );
 
-const KEY_UPDATED: &[KeySpec] = &[KeySpec::range(KeyFlags::RW.and(KeyFlags::UPDATE), 2, 0, 1)];
-const KEY_INSERTED: &[KeySpec] = &[KeySpec::range(KeyFlags::RW.and(KeyFlags::INSERT), 2, 0, 1)];
-const KEY_DELETED: &[KeySpec] = &[KeySpec::range(KeyFlags::RW.and(KeyFlags::DELETE), 2, 0, 1)];
+const KEY_UPDATED: &[KeySpec] = &[KeySpec::range(
+    KeyFlags::RW.union(KeyFlags::UPDATE),
+    2,
+    0,
+    1,
+)];
+const KEY_INSERTED: &[KeySpec] = &[KeySpec::range(
+    KeyFlags::RW.union(KeyFlags::INSERT),
+    2,
+    0,
+    1,
+)];
+const KEY_DELETED: &[KeySpec] = &[KeySpec::range(
+    KeyFlags::RW.union(KeyFlags::DELETE),
+    2,
+    0,
+    1,
+)];
 
 const CONSUMER_ARGS: &[Arg] = &[
     Arg::key("key", 0),
@@ -48,7 +63,7 @@ pub static ROWS: &[Row] = &[Row {
         Row {
             name: "create",
             arity: -5,
-            flags: Flags::WRITE.and(Flags::DENYOOM),
+            flags: Flags::WRITE.union(Flags::DENYOOM),
             keys: KEY_INSERTED,
             summary: "Creates a group.",
             history: &[("7.0.0", "The argument `entries_read` was added.")],
@@ -64,7 +79,7 @@ pub static ROWS: &[Row] = &[Row {
         },
         Row {
             name: "createconsumer",
-            flags: Flags::WRITE.and(Flags::DENYOOM),
+            flags: Flags::WRITE.union(Flags::DENYOOM),
             keys: KEY_INSERTED,
             since: "6.2.0",
             summary: "Creates a consumer in a group.",
@@ -93,7 +108,7 @@ pub static ROWS: &[Row] = &[Row {
         Row {
             name: "help",
             arity: 2,
-            flags: Flags::LOADING.and(Flags::STALE),
+            flags: Flags::LOADING.union(Flags::STALE),
             summary: "Explains the subcommands.",
             handler: help,
             ..SUB

@@ -16,7 +16,12 @@ const FULL_COUNT: usize = 10;
 const SUB: Row = Row {
     flags: Flags::READONLY,
     acl: Acl::STREAM,
-    keys: &[KeySpec::range(KeyFlags::RO.and(KeyFlags::ACCESS), 2, 0, 1)],
+    keys: &[KeySpec::range(
+        KeyFlags::RO.union(KeyFlags::ACCESS),
+        2,
+        0,
+        1,
+    )],
     group: Docs::Stream,
     since: "5.0.0",
     complexity: "O(1)",
@@ -54,7 +59,7 @@ pub static ROWS: &[Row] = &[Row {
         Row {
             name: "help",
             arity: 2,
-            flags: Flags::LOADING.and(Flags::STALE),
+            flags: Flags::LOADING.union(Flags::STALE),
             keys: &[],
             summary: "Explains the subcommands.",
             handler: help,

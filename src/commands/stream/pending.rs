@@ -14,9 +14,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "xack",
         arity: -4,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::STREAM,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
         group: Docs::Stream,
         since: "5.0.0",
         complexity: "O(1) for each entry.",
@@ -34,7 +34,7 @@ pub static ROWS: &[Row] = &[
         arity: -3,
         flags: Flags::READONLY,
         acl: Acl::STREAM,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Docs::Stream,
         since: "5.0.0",
         complexity: "O(N) with N being the number of entries returned, or looked at where IDLE \

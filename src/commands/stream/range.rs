@@ -12,7 +12,7 @@ const RANGE: Row = Row {
     arity: -4,
     flags: Flags::READONLY,
     acl: Acl::STREAM,
-    keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+    keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
     group: Group::Stream,
     since: "5.0.0",
     complexity: "O(N) with N being the number of entries returned; constant where COUNT limits it.",
@@ -25,7 +25,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "xlen",
         arity: 2,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::STREAM,
         keys: &[KeySpec::first(KeyFlags::RO)],
         group: Group::Stream,

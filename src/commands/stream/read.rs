@@ -29,7 +29,7 @@ use crate::resp::writer::{Aggregate, Deferred, Protocol, Reply};
 /// The keys behind the word `STREAMS`, which may begin at `start_from`; as many ids follow.
 const fn keys_behind_streams(start_from: i32) -> KeySpec {
     KeySpec {
-        flags: KeyFlags::RO.and(KeyFlags::ACCESS),
+        flags: KeyFlags::RO.union(KeyFlags::ACCESS),
         begin: BeginSearch::Keyword {
             keyword: "STREAMS",
             start_from,
@@ -56,7 +56,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "xread",
         arity: -4,
-        flags: Flags::BLOCKING.and(Flags::READONLY),
+        flags: Flags::BLOCKING.union(Flags::READONLY),
         acl: Acl::STREAM,
         keys: &[keys_behind_streams(1)],
         get_keys: Some(keys_behind_options),
@@ -70,7 +70,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "xreadgroup",
         arity: -7,
-        flags: Flags::BLOCKING.and(Flags::WRITE),
+        flags: Flags::BLOCKING.union(Flags::WRITE),
         acl: Acl::STREAM,
         keys: &[keys_behind_streams(4)],
         get_keys: Some(keys_behind_options),

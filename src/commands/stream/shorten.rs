@@ -40,9 +40,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "xdel",
         arity: -3,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::STREAM,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
         group: Group::Stream,
         since: "5.0.0",
         complexity: "O(1) for each entry, however long the stream is.",
@@ -56,7 +56,7 @@ pub static ROWS: &[Row] = &[
         arity: -4,
         flags: Flags::WRITE,
         acl: Acl::STREAM,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
         group: Group::Stream,
         since: "5.0.0",
         complexity: "O(N) with N being the number of entries removed; they mostly go by the node, \
@@ -71,9 +71,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "xsetid",
         arity: -3,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::STREAM,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
         group: Group::Stream,
         since: "5.0.0",
         complexity: "O(1)",

@@ -18,10 +18,10 @@ use crate::resp::args::Args;
 
 /// What the commands of this file have in common.
 const COUNTER: Row = Row {
-    flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+    flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
     acl: Acl::STRING,
     keys: &[KeySpec::first(
-        KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+        KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
     )],
     group: Group::String,
     complexity: "O(1)",

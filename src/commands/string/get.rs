@@ -16,9 +16,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "get",
         arity: 2,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::STRING,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::String,
         complexity: "O(1)",
         summary: "Reads the string under a key.",
@@ -29,10 +29,10 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "getex",
         arity: -2,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::STRING,
         keys: &[
-            KeySpec::first(KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE))
+            KeySpec::first(KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE))
                 .notes("Writes only the time at which the key expires."),
         ],
         group: Group::String,
@@ -59,10 +59,10 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "getdel",
         arity: 2,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::STRING,
         keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+            KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
         )],
         group: Group::String,
         since: "6.2.0",

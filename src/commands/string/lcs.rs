@@ -19,7 +19,12 @@ pub static ROWS: &[Row] = &[Row {
     arity: -3,
     flags: Flags::READONLY,
     acl: Acl::STRING,
-    keys: &[KeySpec::range(KeyFlags::RO.and(KeyFlags::ACCESS), 1, 1, 1)],
+    keys: &[KeySpec::range(
+        KeyFlags::RO.union(KeyFlags::ACCESS),
+        1,
+        1,
+        1,
+    )],
     group: Group::String,
     since: "7.0.0",
     complexity: "O(N*M), N and M being the lengths of the strings.",

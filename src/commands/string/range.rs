@@ -17,9 +17,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "append",
         arity: 3,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::STRING,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::INSERT))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
         group: Group::String,
         since: "2.0.0",
         complexity: "O(1) on average, as long as the appended part is small: room for growth is \
@@ -32,7 +32,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "strlen",
         arity: 2,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::STRING,
         keys: &[KeySpec::first(KeyFlags::RO)],
         group: Group::String,
@@ -46,9 +46,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "setrange",
         arity: 4,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::STRING,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
         group: Group::String,
         since: "2.2.0",
         complexity: "O(M), M being the length of the new part; growing the string may copy all \
@@ -67,7 +67,7 @@ pub static ROWS: &[Row] = &[
         arity: 4,
         flags: Flags::READONLY,
         acl: Acl::STRING,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::String,
         since: "2.4.0",
         complexity: "O(N), N being the length of the part.",
@@ -85,7 +85,7 @@ pub static ROWS: &[Row] = &[
         arity: 4,
         flags: Flags::READONLY,
         acl: Acl::STRING,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::String,
         complexity: "O(N), N being the length of the part.",
         summary: "Reads part of the string under a key.",

@@ -19,13 +19,13 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "set",
         arity: -3,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::STRING,
         keys: &[KeySpec::first(
             KeyFlags::RW
-                .and(KeyFlags::ACCESS)
-                .and(KeyFlags::UPDATE)
-                .and(KeyFlags::VARIABLE_FLAGS),
+                .union(KeyFlags::ACCESS)
+                .union(KeyFlags::UPDATE)
+                .union(KeyFlags::VARIABLE_FLAGS),
         )
         .notes("Reads the old value only with `GET`.")],
         get_keys: Some(set_keys),
@@ -67,9 +67,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "setnx",
         arity: 3,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::STRING,
-        keys: &[KeySpec::first(KeyFlags::OW.and(KeyFlags::INSERT))],
+        keys: &[KeySpec::first(KeyFlags::OW.union(KeyFlags::INSERT))],
         group: Group::String,
         complexity: "O(1)",
         summary: "Stores a string under a key that does not exist yet.",
@@ -84,9 +84,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "setex",
         arity: 4,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::STRING,
-        keys: &[KeySpec::first(KeyFlags::OW.and(KeyFlags::UPDATE))],
+        keys: &[KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE))],
         group: Group::String,
         since: "2.0.0",
         complexity: "O(1)",
@@ -106,9 +106,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "psetex",
         arity: 4,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::STRING,
-        keys: &[KeySpec::first(KeyFlags::OW.and(KeyFlags::UPDATE))],
+        keys: &[KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE))],
         group: Group::String,
         since: "2.6.0",
         complexity: "O(1)",
@@ -128,10 +128,10 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "getset",
         arity: 3,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::STRING,
         keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+            KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
         )],
         group: Group::String,
         complexity: "O(1)",
@@ -149,9 +149,9 @@ pub static ROWS: &[Row] = &[
 /// The key of `SET` is read only where the old value is asked for.
 fn set_keys(args: &Args<'_>, out: &mut Vec<KeyRef>) {
     let flags = if args.iter_from(3).any(is_get) {
-        KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE)
+        KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE)
     } else {
-        KeyFlags::OW.and(KeyFlags::UPDATE)
+        KeyFlags::OW.union(KeyFlags::UPDATE)
     };
     out.push(KeyRef { index: 1, flags });
 }

@@ -15,9 +15,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "zadd",
         arity: -4,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::UPDATE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
         group: Group::SortedSet,
         since: "1.2.0",
         complexity: "O(log(N)) for each member, N being the number of members.",
@@ -52,10 +52,10 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "zincrby",
         arity: 4,
-        flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::first(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::UPDATE),
+            KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
         )],
         group: Group::SortedSet,
         since: "1.2.0",

@@ -19,9 +19,9 @@ use crate::table::KeyHasher;
 /// What the commands that reply with the result have in common.
 const LISTING: Row = Row {
     arity: -3,
-    flags: Flags::READONLY.and(Flags::MOVABLE_KEYS),
+    flags: Flags::READONLY.union(Flags::MOVABLE_KEYS),
     acl: Acl::SORTEDSET,
-    keys: &[KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 1)],
+    keys: &[KeySpec::counted(KeyFlags::RO.union(KeyFlags::ACCESS), 1)],
     group: Group::SortedSet,
     complexity: LINEAR,
     ..Row::BASE
@@ -30,11 +30,13 @@ const LISTING: Row = Row {
 /// What the commands that store the result have in common.
 const STORING: Row = Row {
     arity: -4,
-    flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::MOVABLE_KEYS),
+    flags: Flags::WRITE
+        .union(Flags::DENYOOM)
+        .union(Flags::MOVABLE_KEYS),
     acl: Acl::SORTEDSET,
     keys: &[
-        KeySpec::first(KeyFlags::OW.and(KeyFlags::UPDATE)),
-        KeySpec::counted(KeyFlags::RO.and(KeyFlags::ACCESS), 2),
+        KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE)),
+        KeySpec::counted(KeyFlags::RO.union(KeyFlags::ACCESS), 2),
     ],
     group: Group::SortedSet,
     complexity: LINEAR,

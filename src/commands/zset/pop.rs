@@ -17,10 +17,10 @@ use crate::resp::writer::Reply;
 /// What `ZPOPMIN` and `ZPOPMAX` have in common.
 const POP: Row = Row {
     arity: -2,
-    flags: Flags::WRITE.and(Flags::FAST),
+    flags: Flags::WRITE.union(Flags::FAST),
     acl: Acl::SORTEDSET,
     keys: &[KeySpec::first(
-        KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+        KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
     )],
     group: Group::SortedSet,
     since: "5.0.0",
@@ -50,10 +50,10 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "zmpop",
         arity: -4,
-        flags: Flags::WRITE.and(Flags::MOVABLE_KEYS),
+        flags: Flags::WRITE.union(Flags::MOVABLE_KEYS),
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::counted(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+            KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
             1,
         )],
         group: Group::SortedSet,

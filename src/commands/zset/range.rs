@@ -26,7 +26,7 @@ const RANGE: Row = Row {
     arity: -4,
     flags: Flags::READONLY,
     acl: Acl::SORTEDSET,
-    keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+    keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
     group: Group::SortedSet,
     complexity: "O(log(N)+M), N being the number of members and M that of members listed; skipping \
         members with LIMIT is free.",
@@ -61,11 +61,11 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "zrangestore",
         arity: -5,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::SORTEDSET,
         keys: &[
-            KeySpec::first(KeyFlags::OW.and(KeyFlags::UPDATE)),
-            KeySpec::range(KeyFlags::RO.and(KeyFlags::ACCESS), 2, 0, 1),
+            KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE)),
+            KeySpec::range(KeyFlags::RO.union(KeyFlags::ACCESS), 2, 0, 1),
         ],
         group: Group::SortedSet,
         since: "6.2.0",

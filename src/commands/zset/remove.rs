@@ -12,7 +12,7 @@ const REMOVE_RANGE: Row = Row {
     arity: 4,
     flags: Flags::WRITE,
     acl: Acl::SORTEDSET,
-    keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+    keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
     group: Group::SortedSet,
     complexity: "O(log(N)+M), N being the number of members and M that of members removed.",
     ..Row::BASE
@@ -23,9 +23,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "zrem",
         arity: -3,
-        flags: Flags::WRITE.and(Flags::FAST),
+        flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RW.and(KeyFlags::DELETE))],
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
         group: Group::SortedSet,
         since: "1.2.0",
         complexity: "O(M*log(N)), N being the number of members and M that of members to remove.",

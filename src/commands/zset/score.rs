@@ -11,9 +11,9 @@ use crate::resp::args::Args;
 /// What `ZRANK` and `ZREVRANK` have in common.
 const RANK: Row = Row {
     arity: -3,
-    flags: Flags::READONLY.and(Flags::FAST),
+    flags: Flags::READONLY.union(Flags::FAST),
     acl: Acl::SORTEDSET,
-    keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+    keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
     group: Group::SortedSet,
     since: "2.0.0",
     complexity: "O(log(N)), N being the number of members.",
@@ -31,7 +31,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "zcard",
         arity: 2,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::first(KeyFlags::RO)],
         group: Group::SortedSet,
@@ -45,9 +45,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "zscore",
         arity: 3,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::SortedSet,
         since: "1.2.0",
         complexity: "O(1)",
@@ -59,9 +59,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "zmscore",
         arity: -3,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::SortedSet,
         since: "6.2.0",
         complexity: "O(N), N being the number of members asked for.",
@@ -85,9 +85,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "zcount",
         arity: 4,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::SortedSet,
         since: "2.0.0",
         complexity: "O(log(N)), N being the number of members.",
@@ -103,9 +103,9 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "zlexcount",
         arity: 4,
-        flags: Flags::READONLY.and(Flags::FAST),
+        flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::SortedSet,
         since: "2.8.9",
         complexity: "O(log(N)), N being the number of members.",

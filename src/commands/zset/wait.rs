@@ -10,10 +10,10 @@ use crate::resp::args::Args;
 /// What `BZPOPMIN` and `BZPOPMAX` have in common.
 const POP: Row = Row {
     arity: -3,
-    flags: Flags::WRITE.and(Flags::FAST).and(Flags::BLOCKING),
+    flags: Flags::WRITE.union(Flags::FAST).union(Flags::BLOCKING),
     acl: Acl::SORTEDSET,
     keys: &[KeySpec::range(
-        KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+        KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
         1,
         -2,
         1,
@@ -45,10 +45,12 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "bzmpop",
         arity: -5,
-        flags: Flags::WRITE.and(Flags::BLOCKING).and(Flags::MOVABLE_KEYS),
+        flags: Flags::WRITE
+            .union(Flags::BLOCKING)
+            .union(Flags::MOVABLE_KEYS),
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::counted(
-            KeyFlags::RW.and(KeyFlags::ACCESS).and(KeyFlags::DELETE),
+            KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
             2,
         )],
         group: Group::SortedSet,

@@ -17,7 +17,7 @@ pub static ROWS: &[Row] = &[
         arity: -2,
         flags: Flags::READONLY,
         acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::SortedSet,
         since: "6.2.0",
         complexity: "O(N), N being the number of members picked.",
@@ -35,7 +35,7 @@ pub static ROWS: &[Row] = &[
         arity: -3,
         flags: Flags::READONLY,
         acl: Acl::SORTEDSET,
-        keys: &[KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS))],
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
         group: Group::SortedSet,
         since: "2.8.0",
         complexity: "O(1) for a call; O(N) for all calls until the cursor is 0 again, N being \

@@ -24,7 +24,7 @@ use super::history::History;
 use super::identity::{Decision, ReplId};
 use super::info::ReplicaInfo;
 use super::log::ReplLog;
-use super::replconf::{Ack, ReplicaOptions};
+use super::replconf::{Ack, Capabilities, ReplicaOptions};
 use super::wire;
 use crate::base::numbers::parse_i64;
 use replica::{Replica, State};
@@ -194,7 +194,7 @@ impl Source {
             .get(&client.id)
             .cloned()
             .unwrap_or_default();
-        if options.contents != Contents::All && !options.capabilities.eof {
+        if options.contents != Contents::All && !options.capabilities.contains(Capabilities::EOF) {
             return SyncReply::Refused("ERR Filtered replica requires EOF capability".into());
         }
         let mut replica = Replica {
@@ -249,7 +249,7 @@ impl Source {
             held: false,
         };
         let missing = log.next() - offset;
-        let reply = if replica.options.capabilities.psync2 {
+        let reply = if replica.options.capabilities.contains(Capabilities::PSYNC2) {
             format!("+CONTINUE {}\r\n", cx.history.identity().id())
         } else {
             "+CONTINUE\r\n".to_owned()

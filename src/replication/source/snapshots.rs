@@ -51,7 +51,9 @@ impl Source {
 
     /// Whether a snapshot for a replica like this waits for others to share it.
     fn is_worth_waiting(&self, settings: &ReplicationSettings, capabilities: Capabilities) -> bool {
-        settings.diskless_sync && capabilities.eof && settings.diskless_sync_delay_s > 0
+        settings.diskless_sync
+            && capabilities.contains(Capabilities::EOF)
+            && settings.diskless_sync_delay_s > 0
     }
 
     /// Attaches the replica that came last to the snapshot that is being written to disk, if that
@@ -66,7 +68,8 @@ impl Source {
             State::InSnapshot { start, cursor, .. } if cursor.is_some() || snapshot_only => {
                 let theirs = &other.options;
                 let mine = &newcomer.options;
-                (mine.capabilities.covers(theirs.capabilities) && mine.contents == theirs.contents)
+                (mine.capabilities.contains(theirs.capabilities)
+                    && mine.contents == theirs.contents)
                     .then_some(*start)
             }
             _ => None,
@@ -85,19 +88,15 @@ impl Source {
     /// Asks for a snapshot for all replicas that wait for one with these contents.
     fn start_snapshot(&mut self, cx: &mut Context, contents: Contents) {
         assert!(self.job.is_none(), "one snapshot at a time");
-        let all = Capabilities {
-            eof: true,
-            psync2: true,
-        };
         let common = self
             .replicas
             .iter()
             .filter(|replica| replica.is_waiting() && replica.options.contents == contents)
-            .fold(all, |common, replica| {
-                common.common(replica.options.capabilities)
+            .fold(Capabilities::all(), |common, replica| {
+                common & replica.options.capabilities
             });
         let wants_sockets = cx.settings.diskless_sync || contents != Contents::All;
-        let to_sockets = wants_sockets && common.eof;
+        let to_sockets = wants_sockets && common.contains(Capabilities::EOF);
         let target = if to_sockets {
             SnapshotTarget::Sockets {
                 mark: cx.rng.hex_id(),

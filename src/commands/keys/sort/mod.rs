@@ -39,13 +39,13 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "sort",
         arity: -2,
-        flags: Flags::WRITE.and(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: SORT_ACL,
         keys: &[
-            KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS)),
+            KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS)),
             LOOKED_UP,
             somewhere(
-                KeyFlags::OW.and(KeyFlags::UPDATE),
+                KeyFlags::OW.union(KeyFlags::UPDATE),
                 "For `STORE`, which may stand anywhere among the options.",
             ),
         ],
@@ -71,7 +71,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: SORT_ACL,
         keys: &[
-            KeySpec::first(KeyFlags::RO.and(KeyFlags::ACCESS)),
+            KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS)),
             LOOKED_UP,
         ],
         get_keys: Some(sorted_key),
@@ -85,9 +85,9 @@ pub static ROWS: &[Row] = &[
 ];
 
 const SORT_ACL: Acl = Acl::SET
-    .and(Acl::SORTEDSET)
-    .and(Acl::LIST)
-    .and(Acl::DANGEROUS);
+    .union(Acl::SORTEDSET)
+    .union(Acl::LIST)
+    .union(Acl::DANGEROUS);
 
 const COMPLEXITY: &str = "O(N log N), N being the number of elements; O(N) where nothing is to be \
     sorted.";
@@ -113,7 +113,7 @@ const ALPHA: Arg = Arg::pure("sorting", "ALPHA").optional();
 
 /// The keys that `BY` and `GET` read.
 const LOOKED_UP: KeySpec = somewhere(
-    KeyFlags::RO.and(KeyFlags::ACCESS),
+    KeyFlags::RO.union(KeyFlags::ACCESS),
     "For `BY` and `GET`: which keys these read depends on the elements.",
 );
 
@@ -131,7 +131,7 @@ const fn somewhere(flags: KeyFlags, notes: &'static str) -> KeySpec {
 fn sorted_key(_: &Args<'_>, keys: &mut Vec<KeyRef>) {
     keys.push(KeyRef {
         index: 1,
-        flags: KeyFlags::RO.and(KeyFlags::ACCESS),
+        flags: KeyFlags::RO.union(KeyFlags::ACCESS),
     });
 }
 
@@ -141,7 +141,7 @@ fn sort_keys(args: &Args<'_>, keys: &mut Vec<KeyRef>) {
     if let Some(index) = options::store_index(args) {
         keys.push(KeyRef {
             index,
-            flags: KeyFlags::OW.and(KeyFlags::UPDATE),
+            flags: KeyFlags::OW.union(KeyFlags::UPDATE),
         });
     }
 }
