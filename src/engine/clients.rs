@@ -16,11 +16,12 @@ use slab::Slab;
 
 use super::batch::Batch;
 use super::client_memory::ClientMemory;
-use super::conn::{BufferPool, Conn, FREE_OUTPUT_BYTES};
+use super::conn::Conn;
+use super::output::{BufferPool, FREE_OUTPUT_BYTES};
 use super::peak::RecentPeak;
 use super::world::{Accepted, Interest, Socket, Wake, World};
 use crate::commands::context::Env;
-use crate::commands::pubsub;
+use crate::commands::pubsub::{self, outbox::Message};
 use crate::commands::session::{ClientInfo, Kind, Session};
 use crate::commands::transaction;
 use crate::config::OutputLimit;
@@ -271,15 +272,12 @@ impl<S: Socket> Clients<S> {
         let conn = &mut self.conns[key];
         let session = conn.session.take();
         let session = session.expect("no command of this client is running");
-        let buf = match conn.output.buf.capacity() {
-            0 => self.pool.take(),
-            _ => std::mem::take(&mut conn.output.buf),
-        };
-        let mut reply = Reply::with_buf(buf, session.protocol);
+        let waiting = conn.output.waiting_before_buffer();
+        let mut reply = Reply::with_buf(conn.output.take(&mut self.pool), session.protocol);
         reply.set_due(FREE_OUTPUT_BYTES);
         let hard = output_limit(&session, env).hard as usize;
         if hard > 0 {
-            reply.set_limit(hard.max(FREE_OUTPUT_BYTES));
+            reply.set_limit(hard.max(FREE_OUTPUT_BYTES).saturating_sub(waiting).max(1));
         }
         (session, reply)
     }
@@ -289,9 +287,15 @@ impl<S: Socket> Clients<S> {
     pub fn put_back(&mut self, key: usize, session: Box<Session>, mut reply: Reply) {
         let conn = &mut self.conns[key];
         conn.session = Some(session);
-        let mut replies = reply.take_buf();
-        replies.append(&mut conn.output.buf);
-        conn.output.buf = replies;
+        conn.output.put_back(reply.take_buf());
+    }
+
+    /// Appends to the replies of a client of which no command runs.
+    pub fn reply(&mut self, key: usize, write: impl FnOnce(&mut Reply)) {
+        let conn = &mut self.conns[key];
+        let protocol = conn.session().protocol;
+        conn.output.reply(protocol, &mut self.pool, write);
+        self.queue_write(key);
     }
 
     /// What follows from the commands that a client just ran: its replies are to be written, or it
@@ -310,8 +314,7 @@ impl<S: Socket> Clients<S> {
             return self.close_now(key);
         }
         if pending == 0 {
-            self.pool.give(std::mem::take(&mut conn.output.buf));
-            return;
+            return conn.output.release(&mut self.pool);
         }
         let overflow = conn.output.overflow();
         self.output_peak.note(pending);
@@ -442,13 +445,14 @@ impl<S: Socket> Clients<S> {
                 return;
             }
             let protocol = conn.session().protocol;
-            let buf = match conn.output.buf.capacity() {
-                0 => self.pool.take(),
-                _ => std::mem::take(&mut conn.output.buf),
-            };
-            let mut reply = Reply::with_buf(buf, protocol);
-            message.write(&mut reply);
-            conn.output.buf = reply.take_buf();
+            let output = &mut conn.output;
+            match message.shared() {
+                None => output.reply(protocol, &mut self.pool, |reply| message.write(reply)),
+                Some(rest) => {
+                    output.append(Message::first_byte(protocol));
+                    output.append_shared(rest);
+                }
+            }
             let overflow = conn.output.overflow();
             self.queue_write(key);
             self.enforce_output_limit(key, overflow, env);

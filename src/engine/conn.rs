@@ -1,103 +1,18 @@
 //! One client's connection: its socket, what came in and was not run yet, what is to go out.
 //!
 //! Most connections are idle most of the time, so an idle one owns no buffer. The one for input
-//! comes with the first bytes and goes after a while without any (`input.rs`); output is collected
-//! in a buffer from a pool, which goes back when all of it is written.
+//! comes with the first bytes and goes after a while without any (`input.rs`); that for output goes
+//! back to a pool when all of it is written (`output.rs`).
 
 use std::collections::VecDeque;
-use std::io;
 
 use super::client_memory::Share;
 use super::input::InputBuffer;
-use super::world::Socket;
+use super::output::Output;
 use crate::commands::session::Session;
 use crate::replication::ClientId;
 use crate::resp::args::OwnedArgs;
 use crate::resp::parser::Parser;
-
-/// Buffers larger than this are not kept for reuse.
-const POOLED_BYTES_MAX: usize = 64 * 1024;
-/// Idle buffers kept.
-const POOLED_MAX: usize = 256;
-
-/// So much may wait to be written before it counts towards the limits of output.
-pub const FREE_OUTPUT_BYTES: usize = 16 * 1024;
-
-/// A pool of output buffers.
-#[derive(Default)]
-pub struct BufferPool {
-    free: Vec<Vec<u8>>,
-}
-
-impl BufferPool {
-    /// An empty buffer.
-    pub fn take(&mut self) -> Vec<u8> {
-        self.free.pop().unwrap_or_default()
-    }
-
-    /// Gives a buffer back.
-    pub fn give(&mut self, mut buf: Vec<u8>) {
-        if buf.capacity() > 0 && buf.capacity() <= POOLED_BYTES_MAX && self.free.len() < POOLED_MAX
-        {
-            buf.clear();
-            self.free.push(buf);
-        }
-    }
-}
-
-/// Bytes that wait to be written to a socket.
-#[derive(Debug, Default)]
-pub struct Output {
-    /// The bytes; empty and without memory when nothing waits.
-    pub buf: Vec<u8>,
-    /// How many of them are written.
-    sent: usize,
-}
-
-impl Output {
-    /// Bytes not written yet.
-    pub fn pending(&self) -> usize {
-        self.buf.len() - self.sent
-    }
-
-    /// Bytes not written yet, if they are more than every client may have waiting. In the
-    /// reference a client owns a buffer of that size; limits are about what does not fit into it.
-    pub fn overflow(&self) -> usize {
-        match self.pending() {
-            ..=FREE_OUTPUT_BYTES => 0,
-            pending => pending,
-        }
-    }
-
-    /// Memory held. A buffer for what every client may have waiting is lent from the pool, and
-    /// does not count as the client's.
-    pub fn memory(&self) -> usize {
-        match self.overflow() {
-            0 => 0,
-            _ => self.buf.capacity(),
-        }
-    }
-
-    /// Writes until everything is out (`true`) or the socket is full (`false`).
-    ///
-    /// # Errors
-    ///
-    /// The connection is broken.
-    pub fn flush(&mut self, socket: &mut impl Socket, pool: &mut BufferPool) -> io::Result<bool> {
-        while self.sent < self.buf.len() {
-            match socket.write(&self.buf[self.sent..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => self.sent += n,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-        self.sent = 0;
-        pool.give(std::mem::take(&mut self.buf));
-        Ok(true)
-    }
-}
 
 /// What arrived and was not run yet.
 #[derive(Default)]

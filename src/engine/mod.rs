@@ -15,7 +15,8 @@
 //! |---|---|
 //! | `world.rs` | what the engine asks of the world, and what it is told |
 //! | `runtime.rs` | the half that commands do not see |
-//! | `clients.rs`, `conn.rs`, `input.rs` | the set of clients, one of them, its input buffer |
+//! | `clients.rs`, `conn.rs` | the set of clients, one of them |
+//! | `input.rs`, `output.rs` | its buffers |
 //! | `reading.rs`, `batch.rs`, `look_ahead.rs` | from bytes to parsed commands |
 //! | `running.rs`, `writing.rs` | from commands to bytes |
 //! | `waiting.rs`, `pause.rs` | clients whose commands wait, or are held back |
@@ -46,6 +47,7 @@ mod look_ahead;
 mod master_stream;
 mod migrate;
 mod outgoing;
+mod output;
 mod pause;
 mod peak;
 mod rates;

@@ -129,7 +129,7 @@ impl<W: World> Runtime<W> {
         let Some(key) = self.clients.key_of(client) else {
             return;
         };
-        self.clients[key].output.buf.extend_from_slice(bytes);
+        self.clients[key].output.append(bytes);
         self.clients.queue_write(key);
     }
 
@@ -139,7 +139,7 @@ impl<W: World> Runtime<W> {
         };
         let conn = &mut self.clients[key];
         conn.replica = None;
-        conn.output.buf.extend_from_slice(bytes);
+        conn.output.append(bytes);
         // A client refused by its own command is closed when that ends (`give_back`).
         if let Some(session) = conn.session.as_deref_mut() {
             session.activity.close_after_replies();
@@ -210,7 +210,7 @@ impl<W: World> Runtime<W> {
         piece.truncate(count);
         send.left -= count as u64;
         let done = send.left == 0;
-        self.clients[key].output.buf = piece;
+        self.clients[key].output.put_back(piece);
         if done {
             self.file_sends.forget(client);
         }

@@ -229,13 +229,7 @@ impl<W: World> Engine<W> {
             return runtime.clients.close_now(key);
         }
         conn.session_mut().activity.close_after_replies();
-        let mut reply = Reply::with_buf(
-            std::mem::take(&mut conn.output.buf),
-            conn.session().protocol,
-        );
-        reply.error(&text);
-        conn.output.buf = reply.take_buf();
-        runtime.clients.queue_write(key);
+        runtime.clients.reply(key, |reply| reply.error(&text));
     }
 }
 

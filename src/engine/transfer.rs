@@ -1,12 +1,15 @@
 //! A snapshot on its way from the child's pipe to the sockets of the replicas that wait for it.
 //!
 //! All get the same bytes at the pace of the slowest: a piece is read from the pipe only when
-//! every receiver has taken the one before, so that memory stays at one piece each. A replica that
-//! stalls is found by its timeout and dropped by the replication machine; the others go on.
+//! every receiver has taken the one before, and they share it, so that memory stays at one piece.
+//! A replica that stalls is found by its timeout and dropped by the replication machine; the
+//! others go on.
 //!
 //! On the wire the snapshot stands between `$EOF:<mark>\r\n` and the mark; both are added here.
 
 use std::io::ErrorKind;
+
+use bytes::{Bytes, BytesMut};
 
 use super::runtime::Runtime;
 use super::world::World;
@@ -36,7 +39,8 @@ enum Stage {
 pub struct Transfer {
     mark: [u8; 40],
     stage: Stage,
-    piece: Vec<u8>,
+    /// The last piece that was read, or room for the next.
+    piece: BytesMut,
 }
 
 impl Transfer {
@@ -45,7 +49,7 @@ impl Transfer {
         Transfer {
             mark,
             stage: Stage::Fresh,
-            piece: vec![0; PIECE_BYTES],
+            piece: BytesMut::new(),
         }
     }
 
@@ -100,7 +104,7 @@ impl<W: World> Runtime<W> {
             }
             Stage::Fresh => {
                 let header = [b"$EOF:", &transfer.mark[..], b"\r\n"].concat();
-                self.give_to_all(&receivers, &header);
+                self.give_to_all(&receivers, header.into());
                 transfer.stage = Stage::Open;
                 true
             }
@@ -125,16 +129,21 @@ impl<W: World> Runtime<W> {
     }
 
     fn read_piece(&mut self, transfer: &mut Transfer, receivers: &[u64]) -> bool {
+        // The memory of the last piece, which every receiver has taken.
+        transfer.piece.resize(PIECE_BYTES, 0);
         match self.world.read_child(&mut transfer.piece) {
             Ok(0) => {
                 let count = receivers.len();
                 log::info!(
                     "Diskless rdb transfer, done reading from pipe, {count} replicas still up."
                 );
-                self.give_to_all(receivers, &transfer.mark);
+                self.give_to_all(receivers, Bytes::copy_from_slice(&transfer.mark));
                 transfer.stage = Stage::Ended;
             }
-            Ok(n) => self.give_to_all(receivers, &transfer.piece[..n]),
+            Ok(n) => {
+                let piece = transfer.piece.split_to(n).freeze();
+                self.give_to_all(receivers, piece)
+            }
             Err(e) if e.kind() == ErrorKind::WouldBlock => return false,
             Err(e) if e.kind() == ErrorKind::Interrupted => return true,
             Err(e) => {
@@ -146,10 +155,10 @@ impl<W: World> Runtime<W> {
         true
     }
 
-    fn give_to_all(&mut self, receivers: &[u64], bytes: &[u8]) {
+    fn give_to_all(&mut self, receivers: &[u64], bytes: Bytes) {
         for id in receivers {
             if let Some(key) = self.clients.key_of(*id) {
-                self.clients[key].output.buf.extend_from_slice(bytes);
+                self.clients[key].output.append_shared(bytes.clone());
             }
         }
     }

@@ -107,3 +107,31 @@ fn keys_that_expire_by_themselves_are_announced() {
     let expected = "[pmessage __keyspace@0__:* __keyspace@0__:a expired]";
     assert_eq!(message, expected);
 }
+
+#[test]
+fn a_large_message_is_held_once_however_many_have_yet_to_take_it() {
+    const BYTES: usize = 8 << 20;
+    const SUBSCRIBERS: usize = 20;
+    let server = Server::ours(&["client-output-buffer-limit pubsub 0 0 0"]);
+    let mut subscribers: Vec<Conn> = (0..SUBSCRIBERS).map(|_| server.connect()).collect();
+    for (number, subscriber) in subscribers.iter_mut().enumerate() {
+        if number % 2 == 1 {
+            subscriber.call("HELLO 3");
+        }
+        subscriber.call("SUBSCRIBE news");
+    }
+    let before = server.info_number("used_memory");
+    let message = vec![b'm'; BYTES];
+    let receivers = server.command(&[&b"PUBLISH"[..], b"news", &message]);
+    assert_eq!(receivers.int(), SUBSCRIBERS as i64);
+    // Far more than any socket takes; the message is there, with its encoding, and no more.
+    let held = server.info_number("used_memory") - before;
+    assert!(held < 3 * BYTES as i64, "{held} bytes are held");
+    server.ask("PUBLISH news behind");
+    for subscriber in &mut subscribers {
+        let push = subscriber.read_value().expect("the message");
+        assert_eq!(push.items()[2].bytes(), message);
+        let push = subscriber.read_value().expect("the next message");
+        assert_eq!(push.items()[2].bytes(), b"behind");
+    }
+}

@@ -6,86 +6,146 @@
 //! message behind the reply, as a push must not stand inside one.
 //!
 //! A message is encoded once, however many get it: RESP2 and RESP3 spell a push alike but for its
-//! first byte.
+//! first byte. The bytes of a large one are shared by all who get it until the last has taken them.
 
 use std::ops::Range;
+
+use bytes::Bytes;
 
 use crate::resp::writer::{Protocol, Reply};
 
 /// Memory kept when everything is delivered.
 const IDLE_BYTES_MAX: usize = 16 * 1024;
 
-/// A recipient and its message's place in the bytes.
+/// From this size on, a message is shared. Smaller ones cost less to copy than to keep apart.
+const SHARED_BYTES_MIN: usize = 16 * 1024;
+
+/// Where the bytes of a message are.
 #[derive(Clone, Debug)]
-struct Letter {
+enum Place {
+    /// Among those of other small ones.
+    Small(Range<usize>),
+    /// By themselves, in [`Outbox::large`].
+    Large(usize),
+}
+
+/// A message and one who gets it.
+#[derive(Clone, Debug)]
+struct Delivery {
     to: u64,
-    place: Range<usize>,
+    message: Place,
 }
 
 /// See the module's head.
 #[derive(Default, Debug)]
 pub struct Outbox {
-    bytes: Vec<u8>,
-    letters: Vec<Letter>,
+    small: Vec<u8>,
+    large: Vec<Bytes>,
+    deliveries: Vec<Delivery>,
 }
 
 impl Outbox {
     /// Whether nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.letters.is_empty()
+        self.deliveries.is_empty()
     }
 
     /// Sends a push of these bulk strings to clients; says to how many.
-    pub fn push(&mut self, words: &[&[u8]], recipients: impl IntoIterator<Item = u64>) -> usize {
-        let start = self.bytes.len();
-        let mut text = Reply::with_buf(std::mem::take(&mut self.bytes), Protocol::Resp3);
-        text.push(words.len());
-        words.iter().for_each(|word| text.bulk(word));
-        self.bytes = text.take_buf();
-        let place = start..self.bytes.len();
-        let before = self.letters.len();
-        self.letters.extend(recipients.into_iter().map(|to| Letter {
-            to,
-            place: place.clone(),
-        }));
-        self.letters.len() - before
+    pub fn push(&mut self, parts: &[&[u8]], recipients: impl IntoIterator<Item = u64>) -> usize {
+        let message = match parts.iter().map(|part| part.len()).sum::<usize>() {
+            ..SHARED_BYTES_MIN => {
+                let start = self.small.len();
+                self.small = encode(std::mem::take(&mut self.small), parts);
+                Place::Small(start..self.small.len())
+            }
+            bytes => {
+                let room = Vec::with_capacity(bytes + HEADERS_BYTES_MAX);
+                self.large.push(encode(room, parts).into());
+                Place::Large(self.large.len() - 1)
+            }
+        };
+        let before = self.deliveries.len();
+        self.deliveries
+            .extend(recipients.into_iter().map(|to| Delivery {
+                to,
+                message: message.clone(),
+            }));
+        self.deliveries.len() - before
     }
 
     /// Sends a client a push that is encoded already.
     pub fn send(&mut self, to: u64, push: &[u8]) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(push);
-        let place = start..self.bytes.len();
-        self.letters.push(Letter { to, place });
+        let start = self.small.len();
+        self.small.extend_from_slice(push);
+        let message = Place::Small(start..self.small.len());
+        self.deliveries.push(Delivery { to, message });
     }
 
     /// Hands out everything in order: the client and its message.
     pub fn drain(&mut self, mut deliver: impl FnMut(u64, Message<'_>)) {
-        let letters = std::mem::take(&mut self.letters);
-        for letter in &letters {
-            deliver(letter.to, Message(&self.bytes[letter.place.clone()]));
+        let deliveries = std::mem::take(&mut self.deliveries);
+        for delivery in &deliveries {
+            let message = match &delivery.message {
+                Place::Small(range) => Message::Small(&self.small[range.clone()]),
+                Place::Large(index) => Message::Large(&self.large[*index]),
+            };
+            deliver(delivery.to, message);
         }
-        self.letters = letters;
-        self.letters.clear();
-        self.bytes.clear();
-        self.letters.shrink_to(IDLE_BYTES_MAX / size_of::<Letter>());
-        self.bytes.shrink_to(IDLE_BYTES_MAX);
+        self.deliveries = deliveries;
+        self.deliveries.clear();
+        self.small.clear();
+        self.large = Vec::new();
+        self.deliveries
+            .shrink_to(IDLE_BYTES_MAX / size_of::<Delivery>());
+        self.small.shrink_to(IDLE_BYTES_MAX);
     }
+}
+
+/// Room for the headers of a push, so that encoding a large one does not move it.
+const HEADERS_BYTES_MAX: usize = 160;
+
+/// Appends a push of bulk strings.
+fn encode(buf: Vec<u8>, parts: &[&[u8]]) -> Vec<u8> {
+    let mut reply = Reply::with_buf(buf, Protocol::Resp3);
+    reply.push(parts.len());
+    parts.iter().for_each(|part| reply.bulk(part));
+    reply.take_buf()
 }
 
 /// One message, ready for either protocol.
 #[derive(Clone, Copy, Debug)]
-pub struct Message<'a>(&'a [u8]);
+pub enum Message<'a> {
+    /// One to be copied.
+    Small(&'a [u8]),
+    /// One to be shared.
+    Large(&'a Bytes),
+}
 
 impl Message<'_> {
     /// Appends the message as the protocol of the reply spells it.
     pub fn write(self, reply: &mut Reply) {
-        let kind: &[u8] = match reply.protocol {
+        let bytes = match self {
+            Message::Small(bytes) => bytes,
+            Message::Large(bytes) => &bytes[..],
+        };
+        reply.raw(Message::first_byte(reply.protocol));
+        reply.raw(&bytes[1..]);
+    }
+
+    /// What is shared of a large message: all but its first byte.
+    pub fn shared(self) -> Option<Bytes> {
+        match self {
+            Message::Small(_) => None,
+            Message::Large(bytes) => Some(bytes.slice(1..)),
+        }
+    }
+
+    /// The first byte of a push, in which the protocols differ.
+    pub fn first_byte(protocol: Protocol) -> &'static [u8] {
+        match protocol {
             Protocol::Resp2 => b"*",
             Protocol::Resp3 => b">",
-        };
-        reply.raw(kind);
-        reply.raw(&self.0[1..]);
+        }
     }
 }
