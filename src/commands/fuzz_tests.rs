@@ -29,7 +29,7 @@ use crate::persist::rdb::decoder::{DecoderOptions, Purpose};
 use crate::persist::rdb::encoder::EncoderOptions;
 use crate::persist::rdb::fill::{AccessBits, DuplicateKeys, ExpiredKeys, Fill, FillOptions};
 use crate::persist::rdb::format::Version;
-use crate::persist::rdb::load::Loader;
+use crate::persist::rdb::load::StreamLoader;
 use crate::persist::rdb::payload;
 
 /// Cases of a run that is given no time.
@@ -486,7 +486,7 @@ fn a_snapshot(corpus: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
 /// Loads a snapshot in pieces of some size; whether it was whole.
 fn load(bytes: &[u8], piece: usize) -> bool {
     let mut keyspace = Keyspace::new(4, [1, 2]);
-    let mut loader = Loader::new(DecoderOptions {
+    let mut loader = StreamLoader::new(DecoderOptions {
         stream_bytes: Some(bytes.len() as u64),
         ..DecoderOptions::usual(Purpose::Load)
     });

@@ -198,7 +198,7 @@ pub struct ServerFacts {
     /// Memory of replica connections, in bytes, the shared log excluded.
     pub replicas_memory: usize,
     /// What is going on with snapshots.
-    pub snapshot: SnapshotFacts,
+    pub snapshot: SnapshotStats,
     /// What is being loaded, if anything.
     pub loading: Option<LoadingFacts>,
     /// Commands a second of late.
@@ -229,7 +229,7 @@ pub struct ServerFacts {
 
 /// The snapshot child, as `INFO persistence` shows it.
 #[derive(Clone, Debug, Default)]
-pub struct SnapshotFacts {
+pub struct SnapshotStats {
     /// A child is writing one now.
     pub in_progress: bool,
     /// When the running one began, in milliseconds of the monotonic clock.
@@ -261,7 +261,7 @@ pub struct LoadingFacts {
 
 /// What `MIGRATE` sends to another server, and how it gets there.
 #[derive(Clone, Copy, Debug)]
-pub struct Transfer<'a> {
+pub struct Migration<'a> {
     /// The other server.
     pub host: &'a [u8],
     /// Its port.
@@ -278,19 +278,19 @@ pub struct Transfer<'a> {
     pub count: usize,
 }
 
-/// What became of a transfer.
+/// What became of a migration.
 #[derive(Debug, Default)]
-pub struct TransferOutcome {
+pub struct MigrationOutcome {
     /// What the other server answered, key by key: that it has taken the key, or its error. Fewer
     /// than keys if the connection broke.
     pub answers: Vec<Result<(), Vec<u8>>>,
     /// Why not all was answered.
-    pub failure: Option<TransferFailure>,
+    pub failure: Option<MigrationFailure>,
 }
 
-/// At which step a transfer failed.
+/// At which step a migration failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TransferFailure {
+pub enum MigrationFailure {
     /// Connecting.
     Connect,
     /// Sending.
@@ -373,7 +373,7 @@ pub trait Host {
     /// are save points an empty one is written at once.
     fn flushed_all(&mut self, env: &mut Env);
     /// `MIGRATE`: sends keys to another server and waits for its answers.
-    fn transfer(&mut self, env: &Env, transfer: &Transfer<'_>) -> TransferOutcome;
+    fn migrate(&mut self, env: &Env, migration: &Migration<'_>) -> MigrationOutcome;
     /// Takes something to be freed, on the helper thread when `lazily` and if that is worth it.
     fn free(&mut self, garbage: Garbage, lazily: bool);
     /// Objects that the helper thread has still to free.

@@ -8,7 +8,7 @@ use super::error::CmdError;
 use super::events::Class;
 use super::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use super::wording;
-use crate::data::hyperloglog::{self, Encoding, Hll, HllError, HllRef, REGISTERS, Union};
+use crate::data::hyperloglog::{self, Hll, HllEncoding, HllError, HllRef, REGISTERS, Union};
 use crate::keyspace::{self, Entry, NewValue};
 use crate::resp::args::Args;
 
@@ -174,7 +174,7 @@ fn pfmerge(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let mut union = Union::default();
     let mut any_dense = false;
     for key in args.iter_from(1) {
-        any_dense |= add_to_union(ctx, key, &mut union)? == Some(Encoding::Dense);
+        any_dense |= add_to_union(ctx, key, &mut union)? == Some(HllEncoding::Dense);
     }
     let (mut hll, _) = open_or_new(ctx, key)?;
     if any_dense {
@@ -204,11 +204,11 @@ fn pfdebug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
                 ctx.reply.int(value.into());
             }
         }
-        b"decode" if encoding == Encoding::Sparse => ctx.reply.bulk(runs),
+        b"decode" if encoding == HllEncoding::Sparse => ctx.reply.bulk(runs),
         b"decode" => return Err(CmdError::Fixed("ERR HLL encoding is not sparse")),
         b"encoding" => ctx.reply.simple(match encoding {
-            Encoding::Dense => "dense",
-            Encoding::Sparse => "sparse",
+            HllEncoding::Dense => "dense",
+            HllEncoding::Sparse => "sparse",
         }),
         b"todense" => {
             let converted = open_mut(ctx, key)?.make_dense()?;
@@ -249,7 +249,7 @@ fn add_to_union(
     ctx: &mut Ctx<'_>,
     key: &[u8],
     union: &mut Union,
-) -> Result<Option<Encoding>, CmdError> {
+) -> Result<Option<HllEncoding>, CmdError> {
     let Some(entry) = ctx.env.lookup_string(ctx.session, key, Access::Read)? else {
         return Ok(None);
     };

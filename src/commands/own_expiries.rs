@@ -13,7 +13,7 @@
 
 use super::context::{Ctx, Env};
 use super::session::Kind;
-use crate::keyspace::expiry::{CycleClock, ExpiryCycle, Pace};
+use crate::keyspace::expiry::{ExpiryClock, ExpiryCycle, Pace};
 use crate::keyspace::{Keyspace, NewValue, OwnedEntry};
 
 /// See the module's head.
@@ -48,7 +48,7 @@ impl OwnExpiries {
     }
 
     /// Takes out the notes that are due, as many as there is time for.
-    fn take_due(&mut self, pace: Pace, effort: u8, clock: CycleClock<'_>) -> Vec<Due> {
+    fn take_due(&mut self, pace: Pace, effort: u8, clock: ExpiryClock<'_>) -> Vec<Due> {
         let mut due = Vec::new();
         let mut take = |db, note| due.push(Due { db, note });
         self.cycle
@@ -96,7 +96,7 @@ impl Env {
     }
 
     /// Deletes noted keys whose time has come, for a bounded time.
-    pub fn expire_own_keys(&mut self, pace: Pace, clock: CycleClock<'_>) {
+    pub fn expire_own_keys(&mut self, pace: Pace, clock: ExpiryClock<'_>) {
         let now_ms = clock.now_unix_ms;
         let effort = self.config.active_expire_effort as u8;
         for Due { db, note } in self.own_expiries.take_due(pace, effort, clock) {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn sweep(rig: &mut Rig) {
-        let clock = CycleClock {
+        let clock = ExpiryClock {
             now_unix_ms: rig.env.now.unix_ms(),
             mono_us: rig.env.now.mono_us,
             elapsed_us: &mut || 0,

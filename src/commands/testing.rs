@@ -21,8 +21,8 @@ use super::context::{Ctx, Env};
 use super::dispatch::{Outcome, process};
 use super::error::CmdError;
 use super::host::{
-    ClientFilter, DebugRequest, Garbage, Host, Leaving, PauseMode, ServerFacts, ShutdownOptions,
-    Transfer, TransferOutcome,
+    ClientFilter, DebugRequest, Garbage, Host, Leaving, Migration, MigrationOutcome, PauseMode,
+    ServerFacts, ShutdownOptions,
 };
 use super::session::{ClientInfo, Session};
 use super::table::CommandTable;
@@ -31,7 +31,9 @@ use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::{Apply, MasterAddress, Reason, Settings};
 use crate::keyspace::Keyspace;
-use crate::replication::{Child, Facts, ReplId, Replication, ReplicationSettings, SavedIdentity};
+use crate::replication::{
+    Facts, ReplId, Replication, ReplicationSettings, RunningChild, SavedIdentity,
+};
 use crate::resp::args::{Args, OwnedArgs};
 use crate::resp::writer::{Protocol, Reply};
 use crate::sys::clock::CycleClock;
@@ -200,7 +202,7 @@ fn a_master_with_a_log(now: Now, rng: &mut Rng) -> Replication {
 fn facts_at(now: Now) -> Facts {
     Facts {
         now,
-        child: Child::None,
+        child: RunningChild::None,
         dataset_empty: true,
     }
 }
@@ -231,8 +233,8 @@ pub struct FakeHost {
     pub logged: RefCell<Vec<String>>,
     /// What [`Host::kill_clients`] answers.
     pub killed: usize,
-    /// What [`Host::transfer`] answers, the last one first.
-    pub transfers: Vec<TransferOutcome>,
+    /// What [`Host::migrate`] answers, the last one first.
+    pub migrations: Vec<MigrationOutcome>,
     /// The clients that are not speaking.
     pub others: HashMap<u64, Session>,
     /// What those among them got whose commands waited: who, and the reply.
@@ -372,17 +374,17 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn transfer(&mut self, _: &Env, transfer: &Transfer<'_>) -> TransferOutcome {
-        let head = [transfer.login, transfer.commands].concat();
+    fn migrate(&mut self, _: &Env, migration: &Migration<'_>) -> MigrationOutcome {
+        let head = [migration.login, migration.commands].concat();
         self.wish(format!(
             "transfer to {}:{} within {:?}, db {}: {}",
-            String::from_utf8_lossy(transfer.host),
-            String::from_utf8_lossy(transfer.port),
-            transfer.timeout,
-            transfer.db,
+            String::from_utf8_lossy(migration.host),
+            String::from_utf8_lossy(migration.port),
+            migration.timeout,
+            migration.db,
             String::from_utf8_lossy(&head).replace("\r\n", " "),
         ));
-        self.transfers.pop().unwrap_or_default()
+        self.migrations.pop().unwrap_or_default()
     }
 
     fn flushed_all(&mut self, _: &mut Env) {

@@ -11,7 +11,7 @@ use crate::base::version::REDIS_VERSION;
 
 /// Where a directive was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLine {
     /// The file; none for standard input and the command line.
     pub file: Option<Rc<Path>>,
     /// Its line, counted from 1 over file, standard input and command line together.
@@ -20,7 +20,7 @@ pub struct Place {
     pub text: Vec<u8>,
 }
 
-impl Place {
+impl SourceLine {
     /// An error about what stands at this place.
     pub fn error(&self, reason: impl Into<Reason>) -> ConfigError {
         ConfigError::Directive {
@@ -36,7 +36,7 @@ pub enum ConfigError {
     /// A line is wrong.
     Directive {
         /// Which line.
-        place: Place,
+        place: SourceLine,
         /// What is wrong with it.
         reason: Reason,
     },

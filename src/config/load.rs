@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::checks;
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, SourceLine};
 use super::places::WorkingDir;
 use super::row::{Occasion, Reason, Row, Traits};
 use super::sources::Sources;
@@ -61,7 +61,7 @@ pub struct RenamedCommand {
     /// Its new name; empty removes it.
     pub name: Vec<u8>,
     /// Where that stands.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 /// `user`.
@@ -70,7 +70,7 @@ pub struct UserLine {
     /// The name and the rules.
     pub words: Vec<Vec<u8>>,
     /// Where that stands.
-    pub place: Place,
+    pub place: SourceLine,
 }
 
 impl Config {
@@ -146,7 +146,7 @@ impl Loader {
             line += usize::from(position > 0);
             let text = text.trim_ascii();
             if !text.is_empty() && !text.starts_with(b"#") {
-                let place = Place {
+                let place = SourceLine {
                     file: file.clone(),
                     line,
                     text: text.to_vec(),
@@ -157,7 +157,7 @@ impl Loader {
         Ok(line)
     }
 
-    fn read_line(&mut self, place: Place) -> Result<(), ConfigError> {
+    fn read_line(&mut self, place: SourceLine) -> Result<(), ConfigError> {
         let words = quoting::split_args(&place.text)
             .ok_or_else(|| place.error("Unbalanced quotes in configuration line"))?;
         let Some((name, words)) = words.split_first() else {
@@ -193,7 +193,7 @@ impl Loader {
         &mut self,
         name: &[u8],
         words: &[Vec<u8>],
-        place: Place,
+        place: SourceLine,
     ) -> Result<(), ConfigError> {
         match (name, words) {
             (_, [_]) if FORGOTTEN.iter().any(|old| old.as_bytes() == name) => {}
@@ -229,7 +229,7 @@ impl Loader {
     }
 
     /// A path without wildcards must exist; with wildcards it stands for any number of files.
-    fn include(&mut self, path: &[u8], place: &Place) -> Result<(), ConfigError> {
+    fn include(&mut self, path: &[u8], place: &SourceLine) -> Result<(), ConfigError> {
         let path = self.config.settings.dir.join(path);
         let paths = if wildcards::has_any(&path) {
             wildcards::expand(&path, FILES_MAX)

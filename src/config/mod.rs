@@ -42,18 +42,18 @@ pub use choice::{
     OomScoreAdj, PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
     Supervised, SyslogFacility, TlsAuthClients,
 };
-pub use error::{ConfigError, Place};
+pub use error::{ConfigError, SourceLine};
 pub use get::{crash_report_lines, get};
 pub use load::{Config, RenamedCommand, UserLine};
 pub use notify::NotifyEvents;
 pub use places::{BindAddress, BindAddresses, MasterAddress, WorkingDir};
 pub use rewrite::{Extent, rewrite, rewrite_file};
-pub use row::{Apply, Occasion, Reason, Row, Traits, Unit};
+pub use row::{Apply, NumberFormat, Occasion, Reason, Row, Traits};
 pub use set::{Change, SetContext, SetError, plan};
 pub use sources::Sources;
 pub use special::{
     ClientsMemory, OomScoreAdjValues, OutputLimit, OutputLimits, Percentiles, SaveAtShutdown,
-    SavePoint, SavePoints, ShutdownOptions,
+    SavePoint, SavePoints, ShutdownOnSignal,
 };
 pub use table::{Settings, TABLE};
 pub use value::Value;

@@ -89,7 +89,7 @@ bitflags! {
 
 /// How a number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
+pub enum NumberFormat {
     /// Decimal digits.
     Plain,
     /// An amount of memory, with units.
@@ -107,7 +107,7 @@ pub struct Row {
     /// The hook that a change at run time needs.
     pub apply: Apply,
     /// How a number is written.
-    pub unit: Unit,
+    pub number_format: NumberFormat,
     /// Least and greatest number accepted.
     pub bounds: (i128, i128),
     /// Numbers accepted beyond these limits are pulled to the nearest one.
@@ -135,7 +135,7 @@ impl Row {
             name,
             alias: None,
             apply: Apply::None,
-            unit: Unit::Plain,
+            number_format: NumberFormat::Plain,
             bounds: (0, 0),
             clamp: None,
             traits: Traits::empty(),
@@ -161,12 +161,12 @@ impl Row {
     }
 
     pub(super) const fn memory(mut self, least: i128, greatest: i128) -> Row {
-        self.unit = Unit::Memory;
+        self.number_format = NumberFormat::Memory;
         self.range(least, greatest)
     }
 
     pub(super) const fn octal(mut self, least: i128, greatest: i128) -> Row {
-        self.unit = Unit::Octal;
+        self.number_format = NumberFormat::Octal;
         self.range(least, greatest)
     }
 

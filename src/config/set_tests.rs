@@ -154,7 +154,7 @@ fn several_words_are_split_at_spaces_and_none_empties_a_list() {
     let words = ["save", "", "bind", "", "shutdown-on-sigterm", "save now"];
     let after = set(&Settings::default(), CALM, &words).expect("all is good");
     assert!(after.save.0.is_empty() && after.bind.0.is_empty());
-    let expected = ShutdownOptions {
+    let expected = ShutdownOnSignal {
         save: SaveAtShutdown::Save,
         now: true,
         force: false,

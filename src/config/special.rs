@@ -4,7 +4,7 @@
 //! [`Value`] is the only place that knows the words for it.
 
 use super::choice;
-use super::row::{Occasion, Reason, Row, Unit};
+use super::row::{NumberFormat, Occasion, Reason, Row};
 use super::value::{Value, check_bounds, lenient_i64, only_word};
 use crate::base::{memsize, numbers};
 
@@ -305,7 +305,7 @@ pub enum SaveAtShutdown {
 
 /// `shutdown-on-sigint`, `shutdown-on-sigterm`: how to go down on that signal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShutdownOptions {
+pub struct ShutdownOnSignal {
     /// Whether to write a snapshot.
     pub save: SaveAtShutdown,
     /// Do not wait for replicas to catch up.
@@ -314,9 +314,9 @@ pub struct ShutdownOptions {
     pub force: bool,
 }
 
-impl Value for ShutdownOptions {
+impl Value for ShutdownOnSignal {
     fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
-        type Mark = fn(&mut ShutdownOptions, &mut bool);
+        type Mark = fn(&mut ShutdownOnSignal, &mut bool);
         const NAMES: [(&str, Mark); 5] = [
             ("default", |_, _| {}),
             ("save", |options, clash| {
@@ -333,7 +333,7 @@ impl Value for ShutdownOptions {
         if words.is_empty() {
             return Err(choice::not_one_of(&NAMES));
         }
-        let (mut options, mut clash) = (ShutdownOptions::default(), false);
+        let (mut options, mut clash) = (ShutdownOnSignal::default(), false);
         for word in words {
             choice::pick(word, &NAMES)?(&mut options, &mut clash);
         }
@@ -399,7 +399,11 @@ impl Value for ClientsMemory {
     }
 
     fn saved(&self, row: &Row) -> Vec<Vec<u8>> {
-        debug_assert_eq!(row.unit, Unit::Memory, "a limit is an amount of memory");
+        debug_assert_eq!(
+            row.number_format,
+            NumberFormat::Memory,
+            "a limit is an amount of memory"
+        );
         match self {
             ClientsMemory::Bytes(bytes) => vec![memsize::format(*bytes).into_bytes()],
             ClientsMemory::Percent(_) => vec![self.show(row)],

@@ -26,7 +26,7 @@ use super::notify::NotifyEvents;
 use super::places::{BindAddresses, MasterAddress, WorkingDir};
 use super::row::{Apply, Row, Traits};
 use super::special::{
-    ClientsMemory, OomScoreAdjValues, OutputLimits, Percentiles, SavePoints, ShutdownOptions,
+    ClientsMemory, OomScoreAdjValues, OutputLimits, Percentiles, SavePoints, ShutdownOnSignal,
 };
 use super::value::Value;
 
@@ -169,10 +169,10 @@ directives! {
     /// Milliseconds of a stuck event loop that are reported; 0 reports none.
     watchdog_period: u32 = 0, "watchdog-period".range(0, INT_MAX).with(Traits::HIDDEN);
     /// How a SIGINT shuts the server down.
-    shutdown_on_sigint: ShutdownOptions = ShutdownOptions::default(), "shutdown-on-sigint"
+    shutdown_on_sigint: ShutdownOnSignal = ShutdownOnSignal::default(), "shutdown-on-sigint"
         .with(Traits::MULTI);
     /// How a SIGTERM shuts the server down.
-    shutdown_on_sigterm: ShutdownOptions = ShutdownOptions::default(), "shutdown-on-sigterm"
+    shutdown_on_sigterm: ShutdownOnSignal = ShutdownOnSignal::default(), "shutdown-on-sigterm"
         .with(Traits::MULTI);
     /// Seconds that a shutdown waits for replicas to catch up.
     shutdown_timeout: u32 = 10, "shutdown-timeout".range(0, INT_MAX);

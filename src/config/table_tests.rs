@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::row::{Occasion, Row, Traits, Unit};
+use super::row::{NumberFormat, Occasion, Row, Traits};
 use super::set::{SetContext, plan};
 use super::table::{FIELDS, Settings, TABLE};
 use crate::base::quoting;
@@ -53,8 +53,8 @@ pub(super) fn another_word(row: &Row, settings: &Settings) -> Vec<u8> {
         b"no" => b"yes".to_vec(),
         _ if row.bounds == (0, 0) => b"some text".to_vec(),
         shown => {
-            let number = |n: i128| match row.unit {
-                Unit::Octal => format!("{n:o}").into_bytes(),
+            let number = |n: i128| match row.number_format {
+                NumberFormat::Octal => format!("{n:o}").into_bytes(),
                 _ => n.to_string().into_bytes(),
             };
             let (least, _) = row.bounds;
@@ -132,8 +132,8 @@ fn bounds_fit_the_type_of_the_field() {
         let (least, greatest) = row.bounds;
         assert!(least < greatest, "{}", row.name);
         for bound in [least, greatest] {
-            let word = match row.unit {
-                Unit::Octal => format!("{bound:o}"),
+            let word = match row.number_format {
+                NumberFormat::Octal => format!("{bound:o}"),
                 _ => bound.to_string(),
             };
             let mut settings = Settings::default();

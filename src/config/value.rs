@@ -5,7 +5,7 @@
 //! saved lines gives the same value again. Choices among names live in `choice.rs`, types of a
 //! single directive in `special.rs`.
 
-use super::row::{Occasion, Reason, Row, Unit};
+use super::row::{NumberFormat, Occasion, Reason, Row};
 pub(super) use crate::base::errno::os_text;
 use crate::base::{memsize, numbers, quoting};
 
@@ -123,14 +123,14 @@ impl Value for Option<Vec<u8>> {
 /// Reads a number in the row's unit and holds it to the row's bounds.
 fn parse_number(words: &[Vec<u8>], row: &Row) -> Result<i128, Reason> {
     let word = only_word(words)?;
-    let number: i128 = match row.unit {
-        Unit::Plain => numbers::parse_i64(word)
+    let number: i128 = match row.number_format {
+        NumberFormat::Plain => numbers::parse_i64(word)
             .ok_or("argument couldn't be parsed into an integer")?
             .into(),
-        Unit::Memory => memsize::parse(word)
+        NumberFormat::Memory => memsize::parse(word)
             .ok_or("argument must be a memory value")?
             .into(),
-        Unit::Octal => std::str::from_utf8(word)
+        NumberFormat::Octal => std::str::from_utf8(word)
             .ok()
             .and_then(|text| i64::from_str_radix(text, 8).ok())
             .ok_or("argument couldn't be parsed as an octal number")?
@@ -148,8 +148,10 @@ pub(super) fn check_bounds(number: i128, row: &Row) -> Result<(), Reason> {
     if (least..=greatest).contains(&number) {
         return Ok(());
     }
-    Err(match row.unit {
-        Unit::Octal => format!("argument must be between {least:o} and {greatest:o} inclusive"),
+    Err(match row.number_format {
+        NumberFormat::Octal => {
+            format!("argument must be between {least:o} and {greatest:o} inclusive")
+        }
         _ => format!("argument must be between {least} and {greatest} inclusive"),
     }
     .into())
@@ -165,16 +167,16 @@ macro_rules! number_values {
             }
 
             fn show(&self, row: &Row) -> Vec<u8> {
-                match row.unit {
-                    Unit::Plain | Unit::Memory => self.to_string(),
-                    Unit::Octal => format!("{self:o}"),
+                match row.number_format {
+                    NumberFormat::Plain | NumberFormat::Memory => self.to_string(),
+                    NumberFormat::Octal => format!("{self:o}"),
                 }
                 .into_bytes()
             }
 
             fn saved(&self, row: &Row) -> Vec<Vec<u8>> {
-                match (row.unit, u64::try_from(*self)) {
-                    (Unit::Memory, Ok(bytes)) => vec![memsize::format(bytes).into_bytes()],
+                match (row.number_format, u64::try_from(*self)) {
+                    (NumberFormat::Memory, Ok(bytes)) => vec![memsize::format(bytes).into_bytes()],
                     _ => vec![self.show(row)],
                 }
             }

@@ -7,7 +7,7 @@ use super::runtime::Runtime;
 use super::world::World;
 use crate::commands::context::{Env, Loading};
 use crate::keyspace::OwnedEntry;
-use crate::keyspace::expiry::{CycleClock, ExpiryCycle, Pace};
+use crate::keyspace::expiry::{ExpiryClock, ExpiryCycle, Pace};
 
 /// Connections looked at in one round, at least.
 const CONNS_PER_ROUND_MIN: usize = 5;
@@ -157,7 +157,7 @@ impl<W: World> Engine<W> {
         }
         let world = &runtime.world;
         let started_ns = world.mono_ns();
-        let clock = CycleClock {
+        let clock = ExpiryClock {
             now_unix_ms: env.now.unix_ms(),
             mono_us: env.now.mono_us,
             elapsed_us: &mut || (world.mono_ns() - started_ns) / 1000,
@@ -185,7 +185,7 @@ impl<W: World> Engine<W> {
     }
 }
 
-fn run_expire_cycle(env: &mut Env, cycle: &mut ExpiryCycle, pace: Pace, clock: CycleClock<'_>) {
+fn run_expire_cycle(env: &mut Env, cycle: &mut ExpiryCycle, pace: Pace, clock: ExpiryClock<'_>) {
     let mut expired: Vec<(usize, OwnedEntry)> = Vec::new();
     let effort = env.config.active_expire_effort as u8;
     let report = cycle.run(&mut env.keyspace, pace, effort, clock, &mut |db, entry| {

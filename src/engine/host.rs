@@ -14,8 +14,8 @@ use crate::base::time::Now;
 use crate::commands::context::Env;
 use crate::commands::error::CmdError;
 use crate::commands::host::{
-    ClientFilter, DebugRequest, Garbage, Host, Leaving, PauseMode, ServerFacts, ShutdownOptions,
-    Transfer, TransferOutcome,
+    ClientFilter, DebugRequest, Garbage, Host, Leaving, Migration, MigrationOutcome, PauseMode,
+    ServerFacts, ShutdownOptions,
 };
 use crate::commands::session::{Kind, Session};
 use crate::config::{Apply, MasterAddress, Reason, Settings};
@@ -312,8 +312,8 @@ impl<W: World> Host for Runtime<W> {
         self.carry_out_debug(env, request)
     }
 
-    fn transfer(&mut self, env: &Env, transfer: &Transfer<'_>) -> TransferOutcome {
-        self.peers.transfer(transfer, env.now, &mut self.world)
+    fn migrate(&mut self, env: &Env, migration: &Migration<'_>) -> MigrationOutcome {
+        self.peers.migrate(migration, env.now, &mut self.world)
     }
 
     fn flushed_all(&mut self, env: &mut Env) {

@@ -21,7 +21,7 @@ use crate::persist::rdb::check;
 use crate::persist::rdb::decoder::{DecoderOptions, Purpose};
 use crate::persist::rdb::file::{FileLoader, LoadError, Progress};
 use crate::persist::rdb::fill::{
-    AccessBits, DuplicateKeys, ExpiredKeys, Fill, FillOptions, SnapshotFacts,
+    AccessBits, AuxFields, DuplicateKeys, ExpiredKeys, Fill, FillOptions,
 };
 use crate::persist::rdb::load;
 
@@ -36,7 +36,7 @@ enum Source<F> {
     /// A file.
     File(Box<FileLoader<F>>),
     /// Our master's connection; bytes are pushed as they come.
-    Pushed(Box<load::Loader>),
+    Pushed(Box<load::StreamLoader>),
 }
 
 /// What a load is for.
@@ -160,7 +160,7 @@ impl<F: DiskFile> Loader<F> {
     /// meanwhile if `serves_reads`.
     pub fn pushed(env: &Env, size: Option<u64>, aside: bool, serves_reads: bool) -> Loader<F> {
         Loader {
-            source: Source::Pushed(Box::new(load::Loader::new(Self::options(env, size)))),
+            source: Source::Pushed(Box::new(load::StreamLoader::new(Self::options(env, size)))),
             fill: Self::fill(env, LoadFor::Sync, size),
             purpose: LoadFor::Sync,
             aside: aside.then(|| env.keyspace.new_like()),
@@ -386,7 +386,7 @@ impl<W: World> Runtime<W> {
     }
 
     /// Goes on in the replication history that the snapshot of the start belongs to.
-    fn restore_identity(&mut self, env: &mut Env, facts: &SnapshotFacts) {
+    fn restore_identity(&mut self, env: &mut Env, facts: &AuxFields) {
         let Some(place) = facts.replication() else {
             return;
         };

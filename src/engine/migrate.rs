@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::outgoing::open_now;
 use super::world::{Socket, World};
 use crate::base::time::Now;
-use crate::commands::host::{Transfer, TransferFailure, TransferOutcome};
+use crate::commands::host::{Migration, MigrationFailure, MigrationOutcome};
 use crate::resp::args::encode_command;
 
 /// A connection that was not used for longer is closed.
@@ -80,27 +80,27 @@ impl<S: Socket> Peers<S> {
         self.open.insert(name, peer);
     }
 
-    /// Carries out a transfer for `MIGRATE`.
-    pub fn transfer<W>(
+    /// Carries out a migration for `MIGRATE`.
+    pub fn migrate<W>(
         &mut self,
-        transfer: &Transfer<'_>,
+        migration: &Migration<'_>,
         now: Now,
         world: &mut W,
-    ) -> TransferOutcome
+    ) -> MigrationOutcome
     where
         W: World<Socket = S>,
     {
-        let name = (transfer.host.to_vec(), transfer.port.to_vec());
+        let name = (migration.host.to_vec(), migration.port.to_vec());
         let mut may_retry = true;
         loop {
             let mut peer = match self.open.remove(&name) {
                 Some(peer) => peer,
-                None => match Peer::connect(transfer, world) {
+                None => match Peer::connect(migration, world) {
                     Ok(peer) => peer,
                     Err(step) => return failed(step),
                 },
             };
-            let conversation = peer.converse(transfer, world);
+            let conversation = peer.converse(migration, world);
             match &conversation.failure {
                 None => {
                     peer.last_use_ms = now.mono_ms();
@@ -114,7 +114,7 @@ impl<S: Socket> Peers<S> {
                     }
                 }
             }
-            return TransferOutcome {
+            return MigrationOutcome {
                 answers: conversation.answers,
                 failure: conversation.failure.map(|failed| failed.step),
             };
@@ -122,8 +122,8 @@ impl<S: Socket> Peers<S> {
     }
 }
 
-fn failed(step: TransferFailure) -> TransferOutcome {
-    TransferOutcome {
+fn failed(step: MigrationFailure) -> MigrationOutcome {
+    MigrationOutcome {
         answers: Vec::new(),
         failure: Some(step),
     }
@@ -137,12 +137,12 @@ struct Conversation {
 }
 
 struct Failed {
-    step: TransferFailure,
+    step: MigrationFailure,
     timed_out: bool,
 }
 
 impl Failed {
-    fn at(step: TransferFailure, error: &io::Error) -> Failed {
+    fn at(step: MigrationFailure, error: &io::Error) -> Failed {
         let timed_out = error.kind() == ErrorKind::TimedOut;
         Failed { step, timed_out }
     }
@@ -158,17 +158,17 @@ impl Conversation {
 impl<S: Socket> Peer<S> {
     /// Makes a connection. The reference waits only until the socket says something, so what a
     /// refusal breaks is, to its clients, the first write.
-    fn connect<W>(transfer: &Transfer<'_>, world: &mut W) -> Result<Peer<S>, TransferFailure>
+    fn connect<W>(migration: &Migration<'_>, world: &mut W) -> Result<Peer<S>, MigrationFailure>
     where
         W: World<Socket = S>,
     {
-        let host = std::str::from_utf8(transfer.host).map_err(|_| TransferFailure::Connect)?;
-        let port = std::str::from_utf8(transfer.port).map_err(|_| TransferFailure::Connect)?;
-        let port: u16 = port.parse().map_err(|_| TransferFailure::Connect)?;
-        let socket = open_now(host, port, transfer.timeout, world);
+        let host = std::str::from_utf8(migration.host).map_err(|_| MigrationFailure::Connect)?;
+        let port = std::str::from_utf8(migration.port).map_err(|_| MigrationFailure::Connect)?;
+        let port: u16 = port.parse().map_err(|_| MigrationFailure::Connect)?;
+        let socket = open_now(host, port, migration.timeout, world);
         let socket = socket.map_err(|e| match e.kind() {
-            ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => TransferFailure::Write,
-            _ => TransferFailure::Connect,
+            ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => MigrationFailure::Write,
+            _ => MigrationFailure::Connect,
         })?;
         Ok(Peer {
             socket,
@@ -179,14 +179,14 @@ impl<S: Socket> Peer<S> {
     }
 
     /// Asks for everything at once, then reads the answers.
-    fn converse<W>(&mut self, transfer: &Transfer<'_>, world: &mut W) -> Conversation
+    fn converse<W>(&mut self, migration: &Migration<'_>, world: &mut W) -> Conversation
     where
         W: World<Socket = S>,
     {
-        let mut answers = Vec::with_capacity(transfer.count);
-        let result = self.exchange(transfer, &mut answers, world);
+        let mut answers = Vec::with_capacity(migration.count);
+        let result = self.exchange(migration, &mut answers, world);
         let refused = answers.iter().any(Result::is_err);
-        self.db = (result.is_ok() && !refused).then_some(transfer.db);
+        self.db = (result.is_ok() && !refused).then_some(migration.db);
         Conversation {
             answers,
             failure: result.err(),
@@ -195,30 +195,30 @@ impl<S: Socket> Peer<S> {
 
     fn exchange<W>(
         &mut self,
-        transfer: &Transfer<'_>,
+        migration: &Migration<'_>,
         answers: &mut Vec<Result<(), Vec<u8>>>,
         world: &mut W,
     ) -> Result<(), Failed>
     where
         W: World<Socket = S>,
     {
-        let selects = self.db != Some(transfer.db);
-        let mut head = transfer.login.to_vec();
+        let selects = self.db != Some(migration.db);
+        let mut head = migration.login.to_vec();
         if selects {
-            let db = transfer.db.to_string();
+            let db = migration.db.to_string();
             encode_command(&[b"SELECT", db.as_bytes()], &mut head);
         }
-        let timeout = transfer.timeout;
+        let timeout = migration.timeout;
         self.send(&head, timeout, world)
-            .and_then(|()| self.send(transfer.commands, timeout, world))
-            .map_err(|error| Failed::at(TransferFailure::Write, &error))?;
-        let lines = usize::from(!transfer.login.is_empty()) + usize::from(selects);
+            .and_then(|()| self.send(migration.commands, timeout, world))
+            .map_err(|error| Failed::at(MigrationFailure::Write, &error))?;
+        let lines = usize::from(!migration.login.is_empty()) + usize::from(selects);
         let mut refusal = Ok(());
         for _ in 0..lines {
             let answer = self.answer(timeout, world)?;
             refusal = refusal.and(answer);
         }
-        for _ in 0..transfer.count {
+        for _ in 0..migration.count {
             let answer = self.answer(timeout, world)?;
             answers.push(refusal.clone().and(answer));
         }
@@ -252,7 +252,7 @@ impl<S: Socket> Peer<S> {
         W: World<Socket = S>,
     {
         let line = self.read_line(timeout, world);
-        let line = line.map_err(|error| Failed::at(TransferFailure::Read, &error))?;
+        let line = line.map_err(|error| Failed::at(MigrationFailure::Read, &error))?;
         match line.first() {
             Some(b'-') => Ok(Err(line[1..].to_vec())),
             _ => Ok(Ok(())),

@@ -115,7 +115,7 @@ pub fn path_of(bytes: &[u8]) -> PathBuf {
 }
 
 /// What an engine is made of, beside its world.
-pub struct Parts {
+pub struct EngineParts {
     /// All settings.
     pub settings: Settings,
     /// The configuration file, absolute, if there is one.
@@ -150,8 +150,8 @@ impl<W: World> Engine<W> {
     /// # Errors
     ///
     /// The settings name a locale that this machine does not have.
-    pub fn new(parts: Parts, world: W) -> Result<Engine<W>, &'static str> {
-        let Parts {
+    pub fn new(parts: EngineParts, world: W) -> Result<Engine<W>, &'static str> {
+        let EngineParts {
             settings,
             config_file,
             table,

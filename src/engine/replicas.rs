@@ -17,7 +17,7 @@ use super::world::{Socket, World};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::context::Env;
-use crate::replication::{Action, Child, Facts, Replication, SnapshotTarget};
+use crate::replication::{Action, Facts, Replication, RunningChild, SnapshotTarget};
 
 /// Bytes of the log offered to a replica in one call.
 const FEED_BYTES_MAX: usize = 1024 * 1024;
@@ -86,9 +86,9 @@ impl<W: World> Runtime<W> {
         Facts {
             now: env.now,
             child: if self.snapshots.is_running() {
-                Child::Save
+                RunningChild::Save
             } else {
-                Child::None
+                RunningChild::None
             },
             dataset_empty: env.keyspace.is_empty(),
         }

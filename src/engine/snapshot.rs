@@ -26,7 +26,7 @@ use super::world::{ChildReport, World};
 use crate::base::time::Now;
 use crate::base::version::REDIS_VERSION;
 use crate::commands::context::Env;
-use crate::commands::host::SnapshotFacts;
+use crate::commands::host::SnapshotStats;
 use crate::keyspace::Keyspace;
 use crate::persist::rdb::encoder::EncoderOptions;
 use crate::persist::rdb::file;
@@ -95,11 +95,11 @@ impl Snapshots {
     }
 
     /// What `INFO persistence` shows.
-    pub fn facts(&self, now: Now) -> SnapshotFacts {
+    pub fn facts(&self, now: Now) -> SnapshotStats {
         let Some(child) = &self.child else {
-            return SnapshotFacts::default();
+            return SnapshotStats::default();
         };
-        SnapshotFacts {
+        SnapshotStats {
             in_progress: true,
             started_mono_ms: child.started.mono_ms(),
             current_cow: child.last.copied_bytes,

@@ -77,7 +77,7 @@ pub struct ExpiryCycle {
 }
 
 /// The instant and the clock of a cycle.
-pub struct CycleClock<'a> {
+pub struct ExpiryClock<'a> {
     /// Wall clock: keys that expire before this have expired.
     pub now_unix_ms: i64,
     /// The monotonic clock at the start.
@@ -98,7 +98,7 @@ impl ExpiryCycle {
         keyspace: &mut Keyspace,
         pace: Pace,
         effort_level: u8,
-        clock: CycleClock<'_>,
+        clock: ExpiryClock<'_>,
         on_expired: &mut dyn FnMut(usize, OwnedEntry),
     ) -> CycleReport {
         let effort = Effort::new(effort_level);
@@ -161,7 +161,7 @@ impl ExpiryCycle {
 struct Run<'a> {
     effort: Effort,
     limit_us: u64,
-    clock: CycleClock<'a>,
+    clock: ExpiryClock<'a>,
     sweeps: u32,
     report: CycleReport,
 }
@@ -234,7 +234,7 @@ mod tests {
         us_per_clock_read: u64,
     ) -> CycleReport {
         let mut elapsed = 0;
-        let clock = CycleClock {
+        let clock = ExpiryClock {
             now_unix_ms: NOW,
             mono_us,
             elapsed_us: &mut || {

@@ -16,14 +16,14 @@ pub struct Facts {
     /// The time.
     pub now: Now,
     /// What the server's child process, if there is one, does.
-    pub child: Child,
+    pub child: RunningChild,
     /// Whether no database holds a key.
     pub dataset_empty: bool,
 }
 
 /// The one background process a server may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Child {
+pub enum RunningChild {
     /// There is none; one may be started.
     None,
     /// It saves the data set, for us or because somebody asked for `BGSAVE`.

@@ -98,7 +98,9 @@ mod wire;
 #[cfg(test)]
 mod rig;
 
-pub use action::{Action, Child, ClientId, Contents, Facts, LoadTarget, SnapshotTarget, SyncKind};
+pub use action::{
+    Action, ClientId, Contents, Facts, LoadTarget, RunningChild, SnapshotTarget, SyncKind,
+};
 pub use identity::{Identity, ReplId};
 pub use info::{
     LaggingReplica, MasterInfo, ReplicaInfo, ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo,

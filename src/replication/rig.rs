@@ -17,7 +17,7 @@ impl Rig {
             repl: Replication::new(settings, Rng::from_seed(7), now),
             facts: Facts {
                 now,
-                child: Child::None,
+                child: RunningChild::None,
                 dataset_empty: false,
             },
             out: Vec::new(),
@@ -125,14 +125,14 @@ impl Rig {
 
     /// The driver forked as asked.
     pub fn forked(&mut self) {
-        self.facts.child = Child::Save;
+        self.facts.child = RunningChild::Save;
         self.repl.on_snapshot_started(self.facts, &mut self.out);
         self.repl.check_invariants();
     }
 
     /// The child has ended.
     pub fn reaped(&mut self, succeeded: bool) {
-        self.facts.child = Child::None;
+        self.facts.child = RunningChild::None;
         self.repl
             .on_snapshot_finished(succeeded, self.facts, &mut self.out);
         self.repl.check_invariants();

@@ -20,16 +20,16 @@
 mod open;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd;
 
-use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry};
 use slab::Slab;
 
+use super::socket::{OsSocket, endpoint};
 use super::world::listener_token;
 use crate::config::Settings;
-use open::Place;
+use crate::engine::world::Accepted;
+use open::ListenAddr;
 
 /// A listening socket.
 pub enum Listener {
@@ -39,102 +39,9 @@ pub enum Listener {
     Unix(UnixListener),
 }
 
-/// A connection just accepted, with what is known of both ends.
-pub struct Accepted {
-    /// The socket.
-    pub stream: Stream,
-    /// The peer, as `CLIENT LIST` shows it.
-    pub addr: String,
-    /// Our end, likewise.
-    pub local_addr: String,
-    /// The peer is on this machine.
-    pub is_local: bool,
-}
-
-/// A connected socket of either family.
-#[derive(Debug)]
-pub enum Stream {
-    /// TCP.
-    Tcp(TcpStream),
-    /// Unix domain.
-    Unix(UnixStream),
-}
-
-impl Stream {
-    /// The descriptor.
-    pub fn fd(&self) -> i32 {
-        match self {
-            Stream::Tcp(s) => s.as_raw_fd(),
-            Stream::Unix(s) => s.as_raw_fd(),
-        }
-    }
-}
-
-impl io::Read for Stream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(s) => s.read(buf),
-            Stream::Unix(s) => s.read(buf),
-        }
-    }
-}
-
-impl io::Write for Stream {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(s) => s.write(buf),
-            Stream::Unix(s) => s.write(buf),
-        }
-    }
-
-    fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(s) => s.write_vectored(bufs),
-            Stream::Unix(s) => s.write_vectored(bufs),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl mio::event::Source for Stream {
-    fn register(
-        &mut self,
-        registry: &mio::Registry,
-        token: mio::Token,
-        interests: mio::Interest,
-    ) -> io::Result<()> {
-        match self {
-            Stream::Tcp(s) => s.register(registry, token, interests),
-            Stream::Unix(s) => s.register(registry, token, interests),
-        }
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &mio::Registry,
-        token: mio::Token,
-        interests: mio::Interest,
-    ) -> io::Result<()> {
-        match self {
-            Stream::Tcp(s) => s.reregister(registry, token, interests),
-            Stream::Unix(s) => s.reregister(registry, token, interests),
-        }
-    }
-
-    fn deregister(&mut self, registry: &mio::Registry) -> io::Result<()> {
-        match self {
-            Stream::Tcp(s) => s.deregister(registry),
-            Stream::Unix(s) => s.deregister(registry),
-        }
-    }
-}
-
 /// One socket of [`Listeners`].
 struct Open {
-    place: Place,
+    place: ListenAddr,
     listener: Listener,
     /// It is in use. One that is not is only kept from being taken by somebody else.
     watched: bool,
@@ -251,7 +158,7 @@ impl Listeners {
 
 impl Listener {
     /// The next waiting connection, or `WouldBlock`.
-    pub fn accept(&self) -> io::Result<Accepted> {
+    pub fn accept(&self) -> io::Result<Accepted<OsSocket>> {
         match self {
             Listener::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
@@ -260,10 +167,11 @@ impl Listener {
                     .map(|a| endpoint(&a))
                     .unwrap_or_default();
                 Ok(Accepted {
+                    socket: OsSocket::Tcp(stream),
                     addr: endpoint(&peer),
                     local_addr,
                     is_local: peer.ip().to_canonical().is_loopback(),
-                    stream: Stream::Tcp(stream),
+                    unix_socket: false,
                 })
             }
             Listener::Unix(listener) => {
@@ -275,10 +183,11 @@ impl Listener {
                     path.map(|p| p.display().to_string()).unwrap_or_default()
                 );
                 Ok(Accepted {
+                    socket: OsSocket::Unix(stream),
                     addr: name.clone(),
                     local_addr: name,
                     is_local: true,
-                    stream: Stream::Unix(stream),
+                    unix_socket: true,
                 })
             }
         }
@@ -306,14 +215,6 @@ impl Listener {
             Listener::Tcp(l) => registry.deregister(l),
             Listener::Unix(l) => registry.deregister(l),
         }
-    }
-}
-
-/// `ip:port`, with brackets around an IPv6 address.
-pub fn endpoint(address: &SocketAddr) -> String {
-    match address.ip() {
-        IpAddr::V4(ip) => format!("{ip}:{}", address.port()),
-        IpAddr::V6(ip) => format!("[{ip}]:{}", address.port()),
     }
 }
 

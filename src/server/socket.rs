@@ -2,16 +2,88 @@
 
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use mio::net::TcpStream;
+use mio::net::{TcpStream, UnixStream};
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 
-use super::listener::{Stream, endpoint};
 use crate::engine::world::{Connecting, Socket};
 use crate::sys;
 
-impl Socket for Stream {
+/// A connected socket of either family.
+#[derive(Debug)]
+pub enum OsSocket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// Unix domain.
+    Unix(UnixStream),
+}
+
+impl OsSocket {
+    /// The descriptor.
+    pub fn fd(&self) -> i32 {
+        match self {
+            OsSocket::Tcp(s) => s.as_raw_fd(),
+            OsSocket::Unix(s) => s.as_raw_fd(),
+        }
+    }
+}
+
+impl io::Write for OsSocket {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            OsSocket::Tcp(s) => s.write(buf),
+            OsSocket::Unix(s) => s.write(buf),
+        }
+    }
+
+    fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            OsSocket::Tcp(s) => s.write_vectored(bufs),
+            OsSocket::Unix(s) => s.write_vectored(bufs),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl mio::event::Source for OsSocket {
+    fn register(
+        &mut self,
+        registry: &mio::Registry,
+        token: mio::Token,
+        interests: mio::Interest,
+    ) -> io::Result<()> {
+        match self {
+            OsSocket::Tcp(s) => s.register(registry, token, interests),
+            OsSocket::Unix(s) => s.register(registry, token, interests),
+        }
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &mio::Registry,
+        token: mio::Token,
+        interests: mio::Interest,
+    ) -> io::Result<()> {
+        match self {
+            OsSocket::Tcp(s) => s.reregister(registry, token, interests),
+            OsSocket::Unix(s) => s.reregister(registry, token, interests),
+        }
+    }
+
+    fn deregister(&mut self, registry: &mio::Registry) -> io::Result<()> {
+        match self {
+            OsSocket::Tcp(s) => s.deregister(registry),
+            OsSocket::Unix(s) => s.deregister(registry),
+        }
+    }
+}
+
+impl Socket for OsSocket {
     #[inline]
     fn read_append(&mut self, into: &mut Vec<u8>, bytes_max: usize) -> io::Result<usize> {
         sys::read::read_append(self.fd(), into, bytes_max)
@@ -27,7 +99,7 @@ impl Socket for Stream {
     }
 
     fn connecting(&self) -> Connecting {
-        let Stream::Tcp(stream) = self else {
+        let OsSocket::Tcp(stream) = self else {
             return Connecting::Done;
         };
         match stream.take_error() {
@@ -42,14 +114,14 @@ impl Socket for Stream {
     }
 
     fn set_nodelay(&self, on: bool) {
-        if let Stream::Tcp(stream) = self {
+        if let OsSocket::Tcp(stream) = self {
             // Without it there are more packets or later ones, nothing worse.
             let _ = stream.set_nodelay(on);
         }
     }
 
     fn set_keepalive(&self, seconds: u32) {
-        let Stream::Tcp(stream) = self else {
+        let OsSocket::Tcp(stream) = self else {
             return;
         };
         if seconds > 0 {
@@ -63,7 +135,7 @@ impl Socket for Stream {
     }
 
     fn endpoints(&self) -> (String, String) {
-        let Stream::Tcp(stream) = self else {
+        let OsSocket::Tcp(stream) = self else {
             return (String::new(), String::new());
         };
         let text =
@@ -81,7 +153,7 @@ impl Socket for Stream {
 /// # Errors
 ///
 /// The system refuses at once.
-pub fn begin_connect(to: SocketAddr, from: Option<&str>) -> io::Result<Stream> {
+pub fn begin_connect(to: SocketAddr, from: Option<&str>) -> io::Result<OsSocket> {
     let socket = RawSocket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     if let Some(ip) = from.and_then(|from| from.parse::<IpAddr>().ok()) {
@@ -98,5 +170,13 @@ pub fn begin_connect(to: SocketAddr, from: Option<&str>) -> io::Result<Stream> {
         Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => {}
         Err(e) => return Err(e),
     }
-    Ok(Stream::Tcp(TcpStream::from_std(socket.into())))
+    Ok(OsSocket::Tcp(TcpStream::from_std(socket.into())))
+}
+
+/// `ip:port`, with brackets around an IPv6 address.
+pub fn endpoint(address: &SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) => format!("{ip}:{}", address.port()),
+        IpAddr::V6(ip) => format!("[{ip}]:{}", address.port()),
+    }
 }

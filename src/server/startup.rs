@@ -17,7 +17,7 @@ use crate::commands::FAMILIES;
 use crate::commands::table::CommandTable;
 use crate::config::{Config, ConfigError, Reason, Settings, Sources};
 use crate::engine::world::World;
-use crate::engine::{Engine, NO_APPEND_ONLY_FILE, Parts, path_of};
+use crate::engine::{Engine, EngineParts, NO_APPEND_ONLY_FILE, path_of};
 use crate::persist::rdb::check;
 use crate::sys;
 use crate::sys::signals::Signals;
@@ -334,7 +334,7 @@ fn wire(
     let rng = Rng::from_seed_bytes(sys::entropy::seed().map_err(cannot)?);
     let mut world = OsWorld::new(process, &settings).map_err(cannot)?;
     world.show_title(&settings, config_file.as_deref());
-    let parts = Parts {
+    let parts = EngineParts {
         settings,
         config_file,
         table,

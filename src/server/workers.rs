@@ -18,7 +18,7 @@ use super::startup;
 use crate::commands::host::Garbage;
 use crate::engine::world::{Event, Job, WorkFigures};
 use crate::sys;
-use crate::sys::memory::{Share, ShareMaker};
+use crate::sys::memory::{ShareMaker, ThreadShare};
 
 /// A name to be looked up.
 struct Lookup {
@@ -138,7 +138,7 @@ fn spawn<J: Send + 'static>(
         .name(name.to_owned())
         .spawn(move || {
             startup::pin(cpus.as_deref(), "bio_cpulist");
-            let mut share: Option<Share> = memory.start();
+            let mut share: Option<ThreadShare> = memory.start();
             // Without it, a crash in here is reported as far as the thread's own small stack
             // allows.
             let _ = sys::crash::use_alternate_stack();

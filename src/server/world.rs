@@ -16,11 +16,12 @@ use mio::unix::SourceFd;
 use mio::{Events, Poll, Token, Waker};
 
 use super::child::{self, Child};
-use super::listener::{Listeners, Stream};
+use super::listener::Listeners;
 use super::logger::Logger;
+use super::socket::{self, OsSocket};
 use super::supervisor::Supervisor;
 use super::workers::{Workers, resolve};
-use super::{oom, socket, startup};
+use super::{oom, startup};
 use crate::base::errno::os_text;
 use crate::base::time::Now;
 use crate::commands::error::CmdError;
@@ -231,7 +232,7 @@ impl OsWorld {
 }
 
 impl World for OsWorld {
-    type Socket = Stream;
+    type Socket = OsSocket;
     type Disk = OsDisk;
 
     fn now(&self) -> Now {
@@ -266,38 +267,31 @@ impl World for OsWorld {
         self.listeners.clear();
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<Accepted<Stream>> {
+    fn accept(&mut self, listener: usize) -> io::Result<Accepted<OsSocket>> {
         let listener = self.listeners.get(listener).ok_or(ErrorKind::WouldBlock)?;
-        let accepted = listener.accept()?;
-        Ok(Accepted {
-            unix_socket: matches!(accepted.stream, Stream::Unix(_)),
-            socket: accepted.stream,
-            addr: accepted.addr,
-            local_addr: accepted.local_addr,
-            is_local: accepted.is_local,
-        })
+        listener.accept()
     }
 
-    fn connect(&mut self, to: SocketAddr, from: Option<&str>) -> io::Result<Stream> {
+    fn connect(&mut self, to: SocketAddr, from: Option<&str>) -> io::Result<OsSocket> {
         socket::begin_connect(to, from)
     }
 
-    fn watch(&mut self, socket: &mut Stream, wake: Wake, interest: Interest) -> io::Result<()> {
+    fn watch(&mut self, socket: &mut OsSocket, wake: Wake, interest: Interest) -> io::Result<()> {
         let registry = self.poll.registry();
         registry.register(socket, token_of(wake), interest_of(interest))
     }
 
-    fn rewatch(&mut self, socket: &mut Stream, wake: Wake, interest: Interest) -> io::Result<()> {
+    fn rewatch(&mut self, socket: &mut OsSocket, wake: Wake, interest: Interest) -> io::Result<()> {
         let registry = self.poll.registry();
         registry.reregister(socket, token_of(wake), interest_of(interest))
     }
 
-    fn close(&mut self, mut socket: Stream) {
+    fn close(&mut self, mut socket: OsSocket) {
         // One that was never watched cannot be forgotten, and need not.
         let _ = self.poll.registry().deregister(&mut socket);
     }
 
-    fn wait_for(&mut self, socket: &mut Stream, to_write: bool, time: Duration) -> bool {
+    fn wait_for(&mut self, socket: &mut OsSocket, to_write: bool, time: Duration) -> bool {
         sys::wait::wait_for(socket.fd(), to_write, time)
     }
 

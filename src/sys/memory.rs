@@ -2,7 +2,7 @@
 //!
 //! `maxmemory` must hold per command, so the memory in use must be known at the price of a few
 //! loads. jemalloc counts what each thread allocates and frees, and lets us read the counts of our
-//! own thread; the few other threads add theirs up in a [`Share`] after each piece of work. Its
+//! own thread; the few other threads add theirs up in a [`ThreadShare`] after each piece of work. Its
 //! arenas' totals would not do: they are added up only when asked for (its "epoch"), and they
 //! count what lies unused in the threads' caches, hundreds of kilobytes that come and go.
 
@@ -42,7 +42,7 @@ pub struct Meter {
 }
 
 /// Another thread's part of the memory in use.
-pub struct Share {
+pub struct ThreadShare {
     elsewhere: Arc<AtomicI64>,
     allocated: ThreadLocal<u64>,
     deallocated: ThreadLocal<u64>,
@@ -55,8 +55,8 @@ pub struct ShareMaker(Arc<AtomicI64>);
 
 impl ShareMaker {
     /// The part of the current thread; none if the allocator does not tell.
-    pub fn start(self) -> Option<Share> {
-        Some(Share {
+    pub fn start(self) -> Option<ThreadShare> {
+        Some(ThreadShare {
             elsewhere: self.0,
             allocated: thread::allocatedp::read().ok()?,
             deallocated: thread::deallocatedp::read().ok()?,
@@ -65,7 +65,7 @@ impl ShareMaker {
     }
 }
 
-impl Share {
+impl ThreadShare {
     /// Adds what the thread has allocated and freed since the last time.
     pub fn publish(&mut self) {
         let own = self.allocated.get().wrapping_sub(self.deallocated.get()) as i64;

@@ -1,6 +1,6 @@
 //! DUMP, RESTORE and MIGRATE, against a host that answers what a test wants.
 
-use crate::commands::host::{TransferFailure, TransferOutcome};
+use crate::commands::host::{MigrationFailure, MigrationOutcome};
 use crate::commands::testing::{Rig, START_MS};
 use crate::keyspace::access::{lfu_count, lru_idle_ms};
 
@@ -157,8 +157,8 @@ fn payloads_are_counted_as_sanitized_where_that_is_wanted() {
     }
 }
 
-fn answering(answers: Vec<Result<(), Vec<u8>>>) -> TransferOutcome {
-    TransferOutcome {
+fn answering(answers: Vec<Result<(), Vec<u8>>>) -> MigrationOutcome {
+    MigrationOutcome {
         answers,
         failure: None,
     }
@@ -172,7 +172,7 @@ fn keys_that_were_taken_are_deleted_here() {
     }
     rig.run("PEXPIRE b 3000");
     rig.propagated();
-    rig.host.transfers = vec![answering(vec![Ok(()), Ok(())])];
+    rig.host.migrations = vec![answering(vec![Ok(()), Ok(())])];
     let reply = rig.run("MIGRATE 127.0.0.1 7000 '' 9 500 REPLACE AUTH2 u p KEYS a none b");
     assert_eq!(reply, "+OK\r\n");
     let wish = rig.host.wishes.pop().unwrap();
@@ -190,13 +190,13 @@ fn what_was_not_taken_or_only_copied_stays() {
     let mut rig = Rig::new();
     rig.run("MSET a 1 b 2");
     rig.propagated();
-    rig.host.transfers = vec![answering(vec![Ok(())])];
+    rig.host.migrations = vec![answering(vec![Ok(())])];
     assert_eq!(rig.run("MIGRATE host 7000 a 0 0 COPY"), "+OK\r\n");
     assert!(rig.host.wishes.pop().unwrap().contains("within 1s"));
     assert_eq!(rig.propagated(), [""; 0]);
 
     let refused = Err(b"BUSYKEY taken".to_vec());
-    rig.host.transfers = vec![answering(vec![Ok(()), refused])];
+    rig.host.migrations = vec![answering(vec![Ok(()), refused])];
     assert_eq!(
         rig.run("MIGRATE host 7000 '' 0 10 KEYS a b"),
         "-ERR Target instance replied with error: BUSYKEY taken\r\n"
@@ -210,11 +210,11 @@ fn a_connection_that_fails_is_told_by_its_step() {
     let mut rig = Rig::new();
     rig.run("SET a 1");
     for (failure, text) in [
-        (TransferFailure::Connect, "connecting to the client"),
-        (TransferFailure::Write, "writing to target instance"),
-        (TransferFailure::Read, "reading to target instance"),
+        (MigrationFailure::Connect, "connecting to the client"),
+        (MigrationFailure::Write, "writing to target instance"),
+        (MigrationFailure::Read, "reading to target instance"),
     ] {
-        rig.host.transfers = vec![TransferOutcome {
+        rig.host.migrations = vec![MigrationOutcome {
             answers: Vec::new(),
             failure: Some(failure),
         }];

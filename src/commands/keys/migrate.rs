@@ -11,7 +11,7 @@ use super::dump::payload_of;
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::host::{Transfer, TransferFailure};
+use crate::commands::host::{Migration, MigrationFailure};
 use crate::commands::keyspec::KeyRef;
 use crate::commands::lookup::Access;
 use crate::commands::operand::integer;
@@ -192,7 +192,7 @@ fn migrate(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         ctx.reply.simple("NOKEY");
         return Ok(());
     }
-    let transfer = Transfer {
+    let migration = Migration {
         host: &args[1],
         port: &args[2],
         timeout: Duration::from_millis(timeout_ms as u64),
@@ -201,7 +201,7 @@ fn migrate(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         commands: &commands,
         count: keys.len(),
     };
-    let outcome = ctx.host.transfer(ctx.env, &transfer);
+    let outcome = ctx.host.migrate(ctx.env, &migration);
     if !options.copy {
         let answered = keys.iter().zip(&outcome.answers);
         let taken = answered.filter(|(_, answer)| answer.is_ok());
@@ -215,9 +215,9 @@ fn migrate(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             Err(CmdError::err(text))
         }
         (None, Some(failure)) => Err(CmdError::Fixed(match failure {
-            TransferFailure::Connect => "IOERR error or timeout connecting to the client",
-            TransferFailure::Write => "IOERR error or timeout writing to target instance",
-            TransferFailure::Read => "IOERR error or timeout reading to target instance",
+            MigrationFailure::Connect => "IOERR error or timeout connecting to the client",
+            MigrationFailure::Write => "IOERR error or timeout writing to target instance",
+            MigrationFailure::Read => "IOERR error or timeout reading to target instance",
         })),
         (None, None) => {
             ctx.reply.ok();

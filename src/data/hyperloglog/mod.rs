@@ -46,7 +46,7 @@ const STALE: u64 = 1 << 63;
 
 /// How the registers are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Encoding {
+pub enum HllEncoding {
     /// Six bits each.
     Dense,
     /// Runs of equal ones.
@@ -57,15 +57,15 @@ pub enum Encoding {
 #[derive(Clone, Copy, Debug)]
 pub struct HllRef<'a> {
     bytes: &'a [u8],
-    encoding: Encoding,
+    encoding: HllEncoding,
 }
 
 impl<'a> HllRef<'a> {
     /// Looks at a string.
     pub fn open(bytes: &'a [u8]) -> Result<HllRef<'a>, HllError> {
         let encoding = match bytes.get(ENCODING_AT) {
-            Some(0) if bytes.len() == DENSE_BYTES => Encoding::Dense,
-            Some(1) if bytes.len() >= HEADER_BYTES => Encoding::Sparse,
+            Some(0) if bytes.len() == DENSE_BYTES => HllEncoding::Dense,
+            Some(1) if bytes.len() >= HEADER_BYTES => HllEncoding::Sparse,
             _ => return Err(HllError::NotOne),
         };
         if bytes.starts_with(MAGIC) {
@@ -76,7 +76,7 @@ impl<'a> HllRef<'a> {
     }
 
     /// How the registers are kept.
-    pub fn encoding(self) -> Encoding {
+    pub fn encoding(self) -> HllEncoding {
         self.encoding
     }
 
@@ -90,8 +90,8 @@ impl<'a> HllRef<'a> {
     /// Estimates how many different elements there were.
     pub fn estimate(self) -> Result<u64, HllError> {
         let histogram = match self.encoding {
-            Encoding::Dense => dense::histogram(self.registers()),
-            Encoding::Sparse => sparse::histogram(self.registers())?,
+            HllEncoding::Dense => dense::histogram(self.registers()),
+            HllEncoding::Sparse => sparse::histogram(self.registers())?,
         };
         Ok(histogram.estimate())
     }
@@ -111,7 +111,7 @@ impl<'a> HllRef<'a> {
 #[derive(Debug)]
 pub struct Hll<'a> {
     bytes: &'a mut Vec<u8>,
-    encoding: Encoding,
+    encoding: HllEncoding,
 }
 
 /// An empty HyperLogLog, in sparse form.
@@ -146,7 +146,7 @@ impl<'a> Hll<'a> {
 
     /// Raises a register to a value, unless it is that large already.
     fn raise(&mut self, mark: Mark, sparse_bytes_max: usize) -> Result<bool, HllError> {
-        if self.encoding == Encoding::Dense {
+        if self.encoding == HllEncoding::Dense {
             return Ok(dense::raise(self.registers_mut(), mark));
         }
         match sparse::raise(self.bytes, mark, sparse_bytes_max)? {
@@ -172,7 +172,7 @@ impl<'a> Hll<'a> {
 
     /// Gives the registers six bits each; tells whether they had not.
     pub fn make_dense(&mut self) -> Result<bool, HllError> {
-        if self.encoding == Encoding::Dense {
+        if self.encoding == HllEncoding::Dense {
             return Ok(false);
         }
         let mut dense = vec![0; DENSE_BYTES];
@@ -183,7 +183,7 @@ impl<'a> Hll<'a> {
             dense::raise(registers, mark);
         })?;
         *self.bytes = dense;
-        self.encoding = Encoding::Dense;
+        self.encoding = HllEncoding::Dense;
         Ok(true)
     }
 
@@ -225,11 +225,11 @@ impl Union {
             *mine = (*mine).max(mark.value);
         };
         match hll.encoding {
-            Encoding::Dense => {
+            HllEncoding::Dense => {
                 dense::for_each_register(hll.registers(), raise);
                 Ok(())
             }
-            Encoding::Sparse => sparse::for_each_register(hll.registers(), raise),
+            HllEncoding::Sparse => sparse::for_each_register(hll.registers(), raise),
         }
     }
 

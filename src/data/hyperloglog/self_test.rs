@@ -1,6 +1,8 @@
 //! `PFSELFTEST`: whether registers keep what is put into them, and estimates their promise.
 
-use super::{DENSE_BYTES, ENCODING_AT, Encoding, HEADER_BYTES, Hll, Mark, REGISTERS, dense, new};
+use super::{
+    DENSE_BYTES, ENCODING_AT, HEADER_BYTES, Hll, HllEncoding, Mark, REGISTERS, dense, new,
+};
 use crate::base::rng::Rng;
 
 /// How often all registers are filled at random.
@@ -63,7 +65,7 @@ fn estimates_are_close(seed: u64, sparse_bytes_max: usize) -> Result<(), String>
         }
         if number == checkpoint {
             let small = number < sparse_bytes_max as u64 / 2;
-            if small && sparse.encoding != Encoding::Sparse {
+            if small && sparse.encoding != HllEncoding::Sparse {
                 return Err("TESTFAILED sparse encoding not used".to_owned());
             }
             check_estimates(number, &dense, &sparse)?;

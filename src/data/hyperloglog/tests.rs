@@ -66,7 +66,7 @@ fn sparse_and_dense_registers_are_the_same_and_follow_the_model() {
 fn runs_become_dense_when_they_are_too_long_or_a_value_too_large() {
     let mut bytes = new();
     let mut number = 0u32;
-    while HllRef::open(&bytes).expect("one").encoding() == Encoding::Sparse {
+    while HllRef::open(&bytes).expect("one").encoding() == HllEncoding::Sparse {
         assert!(bytes.len() <= SPARSE_MAX);
         add(&mut bytes, &number.to_le_bytes(), SPARSE_MAX);
         number += 1;
@@ -79,7 +79,7 @@ fn runs_become_dense_when_they_are_too_long_or_a_value_too_large() {
     };
     let mut hll = Hll::open(&mut bytes).expect("one");
     assert_eq!(hll.raise(mark, SPARSE_MAX), Ok(true));
-    assert_eq!(hll.encoding, Encoding::Dense);
+    assert_eq!(hll.encoding, HllEncoding::Dense);
     assert_eq!(registers(&bytes)[9], 33);
 }
 

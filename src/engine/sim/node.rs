@@ -11,7 +11,7 @@ use crate::commands::context::{Env, Loading};
 use crate::commands::table::CommandTable;
 use crate::config::{MasterAddress, ReplDisklessLoad, SavePoints, Settings};
 use crate::engine::world::World;
-use crate::engine::{Engine, Parts};
+use crate::engine::{Engine, EngineParts};
 use crate::sys::clock::CycleClock;
 
 /// Ticks that a server may take without time passing; more of them mean that it spins.
@@ -118,7 +118,7 @@ impl Node {
         let mut world = SimWorld::new(self.host, net, self.disk.clone(), rng.fork());
         world.dead_address_first = self.dead_address_first;
         world.children_fail = self.children_fail;
-        let parts = Parts {
+        let parts = EngineParts {
             settings: settings.clone(),
             config_file: None,
             table: table(),

@@ -4,7 +4,7 @@
 //! the network makes of them, and a server that loads them must do so in slices of time. So the
 //! decoder does no I/O and keeps no bytes that it was given: it is fed a slice, hands out the items
 //! that are whole in it, and says how much of the slice is used up. The caller keeps the rest and
-//! feeds it again with more behind it ([`super::load::Loader`] does).
+//! feeds it again with more behind it ([`super::load::StreamLoader`] does).
 //!
 //! ```text
 //! Header ──> Records <──> Building       (a collection that comes in parts)

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use super::decoder::DecoderOptions;
 use super::error::RdbError;
-use super::load::{Loader, Sink};
+use super::load::{Sink, StreamLoader};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 
@@ -187,7 +187,7 @@ pub struct FileLoader<F> {
     file: F,
     total: u64,
     buffer: Vec<u8>,
-    loader: Loader,
+    loader: StreamLoader,
 }
 
 impl<F: DiskFile> FileLoader<F> {
@@ -202,7 +202,7 @@ impl<F: DiskFile> FileLoader<F> {
             file,
             total,
             buffer: vec![0; READ_BYTES],
-            loader: Loader::new(DecoderOptions {
+            loader: StreamLoader::new(DecoderOptions {
                 stream_bytes: Some(total),
                 ..options
             }),

@@ -68,7 +68,7 @@ pub struct FillOptions {
 
 /// What a snapshot says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SnapshotFacts {
+pub struct AuxFields {
     /// The version of the server that wrote it.
     pub redis_version: Option<String>,
     /// When it was written, in seconds since the epoch.
@@ -83,7 +83,7 @@ pub struct SnapshotFacts {
     pub replication_offset: Option<i64>,
 }
 
-impl SnapshotFacts {
+impl AuxFields {
     /// The place in a replication history that the snapshot is of.
     pub fn replication(&self) -> Option<ReplicationPoint> {
         Some(ReplicationPoint {
@@ -105,7 +105,7 @@ pub struct Fill {
     expired: u64,
     /// Keys without members, which were left out.
     empty: u64,
-    facts: SnapshotFacts,
+    facts: AuxFields,
 }
 
 impl Fill {
@@ -123,7 +123,7 @@ impl Fill {
             loaded: 0,
             expired: 0,
             empty: 0,
-            facts: SnapshotFacts::default(),
+            facts: AuxFields::default(),
         }
     }
 
@@ -152,7 +152,7 @@ impl Fill {
     }
 
     /// What the snapshot has said of itself so far.
-    pub fn facts(&self) -> &SnapshotFacts {
+    pub fn facts(&self) -> &AuxFields {
         &self.facts
     }
 

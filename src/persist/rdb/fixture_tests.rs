@@ -9,7 +9,7 @@ use super::check;
 use super::decoder::{DecoderOptions, Purpose};
 use super::file::{self, FileLoader, LoadError, Progress, SaveError};
 use super::item::{ChecksumVerdict, Item, Value};
-use super::load::{Loader, Sink};
+use super::load::{Sink, StreamLoader};
 use crate::sys::disk::OsDisk;
 
 fn path(name: &str) -> PathBuf {
@@ -89,7 +89,7 @@ fn assert_strings(seen: &Seen, name: &str) {
 }
 
 fn load(bytes: &[u8], piece: usize, purpose: Purpose) -> Result<Seen, RdbErrorKind> {
-    let mut loader = Loader::new(DecoderOptions::usual(purpose));
+    let mut loader = StreamLoader::new(DecoderOptions::usual(purpose));
     let mut seen = Seen::default();
     for piece in bytes.chunks(piece) {
         let used = loader.push(piece, &mut seen).map_err(|error| error.kind)?;
@@ -219,7 +219,7 @@ fn bytes_after_the_end_are_left_to_the_caller() {
     let mut with_tail = bytes.clone();
     with_tail.extend(b"*1\r\n$4\r\nPING\r\n");
     for piece in [1, 13, 1 << 20] {
-        let mut loader = Loader::new(DecoderOptions::usual(Purpose::Load));
+        let mut loader = StreamLoader::new(DecoderOptions::usual(Purpose::Load));
         let (mut seen, mut used) = (Seen::default(), 0);
         while !loader.is_done() {
             let end = (used + piece).min(with_tail.len());

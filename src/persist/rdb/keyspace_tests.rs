@@ -7,7 +7,7 @@ use super::decoder::{DecoderOptions, Purpose};
 use super::encoder::EncoderOptions;
 use super::fill::{AccessBits, DuplicateKeys, ExpiredKeys, Fill, FillOptions};
 use super::format::Version;
-use super::load::Loader;
+use super::load::StreamLoader;
 use super::save::{
     ReplicationPoint, SaveObserver, SaveOptions, SavedUsage, SnapshotInfo, save_snapshot,
 };
@@ -53,7 +53,7 @@ fn load_into(
     options: FillOptions,
     expired: &mut Vec<(usize, Vec<u8>)>,
 ) -> Result<Fill, RdbErrorKind> {
-    let mut loader = Loader::new(DecoderOptions::usual(Purpose::Load));
+    let mut loader = StreamLoader::new(DecoderOptions::usual(Purpose::Load));
     let mut fill = Fill::new(options);
     for piece in bytes.chunks(1000) {
         let mut sink = fill.sink(keyspace, |db, key| expired.push((db, key.to_vec())));

@@ -1,6 +1,6 @@
 //! From pieces of a stream to items in a sink.
 //!
-//! A [`Loader`] is pushed pieces of any size, from a file or a socket, and keeps only what the
+//! A [`StreamLoader`] is pushed pieces of any size, from a file or a socket, and keeps only what the
 //! decoder could not use yet: the beginning of the record in which a piece ended. It keeps bytes
 //! that arrived, never room for bytes that were announced.
 
@@ -15,16 +15,16 @@ pub trait Sink {
 }
 
 /// Decodes a stream that comes in pieces.
-pub struct Loader {
+pub struct StreamLoader {
     decoder: Decoder,
     /// The beginning of a record whose end has not come; shorter than the decoder wants.
     carry: Vec<u8>,
 }
 
-impl Loader {
+impl StreamLoader {
     /// A loader at the first byte of a stream.
-    pub fn new(options: DecoderOptions) -> Loader {
-        Loader {
+    pub fn new(options: DecoderOptions) -> StreamLoader {
+        StreamLoader {
             decoder: Decoder::new(options),
             carry: Vec::new(),
         }

@@ -13,7 +13,7 @@ fn carry_out(rig: &mut Rig, rng: &mut Rng) {
                     rig.repl.on_snapshot_not_started(rig.facts, &mut rig.out);
                 }
                 Action::StartSnapshot { .. } => rig.forked(),
-                Action::StopSnapshot => rig.facts.child = Child::None,
+                Action::StopSnapshot => rig.facts.child = RunningChild::None,
                 Action::SendFile { client } if rng.below(4) == 0 => {
                     rig.repl
                         .on_file_failed(client, "gone", rig.facts, &mut rig.out);

@@ -2,7 +2,7 @@
 
 use super::replica::{Replica, State};
 use super::{Source, log_of};
-use crate::replication::action::{Action, Child, ClientId, Contents, SnapshotTarget};
+use crate::replication::action::{Action, ClientId, Contents, RunningChild, SnapshotTarget};
 use crate::replication::context::Context;
 use crate::replication::replconf::Capabilities;
 use crate::replication::settings::ReplicationSettings;
@@ -37,12 +37,12 @@ impl Source {
             ) => {
                 cx.notice("Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC");
             }
-            (Some(_), _) | (None, Child::Save) => self.join_snapshot(cx),
+            (Some(_), _) | (None, RunningChild::Save) => self.join_snapshot(cx),
             (None, _) if self.is_worth_waiting(cx.settings, capabilities) => {
                 cx.notice("Delay next BGSAVE for diskless SYNC");
             }
-            (None, Child::None) => self.start_snapshot(cx, contents),
-            (None, Child::Other) => cx.notice(
+            (None, RunningChild::None) => self.start_snapshot(cx, contents),
+            (None, RunningChild::Other) => cx.notice(
                 "No BGSAVE in progress, but another BG operation is active. \
                  BGSAVE for replication delayed",
             ),
@@ -278,7 +278,7 @@ impl Source {
     }
 
     pub(super) fn start_snapshot_if_due(&mut self, cx: &mut Context) {
-        if self.job.is_some() || cx.facts.child != Child::None {
+        if self.job.is_some() || cx.facts.child != RunningChild::None {
             return;
         }
         let Some(waiting) = self.waiting(cx.now_ms()) else {

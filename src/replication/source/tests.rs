@@ -171,10 +171,10 @@ fn replicas_that_cannot_join_wait_for_the_next_snapshot() {
 
     // A snapshot that somebody asked for with BGSAVE.
     let mut rig = Rig::new(disk());
-    rig.facts.child = Child::Save;
+    rig.facts.child = RunningChild::Save;
     rig.psync(1, "?", "-1");
     rig.expect_logged("Can't attach the replica to the current BGSAVE.");
-    rig.facts.child = Child::None;
+    rig.facts.child = RunningChild::None;
     rig.pass_ms(1000);
     assert_eq!(starts(&rig), 1);
 }
@@ -182,12 +182,12 @@ fn replicas_that_cannot_join_wait_for_the_next_snapshot() {
 #[test]
 fn another_background_job_delays_the_snapshot() {
     let mut rig = Rig::new(disk());
-    rig.facts.child = Child::Other;
+    rig.facts.child = RunningChild::Other;
     rig.psync(1, "?", "-1");
     rig.expect_logged("No BGSAVE in progress, but another BG operation is active.");
     rig.pass_ms(5000);
     assert_eq!(starts(&rig), 0);
-    rig.facts.child = Child::None;
+    rig.facts.child = RunningChild::None;
     rig.pass_ms(1000);
     assert_eq!(starts(&rig), 1);
 }

@@ -29,24 +29,24 @@ const UNIX_PATH_BYTES: usize = 108;
 
 /// Where a socket listens: two sockets of one place do the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum ListenAddr {
     /// An address and port.
     Tcp(SocketAddr),
     /// A path as it was given; where that is was decided when the socket was opened.
     Unix(PathBuf),
 }
 
-impl Place {
+impl ListenAddr {
     /// While one of them listens, the other cannot.
-    fn overlaps(&self, other: &Place) -> bool {
+    fn overlaps(&self, other: &ListenAddr) -> bool {
         match (self, other) {
-            (Place::Tcp(a), Place::Tcp(b)) => {
+            (ListenAddr::Tcp(a), ListenAddr::Tcp(b)) => {
                 let (one, two) = (a.ip(), b.ip());
                 let of_all = one.is_unspecified() || two.is_unspecified();
                 // IPv6 sockets take IPv6 only, so the families are never in each other's way.
                 a.port() == b.port() && a.is_ipv4() == b.is_ipv4() && (of_all || one == two)
             }
-            (Place::Unix(a), Place::Unix(b)) => a == b,
+            (ListenAddr::Unix(a), ListenAddr::Unix(b)) => a == b,
             _ => false,
         }
     }
@@ -55,7 +55,7 @@ impl Place {
 /// A socket that the settings ask for.
 pub struct Wanted {
     /// Where.
-    pub place: Place,
+    pub place: ListenAddr,
     /// The same, as it was written.
     name: String,
     /// The machine may lack it.
@@ -106,14 +106,14 @@ pub fn wanted(settings: &Settings) -> Result<Vec<Wanted>, String> {
             failed_listening(port)
         })?;
         all.push(Wanted {
-            place: Place::Tcp(address),
+            place: ListenAddr::Tcp(address),
             name: host.to_owned(),
             optional,
         });
     }
     if let Some(path) = settings.unixsocket.as_deref().filter(|p| !p.is_empty()) {
         all.push(Wanted {
-            place: Place::Unix(path_of(path)),
+            place: ListenAddr::Unix(path_of(path)),
             name: String::from_utf8_lossy(path).into_owned(),
             optional: false,
         });
@@ -159,22 +159,22 @@ fn failed_listening(port: u16) -> String {
 /// The text is for the log, where the address that is to blame is named already.
 pub fn open_all(
     wanted: Vec<Wanted>,
-    leaving: &[(&Place, &Listener)],
+    leaving: &[(&ListenAddr, &Listener)],
     settings: &Settings,
-) -> Result<Vec<(Place, Listener)>, String> {
+) -> Result<Vec<(ListenAddr, Listener)>, String> {
     let backlog = settings.tcp_backlog as i32;
     let mut sharing = Sharing::default();
     let mut bound: Vec<(Wanted, Socket)> = Vec::new();
     let mut paths = Vec::new();
     for wanted in wanted {
-        let Place::Tcp(address) = wanted.place else {
+        let ListenAddr::Tcp(address) = wanted.place else {
             paths.push(wanted);
             continue;
         };
-        let overlaps = |place: &Place| place.overlaps(&wanted.place);
+        let overlaps = |place: &ListenAddr| place.overlaps(&wanted.place);
         // Two new ones that overlap are a mistake that the kernel shall see.
         let may_share = !bound.iter().any(|(other, _)| overlaps(&other.place));
-        let in_the_way = |(place, _): &&(&Place, &Listener)| may_share && overlaps(place);
+        let in_the_way = |(place, _): &&(&ListenAddr, &Listener)| may_share && overlaps(place);
         let old: Vec<_> = leaving.iter().filter(in_the_way).collect();
         for (_, listener) in &old {
             sharing.join(listener);
@@ -205,7 +205,7 @@ pub fn open_all(
         listeners.push((place, Listener::Tcp(TcpListener::from_std(socket.into()))));
     }
     for wanted in paths {
-        let Place::Unix(path) = &wanted.place else {
+        let ListenAddr::Unix(path) = &wanted.place else {
             continue;
         };
         let socket = listen_unix(path, settings.unixsocketperm, backlog)

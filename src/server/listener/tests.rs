@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use std::net::{TcpListener as Taken, TcpStream as Client};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream as UnixClient;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -63,7 +64,7 @@ impl Rig {
         in_use.map(|(_, s)| fd(&s.listener)).collect()
     }
 
-    fn accept_any(&self) -> Accepted {
+    fn accept_any(&self) -> Accepted<OsSocket> {
         let keys = self.listeners.keys(|_, _| true);
         let mut accepted = keys.iter().filter_map(|key| {
             let listener = self.listeners.get(*key)?;
@@ -90,7 +91,7 @@ fn a_refused_change_leaves_everything_as_it_was() {
     assert_eq!(rig.descriptors(), before);
     assert!(!reachable("127.0.0.1", new));
     // Whoever waited to be accepted still does.
-    rig.accept_any().stream.write_all(b"here").unwrap();
+    rig.accept_any().socket.write_all(b"here").unwrap();
     let mut heard = String::new();
     waiting.read_to_string(&mut heard).unwrap();
     assert_eq!(heard, "here");
@@ -238,7 +239,7 @@ fn a_unix_socket_stays_through_every_change_of_addresses() {
     assert!(rig.change(&with_path(new)).is_err());
     rig.change(&with_path(0)).unwrap();
     assert_eq!(rig.listeners.kinds(), ["unix"]);
-    rig.accept_any().stream.write_all(b"here").unwrap();
+    rig.accept_any().socket.write_all(b"here").unwrap();
     let mut heard = String::new();
     (&client).read_to_string(&mut heard).unwrap();
     assert_eq!(heard, "here");
