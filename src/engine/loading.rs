@@ -240,9 +240,13 @@ impl<F: DiskFile> Loader<F> {
         };
         let keyspace = self.aside.as_mut().unwrap_or(&mut env.keyspace);
         let mut sink = self.fill.sink(keyspace, |_, _| {});
-        loader.push(bytes, &mut sink).map_err(|e| e.to_string())?;
+        let used = loader.push(bytes, &mut sink).map_err(|e| e.to_string())?;
         self.pause_after(loaded, env);
-        Ok(())
+        // Where a mark ends the snapshot, nothing but the mark may follow what is loaded.
+        match used < bytes.len() && self.total_bytes == 0 {
+            true => Err("Replication stream EOF marker is broken".to_owned()),
+            false => Ok(()),
+        }
     }
 
     /// Whether a pushed load has met its end.

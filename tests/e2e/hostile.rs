@@ -60,9 +60,9 @@ fn play(mut stream: TcpStream, answer: fn(&str) -> Option<Vec<u8>>) {
 }
 
 /// An obedient master up to PSYNC, where it answers `last`.
-fn until_psync(request: &str, last: &str) -> Option<Vec<u8>> {
+fn until_psync(request: &str, last: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     if request.contains("PSYNC") {
-        return Some(last.as_bytes().to_vec());
+        return Some(last.as_ref().to_vec());
     }
     // The capabilities may come in one write with what precedes them.
     let replies = request.matches("REPLCONF").count().max(1);
@@ -183,7 +183,7 @@ fn a_snapshot_that_is_garbage_is_not_loaded() {
         let id = "a".repeat(40);
         until_psync(
             request,
-            &format!("+FULLRESYNC {id} 1\r\n$20\r\nthis is no snapshot!"),
+            format!("+FULLRESYNC {id} 1\r\n$20\r\nthis is no snapshot!"),
         )
     });
     let replica = Server::ours(&["repl-timeout 3"]);
@@ -200,7 +200,7 @@ fn a_snapshot_that_is_garbage_is_not_loaded() {
 fn a_snapshot_header_that_is_garbage_is_refused() {
     let fake = FakeMaster::answering(|request| {
         let id = "b".repeat(40);
-        until_psync(request, &format!("+FULLRESYNC {id} 1\r\nhello there\r\n"))
+        until_psync(request, format!("+FULLRESYNC {id} 1\r\nhello there\r\n"))
     });
     endures(
         fake.port,
@@ -214,10 +214,30 @@ fn a_snapshot_that_stops_halfway_is_given_up_after_the_timeout() {
         let id = "c".repeat(40);
         until_psync(
             request,
-            &format!("+FULLRESYNC {id} 1\r\n$1000000\r\nREDIS0011"),
+            format!("+FULLRESYNC {id} 1\r\n$1000000\r\nREDIS0011"),
         )
     });
     endures(fake.port, "Timeout receiving bulk data from MASTER...");
+}
+
+#[test]
+fn a_snapshot_that_ends_with_another_mark_than_announced_is_refused_at_once() {
+    let fake = FakeMaster::answering(|request| {
+        let (id, announced, sent) = ("d".repeat(40), "e".repeat(40), "f".repeat(40));
+        let head = format!("+FULLRESYNC {id} 1\r\n$EOF:{announced}\r\nREDIS0011");
+        // The end of the data, and a checksum that is not to be compared.
+        let end = b"\xff\0\0\0\0\0\0\0\0";
+        until_psync(request, [head.as_bytes(), end, sent.as_bytes()].concat())
+    });
+    let replica = Server::ours(&["repl-diskless-load swapdb"]);
+    replica.ask("SET mine 1");
+    replica.ask(&format!("REPLICAOF 127.0.0.1 {}", fake.port));
+    replica.wait_log("Replication stream EOF marker is broken");
+    wait_until("it tries again", || {
+        replica.log_count("MASTER <-> REPLICA sync started") >= 2
+    });
+    serves_quickly(&replica);
+    assert_eq!(replica.ask("GET mine"), "1");
 }
 
 #[test]
