@@ -42,8 +42,8 @@ pub enum Activity {
 /// A command that waits.
 #[derive(Debug)]
 pub struct Parked {
-    /// Its words; there from the moment on at which its handler has returned.
-    pub words: Option<OwnedArgs>,
+    /// Its arguments; there from the moment on at which its handler has returned.
+    pub argv: Option<OwnedArgs>,
     /// Its place among those who wait.
     pub ticket: u64,
     /// Its deadline, in milliseconds of the monotonic clock.
@@ -53,8 +53,8 @@ pub struct Parked {
 }
 
 impl Parked {
-    fn memory(&self) -> usize {
-        size_of::<Parked>() + self.words.as_ref().map_or(0, OwnedArgs::held_bytes)
+    fn held_bytes(&self) -> usize {
+        self.argv.as_ref().map_or(0, OwnedArgs::held_bytes)
     }
 }
 
@@ -100,10 +100,11 @@ impl Activity {
         }
     }
 
-    /// Bytes of the arguments of the command that a pause holds back.
+    /// Bytes of the arguments of the command that waits or that a pause holds back.
     pub fn held_bytes(&self) -> usize {
         match self {
             Activity::Held(argv) => argv.held_bytes(),
+            Activity::Parked(parked) | Activity::Resumed(parked) => parked.held_bytes(),
             _ => 0,
         }
     }
@@ -111,7 +112,7 @@ impl Activity {
     /// Memory held for it.
     pub fn memory(&self) -> usize {
         match self {
-            Activity::Parked(parked) | Activity::Resumed(parked) => parked.memory(),
+            Activity::Parked(_) | Activity::Resumed(_) => size_of::<Parked>() + self.held_bytes(),
             _ => self.held_bytes(),
         }
     }
@@ -129,13 +130,13 @@ impl Activity {
         *self = Activity::Parked(Box::new(parked));
     }
 
-    /// The command that waits is to be run again; these are its words.
+    /// The command that waits is to be run again; these are its arguments.
     pub fn resume(&mut self) -> Option<OwnedArgs> {
         match std::mem::take(self) {
             Activity::Parked(mut parked) => {
-                let words = parked.words.take();
+                let argv = parked.argv.take();
                 *self = Activity::Resumed(parked);
-                Some(words.expect("a parked command has words"))
+                Some(argv.expect("a parked command has argv"))
             }
             other => {
                 *self = other;
@@ -207,7 +208,7 @@ mod tests {
 
     fn parked(name: &str) -> Parked {
         Parked {
-            words: Some(argv(name)),
+            argv: Some(argv(name)),
             ticket: 7,
             until_mono_ms: None,
             spent_ns: 0,
@@ -219,6 +220,7 @@ mod tests {
         let mut client = Activity::default();
         client.park(parked("BLPOP"));
         assert!(client.is_parked() && client.is_waiting() && !client.is_ready());
+        assert!(client.held_bytes() > 0 && client.memory() > client.held_bytes());
         assert_eq!(client.resume(), Some(argv("BLPOP")));
         assert_eq!(client.resumed().map(|before| before.ticket), Some(7));
         assert!(!client.is_waiting() && !client.is_ready());

@@ -1,4 +1,4 @@
-//! From words to a running handler and back to replicas.
+//! From arguments to a running handler and back to replicas.
 //!
 //! [`process`] finds the row, asks the gates in the reference's order, runs the handler and does
 //! the bookkeeping around it: statistics, error counts, propagation, messages to subscribers. It
@@ -236,7 +236,7 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
         Activity::Parked(parked) => {
             // Nothing is counted before the command is done.
             parked.spent_ns += spent;
-            parked.words.get_or_insert_with(|| args.to_owned());
+            parked.argv.get_or_insert_with(|| args.to_owned());
             return deliver(ctx);
         }
         _ => {}
@@ -281,8 +281,8 @@ pub fn conclude(ctx: &mut Ctx<'_>, parked: Parked, refusal: Option<&CmdError>) {
         None => ctx.reply.null_array(),
         Some(error) => reply_error(ctx, &error.text()),
     }
-    let words = parked.words.expect("a parked command has words");
-    if let Some(command) = ctx.env.table.find(&words.args()) {
+    let argv = parked.argv.expect("a parked command has argv");
+    if let Some(command) = ctx.env.table.find(&argv.args()) {
         count(ctx, command, parked.spent_ns);
     }
     settle_reply(ctx, reply_start);

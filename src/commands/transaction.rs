@@ -123,8 +123,8 @@ impl Transaction {
         self.queue.is_empty()
     }
 
-    /// Memory held for the words that wait.
-    pub fn words_bytes(&self) -> usize {
+    /// Memory held for the commands that wait.
+    pub fn argv_bytes(&self) -> usize {
         self.bytes
     }
 
@@ -171,11 +171,11 @@ pub fn queue(ctx: &mut Ctx<'_>, command: &'static Command, args: &Args<'_>) {
     let transaction = ctx.session.transaction.as_deref_mut();
     let transaction = transaction.expect("commands are queued in a transaction");
     if !transaction.spoilt && !dirty {
-        let words = args.to_owned();
+        let argv = args.to_owned();
         transaction.any |= command.flags;
         transaction.all &= command.flags;
-        transaction.bytes += words.held_bytes();
-        transaction.queue.push((command, words));
+        transaction.bytes += argv.held_bytes();
+        transaction.queue.push((command, argv));
     }
     ctx.reply.simple("QUEUED");
 }
@@ -221,8 +221,8 @@ fn exec(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     }
     ctx.reply.array(transaction.queue.len());
     ctx.nested(|ctx| {
-        for (command, words) in &transaction.queue {
-            dispatch::call(ctx, command, &mut words.args());
+        for (command, argv) in &transaction.queue {
+            dispatch::call(ctx, command, &mut argv.args());
         }
     });
     Ok(())

@@ -4,12 +4,12 @@
 //! is an *operation*, a database and the bytes of a command. A unit collects them in [`Unit`] and
 //! yields them when it ends, one alone as it is, several wrapped in `MULTI` and `EXEC`, to all who
 //! take changes (`Env::hand_over`). Each of those keeps its own account of the database that it has
-//! selected. The common case, one command whose own words are what the others need, is collected
-//! nowhere: its bytes go from the input buffer to who takes them.
+//! selected. The common case, one command whose own arguments are what the others need, is
+//! collected nowhere: its bytes go from the input buffer to who takes them.
 //!
 //! **Marks.** A command says that it changed something ([`Ctx::changed`]) and what is to be sent
-//! instead of its own words ([`Ctx::propagate_instead`]). That is noted in the unit, of the command
-//! that is running, and taken back when it ends.
+//! instead of its own arguments ([`Ctx::propagate_instead`]). That is noted in the unit, of the
+//! command that is running, and taken back when it ends.
 //!
 //! **Nesting.** `EXEC` runs commands within itself ([`Ctx::nested`]), and a command within those
 //! may do so again. Every command has its own mark; the unit ends with the outermost one.
@@ -55,7 +55,7 @@ bitflags! {
     struct Mark: u8 {
         /// It has changed something.
         const CHANGED = 1;
-        /// Its own words are left out.
+        /// Its own arguments are left out.
         const INSTEAD = 1 << 1;
     }
 }
@@ -162,35 +162,35 @@ impl Env {
     }
 
     /// Ends a command that was run in a database. If it changed something and did not say
-    /// otherwise, its own words come last, where they are `wanted`. The outermost command ends the
-    /// unit.
+    /// otherwise, its own arguments come last, where they are `wanted`. The outermost command ends
+    /// the unit.
     #[inline]
     pub(super) fn end_command(&mut self, db: usize, args: &Args<'_>, wanted: bool, flags: Flags) {
         let mark = std::mem::take(&mut self.unit.mark);
-        let with_own_words = wanted && mark == Mark::CHANGED;
+        let with_own_argv = wanted && mark == Mark::CHANGED;
         if self.unit.ops.is_empty() && !self.unit.is_nested() {
-            if !with_own_words {
+            if !with_own_argv {
                 return;
             }
             if let Some(raw) = args.raw() {
                 return self.hand_over(Some(db), raw);
             }
         }
-        self.end_among_others(db, args, with_own_words, mark, flags);
+        self.end_among_others(db, args, with_own_argv, mark, flags);
     }
 
-    /// Ends a command that runs within another, that caused more than its own words say, or whose
-    /// words are not there as they have to be sent.
+    /// Ends a command that runs within another, that caused more than its own arguments say, or
+    /// whose arguments are not there as they have to be sent.
     #[inline(never)]
     fn end_among_others(
         &mut self,
         db: usize,
         args: &Args<'_>,
-        with_own_words: bool,
+        with_own_argv: bool,
         mark: Mark,
         flags: Flags,
     ) {
-        if with_own_words {
+        if with_own_argv {
             args.encode(&mut self.unit.bytes);
             self.unit.close_operation(db);
         }
@@ -207,9 +207,9 @@ impl Env {
     }
 
     /// Adds an operation to the unit that is running.
-    pub fn propagate(&mut self, db: usize, words: &[&[u8]]) {
+    pub fn propagate(&mut self, db: usize, argv: &[&[u8]]) {
         if self.wants_changes() {
-            encode_command(words, &mut self.unit.bytes);
+            encode_command(argv, &mut self.unit.bytes);
             self.unit.close_operation(db);
         }
     }
@@ -238,18 +238,18 @@ impl Ctx<'_> {
         result
     }
 
-    /// Propagates these words in place of the command's own. May be called several times.
-    pub fn propagate_instead(&mut self, words: &[&[u8]]) {
+    /// Propagates this command in place of the one that runs. May be called several times.
+    pub fn propagate_instead(&mut self, argv: &[&[u8]]) {
         self.env.unit.mark.insert(Mark::INSTEAD);
-        self.env.propagate(self.session.db, words);
+        self.env.propagate(self.session.db, argv);
     }
 
-    /// Keeps the command's own words from others, even if nothing is propagated in their place.
+    /// Keeps the command's own arguments from others, even if nothing is propagated in their place.
     pub fn propagate_nothing(&mut self) {
         self.env.unit.mark.insert(Mark::INSTEAD);
     }
 
-    /// Propagates the command's own words with some of them, by index, replaced.
+    /// Propagates the command's own arguments with some of them, by index, replaced.
     pub fn propagate_with(&mut self, args: &Args<'_>, replaced: &[(usize, &[u8])]) {
         self.env.unit.mark.insert(Mark::INSTEAD);
         if !self.env.wants_changes() {

@@ -69,10 +69,10 @@ fn run(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     ctx.changed(1);
     ctx.nested(|ctx| {
         for line in args.iter_from(1) {
-            let words = OwnedArgs::new(split_args(line).expect("balanced quotes"));
+            let argv = OwnedArgs::new(split_args(line).expect("balanced quotes"));
             let table = ctx.env.table;
-            let command = table.find(&words.args()).expect("a command");
-            dispatch::call(ctx, command, &mut words.args());
+            let command = table.find(&argv.args()).expect("a command");
+            dispatch::call(ctx, command, &mut argv.args());
             assert!(!ctx.env.unit.has_changed(), "its mark went with it");
         }
     });

@@ -22,7 +22,7 @@ use super::peak::RecentPeak;
 use super::world::{Accepted, Interest, Socket, Wake, World};
 use crate::commands::context::Env;
 use crate::commands::pubsub::{self, outbox::Message};
-use crate::commands::session::{ClientInfo, Kind, Session};
+use crate::commands::session::{ClientInfo, Kind, ReplyMode, Session};
 use crate::commands::transaction;
 use crate::config::OutputLimit;
 use crate::resp::writer::Reply;
@@ -290,11 +290,14 @@ impl<S: Socket> Clients<S> {
         conn.output.put_back(reply.take_buf());
     }
 
-    /// Appends to the replies of a client of which no command runs.
+    /// Appends to the replies of a client of which no command runs, unless it wants none.
     pub fn reply(&mut self, key: usize, write: impl FnOnce(&mut Reply)) {
         let conn = &mut self.conns[key];
-        let protocol = conn.session().protocol;
-        conn.output.reply(protocol, &mut self.pool, write);
+        let session = conn.session();
+        if session.reply_mode == ReplyMode::On {
+            let protocol = session.protocol;
+            conn.output.reply(protocol, &mut self.pool, write);
+        }
         self.queue_write(key);
     }
 

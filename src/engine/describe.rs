@@ -140,7 +140,7 @@ fn line_of(s: &Session, connection: &Connection, env: &Env) -> String {
         count(TopicKind::Shard),
         s.transaction.as_ref().map_or(-1, |t| t.len() as i64),
         args + s.activity.held_bytes(),
-        s.transaction.as_ref().map_or(0, |t| t.words_bytes()),
+        s.transaction.as_ref().map_or(0, |t| t.argv_bytes()),
         overflow.div_ceil(REPLY_BLOCK_BYTES) + from_log.div_ceil(BLOCK_BYTES),
         overflow + from_log,
         total + env.watches.memory(s.id) + from_log,

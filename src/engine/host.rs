@@ -297,9 +297,9 @@ impl<W: World> Host for Runtime<W> {
         reply: &mut Reply,
         args: &Args<'_>,
     ) -> Result<(), CmdError> {
-        let words: Vec<&[u8]> = args.iter_from(1).collect();
+        let argv: Vec<&[u8]> = args.iter_from(1).collect();
         let id = session.id;
-        let answer = self.drive(env, |r, e, out| r.on_replconf(id, &words, e, out));
+        let answer = self.drive(env, |r, e, out| r.on_replconf(id, &argv, e, out));
         match answer {
             ReplconfReply::Ok => reply.ok(),
             ReplconfReply::Silent => {}

@@ -2,8 +2,8 @@
 //!
 //! `maxmemory` must hold per command, so the memory in use must be known at the price of a few
 //! loads. jemalloc counts what each thread allocates and frees, and lets us read the counts of our
-//! own thread; the few other threads add theirs up in a [`ThreadShare`] after each piece of work. Its
-//! arenas' totals would not do: they are added up only when asked for (its "epoch"), and they
+//! own thread; the few other threads add theirs up in a [`ThreadShare`] after each piece of work.
+//! Its arenas' totals would not do: they are added up only when asked for (its "epoch"), and they
 //! count what lies unused in the threads' caches, hundreds of kilobytes that come and go.
 
 use std::ffi::{CStr, c_char, c_void};

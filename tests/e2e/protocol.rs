@@ -51,6 +51,23 @@ fn protocol_errors_are_named_and_close_that_client_alone() {
 }
 
 #[test]
+fn a_client_that_wants_no_replies_is_told_of_no_protocol_error() {
+    let server = Server::ours(&[]);
+    let ping = "+PONG\r\n";
+    let cases: &[(&[u8], &str)] = &[
+        (b"CLIENT REPLY OFF\r\n*x\r\n", ""),
+        (b"PING\r\nCLIENT REPLY SKIP\r\n*x\r\n", ping),
+        (
+            b"CLIENT REPLY SKIP\r\nPING\r\nPING\r\nCLIENT REPLY OFF\r\n*x\r\n",
+            ping,
+        ),
+    ];
+    for (bytes, reply) in cases {
+        refused(&server, bytes, reply);
+    }
+}
+
+#[test]
 fn empty_requests_are_passed_over() {
     let server = Server::ours(&[]);
     let mut conn = server.connect();

@@ -1,7 +1,7 @@
 //! Commands that wait: how they are parked, woken and ended.
 //!
 //! A handler that finds nothing to give calls [`Ctx::block`] and replies nothing. Its client is
-//! parked: the words of the command stay in its session ([`Parked`]), the keys it waits for
+//! parked: the arguments of the command stay in its session ([`Parked`]), the keys it waits for
 //! go to the registry ([`Waiters`]), and what it sends meanwhile waits unread. Whoever changes a
 //! key calls `touched`, which makes the key *ready* if somebody waits for it. When the command or
 //! transaction that did so has ended, [`serve`] runs the commands that wait for ready keys again,
@@ -91,9 +91,9 @@ pub struct Block {
     pub timeout: Timeout,
     /// Run it again also when a key goes or becomes another type: its reply is an error then.
     pub on_deletion: bool,
-    /// The words to run again, where they are not those that came: `$` may not mean something
-    /// else the next time.
-    pub words: Option<OwnedArgs>,
+    /// The arguments to run it with again, where they are not those that came: `$` may not mean
+    /// something else the next time.
+    pub argv: Option<OwnedArgs>,
 }
 
 impl Block {
@@ -103,7 +103,7 @@ impl Block {
             wants,
             timeout,
             on_deletion: false,
-            words: None,
+            argv: None,
         }
     }
 
@@ -141,7 +141,7 @@ impl Ctx<'_> {
         };
         waiters.park(waiter, ticket, until_mono_ms, self.session.db, keys);
         self.session.activity.park(Parked {
-            words: block.words,
+            argv: block.argv,
             ticket,
             until_mono_ms,
             spent_ns,
@@ -177,12 +177,12 @@ pub fn serve(env: &mut Env, host: &mut dyn Host) {
 /// Runs the command of a parked client again. A pause may hold it back; then it waits for the end
 /// of that, and no longer for its keys.
 pub fn resume(ctx: &mut Ctx<'_>) {
-    let Some(words) = ctx.session.activity.resume() else {
+    let Some(argv) = ctx.session.activity.resume() else {
         return;
     };
     ctx.env.waiters.remove(ctx.session.id);
-    match dispatch::process(ctx, &mut words.args()) {
-        Outcome::HeldBack => ctx.session.activity.hold_back(words),
+    match dispatch::process(ctx, &mut argv.args()) {
+        Outcome::HeldBack => ctx.session.activity.hold_back(argv),
         Outcome::Done => ctx.session.activity.release(),
     }
 }

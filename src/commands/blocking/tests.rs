@@ -154,7 +154,7 @@ fn nobody_waits_in_a_transaction_or_for_our_master() {
         wants: LIST,
         timeout: Timeout::Never,
         on_deletion: false,
-        words: None,
+        argv: None,
     };
     let mut reply = crate::resp::writer::Reply::default();
     let mut ctx = Ctx {

@@ -123,6 +123,7 @@ fn scan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     })?;
     let mut page = Page::new(ctx.reply);
     let mut due: Vec<Vec<u8>> = Vec::new();
+    let mut looked_at = 0;
     let env = &*ctx.env;
     let db = env.keyspace.db(ctx.session.db);
     let next = db.scan(cursor, options.count, &mut |entry| {
@@ -131,14 +132,24 @@ fn scan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             return;
         }
         if env.is_due(entry) {
-            due.push(key.to_vec());
-        } else if types.lets_through(entry.type_()) {
+            return due.push(key.to_vec());
+        }
+        looked_at += 1;
+        if types.lets_through(entry.type_()) {
             page.add().bulk(key);
         }
     });
-    for key in &due {
-        ctx.env
-            .expire_if_due(ctx.session, ctx.session.db, key, Access::Peek);
+    if types == TypeFilter::Any {
+        for key in &due {
+            ctx.env
+                .expire_if_due(ctx.session, ctx.session.db, key, Access::Peek);
+        }
+    } else {
+        // Who asks for the type of a key looks it up.
+        ctx.env.stats.keyspace_hits += looked_at;
+        for key in &due {
+            ctx.env.lookup(ctx.session, key, Access::Peek);
+        }
     }
     page.finish(ctx.reply, next);
     Ok(())

@@ -89,6 +89,8 @@ fn pop_several(ctx: &mut Ctx<'_>, key: &[u8], count: usize) -> CmdResult {
         return Ok(());
     }
     if count >= len {
+        // All members are shown as SUNION shows them, which reads.
+        ctx.env.lookup(ctx.session, key, Access::Read);
         return pop_all(ctx, key);
     }
     let limits = ctx.env.set_limits();

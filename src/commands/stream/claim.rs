@@ -253,8 +253,8 @@ fn min_idle_ms(word: &[u8], refusal: &'static str) -> Result<i64, CmdError> {
 }
 
 /// Refuses a key or group that does not exist.
-fn check_group(ctx: &mut Ctx<'_>, place: &Place<'_>) -> CmdResult {
-    let stream = ctx.stream(place.key, Access::Read)?;
+fn check_group(ctx: &mut Ctx<'_>, place: &Place<'_>, access: Access) -> CmdResult {
+    let stream = ctx.stream(place.key, access)?;
     match stream.and_then(|stream| stream.group(place.group)) {
         Some(_) => Ok(()),
         None => Err(no_key_or_group(place.key, place.group, b"")),
@@ -277,7 +277,7 @@ fn xclaim(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         key: &args[1],
         group: &args[2],
     };
-    check_group(ctx, &place)?;
+    check_group(ctx, &place, Access::Read)?;
     let refusal = "ERR Invalid min-idle-time argument for XCLAIM";
     let min_idle_ms = min_idle_ms(&args[4], refusal)?;
     let now_ms = ctx.now_ms();
@@ -350,11 +350,13 @@ fn xautoclaim(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         key: &args[1],
         group: &args[2],
     };
+    // Bad arguments are complained of first, but the lookup counts all the same.
+    ctx.env.lookup(ctx.session, place.key, Access::Read);
     let refusal = "ERR Invalid min-idle-time argument for XAUTOCLAIM";
     let min_idle_ms = min_idle_ms(&args[4], refusal)?;
     let start = range_start(&args[5])?;
     let (count, just_id) = autoclaim_options(args)?;
-    check_group(ctx, &place)?;
+    check_group(ctx, &place, Access::Write)?;
     let now_ms = ctx.now_ms();
     let claiming = Claiming {
         claim: Claim {

@@ -66,6 +66,8 @@ pub static ROWS: &[Row] = &[
 ];
 
 fn xack(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    // It changes the group, but counts as a read.
+    ctx.env.lookup(ctx.session, &args[1], Access::Read);
     let mut found = ctx.env.edit::<Box<Stream>>(ctx.session, &args[1])?;
     let Some((_, group)) = found.as_mut().and_then(|stream| stream.group_mut(&args[2])) else {
         ctx.reply.int(0);

@@ -203,11 +203,11 @@ impl ReadOptions {
     /// The same words, with these ids.
     fn with_ids(&self, args: &Args<'_>, ids: &[StreamId]) -> OwnedArgs {
         let first_id = self.first_key + self.keys;
-        let mut words: Vec<Vec<u8>> = args.iter().map(<[u8]>::to_vec).collect();
-        for (word, id) in words[first_id..].iter_mut().zip(ids) {
+        let mut argv: Vec<Vec<u8>> = args.iter().map(<[u8]>::to_vec).collect();
+        for (word, id) in argv[first_id..].iter_mut().zip(ids) {
             *word = id.text().as_ref().to_vec();
         }
-        OwnedArgs::new(words)
+        OwnedArgs::new(argv)
     }
 }
 
@@ -216,7 +216,7 @@ fn wait_or_give_up(
     ctx: &mut Ctx<'_>,
     args: &Args<'_>,
     options: &ReadOptions,
-    words: Option<OwnedArgs>,
+    argv: Option<OwnedArgs>,
     on_deletion: bool,
 ) -> CmdResult {
     if let Some(timeout) = options.timeout {
@@ -224,7 +224,7 @@ fn wait_or_give_up(
             wants: Type::Stream,
             timeout,
             on_deletion,
-            words,
+            argv,
         };
         if ctx.block(block, options.streams(args).map(|(key, _)| key)) {
             return Ok(());
@@ -281,8 +281,8 @@ fn xread(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     // By the time that the client is served, `$` would mean something else.
     let at_once = options.streams(args).all(|(_, word)| word != b"$");
-    let words = (!at_once).then(|| options.with_ids(args, &from));
-    wait_or_give_up(ctx, args, &options, words, false)
+    let argv = (!at_once).then(|| options.with_ids(args, &from));
+    wait_or_give_up(ctx, args, &options, argv, false)
 }
 
 /// The id behind which `XREAD` reads.
@@ -361,6 +361,8 @@ fn read_in_group(
 ) -> CmdResult {
     let now_ms = ctx.now_ms();
     let told = ctx.env.wants_changes();
+    // It changes the group, but counts as a read, beside the one of the check before.
+    ctx.env.lookup(ctx.session, place.key, Access::Read);
     let Some(mut stream) = ctx.env.edit::<Box<Stream>>(ctx.session, place.key)? else {
         return Ok(());
     };

@@ -1,7 +1,7 @@
 //! The checksum at the end of a file: CRC-64 with the Jones polynomial, reflected, started at 0.
 //!
-//! It is computed with carry-less multiplication (`crc-fast`). The table-driven `crc64` is what tests
-//! compare it with; ARCHITECTURE.md has the speed of both.
+//! It is computed with carry-less multiplication (`crc-fast`). The table-driven `crc64` is what
+//! tests compare it with; ARCHITECTURE.md has the speed of both.
 
 use crc_fast::{CrcAlgorithm, Digest};
 

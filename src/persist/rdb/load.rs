@@ -1,8 +1,8 @@
 //! From pieces of a stream to items in a sink.
 //!
-//! A [`StreamLoader`] is pushed pieces of any size, from a file or a socket, and keeps only what the
-//! decoder could not use yet: the beginning of the record in which a piece ended. It keeps bytes
-//! that arrived, never room for bytes that were announced.
+//! A [`StreamLoader`] is pushed pieces of any size, from a file or a socket, and keeps only what
+//! the decoder could not use yet: the beginning of the record in which a piece ended. It keeps
+//! bytes that arrived, never room for bytes that were announced.
 
 use super::decoder::{Decoder, DecoderOptions};
 use super::error::{RdbError, RdbErrorKind};

@@ -331,7 +331,7 @@ impl Source {
     pub(super) fn on_second(&mut self, cx: &mut Context, is_master: bool) {
         let period = cx.settings.ping_period_s.max(1);
         if is_master && !self.replicas.is_empty() && self.cron_rounds.is_multiple_of(period) {
-            cx.history.feed(None, &wire::command(&[b"PING"]));
+            cx.history.feed(None, &wire::command(&[b"ping"]));
         }
         self.cron_rounds += 1;
         self.ping_waiting(cx);

@@ -428,7 +428,7 @@ fn online_replicas_are_pinged_and_waiting_ones_get_newlines() {
     rig.told(1);
     rig.told(2);
     rig.pass_ms(30_000);
-    assert_eq!(rig.read(1), "*1\r\n$4\r\nPING\r\n".repeat(3));
+    assert_eq!(rig.read(1), "*1\r\n$4\r\nping\r\n".repeat(3));
     assert_eq!(rig.told(2), "\n".repeat(30));
     assert_eq!(rig.told(1), "");
 }

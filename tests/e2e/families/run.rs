@@ -38,6 +38,7 @@ pub fn compare_family(family: &Family) {
         false => Options::ours().readable_by_stock(),
     });
     let mut pair = [ours.connect(), stock.connect()];
+    let mut observers = [ours.connect(), stock.connect()];
     let protocol = 2 + rng.below(2);
     for conn in &mut pair {
         conn.call(&format!("HELLO {protocol}"));
@@ -55,6 +56,7 @@ pub fn compare_family(family: &Family) {
             drawn.push(command);
         }
         compare_batch(&mut pair, &drawn, rules, &mut history, &what);
+        compare_counters(&mut observers, &history, &what);
         if batch % BATCHES_PER_LOOK == 0 {
             compare_keys(&mut pair, rules, &history, &what);
         }
@@ -130,6 +132,18 @@ fn compare_batch(
     }
 }
 
+/// Compares how many lookups found a key and how many did not.
+fn compare_counters(observers: &mut [Conn; 2], history: &[String], what: &str) {
+    let infos = observers.each_mut().map(|conn| conn.ask("INFO stats"));
+    for field in ["keyspace_hits", "keyspace_misses"] {
+        let [ours, stock] = infos.each_ref().map(|info| info_field(info, field));
+        if ours != stock {
+            let [ours, stock] = [ours, stock].map(String::into_bytes);
+            fail(what, field, history, &ours, &stock);
+        }
+    }
+}
+
 /// Compares type, encoding and `DUMP` of every key. Inside a transaction there is nothing to see.
 fn compare_keys(pair: &mut [Conn; 2], rules: Rules, history: &[String], what: &str) {
     for key in KEYS {
@@ -160,10 +174,12 @@ fn compare_keys(pair: &mut [Conn; 2], rules: Rules, history: &[String], what: &s
             // A listpack that was made from a hash table has the order of that.
             "set" => encodings[0] == "intset",
             // Consumers have the times at which they were seen.
-            "stream" => pair[0]
-                .command(&["XINFO", "GROUPS", key])
-                .items()
-                .is_empty(),
+            "stream" => {
+                let groups = pair
+                    .each_mut()
+                    .map(|conn| conn.command(&["XINFO", "GROUPS", key]));
+                groups[0].items().is_empty()
+            }
             _ => encodings[0] != "hashtable" && encodings[0] == encodings[1],
         };
         let dumps = pair.each_mut().map(|conn| conn.command(&["DUMP", key]));
