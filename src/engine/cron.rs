@@ -47,9 +47,12 @@ impl<W: World> Engine<W> {
             link,
             snapshots,
             to_accept,
+            pauses,
             ..
         } = &self.runtime;
+        let holds_back = clients.held_count() > 0 || link.stream.is_held();
         !to_accept.is_empty()
+            || holds_back && !pauses.any()
             || !clients.to_continue.is_empty()
             || !clients.to_resume.is_empty()
             || !clients.to_write.is_empty()

@@ -120,6 +120,11 @@ impl MasterStream {
         }
     }
 
+    /// Whether its next command waits for the end of a pause.
+    pub fn is_held(&self) -> bool {
+        self.state == State::Held
+    }
+
     /// No pause holds anything back any more.
     pub fn on_pause_over(&mut self) {
         if self.state == State::Held {
