@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::client::{SimClient, Topic, Verdict};
 use super::load;
-use super::net::{HostId, Net, SharedNet};
+use super::net::{HostId, NOBODY, Net, SharedNet, address_of, nowhere};
 use super::node::{self, Node};
 use super::oracle::{Oracle, fingerprint};
 use crate::base::rng::Rng;
@@ -64,7 +64,11 @@ impl Cluster {
         for host in 0..count {
             let settings = node::settings(&mut cluster.rng);
             let mut node = Node::new(host, settings);
-            node.dead_address_first = cluster.rng.below(4) == 0;
+            node.decoys = match cluster.rng.below(6) {
+                0 => vec![nowhere()],
+                1 => vec![address_of(NOBODY)],
+                _ => Vec::new(),
+            };
             node.children_fail = true;
             cluster.nodes.push(node);
             cluster.start(host, None);
@@ -123,7 +127,7 @@ impl Cluster {
     }
 
     /// When something happens next.
-    fn next_us(&self) -> u64 {
+    pub fn next_us(&self) -> u64 {
         let nodes = self
             .nodes
             .iter()
@@ -133,7 +137,7 @@ impl Cluster {
     }
 
     /// Everything that happens at this instant.
-    fn run_instant(&mut self) {
+    pub fn run_instant(&mut self) {
         self.net.borrow_mut().settle();
         let now_us = self.net.borrow().now_us;
         for node in &mut self.nodes {

@@ -22,8 +22,13 @@ use crate::engine::world::{Connecting, Event, Interest, Socket, Wake};
 /// A machine, or a client's.
 pub type HostId = usize;
 
-/// Bytes under way to one end, or waiting there, at most.
+/// Bytes under way to one end, or waiting there, at most, unless somebody wants it otherwise.
 const PIPE_BYTES: usize = 6000;
+/// The longest that bytes are under way, unless somebody wants it otherwise.
+const LATENCY_US_MAX: u64 = 19_999;
+
+/// A host where nobody listens, and says so.
+pub const NOBODY: HostId = 200;
 
 /// The address of a host.
 pub fn address_of(host: HostId) -> SocketAddr {
@@ -107,6 +112,10 @@ struct Conn {
 pub struct Net {
     /// The one clock, in microseconds.
     pub now_us: u64,
+    /// Bytes under way to one end, or waiting there, at most.
+    pub pipe_bytes: usize,
+    /// The longest that bytes of a connection that is made from now on are under way.
+    pub latency_us_max: u64,
     rng: Rng,
     conns: BTreeMap<usize, Conn>,
     next_conn: usize,
@@ -120,6 +129,8 @@ pub struct Net {
     knocks: HashSet<HostId>,
     /// Pairs of hosts that hear nothing of each other, smaller number first.
     silent: HashSet<(HostId, HostId)>,
+    /// The other ends of watched sockets that were written to since somebody asked, in order.
+    written: Vec<HostId>,
 }
 
 /// The network, shared by all who are on it.
@@ -134,6 +145,8 @@ impl Net {
     pub fn new(rng: Rng) -> Net {
         Net {
             now_us: 0,
+            pipe_bytes: PIPE_BYTES,
+            latency_us_max: LATENCY_US_MAX,
             rng,
             conns: BTreeMap::new(),
             next_conn: 0,
@@ -142,6 +155,7 @@ impl Net {
             listening: HashSet::new(),
             knocks: HashSet::new(),
             silent: HashSet::new(),
+            written: Vec::new(),
         }
     }
 
@@ -213,7 +227,7 @@ impl Net {
     fn connect(&mut self, from: HostId, to: SocketAddr) -> usize {
         let id = self.next_conn;
         self.next_conn += 1;
-        let latency_us = self.rng.below(20_000);
+        let latency_us = self.rng.below(self.latency_us_max + 1);
         let target = host_at(to);
         // Nobody is at the other end of a connection to nowhere, and nobody ever says so.
         let other = target.unwrap_or(usize::MAX);
@@ -274,8 +288,12 @@ impl Net {
         if conn.ends[side].reset || conn.ends[1 - side].closed {
             return Err(ErrorKind::BrokenPipe.into());
         }
+        let is_watched = conn.ends[side].watched.is_some();
         let other = &mut conn.ends[1 - side];
-        let room = PIPE_BYTES.saturating_sub(other.held_bytes());
+        if is_watched {
+            self.written.push(other.host);
+        }
+        let room = self.pipe_bytes.saturating_sub(other.held_bytes());
         let count = bytes.len().min(room);
         let at = now_us + conn.latency_us;
         let mut left = &bytes[..count];
@@ -383,6 +401,12 @@ impl Net {
         events
     }
 
+    /// The other ends of the watched sockets that were written to since the last call, in order.
+    /// Only servers watch, and only one runs at a time.
+    pub fn take_written(&mut self) -> Vec<HostId> {
+        std::mem::take(&mut self.written)
+    }
+
     /// Whether a host has anything to be told.
     pub fn has_events(&self, host: HostId) -> bool {
         let told = |end: &End| {
@@ -398,7 +422,7 @@ impl Net {
         let Some(conn) = self.conns.get_mut(&id) else {
             return;
         };
-        let room = conn.ends[1 - side].held_bytes() < PIPE_BYTES;
+        let room = conn.ends[1 - side].held_bytes() < self.pipe_bytes;
         let end = &mut conn.ends[side];
         end.watched = Some((wake, interest));
         let takes_bytes = end.opening == Opening::Done && room || end.reset;

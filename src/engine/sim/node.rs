@@ -1,5 +1,6 @@
 //! A server of the simulated tree: the engine that runs, around it what survives its death.
 
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use super::disk::SimDisk;
@@ -25,12 +26,14 @@ pub struct Node {
     pub settings: Settings,
     /// Its disk.
     pub disk: SimDisk,
-    /// Names that it looks up have an address before the right one where nobody is.
-    pub dead_address_first: bool,
+    /// Names that it looks up have these addresses before the right one.
+    pub decoys: Vec<SocketAddr>,
     /// Its children fail at times.
     pub children_fail: bool,
     /// It does nothing until then, in microseconds.
     pub frozen_until_us: u64,
+    /// Whom it wrote to in its last tick, in order.
+    pub written: Vec<HostId>,
     engine: Option<Engine<SimWorld>>,
     wakes_at_us: u64,
 }
@@ -81,9 +84,10 @@ impl Node {
             host,
             settings,
             disk: SimDisk::default(),
-            dead_address_first: false,
+            decoys: Vec::new(),
             children_fail: false,
             frozen_until_us: 0,
+            written: Vec::new(),
             engine: None,
             wakes_at_us: 0,
         }
@@ -116,7 +120,7 @@ impl Node {
             port: 6379,
         });
         let mut world = SimWorld::new(self.host, net, self.disk.clone(), rng.fork());
-        world.dead_address_first = self.dead_address_first;
+        world.decoys.clone_from(&self.decoys);
         world.children_fail = self.children_fail;
         let parts = EngineParts {
             settings: settings.clone(),
@@ -176,40 +180,60 @@ impl Node {
     ///
     /// It spins.
     pub fn run(&mut self, net: &SharedNet) {
-        let now_us = net.borrow().now_us;
         for _ in 0..TICKS_AT_ONCE_MAX {
-            let Some(engine) = &mut self.engine else {
-                return;
-            };
-            log::trace!("{now_us} us: server {}", self.host);
-            engine.world_mut().ahead_us = 0;
-            let events = engine.world_mut().take_events();
-            engine.begin_tick();
-            for event in events {
-                engine.on_event(event);
-            }
-            match engine.end_tick() {
-                Ok(()) if !engine.is_over() => {}
-                Ok(()) => return self.kill(net),
-                Err(_) => {
-                    // The snapshot of the start was damaged, which only lost power can do to it;
-                    // its owner puts it out of the way.
-                    self.disk = SimDisk::default();
-                    return self.kill(net);
-                }
-            }
-            engine.world_mut().pass_disk_time();
-            let ahead_us = engine.world().ahead_us;
-            let sleep_us = engine.time_to_sleep().as_micros() as u64;
-            self.wakes_at_us = now_us + ahead_us + sleep_us;
-            if ahead_us > 0 {
-                self.frozen_until_us = now_us + ahead_us;
-                return;
-            }
-            if sleep_us > 0 && !net.borrow().has_events(self.host) {
+            if !self.tick(net) {
                 return;
             }
         }
-        panic!("server {} spins at {now_us} us", self.host);
+        panic!("server {} spins at {} us", self.host, net.borrow().now_us);
+    }
+
+    /// One turn of its loop. Whether it has more to do at this instant.
+    ///
+    /// # Panics
+    ///
+    /// It writes to a socket before the end of the tick.
+    pub fn tick(&mut self, net: &SharedNet) -> bool {
+        let now_us = net.borrow().now_us;
+        let Some(engine) = &mut self.engine else {
+            return false;
+        };
+        log::trace!("{now_us} us: server {}", self.host);
+        engine.world_mut().ahead_us = 0;
+        let events = engine.world_mut().take_events();
+        net.borrow_mut().take_written();
+        engine.begin_tick();
+        for event in events {
+            engine.on_event(event);
+        }
+        let early = net.borrow_mut().take_written();
+        assert!(
+            early.is_empty(),
+            "server {} writes to {early:?} before the end of a tick",
+            self.host
+        );
+        let ended = engine.end_tick();
+        self.written = net.borrow_mut().take_written();
+        let engine = match (ended, &mut self.engine) {
+            (Ok(()), Some(engine)) if !engine.is_over() => engine,
+            (ended, _) => {
+                if ended.is_err() {
+                    // The snapshot of the start was damaged, which only lost power can do to it;
+                    // its owner puts it out of the way.
+                    self.disk = SimDisk::default();
+                }
+                self.kill(net);
+                return false;
+            }
+        };
+        engine.world_mut().pass_disk_time();
+        let ahead_us = engine.world().ahead_us;
+        let sleep_us = engine.time_to_sleep().as_micros() as u64;
+        self.wakes_at_us = now_us + ahead_us + sleep_us;
+        if ahead_us > 0 {
+            self.frozen_until_us = now_us + ahead_us;
+            return false;
+        }
+        sleep_us == 0 || net.borrow().has_events(self.host)
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::disk::{SimDisk, SimFile};
-use super::net::{HostId, SharedNet, SimSocket, address_of, nowhere};
+use super::net::{HostId, SharedNet, SimSocket, address_of};
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::commands::error::CmdError;
@@ -52,8 +52,8 @@ pub struct SimWorld {
     coming: Vec<(u64, Event)>,
     /// How far this server's own time is ahead, because it slept or waited for its disk.
     pub ahead_us: u64,
-    /// Names are answered with an address before the right one where nobody is.
-    pub dead_address_first: bool,
+    /// Names are answered with these addresses before the right one.
+    pub decoys: Vec<SocketAddr>,
     /// Children fail at times.
     pub children_fail: bool,
 }
@@ -70,7 +70,7 @@ impl SimWorld {
             pids: 100,
             coming: Vec::new(),
             ahead_us: 0,
-            dead_address_first: false,
+            decoys: Vec::new(),
             children_fail: false,
         }
     }
@@ -229,10 +229,9 @@ impl World for SimWorld {
     fn resolve_now(&mut self, host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
         let number = host.strip_prefix('n').and_then(|n| n.parse().ok());
         let address = address_of(number.ok_or(ErrorKind::AddrNotAvailable)?);
-        Ok(match self.dead_address_first {
-            true => vec![nowhere(), address],
-            false => vec![address],
-        })
+        let mut answer = self.decoys.clone();
+        answer.push(address);
+        Ok(answer)
     }
 
     fn disk(&mut self) -> &mut SimDisk {
