@@ -18,16 +18,22 @@
 //! | `oracle.rs` | what must hold |
 //! | `cluster.rs` | servers and clients together, and what may happen to them |
 //! | `scenarios.rs` | runs that somebody has written down |
+//! | `stage.rs` | one server whose peers a test plays, tick by tick |
+//! | `hold_tests.rs`, `stream_tests.rs`, `write_phase_tests.rs` | what is seen there |
 
 mod client;
 mod cluster;
 mod disk;
+mod hold_tests;
 mod load;
 mod net;
 mod node;
 mod oracle;
 mod scenarios;
+mod stage;
+mod stream_tests;
 mod world;
+mod write_phase_tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
