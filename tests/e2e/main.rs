@@ -15,6 +15,7 @@ mod families;
 mod faults;
 mod getkeys;
 mod handover;
+mod holding;
 mod hostile;
 mod interop;
 mod limits;
