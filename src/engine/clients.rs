@@ -19,7 +19,7 @@ use super::client_memory::ClientMemory;
 use super::conn::Conn;
 use super::output::{BufferPool, FREE_OUTPUT_BYTES};
 use super::peak::RecentPeak;
-use super::world::{Accepted, Interest, Socket, Wake, World};
+use super::world::{Accepted, Interest, Network, Socket, Wake};
 use crate::commands::context::Env;
 use crate::commands::pubsub::{self, outbox::Message};
 use crate::commands::session::{ClientInfo, Kind, ReplyMode, Session};
@@ -168,7 +168,7 @@ impl<S: Socket> Clients<S> {
     /// Makes an accepted socket a client.
     pub fn admit<W>(&mut self, accepted: Accepted<S>, env: &Env, world: &mut W)
     where
-        W: World<Socket = S>,
+        W: Network<Socket = S>,
     {
         let id = self.next_id;
         self.next_id += 1;
@@ -256,7 +256,7 @@ impl<S: Socket> Clients<S> {
     /// Removes the connections that nobody knows any more.
     pub fn remove_forgotten<W>(&mut self, world: &mut W)
     where
-        W: World<Socket = S>,
+        W: Network<Socket = S>,
     {
         while let Some(key) = self.to_remove.pop() {
             if let Some(conn) = self.conns.try_remove(key) {
@@ -351,7 +351,7 @@ impl<S: Socket> Clients<S> {
     /// Queues a connection that has more to write for the next tick, without an event.
     pub fn continue_writing<W>(&mut self, key: usize, world: &mut W)
     where
-        W: World<Socket = S>,
+        W: Network<Socket = S>,
     {
         self.wait_writable(key, false, world);
         self.queue_write(key);
@@ -360,7 +360,7 @@ impl<S: Socket> Clients<S> {
     /// Starts or stops to wait for a socket to take more.
     pub fn wait_writable<W>(&mut self, key: usize, wanted: bool, world: &mut W)
     where
-        W: World<Socket = S>,
+        W: Network<Socket = S>,
     {
         let conn = &mut self.conns[key];
         if conn.wants_writable == wanted {
@@ -380,7 +380,7 @@ impl<S: Socket> Clients<S> {
     /// Writes the output of a connection; returns whether any of it went.
     pub fn flush<W>(&mut self, key: usize, env: &mut Env, world: &mut W) -> bool
     where
-        W: World<Socket = S>,
+        W: Network<Socket = S>,
     {
         let Some(conn) = self.conns.get_mut(key) else {
             return false;

@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use super::outgoing::open_now;
-use super::world::{Socket, World};
+use super::world::{Clock, Network, Socket};
 use crate::base::time::Now;
 use crate::commands::host::{Migration, MigrationFailure, MigrationOutcome};
 use crate::resp::args::encode_command;
@@ -57,7 +57,7 @@ impl<S: Socket> Peers<S> {
     /// Closes connections that were not used for long.
     pub fn close_idle<W>(&mut self, now: Now, world: &mut W)
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let now_ms = now.mono_ms();
         let is_idle = |peer: &Peer<S>| now_ms.saturating_sub(peer.last_use_ms) > IDLE_MS_MAX;
@@ -68,7 +68,7 @@ impl<S: Socket> Peers<S> {
 
     fn keep<W>(&mut self, name: Name, peer: Peer<S>, world: &mut W)
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         if self.open.len() >= CONNECTIONS_MAX {
             let oldest = self.open.iter().min_by_key(|(_, peer)| peer.last_use_ms);
@@ -88,7 +88,7 @@ impl<S: Socket> Peers<S> {
         world: &mut W,
     ) -> MigrationOutcome
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let name = (migration.host.to_vec(), migration.port.to_vec());
         let mut may_retry = true;
@@ -160,7 +160,7 @@ impl<S: Socket> Peer<S> {
     /// refusal breaks is, to its clients, the first write.
     fn connect<W>(migration: &Migration<'_>, world: &mut W) -> Result<Peer<S>, MigrationFailure>
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let host = std::str::from_utf8(migration.host).map_err(|_| MigrationFailure::Connect)?;
         let port = std::str::from_utf8(migration.port).map_err(|_| MigrationFailure::Connect)?;
@@ -181,7 +181,7 @@ impl<S: Socket> Peer<S> {
     /// Asks for everything at once, then reads the answers.
     fn converse<W>(&mut self, migration: &Migration<'_>, world: &mut W) -> Conversation
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let mut answers = Vec::with_capacity(migration.count);
         let result = self.exchange(migration, &mut answers, world);
@@ -200,7 +200,7 @@ impl<S: Socket> Peer<S> {
         world: &mut W,
     ) -> Result<(), Failed>
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let selects = self.db != Some(migration.db);
         let mut head = migration.login.to_vec();
@@ -227,7 +227,7 @@ impl<S: Socket> Peer<S> {
 
     fn send<W>(&mut self, mut bytes: &[u8], timeout: Duration, world: &mut W) -> io::Result<()>
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let until_ns = end_of(timeout, world);
         while !bytes.is_empty() {
@@ -249,7 +249,7 @@ impl<S: Socket> Peer<S> {
     /// Reads one line; the text of an error is not a failure of ours.
     fn answer<W>(&mut self, timeout: Duration, world: &mut W) -> Result<Result<(), Vec<u8>>, Failed>
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let line = self.read_line(timeout, world);
         let line = line.map_err(|error| Failed::at(MigrationFailure::Read, &error))?;
@@ -261,7 +261,7 @@ impl<S: Socket> Peer<S> {
 
     fn read_line<W>(&mut self, timeout: Duration, world: &mut W) -> io::Result<Vec<u8>>
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let until_ns = end_of(timeout, world);
         loop {
@@ -293,11 +293,11 @@ impl<S: Socket> Peer<S> {
 }
 
 /// When a step that begins now has taken too long, in nanoseconds of the monotonic clock.
-fn end_of(timeout: Duration, world: &impl World) -> u64 {
+fn end_of(timeout: Duration, world: &impl Clock) -> u64 {
     let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
     world.mono_ns().saturating_add(timeout_ns)
 }
 
-fn time_left(until_ns: u64, world: &impl World) -> Duration {
+fn time_left(until_ns: u64, world: &impl Clock) -> Duration {
     Duration::from_nanos(until_ns.saturating_sub(world.mono_ns()))
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::world::{Connecting, Interest, Socket, Wake, World};
+use super::world::{Clock, Connecting, Interest, Network, Socket, Wake};
 use crate::base::errno::os_text;
 
 /// An address that others stand behind is given up after this time at the latest: a second lost
@@ -110,7 +110,7 @@ impl<S: Socket> Outgoing<S> {
         world: &mut W,
     ) -> Result<(), ConnectError>
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let now_ms = world.now().mono_ms();
         let left_ms = (self.begun_ms + self.target.timeout_ms).saturating_sub(now_ms);
@@ -146,7 +146,7 @@ impl<S: Socket> Outgoing<S> {
         world: &mut W,
     ) -> Result<(), ConnectError>
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Connecting { socket, rest, .. } => {
@@ -162,7 +162,7 @@ impl<S: Socket> Outgoing<S> {
 
     fn on_ready<W>(&mut self, wake: Wake, world: &mut W) -> Progress
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let socket = match &self.stage {
             Stage::Connecting { socket, .. } => socket,
@@ -243,7 +243,7 @@ impl<S: Socket> Outgoings<S> {
     /// It is known at once that nothing comes of it.
     pub fn open<W>(&mut self, target: Target, world: &mut W) -> Result<usize, ConnectError>
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let now_ms = world.now().mono_ms();
         let (host, port) = (target.host.clone(), target.port);
@@ -272,7 +272,7 @@ impl<S: Socket> Outgoings<S> {
         world: &mut W,
     ) -> Option<(usize, Progress)>
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let asked = |stage: &Stage<S>| matches!(stage, Stage::Resolving(own) if *own == request);
         let mut all = self.open.iter_mut();
@@ -290,7 +290,7 @@ impl<S: Socket> Outgoings<S> {
     /// The socket of a connection is ready for something.
     pub fn on_ready<W>(&mut self, key: usize, world: &mut W) -> Progress
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let Some(outgoing) = self.open.get_mut(key) else {
             return Progress::Pending;
@@ -308,7 +308,7 @@ impl<S: Socket> Outgoings<S> {
     /// has taken too long is its user's business.
     pub fn give_slow_addresses_up<W>(&mut self, world: &mut W) -> Vec<(usize, Progress)>
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         let now_ms = world.now().mono_ms();
         let is_slow = |outgoing: &Outgoing<S>| match &outgoing.stage {
@@ -345,7 +345,7 @@ impl<S: Socket> Outgoings<S> {
     /// Closes a connection, or stops making it.
     pub fn close<W>(&mut self, key: usize, world: &mut W)
     where
-        W: World<Socket = S>,
+        W: Clock + Network<Socket = S>,
     {
         if let Some(outgoing) = self.open.try_remove(key)
             && let Some(socket) = outgoing.into_socket()
@@ -385,7 +385,7 @@ impl<S: Socket> Outgoings<S> {
 /// # Errors
 ///
 /// That of the last address, or of the look-up.
-pub fn open_now<W: World>(
+pub fn open_now<W: Clock + Network>(
     host: &str,
     port: u16,
     timeout: Duration,

@@ -16,7 +16,7 @@ use super::rates::Rates;
 use super::replicas::FileSends;
 use super::shutdown::Shutdown;
 use super::snapshot::Snapshots;
-use super::world::{ProcessRole, World};
+use super::world::{Jobs, ProcessRole, World};
 use crate::base::disk::Disk;
 use crate::commands::context::Env;
 use crate::commands::host::Garbage;
@@ -24,7 +24,7 @@ use crate::replication::Action;
 use crate::sys::memory::MemoryStats;
 
 /// The file of a world's disk.
-pub type FileOf<W> = <<W as World>::Disk as Disk>::File;
+pub type FileOf<W> = <<W as Jobs>::Disk as Disk>::File;
 
 /// See the module's head.
 pub struct Runtime<W: World> {

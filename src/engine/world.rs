@@ -1,8 +1,9 @@
 //! The world, as the engine sees it: clock, sockets, disk, children, workers.
 //!
-//! The engine asks for things through [`World`] and is told what happened by [`Event`]s; it never
-//! waits. `server/` makes a world of the operating system, the simulator one of a virtual network,
-//! disk and clock; dispatch is static, so neither costs the other anything.
+//! The engine asks for things through [`World`] (a [`Clock`], a [`Network`], [`Jobs`] and
+//! [`ProcessControl`]) and is told what happened by [`Event`]s; it never waits. `server/` makes a
+//! world of the operating system, the simulator one of a virtual network, disk and clock; dispatch
+//! is static, so neither costs the other anything.
 //!
 //! Two rules make a world replaceable. What is asked for and can be answered at once is answered
 //! by the return value; what takes time (a name to be resolved, a child, work on another thread)
@@ -159,26 +160,20 @@ pub trait Socket {
     fn descriptor(&self) -> i32;
 }
 
-/// See the module's head.
-pub trait World: Sized {
-    /// Its sockets.
-    type Socket: Socket;
-    /// Its disk.
-    type Disk: Disk + Clone;
-
-    // ---- Time ----
-
+/// What time it is.
+pub trait Clock {
     /// The instant now.
     fn now(&self) -> Now;
     /// Nanoseconds of the monotonic clock, to measure with.
     fn mono_ns(&self) -> u64;
     /// Holds everything up for a while; only tests and `DEBUG` ask for that.
     fn sleep(&mut self, time: Duration);
+}
 
-    /// Another second has begun: whatever the world has to do by itself now and then is due.
-    fn on_second(&mut self);
-
-    // ---- Sockets ----
+/// Sockets, and the addresses that names stand for.
+pub trait Network {
+    /// Its sockets.
+    type Socket: Socket;
 
     /// Listens where `settings` say. What is listened on already stays open until the change is
     /// settled; when something cannot be opened, all stays as it was.
@@ -216,13 +211,16 @@ pub trait World: Sized {
     fn resolve(&mut self, request: u64, host: &str, port: u16);
     /// Looks a name up and waits for the answer.
     fn resolve_now(&mut self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+}
 
-    // ---- Files and children ----
+/// What runs beside the engine: children, which have a copy of its memory, and threads, which are
+/// handed what is theirs.
+pub trait Jobs {
+    /// The disk that they share with the engine.
+    type Disk: Disk + Clone;
 
     /// The disk.
     fn disk(&mut self) -> &mut Self::Disk;
-    /// The number of this process; it names temporary files.
-    fn pid(&self) -> u32;
     /// Forks a child that does this work; answered by [`Event::ChildExited`].
     fn fork(&mut self, work: &SnapshotWork<'_>) -> io::Result<i32>;
     /// Reads once what the child that writes a snapshot has for replicas; 0 is the end.
@@ -232,20 +230,22 @@ pub trait World: Sized {
     /// Wants to hear no more of a child that was asked to stop, whenever it does; that may take
     /// long, if it waits for its disk.
     fn disown_child(&mut self, pid: i32);
-    /// Whether somebody has asked for the process to be interrupted, and was not heard yet.
-    fn interrupt_is_pending(&self) -> bool;
-
-    // ---- Other threads ----
-
     /// Hands work over.
     fn submit(&mut self, job: Job<<Self::Disk as Disk>::File>);
     /// What becomes of it.
     fn work(&self) -> WorkFigures;
     /// Starts the count of freed objects anew.
     fn reset_work(&mut self);
+}
 
-    // ---- The process ----
-
+/// The process that the engine runs in.
+pub trait ProcessControl {
+    /// The number of this process; it names temporary files.
+    fn pid(&self) -> u32;
+    /// Whether somebody has asked for the process to be interrupted, and was not heard yet.
+    fn interrupt_is_pending(&self) -> bool;
+    /// Another second has begun: whatever the world has to do by itself now and then is due.
+    fn on_second(&mut self);
     /// Bytes of memory in use; cheap.
     fn used_memory(&self) -> usize;
     /// The allocator's figures; not so cheap.
@@ -263,6 +263,11 @@ pub trait World: Sized {
     /// Ends the process, or replaces it. Returns only if the process could not be replaced.
     fn end_process(&mut self, how: ProcessEnd) -> CmdError;
 }
+
+/// All of it; see the module's head.
+pub trait World: Clock + Network + Jobs + ProcessControl {}
+
+impl<W: Clock + Network + Jobs + ProcessControl> World for W {}
 
 /// What a directive's change is about, for [`World::apply`].
 #[derive(Clone, Copy)]

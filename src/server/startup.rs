@@ -16,7 +16,7 @@ use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::FAMILIES;
 use crate::commands::table::CommandTable;
 use crate::config::{Config, ConfigError, Reason, Settings, Sources};
-use crate::engine::world::World;
+use crate::engine::world::Network;
 use crate::engine::{Engine, EngineParts, NO_APPEND_ONLY_FILE, path_of};
 use crate::persist::rdb::check;
 use crate::sys;

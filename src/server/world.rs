@@ -29,8 +29,8 @@ use crate::config::{Apply, Reason, Settings};
 use crate::engine::path_of;
 use crate::engine::snapshot_work::SnapshotWork;
 use crate::engine::world::{
-    Accepted, Event, Interest, Job, Lifecycle, ProcessChange, ProcessEnd, ProcessRole, Wake,
-    WorkFigures, World,
+    Accepted, Clock, Event, Interest, Job, Jobs, Lifecycle, Network, ProcessChange, ProcessControl,
+    ProcessEnd, ProcessRole, Wake, WorkFigures,
 };
 use crate::sys;
 use crate::sys::disk::OsDisk;
@@ -231,10 +231,7 @@ impl OsWorld {
     }
 }
 
-impl World for OsWorld {
-    type Socket = OsSocket;
-    type Disk = OsDisk;
-
+impl Clock for OsWorld {
     fn now(&self) -> Now {
         sys::clock::now()
     }
@@ -246,10 +243,10 @@ impl World for OsWorld {
     fn sleep(&mut self, time: Duration) {
         std::thread::sleep(time);
     }
+}
 
-    fn on_second(&mut self) {
-        self.process.logger.note_time_zone();
-    }
+impl Network for OsWorld {
+    type Socket = OsSocket;
 
     fn listen(&mut self, settings: &Settings) -> Result<(), String> {
         self.listeners.replace(self.poll.registry(), settings)
@@ -302,13 +299,13 @@ impl World for OsWorld {
     fn resolve_now(&mut self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         resolve(host, port)
     }
+}
+
+impl Jobs for OsWorld {
+    type Disk = OsDisk;
 
     fn disk(&mut self) -> &mut OsDisk {
         &mut self.disk
-    }
-
-    fn pid(&self) -> u32 {
-        std::process::id()
     }
 
     fn fork(&mut self, work: &SnapshotWork<'_>) -> io::Result<i32> {
@@ -340,10 +337,6 @@ impl World for OsWorld {
         }
     }
 
-    fn interrupt_is_pending(&self) -> bool {
-        sys::signals::is_pending(Signal::Interrupt)
-    }
-
     fn submit(&mut self, job: Job<std::fs::File>) {
         self.workers.submit(job);
     }
@@ -354,6 +347,20 @@ impl World for OsWorld {
 
     fn reset_work(&mut self) {
         self.workers.reset();
+    }
+}
+
+impl ProcessControl for OsWorld {
+    fn on_second(&mut self) {
+        self.process.logger.note_time_zone();
+    }
+
+    fn pid(&self) -> u32 {
+        std::process::id()
+    }
+
+    fn interrupt_is_pending(&self) -> bool {
+        sys::signals::is_pending(Signal::Interrupt)
     }
 
     #[inline]

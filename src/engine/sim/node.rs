@@ -11,7 +11,7 @@ use crate::commands::FAMILIES;
 use crate::commands::context::{Env, Loading};
 use crate::commands::table::CommandTable;
 use crate::config::{MasterAddress, ReplDisklessLoad, SavePoints, Settings};
-use crate::engine::world::World;
+use crate::engine::world::Network;
 use crate::engine::{Engine, EngineParts};
 use crate::sys::clock::CycleClock;
 

@@ -14,8 +14,8 @@ use crate::commands::error::CmdError;
 use crate::config::{Apply, Reason, Settings};
 use crate::engine::snapshot_work::SnapshotWork;
 use crate::engine::world::{
-    Accepted, Event, Interest, Job, Lifecycle, ProcessChange, ProcessEnd, ProcessRole, Wake,
-    WorkFigures, World,
+    Accepted, Clock, Event, Interest, Job, Jobs, Lifecycle, Network, ProcessChange, ProcessControl,
+    ProcessEnd, ProcessRole, Wake, WorkFigures,
 };
 use crate::sys::memory::MemoryStats;
 use crate::sys::process::Exit;
@@ -144,10 +144,7 @@ impl SimWorld {
     }
 }
 
-impl World for SimWorld {
-    type Socket = SimSocket;
-    type Disk = SimDisk;
-
+impl Clock for SimWorld {
     fn now(&self) -> Now {
         let now_us = self.now_us();
         Now {
@@ -163,8 +160,10 @@ impl World for SimWorld {
     fn sleep(&mut self, time: Duration) {
         self.ahead_us += time.as_micros() as u64;
     }
+}
 
-    fn on_second(&mut self) {}
+impl Network for SimWorld {
+    type Socket = SimSocket;
 
     fn listen(&mut self, _: &Settings) -> Result<(), String> {
         self.net.borrow_mut().bring_up(self.host);
@@ -233,13 +232,13 @@ impl World for SimWorld {
         answer.push(address);
         Ok(answer)
     }
+}
+
+impl Jobs for SimWorld {
+    type Disk = SimDisk;
 
     fn disk(&mut self) -> &mut SimDisk {
         &mut self.disk
-    }
-
-    fn pid(&self) -> u32 {
-        1
     }
 
     fn fork(&mut self, work: &SnapshotWork<'_>) -> io::Result<i32> {
@@ -295,10 +294,6 @@ impl World for SimWorld {
         self.child = None;
     }
 
-    fn interrupt_is_pending(&self) -> bool {
-        false
-    }
-
     fn submit(&mut self, job: Job<SimFile>) {
         match job {
             Job::Free(garbage) => drop(garbage),
@@ -311,6 +306,18 @@ impl World for SimWorld {
     }
 
     fn reset_work(&mut self) {}
+}
+
+impl ProcessControl for SimWorld {
+    fn on_second(&mut self) {}
+
+    fn pid(&self) -> u32 {
+        1
+    }
+
+    fn interrupt_is_pending(&self) -> bool {
+        false
+    }
 
     fn used_memory(&self) -> usize {
         1 << 20
