@@ -4,7 +4,7 @@
 //! in the error text come from that one place.
 
 use super::row::{Occasion, Reason, Row};
-use super::value::{Value, only_word};
+use super::value::{Value, only_arg};
 
 macro_rules! choices {
     ($(
@@ -29,11 +29,11 @@ macro_rules! choices {
         }
 
         impl Value for $choice {
-            fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+            fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
                 const NAMES: &[(&str, $choice)] = &[
                     $(($name, $choice::$variant), $(($other, $choice::$variant),)*)*
                 ];
-                *self = pick(only_word(words)?, NAMES)?;
+                *self = pick(only_arg(args)?, NAMES)?;
                 Ok(())
             }
 
@@ -44,11 +44,11 @@ macro_rules! choices {
     )*};
 }
 
-/// The choice called `word`, in any case.
-pub(super) fn pick<T: Copy>(word: &[u8], names: &[(&str, T)]) -> Result<T, Reason> {
+/// The choice called `arg`, in any case.
+pub(super) fn pick<T: Copy>(arg: &[u8], names: &[(&str, T)]) -> Result<T, Reason> {
     let named = names
         .iter()
-        .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word));
+        .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(arg));
     named
         .map(|(_, choice)| *choice)
         .ok_or_else(|| not_one_of(names))

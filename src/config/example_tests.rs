@@ -8,12 +8,12 @@ use crate::base::quoting;
 
 const EXAMPLE: &str = include_str!("../../redis.conf");
 
-/// The words behind a directive's name on all its lines, switched on or off.
+/// The arguments behind a directive's name on all its lines, switched on or off.
 fn lines_of(name: &str) -> Vec<Vec<Vec<u8>>> {
     let directive = |line: &str| {
-        let words = quoting::split_args(line.trim_start_matches('#').as_bytes())?;
-        let (first, words) = words.split_first()?;
-        (first == name.as_bytes()).then(|| words.to_vec())
+        let args = quoting::split_args(line.trim_start_matches('#').as_bytes())?;
+        let (first, args) = args.split_first()?;
+        (first == name.as_bytes()).then(|| args.to_vec())
     };
     let is_text = |line: &&str| line.starts_with("# ");
     EXAMPLE
@@ -30,13 +30,13 @@ fn every_directive_stands_in_the_example_with_its_default() {
         let lines = lines_of(row.name);
         assert!(!lines.is_empty(), "{} is missing", row.name);
         let mut read = defaults.clone();
-        for (number, words) in lines.iter().enumerate() {
+        for (number, args) in lines.iter().enumerate() {
             let occasion = if number == 0 {
                 Occasion::FirstLine
             } else {
                 Occasion::LaterLine
             };
-            row.set(&mut read, words, occasion)
+            row.set(&mut read, args, occasion)
                 .unwrap_or_else(|reason| panic!("{}: {reason}", row.name));
         }
         let has_default = !row.value(&defaults).saved(row).is_empty();

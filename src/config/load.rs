@@ -1,8 +1,8 @@
 //! Reading a configuration: file, standard input and command line, line by line through the table.
 //!
-//! A line is a directive and its words. Rows of the table take most of them; what is left is the
-//! handful of directives that are not settings: `include`, and `rename-command` and `user`, which
-//! only the server can judge and which are therefore kept with their place.
+//! A line is a directive and its arguments. Rows of the table take most of them; what is left is
+//! the handful of directives that are not settings: `include`, and `rename-command` and `user`,
+//! which only the server can judge and which are therefore kept with their place.
 //!
 //! Nothing of the process changes here: `dir` is followed on paper, so that paths behind it are
 //! relative to it, and the server enters it when it has the whole.
@@ -68,7 +68,7 @@ pub struct RenamedCommand {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserLine {
     /// The name and the rules.
-    pub words: Vec<Vec<u8>>,
+    pub args: Vec<Vec<u8>>,
     /// Where that stands.
     pub place: SourceLine,
 }
@@ -158,19 +158,19 @@ impl Loader {
     }
 
     fn read_line(&mut self, place: SourceLine) -> Result<(), ConfigError> {
-        let words = quoting::split_args(&place.text)
+        let args = quoting::split_args(&place.text)
             .ok_or_else(|| place.error("Unbalanced quotes in configuration line"))?;
-        let Some((name, words)) = words.split_first() else {
+        let Some((name, args)) = args.split_first() else {
             return Ok(());
         };
         match Row::find(name) {
-            Some(row) => self.set(row, words).map_err(|reason| place.error(reason)),
-            None => self.read_other(&name.to_ascii_lowercase(), words, place),
+            Some(row) => self.set(row, args).map_err(|reason| place.error(reason)),
+            None => self.read_other(&name.to_ascii_lowercase(), args, place),
         }
     }
 
     /// A directive of the table.
-    fn set(&mut self, row: &'static Row, words: &[Vec<u8>]) -> Result<(), Reason> {
+    fn set(&mut self, row: &'static Row, args: &[Vec<u8>]) -> Result<(), Reason> {
         let is_first = self.seen.insert(row.name);
         let occasion = if is_first {
             Occasion::FirstLine
@@ -178,13 +178,13 @@ impl Loader {
             Occasion::LaterLine
         };
         let settings = &mut self.config.settings;
-        match words {
+        match args {
             [list] if row.is(Traits::MULTI) && !list.is_empty() => {
-                let words =
+                let args =
                     quoting::split_args(list).ok_or("Unbalanced quotes in configuration line")?;
-                row.set(settings, &words, occasion)
+                row.set(settings, &args, occasion)
             }
-            _ => row.set(settings, words, occasion),
+            _ => row.set(settings, args, occasion),
         }
     }
 
@@ -192,10 +192,10 @@ impl Loader {
     fn read_other(
         &mut self,
         name: &[u8],
-        words: &[Vec<u8>],
+        args: &[Vec<u8>],
         place: SourceLine,
     ) -> Result<(), ConfigError> {
-        match (name, words) {
+        match (name, args) {
             (_, [_]) if FORGOTTEN.iter().any(|old| old.as_bytes() == name) => {}
             (b"include", [path]) => self.include(path, &place)?,
             (b"rename-command", [command, name]) => {
@@ -208,7 +208,7 @@ impl Loader {
             }
             (b"user", [_, ..]) => {
                 self.config.users.push(UserLine {
-                    words: words.to_vec(),
+                    args: args.to_vec(),
                     place,
                 });
             }
@@ -217,8 +217,8 @@ impl Loader {
                 return Err(place.error("sentinel directive while not in sentinel mode"));
             }
             (b"loadmodule", [_, ..]) => return Err(place.error("Modules are not supported")),
-            (name, words) if name.contains(&b'.') => {
-                return Err(place.error(match words {
+            (name, args) if name.contains(&b'.') => {
+                return Err(place.error(match args {
                     [] => "Module config specified without value",
                     _ => "Modules are not supported",
                 }));

@@ -291,7 +291,7 @@ fn what_only_the_server_can_judge_is_kept_with_its_place() {
         .expect("all lines are good");
     assert_eq!(config.renamed_commands[0].command, b"CONFIG");
     assert!(config.renamed_commands[0].name.is_empty());
-    assert_eq!(config.users[0].words, [&b"bob"[..], b"on", b"+@all"]);
+    assert_eq!(config.users[0].args, [&b"bob"[..], b"on", b"+@all"]);
     let error = config.users[0].place.error("no such rule").to_string();
     assert!(
         error.contains("at line 2\n>>> 'user bob on +@all'\nno such rule"),

@@ -3,7 +3,7 @@
 use bitflags::bitflags;
 
 use super::row::{Occasion, Reason, Row};
-use super::value::{Value, only_word, quoted};
+use super::value::{Value, only_arg, quoted};
 
 bitflags! {
     /// `notify-keyspace-events`: which events are published, and how.
@@ -86,9 +86,9 @@ impl NotifyEvents {
 }
 
 impl Value for NotifyEvents {
-    fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
         let mut events = NotifyEvents::empty();
-        for letter in only_word(words)? {
+        for letter in only_arg(args)? {
             let named = NotifyEvents::LETTERS
                 .iter()
                 .find(|(known, _)| known == letter);

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use super::row::{Occasion, Reason, Row};
 use super::special::join;
-use super::value::{Value, bare_or_quoted, lenient_i64, only_word, os_text, quoted};
+use super::value::{Value, bare_or_quoted, lenient_i64, only_arg, os_text, quoted};
 
 /// Most addresses that `bind` takes.
 const BIND_ADDRESSES_MAX: usize = 16;
 
-fn text(word: &[u8], reason: &'static str) -> Result<String, Reason> {
-    String::from_utf8(word.to_vec()).map_err(|_| reason.into())
+fn text(arg: &[u8], reason: &'static str) -> Result<String, Reason> {
+    String::from_utf8(arg.to_vec()).map_err(|_| reason.into())
 }
 
 /// `bind`: the addresses to listen on, as they were given.
@@ -54,14 +54,14 @@ impl BindAddresses {
 }
 
 impl Value for BindAddresses {
-    fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
-        if words.len() > BIND_ADDRESSES_MAX {
+    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+        if args.len() > BIND_ADDRESSES_MAX {
             return Err("Too many bind addresses specified.".into());
         }
-        let nothing = matches!(words, [word] if word.is_empty());
-        let words = if nothing { &[] } else { words };
-        let address = |word: &Vec<u8>| text(word, "Invalid bind address");
-        self.0 = words.iter().map(address).collect::<Result<_, _>>()?;
+        let nothing = matches!(args, [arg] if arg.is_empty());
+        let args = if nothing { &[] } else { args };
+        let address = |arg: &Vec<u8>| text(arg, "Invalid bind address");
+        self.0 = args.iter().map(address).collect::<Result<_, _>>()?;
         Ok(())
     }
 
@@ -95,8 +95,8 @@ pub struct MasterAddress {
 
 /// `replicaof`: the master of this server, if it is not one itself.
 impl Value for Option<MasterAddress> {
-    fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
-        let [host, port] = words else {
+    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+        let [host, port] = args else {
             return Err("wrong number of arguments".into());
         };
         if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
@@ -112,18 +112,18 @@ impl Value for Option<MasterAddress> {
     }
 
     fn show(&self, _: &Row) -> Vec<u8> {
-        let words = self
+        let args = self
             .as_ref()
             .map(|master| format!("{} {}", master.host, master.port));
-        words.unwrap_or_default().into_bytes()
+        args.unwrap_or_default().into_bytes()
     }
 
     fn saved(&self, _: &Row) -> Vec<Vec<u8>> {
-        let words = |master: &MasterAddress| {
+        let args = |master: &MasterAddress| {
             let host = bare_or_quoted(master.host.as_bytes());
             join([host, master.port.to_string().into_bytes()])
         };
-        self.iter().map(words).collect()
+        self.iter().map(args).collect()
     }
 }
 
@@ -140,12 +140,12 @@ impl WorkingDir {
 
 impl Value for WorkingDir {
     /// Relative to the directory so far. Resolving `.` in it fails just where entering it would.
-    fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
-        let word = only_word(words)?;
-        if word.is_empty() {
+    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+        let arg = only_arg(args)?;
+        if arg.is_empty() {
             return Err("No such file or directory".into());
         }
-        let path = self.join(word);
+        let path = self.join(arg);
         self.0 = fs::canonicalize(path.join(".")).map_err(|error| os_text(&error))?;
         Ok(())
     }

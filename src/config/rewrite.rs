@@ -76,12 +76,12 @@ impl Draft {
             draft.signed |= line == SIGNATURE;
             let number = draft.lines.len();
             let is_comment = line.is_empty() || line.starts_with(b"#");
-            let words = if is_comment {
+            let args = if is_comment {
                 None
             } else {
                 quoting::split_args(line)
             };
-            let name = words.as_ref().and_then(|words| words.first());
+            let name = args.as_ref().and_then(|args| args.first());
             match name.and_then(|name| Row::find(name)) {
                 Some(row) => draft.unused.entry(row.name).or_default().push_back(number),
                 None if is_comment || name.is_some_and(|name| is_other(name)) => {}
@@ -101,12 +101,12 @@ impl Draft {
         let mut unused = self.unused.remove(row.name).unwrap_or_default();
         let is_usual = |number: usize| usual.get(number) == Some(&saved[number]);
         let mut needed = (0..saved.len()).filter(|number| !is_usual(*number)).count();
-        for (number, words) in saved.iter().enumerate() {
+        for (number, args) in saved.iter().enumerate() {
             if is_usual(number) && unused.len() <= needed {
                 continue;
             }
             needed -= usize::from(!is_usual(number));
-            let line = [row.name.as_bytes(), b" ", words].concat();
+            let line = [row.name.as_bytes(), b" ", args].concat();
             match unused.pop_front() {
                 Some(old) => self.lines[old] = line,
                 None => self.append(line),

@@ -176,12 +176,12 @@ fn harmless_rows() -> Vec<&'static Row> {
 
 /// One line that gives a row a value that is not its default.
 fn line_of(row: &Row) -> Vec<u8> {
-    let word = another_word(row, &Settings::default());
+    let arg = another_word(row, &Settings::default());
     let mut line = [row.names().last().expect("a name").as_bytes(), b" "].concat();
     if row.is(Traits::MULTI) {
-        line.extend_from_slice(&word);
+        line.extend_from_slice(&arg);
     } else {
-        quoting::quote(&word, &mut line);
+        quoting::quote(&arg, &mut line);
     }
     line
 }

@@ -2,8 +2,8 @@
 //!
 //! A row is data: the name and its older alias, the bounds and unit of a number, who may change it
 //! and when, a check, and the hook that carries a change into the running server. The setting
-//! itself is a typed field of [`Settings`]; the row reaches it through a pair of accessors, and
-//! the field's type ([`Value`]) knows how it is read from words and written back. So a directive
+//! itself is a typed field of [`Settings`]; the row reaches it through a pair of accessors, and the
+//! field's type ([`Value`]) knows how it is read from arguments and written back. So a directive
 //! exists in exactly one place, and file, argv and `CONFIG` need no list of their own.
 
 use std::borrow::Cow;
@@ -226,15 +226,15 @@ impl Row {
         self.value(settings).show(self)
     }
 
-    /// Sets it from words. On an error `settings` may hold the refused value: callers work on a
+    /// Sets it from arguments. On an error `settings` may hold the refused value: callers work on a
     /// copy, or stop.
     pub(super) fn set(
         &self,
         settings: &mut Settings,
-        words: &[Vec<u8>],
+        args: &[Vec<u8>],
         occasion: Occasion,
     ) -> Result<(), Reason> {
-        (self.get_mut)(settings).set(words, self, occasion)?;
+        (self.get_mut)(settings).set(args, self, occasion)?;
         self.check.map_or(Ok(()), |check| check(settings))
     }
 }

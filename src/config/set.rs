@@ -2,11 +2,10 @@
 //!
 //! Three steps, so that a refusal anywhere leaves no trace:
 //!
-//! 1. [`plan`] finds every directive, asks whether it may change now, and sets the words on a copy
-//!    of the settings;
-//! 2. [`Change::carry_out`] runs the hook of each directive that really changed, each hook once,
-//!    against the new settings;
-//! 3. the caller stores the settings that it gets back.
+//! 1. [`plan`] finds every directive, asks whether it may change now, and sets the arguments on a
+//! copy    of the settings; 2. [`Change::carry_out`] runs the hook of each directive that really
+//! changed, each hook once,    against the new settings; 3. the caller stores the settings that it
+//! gets back.
 //!
 //! When a hook refuses, the hooks that have run are run again with the old settings, in the order
 //! of the first time, and the copy is dropped.
@@ -110,16 +109,17 @@ pub fn plan(
             name: name.as_bytes().to_vec(),
             reason,
         };
-        let words = command_words(row, value);
-        row.set(&mut change.after, &words, Occasion::Command)
+        let args = command_args(row, value);
+        row.set(&mut change.after, &args, Occasion::Command)
             .map_err(refused)?;
         change.note_hook(row, name);
     }
     Ok(change)
 }
 
-/// The words of a value: one, or for directives that take several, what stands between spaces.
-fn command_words(row: &Row, value: &[u8]) -> Vec<Vec<u8>> {
+/// The arguments that a value is: one, or for directives that take several, what stands between
+/// spaces.
+fn command_args(row: &Row, value: &[u8]) -> Vec<Vec<u8>> {
     if !row.is(Traits::MULTI) {
         return vec![value.to_vec()];
     }

@@ -7,8 +7,8 @@ const CALM: SetContext = SetContext {
     client_is_local: true,
 };
 
-fn pairs<'a>(words: &[&'a str]) -> Vec<(&'a [u8], &'a [u8])> {
-    let (pairs, []) = words.as_chunks::<2>() else {
+fn pairs<'a>(args: &[&'a str]) -> Vec<(&'a [u8], &'a [u8])> {
+    let (pairs, []) = args.as_chunks::<2>() else {
         panic!("names and values come in pairs")
     };
     pairs
@@ -17,14 +17,13 @@ fn pairs<'a>(words: &[&'a str]) -> Vec<(&'a [u8], &'a [u8])> {
         .collect()
 }
 
-fn set(from: &Settings, context: SetContext, words: &[&str]) -> Result<Settings, String> {
-    let done =
-        plan(from, &pairs(words), context).and_then(|change| change.carry_out(|_, _| Ok(())));
+fn set(from: &Settings, context: SetContext, args: &[&str]) -> Result<Settings, String> {
+    let done = plan(from, &pairs(args), context).and_then(|change| change.carry_out(|_, _| Ok(())));
     done.map_err(|error| String::from_utf8(error.reply()).expect("tests speak ASCII"))
 }
 
-fn refusal(words: &[&str]) -> String {
-    set(&Settings::default(), CALM, words).expect_err("the change is refused")
+fn refusal(args: &[&str]) -> String {
+    set(&Settings::default(), CALM, args).expect_err("the change is refused")
 }
 
 #[test]
@@ -100,7 +99,7 @@ fn some_directives_wait_until_loading_is_over() {
 
 #[test]
 fn each_hook_runs_once_and_only_for_what_really_changed() {
-    let words = [
+    let args = [
         "min-replicas-to-write",
         "1",
         "min-replicas-max-lag",
@@ -108,7 +107,7 @@ fn each_hook_runs_once_and_only_for_what_really_changed() {
         "port",
         "6379",
     ];
-    let change = plan(&Settings::default(), &pairs(&words), CALM).expect("all is good");
+    let change = plan(&Settings::default(), &pairs(&args), CALM).expect("all is good");
     let mut ran = Vec::new();
     let after = change
         .carry_out(|hook, _| {
@@ -125,8 +124,8 @@ fn each_hook_runs_once_and_only_for_what_really_changed() {
 
 #[test]
 fn a_hook_that_refuses_has_everything_undone() {
-    let words = ["hz", "50", "port", "1", "maxclients", "7"];
-    let change = plan(&Settings::default(), &pairs(&words), CALM).expect("all is good");
+    let args = ["hz", "50", "port", "1", "maxclients", "7"];
+    let change = plan(&Settings::default(), &pairs(&args), CALM).expect("all is good");
     let mut ran = Vec::new();
     let error = change.carry_out(|hook, settings| {
         ran.push((hook, settings.port));
@@ -151,8 +150,8 @@ fn a_hook_that_refuses_has_everything_undone() {
 
 #[test]
 fn several_words_are_split_at_spaces_and_none_empties_a_list() {
-    let words = ["save", "", "bind", "", "shutdown-on-sigterm", "save now"];
-    let after = set(&Settings::default(), CALM, &words).expect("all is good");
+    let args = ["save", "", "bind", "", "shutdown-on-sigterm", "save now"];
+    let after = set(&Settings::default(), CALM, &args).expect("all is good");
     assert!(after.save.0.is_empty() && after.bind.0.is_empty());
     let expected = ShutdownOnSignal {
         save: SaveAtShutdown::Save,
@@ -200,7 +199,7 @@ fn hidden_directives_are_shown_by_their_full_name_only() {
 
 #[test]
 fn values_are_shown_as_the_reference_shows_them() {
-    let words = [
+    let args = [
         ("repl-backlog-size", "1mb", "1048576"),
         ("maxmemory-clients", "5%", "5%"),
         ("save", "60 1 10 2", "60 1 10 2"),
@@ -220,7 +219,7 @@ fn values_are_shown_as_the_reference_shows_them() {
             "normal 0 0 0 slave 1000 2048 3 pubsub 33554432 8388608 60",
         ),
     ];
-    for (name, value, expected) in words {
+    for (name, value, expected) in args {
         let after = set(&Settings::default(), CALM, &[name, value]).expect("a good value");
         assert_eq!(
             shown(&after, &[name]),

@@ -61,7 +61,7 @@ impl Sources {
         }
         self.options.extend_from_slice(option);
         self.options.push(b' ');
-        let is_name_alone = quoting::split_args(option).is_some_and(|words| words.len() <= 1);
+        let is_name_alone = quoting::split_args(option).is_some_and(|args| args.len() <= 1);
         if !is_name_alone {
             return true;
         }

@@ -1,16 +1,16 @@
 //! Settings whose shape belongs to one directive: save points, output limits, scores and such.
 //!
 //! Each type is what its user wants to hold (a list of save points, three limits by name), and its
-//! [`Value`] is the only place that knows the words for it.
+//! [`Value`] is the only place that knows how it is spelled.
 
 use super::choice;
 use super::row::{NumberFormat, Occasion, Reason, Row};
-use super::value::{Value, check_bounds, lenient_i64, only_word};
+use super::value::{Value, check_bounds, lenient_i64, only_arg};
 use crate::base::{memsize, numbers};
 
 /// Words with a space between each two.
-pub(super) fn join(words: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
-    words.into_iter().collect::<Vec<_>>().join(&b' ')
+pub(super) fn join(args: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+    args.into_iter().collect::<Vec<_>>().join(&b' ')
 }
 
 /// `save`: snapshot after this much time if this much has changed.
@@ -38,25 +38,25 @@ impl Default for SavePoints {
 }
 
 impl SavePoint {
-    fn words(self) -> Vec<u8> {
+    fn text(self) -> Vec<u8> {
         format!("{} {}", self.seconds, self.changes).into_bytes()
     }
 }
 
 impl Value for SavePoints {
-    fn set(&mut self, words: &[Vec<u8>], _: &Row, occasion: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &Row, occasion: Occasion) -> Result<(), Reason> {
         const INVALID: &str = "Invalid save parameters";
-        let nothing = matches!(words, [word] if word.is_empty());
+        let nothing = matches!(args, [arg] if arg.is_empty());
         let (pairs, rest) = if nothing {
             (&[][..], &[][..])
         } else {
-            words.as_chunks::<2>()
+            args.as_chunks::<2>()
         };
         if !rest.is_empty() {
             return Err(INVALID.into());
         }
-        let at_least = |word: &[u8], least: u64| {
-            let number = lenient_i64(word).and_then(|number| u64::try_from(number).ok());
+        let at_least = |arg: &[u8], least: u64| {
+            let number = lenient_i64(arg).and_then(|number| u64::try_from(number).ok());
             number.filter(|number| *number >= least).ok_or(INVALID)
         };
         let mut points = Vec::with_capacity(pairs.len());
@@ -72,14 +72,14 @@ impl Value for SavePoints {
     }
 
     fn show(&self, _: &Row) -> Vec<u8> {
-        join(self.0.iter().map(|point| point.words()))
+        join(self.0.iter().map(|point| point.text()))
     }
 
     fn saved(&self, _: &Row) -> Vec<Vec<u8>> {
         if self.0.is_empty() {
             return vec![b"\"\"".to_vec()];
         }
-        self.0.iter().map(|point| point.words()).collect()
+        self.0.iter().map(|point| point.text()).collect()
     }
 }
 
@@ -141,8 +141,8 @@ impl OutputLimits {
 }
 
 impl Value for OutputLimits {
-    fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
-        let (limits, rest) = words.as_chunks::<4>();
+    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+        let (limits, rest) = args.as_chunks::<4>();
         if !rest.is_empty() {
             return Err("Wrong number of arguments in buffer limit configuration.".into());
         }
@@ -217,12 +217,12 @@ impl OomScoreAdjValues {
 }
 
 impl Value for OomScoreAdjValues {
-    fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
-        let [master, replica, child] = words else {
+    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+        let [master, replica, child] = args else {
             return Err("wrong number of arguments".into());
         };
-        let score = |word: &[u8]| {
-            let score = lenient_i64(word).filter(|score| (-2000..=2000).contains(score));
+        let score = |arg: &[u8]| {
+            let score = lenient_i64(arg).filter(|score| (-2000..=2000).contains(score));
             score
                 .map(|score| score as i32)
                 .ok_or("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
@@ -251,11 +251,11 @@ impl Default for Percentiles {
 }
 
 impl Value for Percentiles {
-    fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
-        let nothing = matches!(words, [word] if word.is_empty());
+    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+        let nothing = matches!(args, [arg] if arg.is_empty());
         let mut percentiles = Vec::new();
-        for word in words.iter().filter(|_| !nothing) {
-            let percentile = numbers::parse_f64(word)
+        for arg in args.iter().filter(|_| !nothing) {
+            let percentile = numbers::parse_f64(arg)
                 .ok_or("Invalid latency-tracking-info-percentiles parameters")?;
             if !(0.0..=100.0).contains(&percentile) {
                 return Err(
@@ -315,7 +315,7 @@ pub struct ShutdownOnSignal {
 }
 
 impl Value for ShutdownOnSignal {
-    fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
         type Mark = fn(&mut ShutdownOnSignal, &mut bool);
         const NAMES: [(&str, Mark); 5] = [
             ("default", |_, _| {}),
@@ -330,12 +330,12 @@ impl Value for ShutdownOnSignal {
             ("now", |options, _| options.now = true),
             ("force", |options, _| options.force = true),
         ];
-        if words.is_empty() {
+        if args.is_empty() {
             return Err(choice::not_one_of(&NAMES));
         }
         let (mut options, mut clash) = (ShutdownOnSignal::default(), false);
-        for word in words {
-            choice::pick(word, &NAMES)?(&mut options, &mut clash);
+        for arg in args {
+            choice::pick(arg, &NAMES)?(&mut options, &mut clash);
         }
         if clash {
             return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".into());
@@ -374,14 +374,14 @@ pub enum ClientsMemory {
 }
 
 impl Value for ClientsMemory {
-    fn set(&mut self, words: &[Vec<u8>], row: &Row, _: Occasion) -> Result<(), Reason> {
-        let word = only_word(words)?;
-        if let Some(bytes) = memsize::parse(word) {
+    fn set(&mut self, args: &[Vec<u8>], row: &Row, _: Occasion) -> Result<(), Reason> {
+        let arg = only_arg(args)?;
+        if let Some(bytes) = memsize::parse(arg) {
             check_bounds(bytes.into(), row)?;
             *self = ClientsMemory::Bytes(bytes);
             return Ok(());
         }
-        let percent = word.strip_suffix(b"%").and_then(numbers::parse_i64);
+        let percent = arg.strip_suffix(b"%").and_then(numbers::parse_i64);
         *self = match percent {
             Some(0) => ClientsMemory::Bytes(0),
             Some(percent @ 1..=100) => ClientsMemory::Percent(percent as u8),

@@ -132,12 +132,12 @@ fn bounds_fit_the_type_of_the_field() {
         let (least, greatest) = row.bounds;
         assert!(least < greatest, "{}", row.name);
         for bound in [least, greatest] {
-            let word = match row.number_format {
+            let arg = match row.number_format {
                 NumberFormat::Octal => format!("{bound:o}"),
                 _ => bound.to_string(),
             };
             let mut settings = Settings::default();
-            let done = row.set(&mut settings, &[word.into_bytes()], Occasion::Command);
+            let done = row.set(&mut settings, &[arg.into_bytes()], Occasion::Command);
             assert!(done.is_ok() || FIXED.contains(&row.name), "{}", row.name);
         }
     }
@@ -169,13 +169,13 @@ fn what_is_saved_in_a_file_reads_back_as_the_same_setting() {
     for row in TABLE.iter().filter(|row| !FIXED.contains(&row.name)) {
         let defaults = Settings::default();
         let mut changed = defaults.clone();
-        let word = another_word(row, &defaults);
-        let words = if row.is(Traits::MULTI) {
-            split(&word)
+        let arg = another_word(row, &defaults);
+        let args = if row.is(Traits::MULTI) {
+            split(&arg)
         } else {
-            vec![word]
+            vec![arg]
         };
-        row.set(&mut changed, &words, Occasion::FirstLine)
+        row.set(&mut changed, &args, Occasion::FirstLine)
             .unwrap_or_else(|reason| panic!("{}: {reason}", row.name));
         assert_ne!(changed, defaults, "{}", row.name);
         assert_eq!(read_saved(row, &changed), changed, "{}", row.name);

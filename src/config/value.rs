@@ -1,4 +1,4 @@
-//! How a setting's type is read from words and written back: flags, numbers and text.
+//! How a setting's type is read from arguments and written back: flags, numbers and text.
 //!
 //! Each type has two written forms. `show` is what `CONFIG GET` answers (memory in bytes, text
 //! bare); `saved` is what stands in a file (memory with units, text quoted), so that reading the
@@ -11,8 +11,8 @@ use crate::base::{memsize, numbers, quoting};
 
 /// The type of a setting.
 pub trait Value {
-    /// Takes the value that the words say.
-    fn set(&mut self, words: &[Vec<u8>], row: &Row, occasion: Occasion) -> Result<(), Reason>;
+    /// Takes the value that the arguments say.
+    fn set(&mut self, args: &[Vec<u8>], row: &Row, occasion: Occasion) -> Result<(), Reason>;
 
     /// The value as `CONFIG GET` shows it.
     fn show(&self, row: &Row) -> Vec<u8>;
@@ -24,41 +24,41 @@ pub trait Value {
     }
 }
 
-/// The single word of a directive that takes one.
-pub(super) fn only_word(words: &[Vec<u8>]) -> Result<&[u8], Reason> {
-    match words {
-        [word] => Ok(word),
+/// The single argument of a directive that takes one.
+pub(super) fn only_arg(args: &[Vec<u8>]) -> Result<&[u8], Reason> {
+    match args {
+        [arg] => Ok(arg),
         _ => Err("wrong number of arguments".into()),
     }
 }
 
-/// A word as it stands in a file: quoted only where it would not read back bare.
-pub(super) fn bare_or_quoted(word: &[u8]) -> Vec<u8> {
+/// An argument as it stands in a file: quoted only where it would not read back bare.
+pub(super) fn bare_or_quoted(arg: &[u8]) -> Vec<u8> {
     let is_bare = |b: &u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\');
-    if !word.is_empty() && word.iter().all(is_bare) {
-        word.to_vec()
+    if !arg.is_empty() && arg.iter().all(is_bare) {
+        arg.to_vec()
     } else {
-        quoted(word)
+        quoted(arg)
     }
 }
 
-/// A word in quotes.
-pub(super) fn quoted(word: &[u8]) -> Vec<u8> {
+/// An argument in quotes.
+pub(super) fn quoted(arg: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    quoting::quote(word, &mut out);
+    quoting::quote(arg, &mut out);
     out
 }
 
-/// Reads digits as C's `strtoll` reads a whole word: blanks and a sign may stand before them, none
-/// at all are zero, and numbers too large become the largest.
-pub(super) fn lenient_i64(word: &[u8]) -> Option<i64> {
-    let word = numbers::skip_blanks(word);
-    let (negative, digits) = match word {
+/// Reads digits as C's `strtoll` reads a whole argument: blanks and a sign may stand before them,
+/// none at all are zero, and numbers too large become the largest.
+pub(super) fn lenient_i64(arg: &[u8]) -> Option<i64> {
+    let arg = numbers::skip_blanks(arg);
+    let (negative, digits) = match arg {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] | digits => (false, digits),
     };
     if digits.is_empty() {
-        return (word.len() == digits.len()).then_some(0);
+        return (arg.len() == digits.len()).then_some(0);
     }
     let mut number: i64 = 0;
     for byte in digits {
@@ -69,11 +69,11 @@ pub(super) fn lenient_i64(word: &[u8]) -> Option<i64> {
 }
 
 impl Value for bool {
-    fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
-        let word = only_word(words)?;
-        *self = match word {
-            _ if word.eq_ignore_ascii_case(b"yes") => true,
-            _ if word.eq_ignore_ascii_case(b"no") => false,
+    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+        let arg = only_arg(args)?;
+        *self = match arg {
+            _ if arg.eq_ignore_ascii_case(b"yes") => true,
+            _ if arg.eq_ignore_ascii_case(b"no") => false,
             _ => return Err("argument must be 'yes' or 'no'".into()),
         };
         Ok(())
@@ -89,8 +89,8 @@ impl Value for bool {
 }
 
 impl Value for Vec<u8> {
-    fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
-        *self = only_word(words)?.to_vec();
+    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+        *self = only_arg(args)?.to_vec();
         Ok(())
     }
 
@@ -103,11 +103,11 @@ impl Value for Vec<u8> {
     }
 }
 
-/// Text for which an empty word means that there is none.
+/// Text for which an empty argument means that there is none.
 impl Value for Option<Vec<u8>> {
-    fn set(&mut self, words: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
-        let word = only_word(words)?;
-        *self = (!word.is_empty()).then(|| word.to_vec());
+    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+        let arg = only_arg(args)?;
+        *self = (!arg.is_empty()).then(|| arg.to_vec());
         Ok(())
     }
 
@@ -121,16 +121,16 @@ impl Value for Option<Vec<u8>> {
 }
 
 /// Reads a number in the row's unit and holds it to the row's bounds.
-fn parse_number(words: &[Vec<u8>], row: &Row) -> Result<i128, Reason> {
-    let word = only_word(words)?;
+fn parse_number(args: &[Vec<u8>], row: &Row) -> Result<i128, Reason> {
+    let arg = only_arg(args)?;
     let number: i128 = match row.number_format {
-        NumberFormat::Plain => numbers::parse_i64(word)
+        NumberFormat::Plain => numbers::parse_i64(arg)
             .ok_or("argument couldn't be parsed into an integer")?
             .into(),
-        NumberFormat::Memory => memsize::parse(word)
+        NumberFormat::Memory => memsize::parse(arg)
             .ok_or("argument must be a memory value")?
             .into(),
-        NumberFormat::Octal => std::str::from_utf8(word)
+        NumberFormat::Octal => std::str::from_utf8(arg)
             .ok()
             .and_then(|text| i64::from_str_radix(text, 8).ok())
             .ok_or("argument couldn't be parsed as an octal number")?
@@ -160,8 +160,8 @@ pub(super) fn check_bounds(number: i128, row: &Row) -> Result<(), Reason> {
 macro_rules! number_values {
     ($($number:ty),*) => {$(
         impl Value for $number {
-            fn set(&mut self, words: &[Vec<u8>], row: &Row, _: Occasion) -> Result<(), Reason> {
-                *self = <$number>::try_from(parse_number(words, row)?)
+            fn set(&mut self, args: &[Vec<u8>], row: &Row, _: Occasion) -> Result<(), Reason> {
+                *self = <$number>::try_from(parse_number(args, row)?)
                     .expect("a row's bounds fit the type of its setting");
                 Ok(())
             }
