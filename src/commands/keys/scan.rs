@@ -148,7 +148,7 @@ fn scan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         // Who asks for the type of a key looks it up.
         ctx.env.stats.keyspace_hits += looked_at;
         for key in &due {
-            ctx.env.lookup(ctx.session, key, Access::Peek);
+            ctx.env.lookup(ctx.session, key, Access::Inspect);
         }
     }
     page.finish(ctx.reply, next);
