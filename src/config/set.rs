@@ -3,9 +3,10 @@
 //! Three steps, so that a refusal anywhere leaves no trace:
 //!
 //! 1. [`plan`] finds every directive, asks whether it may change now, and sets the arguments on a
-//! copy    of the settings; 2. [`Change::carry_out`] runs the hook of each directive that really
-//! changed, each hook once,    against the new settings; 3. the caller stores the settings that it
-//! gets back.
+//!    copy of the settings;
+//! 2. [`Change::carry_out`] runs the hook of each directive that really changed, each hook once,
+//!    against the new settings;
+//! 3. the caller stores the settings that it gets back.
 //!
 //! When a hook refuses, the hooks that have run are run again with the old settings, in the order
 //! of the first time, and the copy is dropped.

@@ -50,9 +50,8 @@ impl<W: World> Engine<W> {
             pauses,
             ..
         } = &self.runtime;
-        let holds_back = clients.held_count() > 0 || link.stream.is_held();
         !to_accept.is_empty()
-            || holds_back && !pauses.any()
+            || pauses.is_eased()
             || !clients.to_continue.is_empty()
             || !clients.to_resume.is_empty()
             || !clients.to_write.is_empty()

@@ -120,13 +120,8 @@ impl MasterStream {
         }
     }
 
-    /// Whether its next command waits for the end of a pause.
-    pub fn is_held(&self) -> bool {
-        self.state == State::Held
-    }
-
-    /// No pause holds anything back any more.
-    pub fn on_pause_over(&mut self) {
+    /// A pause holds less back than before: what it held has to be tried again.
+    pub fn on_pause_eased(&mut self) {
         if self.state == State::Held {
             self.state = State::Due;
         }

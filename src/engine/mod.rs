@@ -337,9 +337,9 @@ impl<W: World> Engine<W> {
         if runtime.pauses.end_overdue(env.now.mono_ms()) {
             runtime.refresh_gates(env);
         }
-        if !runtime.pauses.any() {
+        if runtime.pauses.take_eased() {
             // What our master sent meanwhile comes before what clients ask.
-            runtime.link.stream.on_pause_over();
+            runtime.link.stream.on_pause_eased();
             self.run_stream();
             for key in self.runtime.clients.take_held() {
                 self.run_held(key);

@@ -10,6 +10,8 @@ use crate::commands::host::PauseMode;
 pub struct Pauses {
     by_client: Option<Pause>,
     by_shutdown: bool,
+    /// Less is held back than before; whoever was held back has to be asked again.
+    eased: bool,
 }
 
 /// `CLIENT PAUSE` in force.
@@ -29,9 +31,14 @@ impl Pauses {
         }
     }
 
-    /// Whether anything is held back.
-    pub fn any(&self) -> bool {
-        self.mode().is_some()
+    /// Whether less is held back than when [`take_eased`](Self::take_eased) was called last.
+    pub fn is_eased(&self) -> bool {
+        self.eased
+    }
+
+    /// The same, which is known from now on.
+    pub fn take_eased(&mut self) -> bool {
+        std::mem::take(&mut self.eased)
     }
 
     /// A client asks for a pause. While another holds, that never makes it shorter or weaker.
@@ -59,7 +66,9 @@ impl Pauses {
 
     /// Ends what clients have asked for.
     pub fn end(&mut self) {
+        let before = self.mode();
         self.by_client = None;
+        self.note_change_from(before);
     }
 
     /// Ends what clients have asked for if its time is over. Returns whether it did.
@@ -67,14 +76,26 @@ impl Pauses {
         let is_over = |pause: Pause| pause.until_mono_ms <= now_mono_ms;
         let ends = self.by_client.is_some_and(is_over);
         if ends {
-            self.by_client = None;
+            self.end();
         }
         ends
     }
 
     /// Holds writes back for a shutdown, or does not any more.
     pub fn hold_for_shutdown(&mut self, hold: bool) {
+        let before = self.mode();
         self.by_shutdown = hold;
+        self.note_change_from(before);
+    }
+
+    /// Notes whether less is held back than `before`.
+    fn note_change_from(&mut self, before: Option<PauseMode>) {
+        let held = |mode| match mode {
+            None => 0,
+            Some(PauseMode::Write) => 1,
+            Some(PauseMode::All) => 2,
+        };
+        self.eased |= held(self.mode()) < held(before);
     }
 }
 
@@ -89,8 +110,10 @@ mod tests {
         pauses.begin(PauseMode::Write, 50);
         assert!(!pauses.end_overdue(99));
         assert_eq!(pauses.mode(), Some(PauseMode::All));
+        assert!(!pauses.is_eased());
         assert!(pauses.end_overdue(100));
-        assert!(!pauses.any());
+        assert_eq!(pauses.mode(), None);
+        assert!(pauses.take_eased() && !pauses.is_eased());
     }
 
     #[test]
@@ -101,7 +124,11 @@ mod tests {
         assert_eq!(pauses.mode(), Some(PauseMode::All));
         pauses.end();
         assert_eq!(pauses.mode(), Some(PauseMode::Write));
+        assert!(pauses.take_eased(), "reads may go on");
+        pauses.end();
+        assert!(!pauses.is_eased());
         pauses.hold_for_shutdown(false);
-        assert!(!pauses.any());
+        assert_eq!(pauses.mode(), None);
+        assert!(pauses.take_eased());
     }
 }

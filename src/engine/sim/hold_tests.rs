@@ -188,3 +188,25 @@ fn what_is_held_back_counts_against_the_limit_of_input() {
     stage.advance_ms(1000);
     assert_eq!(stage.ask("EXISTS a b"), ":0");
 }
+
+#[test]
+fn reads_go_on_when_only_writes_are_held_back_any_more() {
+    let mut stage = Stage::new(|settings| {
+        settings.shutdown_timeout = 600;
+        settings.repl_diskless_sync_delay = 0;
+    });
+    let mut replica = stage.connect();
+    replica.say("PSYNC ? -1");
+    stage.advance_ms(5000);
+    stage.ask("SET a 1");
+    // It waits for the replica, which acknowledges nothing, and holds writes back meanwhile.
+    let _leaving = held(&mut stage, "SHUTDOWN NOSAVE");
+    assert_eq!(stage.ask("CLIENT PAUSE 1000 ALL"), "+OK");
+    let mut reader = held(&mut stage, "GET a");
+    let mut writer = held(&mut stage, "SET a 2");
+    stage.advance_ms(1000);
+    assert_eq!(reader.heard(), "$1 1");
+    assert_eq!(writer.heard(), "");
+    assert_eq!(stage.ask("SHUTDOWN ABORT"), "+OK");
+    assert_eq!(writer.heard(), "+OK");
+}
