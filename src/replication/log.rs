@@ -36,8 +36,8 @@ use slab::Slab;
 /// stays close to the size that was asked for.
 pub const BLOCK_BYTES: usize = 16 * 1024;
 
-/// The most blocks freed by one call.
-const TRIM_BLOCKS_MAX: usize = 64;
+/// The most blocks freed by one call: 2 MiB.
+const TRIM_BLOCKS_MAX: usize = 128;
 
 /// The smallest window; smaller sizes are raised to it.
 pub const WINDOW_BYTES_MIN: u64 = BLOCK_BYTES as u64;
