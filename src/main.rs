@@ -2,16 +2,13 @@
 //! `redis-check-aof`: it looks at the name it is called by.
 
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
 use std::process::ExitCode;
 
-use tanist::server::startup::{self, Program};
+use tanist::server::program;
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().map(OsStringExt::into_vec);
     let name = words.next().unwrap_or_default();
     let args: Vec<Vec<u8>> = words.collect();
-    let name = String::from_utf8_lossy(&name).into_owned();
-    let program = Program::from_name(Path::new(&name));
-    ExitCode::from(startup::run(program, &args))
+    ExitCode::from(program::run(&name, &args))
 }

@@ -9,14 +9,20 @@
 //! | `child.rs`, `workers.rs` | the child that saves, the threads for what may block or drag |
 //! | `startup.rs`, `logger.rs`, `crash.rs`, `oom.rs` | the life of the process |
 //! | `supervisor.rs` | the service manager that is told of it |
+//! | `program.rs`, `options.rs` | which program this is, and what it is asked for |
+//! | `machine.rs`, `memory_test.rs` | whether the machine is fit for a server |
 
 mod child;
 mod crash;
 mod listener;
 mod logger;
+mod machine;
+mod memory_test;
 mod oom;
+mod options;
+pub mod program;
 mod socket;
-pub mod startup;
+mod startup;
 mod supervisor;
 mod workers;
 mod world;

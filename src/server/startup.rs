@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::logger::Logger;
 use super::supervisor::Supervisor;
 use super::world::{OsWorld, Process};
-use super::{Server, crash};
+use super::{Server, crash, machine};
 use crate::base::errno::os_text;
 use crate::base::rng::Rng;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
@@ -18,7 +18,6 @@ use crate::commands::table::CommandTable;
 use crate::config::{Config, ConfigError, Reason, Settings, Sources};
 use crate::engine::world::Network;
 use crate::engine::{Engine, EngineParts, NO_APPEND_ONLY_FILE, path_of};
-use crate::persist::rdb::check;
 use crate::sys;
 use crate::sys::signals::Signals;
 
@@ -28,87 +27,10 @@ pub const RESERVED_DESCRIPTORS: u64 = 32;
 /// The pid file of a server in the background that is not given another one.
 const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
 
-/// The program that a name stands for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Program {
-    /// `redis-server`, and any other name.
-    Server,
-    /// `redis-sentinel`.
-    Sentinel,
-    /// `redis-check-rdb`.
-    CheckRdb,
-    /// `redis-check-aof`.
-    CheckAof,
-}
-
-impl Program {
-    /// The program of this name.
-    pub fn from_name(name: &Path) -> Program {
-        match name.file_name().and_then(|n| n.to_str()) {
-            Some("redis-sentinel") => Program::Sentinel,
-            Some("redis-check-rdb") => Program::CheckRdb,
-            Some("redis-check-aof") => Program::CheckAof,
-            _ => Program::Server,
-        }
-    }
-}
-
-const USAGE: &str = "\
-Usage: ./redis-server [/path/to/redis.conf] [options] [-]
-       ./redis-server - (read config from stdin)
-       ./redis-server -v or --version
-       ./redis-server -h or --help
-
-Every directive of redis.conf is also an option, and has the last word:
-       ./redis-server --port 7777 --replicaof 127.0.0.1 8888
-       ./redis-server /etc/myredis.conf --loglevel verbose -
-";
-
-/// Runs a program with the arguments behind its name; returns the exit status.
-pub fn run(program: Program, args: &[Vec<u8>]) -> u8 {
-    match program {
-        Program::CheckRdb => check_rdb(args),
-        Program::Sentinel | Program::CheckAof => {
-            eprintln!("This version of Tanist does not have this program yet.");
-            1
-        }
-        Program::Server => match args
-            .iter()
-            .map(Vec::as_slice)
-            .collect::<Vec<_>>()
-            .as_slice()
-        {
-            [b"-v" | b"--version"] => {
-                println!(
-                    "Redis server v={REDIS_VERSION} tanist={TANIST_VERSION} malloc=jemalloc bits=64"
-                );
-                0
-            }
-            [b"-h" | b"--help"] => {
-                print!("{USAGE}");
-                0
-            }
-            words if words.contains(&&b"--sentinel"[..]) => run(Program::Sentinel, args),
-            _ => serve(args),
-        },
-    }
-}
-
-fn check_rdb(args: &[Vec<u8>]) -> u8 {
-    let [file] = args else {
-        eprintln!("Usage: redis-check-rdb <rdb-file-name>");
-        return 1;
-    };
-    let now_ms = sys::clock::now().unix_ms();
-    let mut out = std::io::stdout().lock();
-    match check::check_file(&path_of(file), now_ms, &mut out) {
-        Ok(true) => 0,
-        Ok(false) | Err(_) => 1,
-    }
-}
-
-fn serve(args: &[Vec<u8>]) -> u8 {
-    match start(args) {
+/// Starts a server and serves; `name` is the word by which the process was called, and `args` are
+/// those of the configuration. Returns the exit code.
+pub fn serve(name: &[u8], args: &[Vec<u8>]) -> u8 {
+    match start(name, args) {
         Ok(mut server) => crash::run_guarded(&mut server) as u8,
         Err(failure) => {
             match failure {
@@ -135,7 +57,7 @@ impl From<String> for Failure {
 }
 
 /// Brings a server up to the point where it can run.
-fn start(args: &[Vec<u8>]) -> Result<Server, Failure> {
+fn start(name: &[u8], args: &[Vec<u8>]) -> Result<Server, Failure> {
     let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("redis-server"));
     let title = sys::title::ProcessTitle::claim();
     let logger = Logger::install();
@@ -146,6 +68,7 @@ fn start(args: &[Vec<u8>]) -> Result<Server, Failure> {
         notices,
         ..
     } = config;
+    machine::warn_at_start(&settings);
     let supervisor = Supervisor::find(&mut settings);
     let background = settings.daemonize && !supervisor.is_there();
     if background {
@@ -157,7 +80,7 @@ fn start(args: &[Vec<u8>]) -> Result<Server, Failure> {
     if settings.crash_log_enabled {
         sys::crash::report_crashes(true).map_err(|e| format!("Cannot report crashes: {e}"))?;
     }
-    say_hello(&settings, args.is_empty(), &executable, &notices);
+    say_hello(&settings, args.is_empty(), name, &notices);
     logger.set_role(if settings.replicaof.is_some() {
         b'S'
     } else {
@@ -168,6 +91,7 @@ fn start(args: &[Vec<u8>]) -> Result<Server, Failure> {
     let process = Process {
         logger,
         executable,
+        name: name.to_vec(),
         args: args_for_restart(args, file.as_deref()),
         title,
         signals,
@@ -248,7 +172,7 @@ fn build_table(config: &Config) -> Result<&'static CommandTable, String> {
     Ok(Box::leak(Box::new(table)))
 }
 
-fn say_hello(settings: &Settings, unconfigured: bool, executable: &Path, notices: &[String]) {
+fn say_hello(settings: &Settings, unconfigured: bool, name: &[u8], notices: &[String]) {
     log::info!("oO0OoO0OoO0Oo Tanist is starting oO0OoO0OoO0Oo");
     log::info!(
         "Tanist version={TANIST_VERSION}, Redis version={REDIS_VERSION}, bits=64, pid={}, just \
@@ -262,7 +186,7 @@ fn say_hello(settings: &Settings, unconfigured: bool, executable: &Path, notices
         log::warn!(
             "Warning: no config file specified, using the default config. In order to specify a \
              config file use {} /path/to/redis.conf",
-            executable.display()
+            String::from_utf8_lossy(name)
         );
     } else {
         log::info!("Configuration loaded");
@@ -292,18 +216,12 @@ fn prepare_process(settings: &mut Settings, background: bool) -> Result<(), Stri
     if let Some(path) = settings.pidfile.as_deref().filter(|p| !p.is_empty()) {
         write_pid_file(&path_of(path));
     }
-    if settings.disable_thp
-        && sys::facts::transparent_huge_pages_always()
-        && let Err(e) = sys::facts::disable_transparent_huge_pages()
-    {
-        log::warn!("Cannot disable transparent huge pages: {e}");
-    }
     pin(settings.server_cpulist.as_deref(), "server_cpulist");
     if let Err(e) = sys::memory::set_background_thread(settings.jemalloc_bg_thread) {
         log::warn!("Cannot start the allocator's thread: {e}");
     }
     adjust_descriptor_limit(settings)?;
-    warn_about_the_machine(settings);
+    warn_about_the_backlog(settings);
     Ok(())
 }
 
@@ -363,7 +281,7 @@ pub fn grow_descriptors(settings: &Settings) -> Result<(), Reason> {
 }
 
 /// What the list of processes shows.
-pub fn process_title(settings: &Settings, executable: &Path, file: Option<&Path>) -> String {
+pub fn process_title(settings: &Settings, name: &str, file: Option<&Path>) -> String {
     let socket = String::from_utf8_lossy(settings.unixsocket.as_deref().unwrap_or_default());
     let address = settings
         .bind
@@ -377,7 +295,7 @@ pub fn process_title(settings: &Settings, executable: &Path, file: Option<&Path>
     };
     let file = file.map_or("-".to_owned(), |path| path.display().to_string());
     String::from_utf8_lossy(&settings.proc_title_template)
-        .replace("{title}", &executable.display().to_string())
+        .replace("{title}", name)
         .replace("{listen-addr}", &listen)
         .replace("{server-mode}", "")
         .replace("{port}", &settings.port.to_string())
@@ -462,8 +380,8 @@ fn adjust_descriptor_limit(settings: &mut Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// Warns of settings of the machine that hurt.
-fn warn_about_the_machine(settings: &Settings) {
+/// Warns if the system cuts the queue of connections that wait to be accepted.
+fn warn_about_the_backlog(settings: &Settings) {
     if let Some(limit) = sys::facts::somaxconn()
         && i64::from(settings.tcp_backlog) > limit
         && settings.port != 0
@@ -472,21 +390,6 @@ fn warn_about_the_machine(settings: &Settings) {
             "WARNING: The TCP backlog setting of {} cannot be enforced because \
              /proc/sys/net/core/somaxconn is set to the lower value of {limit}.",
             settings.tcp_backlog
-        );
-    }
-    if sys::facts::overcommit_memory().is_some_and(|mode| mode != 1) {
-        log::warn!(
-            "WARNING Memory overcommit must be enabled! Without it, a background save or \
-             replication may fail under low memory condition. To fix this issue add \
-             'vm.overcommit_memory = 1' to /etc/sysctl.conf and then reboot or run the command \
-             'sysctl vm.overcommit_memory=1' for this to take effect."
-        );
-    }
-    if sys::facts::transparent_huge_pages_always() && !settings.disable_thp {
-        log::warn!(
-            "WARNING You have Transparent Huge Pages (THP) support enabled in your kernel. This \
-             will create latency and memory usage issues with a forked child. To fix this issue \
-             run 'echo madvise > /sys/kernel/mm/transparent_hugepage/enabled' as root."
         );
     }
 }

@@ -91,7 +91,9 @@ pub struct Process {
     pub logger: Logger,
     /// The path of the executable.
     pub executable: PathBuf,
-    /// The arguments, without the program's name.
+    /// The word by which it was called, which may be another name of the executable.
+    pub name: Vec<u8>,
+    /// The arguments, without that word.
     pub args: Vec<Vec<u8>>,
     /// Its place in the list of processes.
     pub title: Option<ProcessTitle>,
@@ -202,11 +204,11 @@ impl OsWorld {
 
     /// Shows in the list of processes what this one is.
     pub fn show_title(&mut self, settings: &Settings, config_file: Option<&Path>) {
-        let text = startup::process_title(settings, &self.process.executable, config_file);
         if settings.set_proc_title
             && let Some(title) = &mut self.process.title
         {
-            title.set(&text);
+            let name = String::from_utf8_lossy(&self.process.name);
+            title.set(&startup::process_title(settings, &name, config_file));
         }
     }
 
@@ -219,12 +221,13 @@ impl OsWorld {
         Ok(())
     }
 
-    /// Replaces this process by a fresh one of the same executable and arguments; returns if that
-    /// fails.
+    /// Replaces this process by a fresh one of the same executable, name and arguments; returns if
+    /// that fails.
     fn restart(&self) {
         sys::signals::prepare_program();
         let args = self.process.args.iter().map(|arg| OsStr::from_bytes(arg));
         let e = std::process::Command::new(&self.process.executable)
+            .arg0(OsStr::from_bytes(&self.process.name))
             .args(args)
             .exec();
         log::warn!("Can't restart: {e}");

@@ -55,14 +55,9 @@ impl CycleClock {
     /// A clock that reads the time stamp counter if the kernel uses it as its own clock source;
     /// calibration takes a fifth of a millisecond.
     pub fn new() -> CycleClock {
-        let source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-        let trusted = std::fs::read_to_string(source).is_ok_and(|s| {
-            matches!(
-                s.trim(),
-                "tsc" | "kvm-clock" | "hyperv_clocksource_tsc_page"
-            )
-        });
-        if !trusted || cycles() == 0 {
+        let trusted = ["tsc", "kvm-clock", "hyperv_clocksource_tsc_page"];
+        let source = super::facts::clock_source();
+        if !source.is_some_and(|source| trusted.contains(&&*source)) || cycles() == 0 {
             return CycleClock {
                 scale: 0,
                 stopped: false,

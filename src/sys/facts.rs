@@ -71,9 +71,24 @@ pub fn overcommit_memory() -> Option<i64> {
 }
 
 /// Whether the kernel backs all memory with huge pages, which makes a forked child expensive.
-pub fn transparent_huge_pages_always() -> bool {
-    std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")
-        .is_ok_and(|text| text.contains("[always]"))
+pub fn transparent_huge_pages_always() -> Option<bool> {
+    let text = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").ok()?;
+    Some(text.contains("[always]"))
+}
+
+/// What the kernel makes the time from, such as `tsc`.
+pub fn clock_source() -> Option<String> {
+    read_clock_file("current_clocksource")
+}
+
+/// All that it could make the time from, between blanks.
+pub fn clock_sources() -> Option<String> {
+    read_clock_file("available_clocksource")
+}
+
+fn read_clock_file(name: &str) -> Option<String> {
+    let path = format!("/sys/devices/system/clocksource/clocksource0/{name}");
+    Some(std::fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
 /// Asks for ordinary pages for this process and its children, whatever the system's default.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use tikv_jemalloc_ctl::thread::{self, ThreadLocal};
-use tikv_jemalloc_ctl::{Error, background_thread, epoch, epoch_mib, stats};
+use tikv_jemalloc_ctl::{Error, background_thread, epoch, epoch_mib, stats, version};
 
 /// Exact totals over all threads, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,14 @@ pub struct MemoryStats {
     pub retained: usize,
     /// The allocator's bookkeeping.
     pub metadata: usize,
+}
+
+/// The allocator and its version, such as `jemalloc-5.3.0`.
+pub fn allocator_name() -> String {
+    // What stands behind the number names the very commit.
+    let named = version::read().unwrap_or_default();
+    let number = named.split('-').next().unwrap_or_default();
+    format!("jemalloc-{number}")
 }
 
 /// Tells how much memory is in use, cheaply enough to ask before every command. It belongs to the

@@ -407,15 +407,3 @@ fn crash_reports_can_be_switched_off_and_on() {
         assert_eq!(reported, reports, "{}", exit.log);
     }
 }
-
-#[test]
-fn version_and_help_are_told_on_the_command_line() {
-    let run = |arg: &str| {
-        let output = Command::new(subject_path()).arg(arg).output().unwrap();
-        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.push_str(&String::from_utf8_lossy(&output.stderr));
-        text
-    };
-    assert!(run("--version").contains("v=7.2.4"), "{}", run("--version"));
-    assert!(run("--help").contains("Usage:"), "{}", run("--help"));
-}

@@ -4,19 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use crate::harness::*;
-
-/// A process that the test started; it ends with the test.
-struct Started(Child);
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(subject_path());
@@ -25,8 +15,8 @@ fn command(folder: &Path, args: &[&str]) -> Command {
 }
 
 /// Starts a server that is expected to serve.
-fn start(mut command: Command, port: u16) -> Started {
-    let mut started = Started(command.stdout(Stdio::null()).spawn().unwrap());
+fn start(mut command: Command, port: u16) -> Process {
+    let mut started = Process(command.stdout(Stdio::null()).spawn().unwrap());
     wait_until("the server answers", || {
         assert_eq!(started.0.try_wait().unwrap(), None, "it has ended");
         Conn::to(port).is_ok()

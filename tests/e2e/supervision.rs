@@ -3,7 +3,7 @@
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::harness::*;
 
@@ -12,7 +12,7 @@ const READY: [&str; 2] = ["STATUS=Ready to accept connections\n", "READY=1\n"];
 
 /// A service: a server of ours with a manager that listens.
 struct Service {
-    child: Child,
+    child: Process,
     port: u16,
     folder: tempfile::TempDir,
     manager: UnixDatagram,
@@ -49,7 +49,7 @@ impl Service {
             .spawn()
             .unwrap();
         Service {
-            child,
+            child: Process(child),
             port,
             folder,
             manager,
@@ -93,14 +93,7 @@ impl Service {
 
     fn terminate(&self) {
         // SAFETY: kill(2) touches no memory; the child was not yet awaited.
-        unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        unsafe { libc::kill(self.child.0.id() as i32, libc::SIGTERM) };
     }
 }
 
@@ -119,7 +112,7 @@ fn systemd_is_told_how_a_server_starts_saves_and_leaves() {
     service.ask("SET a 1");
     service.terminate();
     service.expect(&["STOPPING=1\n", "STATUS=Saving the final RDB snapshot\n"]);
-    assert!(service.child.wait().unwrap().success());
+    assert!(service.child.0.wait().unwrap().success());
     service.expect_silence();
 }
 
@@ -175,12 +168,12 @@ fn a_manager_with_an_abstract_name_is_found_by_itself_and_keeps_the_server_in_fr
     let pid = info_field(&service.ask("INFO server"), "process_id");
     assert_eq!(
         pid,
-        service.child.id().to_string(),
+        service.child.0.id().to_string(),
         "it is not in the background"
     );
     service.terminate();
     service.expect(&["STOPPING=1\n"]);
-    service.child.wait().unwrap();
+    service.child.0.wait().unwrap();
 }
 
 #[test]
@@ -261,7 +254,7 @@ fn a_manager_that_is_not_there_is_missed_in_the_log_and_nowhere_else() {
 fn upstart_is_told_by_a_stop() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
-    let mut child = Command::new(subject_path())
+    let child = Command::new(subject_path())
         .args(["--port", &port.to_string(), "--supervised", "auto"])
         .current_dir(folder.path())
         .env_remove("NOTIFY_SOCKET")
@@ -269,7 +262,8 @@ fn upstart_is_told_by_a_stop() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let pid = child.id() as i32;
+    let process = Process(child);
+    let pid = process.0.id() as i32;
     let mut status = 0;
     // SAFETY: `status` is a valid place for the result; the child is ours.
     unsafe { libc::waitpid(pid, &raw mut status, libc::WUNTRACED) };
@@ -279,6 +273,4 @@ fn upstart_is_told_by_a_stop() {
     wait_until("it answers", || Conn::to(port).is_ok());
     let info = Conn::to(port).unwrap().ask("INFO server");
     assert_eq!(info_field(&info, "process_supervised"), "upstart");
-    child.kill().unwrap();
-    child.wait().unwrap();
 }

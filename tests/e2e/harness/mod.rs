@@ -23,7 +23,9 @@ pub use replication::{
     follow, info_field, offset_of, wait_equal_offsets, wait_link_down, wait_link_up,
 };
 pub use rng::Rng;
-pub use server::{Options, Server, ShutAtEnd, free_port, redis_cli, stock_path, subject_path};
+pub use server::{
+    Options, Process, Server, ShutAtEnd, free_port, redis_cli, stock_path, subject_path,
+};
 pub use value::Value;
 pub use wait::{PATIENCE, wait_for, wait_until};
 pub use workload::{populate, random_wait, random_write_of_any_type};

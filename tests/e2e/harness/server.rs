@@ -453,6 +453,17 @@ impl Drop for Server {
     }
 }
 
+/// A process that a test started by itself; it ends with the test.
+pub struct Process(pub Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only for one that has ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Ends a server that the test did not start as its own child, such as a daemon, however the test
 /// ends.
 pub struct ShutAtEnd(pub u16);

@@ -1,0 +1,90 @@
+//! The programs that this one binary is, by what the command line asks for.
+//!
+//! What is asked for goes to standard output; how a program is used, when it was not used so, to
+//! standard error, with exit code 1. Both are as those who call it from scripts expect.
+
+use std::io::{self, Write};
+
+use super::options::{CheckAof, Request, server_usage};
+use super::{machine, memory_test, startup};
+use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
+use crate::engine::path_of;
+use crate::persist::rdb::check;
+use crate::sys;
+
+/// Runs what the command line asks for; `name` is the word by which the process was called.
+/// Returns the exit code.
+pub fn run(name: &[u8], args: &[Vec<u8>]) -> u8 {
+    let shown = String::from_utf8_lossy(name);
+    match Request::read(name, args) {
+        Request::Serve => startup::serve(name, args),
+        Request::Sentinel => not_yet(),
+        Request::Version => say(&version()),
+        Request::Help => {
+            eprint!("{}", server_usage());
+            1
+        }
+        Request::TestMemory { megabytes, passes } => {
+            memory_test::run(megabytes, passes, &mut io::stdout(), &mut io::stderr())
+        }
+        Request::TestNoMemory => {
+            eprint!(
+                "Please specify the amount of memory to test in megabytes.\nExample: redis-server \
+                 --test-memory 4096\n\n"
+            );
+            1
+        }
+        Request::CheckSystem => match machine::check(&mut io::stdout()) {
+            Ok(true) => 0,
+            Ok(false) | Err(_) => 1,
+        },
+        Request::CheckRdb { file } => check_rdb(&file),
+        Request::CheckRdbVersion => say(&format!("redis-check-rdb {REDIS_VERSION}")),
+        Request::CheckRdbHelp => {
+            eprintln!("Usage: {shown} <rdb-file-name>");
+            1
+        }
+        Request::CheckAof(CheckAof::File) => not_yet(),
+        Request::CheckAof(CheckAof::BadTimestamp) => {
+            say("Invalid timestamp, aborting...");
+            1
+        }
+        Request::CheckAofHelp => {
+            say(&format!(
+                "Usage: {shown} [--fix|--truncate-to-timestamp $timestamp] \
+                 <file.manifest|file.aof>"
+            ));
+            1
+        }
+    }
+}
+
+/// Writes a line to standard output; whether anybody reads it is no error.
+fn say(line: &str) -> u8 {
+    let _ = writeln!(io::stdout(), "{line}");
+    0
+}
+
+fn not_yet() -> u8 {
+    eprintln!("This version of Tanist does not have this program yet.");
+    1
+}
+
+/// The line by which scripts recognise a server.
+fn version() -> String {
+    let bits = usize::BITS;
+    let allocator = sys::memory::allocator_name();
+    format!(
+        "Redis server v={REDIS_VERSION} sha=00000000:0 malloc={allocator} bits={bits} build=0 \
+         tanist={TANIST_VERSION}"
+    )
+}
+
+fn check_rdb(file: &[u8]) -> u8 {
+    let now_ms = sys::clock::now().unix_ms();
+    let mut out = io::stdout().lock();
+    match check::check_file(&path_of(file), now_ms, &mut out) {
+        Ok(true) => 0,
+        Ok(false) | Err(_) => 1,
+    }
+}
