@@ -3,8 +3,9 @@
 //! What a directive accepts and what its change requires is the table's business
 //! ([`crate::config`]); here are only the words of the commands.
 
-use super::context::{CmdResult, Ctx, Loading};
+use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
+use super::gates::Loading;
 use super::row::{Arg, Flags, Group, Row};
 use super::wording;
 use crate::base::errno::os_text;

@@ -4,8 +4,10 @@
 //! only ever see the one form that means the same everywhere and later: Unix milliseconds. Where a
 //! deadline has passed before it was set, the key is deleted instead.
 
-use super::context::{Ctx, Env, Loading};
+use super::context::Ctx;
+use super::env::Env;
 use super::events::Class;
+use super::gates::Loading;
 use super::unit::deletion_verb;
 
 /// How the number of an expiry is meant.

@@ -8,10 +8,13 @@
 //! which runs it through [`call`].
 
 use super::activity::{Activity, Parked};
-use super::context::{CmdResult, Ctx, Env, Loading};
+use super::context::{CmdResult, Ctx};
+use super::env::Env;
 use super::error::CmdError;
 use super::eviction::Room;
-use super::host::{ClientFilter, PauseMode};
+use super::gates::Loading;
+use super::gates::PauseMode;
+use super::host::ClientFilter;
 use super::row::Flags;
 use super::session::{Kind, ReplyMode, Session};
 use super::table::Command;
@@ -81,12 +84,12 @@ fn is_held_back(mode: PauseMode, session: &Session, command: &Command) -> bool {
         PauseMode::Write => Flags::WRITE.union(Flags::MAY_REPLICATE),
     };
     let may_be_held = matches!(session.kind, Kind::Normal | Kind::Master);
-    may_be_held && Scope::of(command, session).any.intersects(held)
+    may_be_held && Scope::of(command.flags, session).any.intersects(held)
 }
 
 /// Keeps a command for the `EXEC` of its transaction.
 #[cold]
-fn queue(ctx: &mut Ctx<'_>, command: &'static Command, args: &Args<'_>) {
+fn queue(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) {
     let reply_start = ctx.reply.len();
     transaction::queue(ctx, command, args);
     ctx.env.last_command_end_ns = ctx.env.clock.ns();
@@ -126,7 +129,7 @@ fn admit_to_memory(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
         return Ok(());
     }
     let queued = ctx.session.transaction.is_some() && !command.flags.contains(Flags::NOT_QUEUED);
-    let scope = Scope::of(command, ctx.session);
+    let scope = Scope::of(command.flags, ctx.session);
     if queued || scope.any.contains(Flags::DENYOOM) {
         return Err(CmdError::OutOfMemory);
     }
@@ -137,7 +140,7 @@ fn admit_to_memory(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
 #[cold]
 fn admit_past_gates(env: &Env, session: &Session, command: &Command) -> CmdResult {
     let gates = &env.gates;
-    let Scope { any, all } = Scope::of(command, session);
+    let Scope { any, all } = Scope::of(command.flags, session);
     let obeyed = session.must_be_obeyed();
     let writes = any.contains(Flags::WRITE);
     let denied_on_disk_error = writes || command.flags.contains(Flags::DENIED_ON_DISK_ERROR);
@@ -248,6 +251,17 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     ctx.env.stats.commands_ns += spent;
     settle_reply(ctx, reply_start);
     deliver(ctx);
+}
+
+impl Ctx<'_> {
+    /// Runs commands within the one that is running. What they change leaves with the unit that
+    /// it began; it is not propagated itself.
+    pub fn nested<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.env.unit.begin_within();
+        let result = run(self);
+        self.env.unit.end_within(outer);
+        result
+    }
 }
 
 /// Enters a command that is done into the statistics.

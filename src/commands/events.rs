@@ -1,12 +1,12 @@
 //! What follows from a change beside propagation: watches break, clients that wait for the key are
 //! woken, and subscribers of keyspace notifications hear of it.
 //!
-//! A handler that changed a key says so in this order, which is the reference's: [`Ctx::touched`],
-//! [`Ctx::notify`], [`Ctx::changed`]; [`Ctx::wrote`] is all three. The same exists on [`Env`] for
-//! what the server does by itself: keys that expire, that are evicted, databases that are emptied
-//! or swapped. With nobody to hear of it, each costs a branch.
+//! A handler that changed a key says so in this order, which is the reference's: `Ctx::touched`,
+//! `Ctx::notify`, `Ctx::changed`; `Ctx::wrote` is all three ([`super::report`]). The first two
+//! exist on [`Env`] for what the server does by itself: keys that expire, that are evicted,
+//! databases that are emptied or swapped. With nobody to hear of it, each costs a branch.
 
-use super::context::{Access, Ctx, Env};
+use super::env::Env;
 use super::pubsub::outbox::Outbox;
 use super::pubsub::registry::Registry;
 use super::watch::{Became, Watches};
@@ -135,58 +135,5 @@ pub(super) fn announce(
     }
     if wanted.contains(Class::KEYEVENT) {
         pubsub.publish(&channel("keyevent", event.as_bytes()), key, outbox);
-    }
-}
-
-impl Ctx<'_> {
-    /// The value of a key of the client's database has changed, or the key has come or gone.
-    #[inline]
-    pub fn touched(&mut self, key: &[u8]) {
-        self.env.touched(self.session.db, key);
-    }
-
-    /// Tells subscribers of keyspace notifications what happened to a key of the client's
-    /// database.
-    #[inline]
-    pub fn notify(&mut self, class: Class, event: &str, key: &[u8]) {
-        self.env.notify(self.session.db, class, event, key);
-    }
-
-    /// A key of the client's database is about to be set; where it is not there yet, that is an
-    /// event of its own.
-    #[inline]
-    pub fn adding(&mut self, key: &[u8]) {
-        if self.env.config.notify_keyspace_events.contains(Class::NEW) {
-            self.announce_new(key);
-        }
-    }
-
-    #[cold]
-    fn announce_new(&mut self, key: &[u8]) {
-        let db = self.session.db;
-        let expired = self.env.expire_if_due(self.session, db, key, Access::Write);
-        if expired || !self.db().contains(key) {
-            self.notify(Class::NEW, "new", key);
-        }
-    }
-
-    /// So many elements were taken out of a collection; the key is gone if they were the last.
-    #[inline]
-    pub fn took(&mut self, class: Class, event: &str, key: &[u8], count: usize, gone: bool) {
-        self.touched(key);
-        self.notify(class, event, key);
-        if gone {
-            self.notify(Class::GENERIC, "del", key);
-        }
-        self.changed(count as u64);
-    }
-
-    /// One change of a key: [`touched`](Self::touched), [`notify`](Self::notify) and
-    /// [`changed`](Self::changed).
-    #[inline]
-    pub fn wrote(&mut self, class: Class, event: &str, key: &[u8]) {
-        self.touched(key);
-        self.notify(class, event, key);
-        self.changed(1);
     }
 }

@@ -8,13 +8,18 @@
 //! What replicas have still to be sent does not count: if it did, evicting keys (whose deletion is
 //! sent to replicas) could make more of it, and a slow replica would empty the server.
 
-use super::context::{Ctx, Env, Loading};
+pub mod progress;
+
+use super::context::Ctx;
+use super::env::Env;
 use super::events::Class;
-use super::host::{Garbage, Host};
+use super::garbage::Garbage;
+use super::gates::Loading;
+use super::host::Host;
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::Entry;
 use crate::keyspace::access::{LfuTuning, lfu_count, lru_idle_ms};
-use crate::keyspace::eviction::{Among, Candidate, EvictionPool};
+use crate::keyspace::eviction::{Among, Candidate};
 
 /// After so many keys the clock and the memory are looked at again.
 const KEYS_PER_CHECK: u32 = 16;
@@ -31,36 +36,6 @@ pub enum Room {
     Soon,
     /// Above it, with nothing that may be evicted.
     None,
-}
-
-/// The state of evictions between commands.
-#[derive(Debug, Default)]
-pub struct Eviction {
-    pool: EvictionPool,
-    /// The policy that the pool's scores belong to.
-    policy: Option<MaxmemoryPolicy>,
-    /// The database that the next random key is taken from.
-    next_db: usize,
-    /// Since when memory has been above the limit, by the measuring clock.
-    over_since_ns: Option<u64>,
-}
-
-impl Eviction {
-    /// Whether there is more to evict.
-    pub fn is_going_on(&self) -> bool {
-        self.over_since_ns.is_some()
-    }
-
-    /// Has the server look for itself, without waiting for the next command.
-    pub fn request(&mut self, now_ns: u64) {
-        self.over_since_ns.get_or_insert(now_ns);
-    }
-
-    /// For how long memory has been above the limit, in nanoseconds at `now_ns`.
-    pub fn exceeded_ns(&self, now_ns: u64) -> u64 {
-        self.over_since_ns
-            .map_or(0, |since| now_ns.saturating_sub(since))
-    }
 }
 
 /// How long one round of evictions may take, in nanoseconds.
@@ -90,7 +65,7 @@ pub fn make_room(env: &mut Env, host: &mut dyn Host) -> Room {
         return settle(env, Room::None);
     }
     let start_ns = env.clock.ns();
-    env.eviction.over_since_ns.get_or_insert(start_ns);
+    env.eviction.begin(start_ns);
     let limit_ns = time_limit_ns(env.config.maxmemory_eviction_tenacity);
     let lazily = env.config.lazyfree_lazy_eviction;
     for n in 1u32.. {
@@ -120,7 +95,7 @@ pub fn make_room(env: &mut Env, host: &mut dyn Host) -> Room {
 
 /// Ends a time above the limit, for the statistics.
 fn settle(env: &mut Env, room: Room) -> Room {
-    if let Some(since) = env.eviction.over_since_ns.take() {
+    if let Some(since) = env.eviction.end() {
         let spent = env.clock.ns().saturating_sub(since);
         env.stats.eviction_exceeded_ns += spent;
     }
@@ -174,27 +149,22 @@ fn next_victim(env: &mut Env) -> Option<Candidate> {
     ) {
         return random_victim(env, among(policy));
     }
-    if env.eviction.policy != Some(policy) {
-        env.eviction.policy = Some(policy);
-        env.eviction.pool.clear();
-    }
     let samples = env.config.maxmemory_samples as usize;
     let (now_ms, tuning) = (env.now.unix_ms(), env.lfu_tuning());
+    let Env {
+        keyspace,
+        rng,
+        eviction,
+        ..
+    } = env;
+    let pool = eviction.pool(policy);
     loop {
-        let Env {
-            keyspace,
-            rng,
-            eviction,
-            ..
-        } = env;
         let rank = |entry: Entry<'_>| score(entry, policy, now_ms, tuning);
-        let any = eviction
-            .pool
-            .fill(keyspace, among(policy), samples, rng, rank);
+        let any = pool.fill(keyspace, among(policy), samples, rng, rank);
         if !any {
             return None;
         }
-        while let Some(candidate) = eviction.pool.pop() {
+        while let Some(candidate) = pool.pop() {
             let found = keyspace.db(candidate.db).get(&candidate.key);
             let qualifies = |entry: Entry<'_>| among(policy) == Among::All || entry.expires();
             if found.is_some_and(qualifies) {
@@ -208,8 +178,7 @@ fn next_victim(env: &mut Env) -> Option<Candidate> {
 fn random_victim(env: &mut Env, among: Among) -> Option<Candidate> {
     let n_dbs = env.keyspace.n_dbs();
     for _ in 0..n_dbs {
-        let db = env.eviction.next_db % n_dbs;
-        env.eviction.next_db = (db + 1) % n_dbs;
+        let db = env.eviction.next_db(n_dbs);
         let keys = env.keyspace.db(db);
         let found = match among {
             Among::All => keys.random(&mut env.rng),

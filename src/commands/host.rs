@@ -6,12 +6,13 @@
 
 use std::time::Duration;
 
-use super::context::Env;
+use super::env::Env;
 use super::error::CmdError;
+use super::garbage::Garbage;
+use super::gates::PauseMode;
 use super::session::{Kind, Session};
 use crate::base::time::Now;
 use crate::config::{Apply, MasterAddress, Reason, Settings};
-use crate::keyspace::{DetachedDb, OwnedEntry};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
 use crate::sys::memory::MemoryStats;
@@ -78,15 +79,6 @@ impl ClientClass {
     }
 }
 
-/// What `CLIENT PAUSE` holds back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PauseMode {
-    /// Every command.
-    All,
-    /// Commands that write or may replicate.
-    Write,
-}
-
 /// When the largest use of a client's reply buffer is forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PeakReset {
@@ -133,35 +125,6 @@ pub enum DebugRequest {
         /// How long to wait.
         delay_ms: u64,
     },
-}
-
-/// Something that is not needed any more.
-pub enum Garbage {
-    /// All that was in a database.
-    Db(Box<DetachedDb>),
-    /// A key and its value.
-    Entry(OwnedEntry),
-}
-
-impl Garbage {
-    /// A value of up to so many parts is freed as fast as it is handed to another thread.
-    const SMALL_EFFORT: usize = 64;
-
-    /// How many objects it is, for `INFO`.
-    pub fn objects(&self) -> usize {
-        match self {
-            Garbage::Db(db) => db.len(),
-            Garbage::Entry(_) => 1,
-        }
-    }
-
-    /// Whether freeing it takes so long that another thread should.
-    pub fn is_large(&self) -> bool {
-        match self {
-            Garbage::Db(db) => !db.is_empty(),
-            Garbage::Entry(entry) => entry.entry().free_effort() > Garbage::SMALL_EFFORT,
-        }
-    }
 }
 
 /// What the server knows that `INFO` shows.

@@ -11,7 +11,8 @@ mod replication;
 mod report;
 mod server;
 
-use super::context::{CmdResult, Ctx, Env};
+use super::context::{CmdResult, Ctx};
+use super::env::Env;
 use super::host::{Host, ServerFacts};
 use super::row::{Acl, Arg, Flags, Group, Row};
 use crate::replication::info::ReplicationInfo;

@@ -127,7 +127,7 @@ fn all(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     let table = ctx.env.table;
     ctx.reply.array(table.iter().count());
     for command in table.iter() {
-        describe::info(ctx.reply, command);
+        describe::info(ctx.reply, table, command);
     }
     Ok(())
 }
@@ -141,10 +141,11 @@ fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if args.len() == 2 {
         return all(ctx, args);
     }
+    let table = ctx.env.table;
     ctx.reply.array(args.len() - 2);
     for name in args.iter().skip(2) {
-        match ctx.env.table.by_full_name(name) {
-            Some(command) => describe::info(ctx.reply, command),
+        match table.by_full_name(name) {
+            Some(command) => describe::info(ctx.reply, table, command),
             None => ctx.reply.null(),
         }
     }
@@ -157,7 +158,7 @@ fn docs(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         ctx.reply.map(table.iter().count());
         table
             .iter()
-            .for_each(|command| describe::named_docs(ctx.reply, command));
+            .for_each(|command| describe::named_docs(ctx.reply, table, command));
         return Ok(());
     }
     let found = args
@@ -166,7 +167,7 @@ fn docs(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         .filter_map(|name| table.by_full_name(name));
     let open = ctx.reply.begin(Aggregate::Map);
     let documented = found
-        .map(|command| describe::named_docs(ctx.reply, command))
+        .map(|command| describe::named_docs(ctx.reply, table, command))
         .count();
     ctx.reply.end(open, documented);
     Ok(())

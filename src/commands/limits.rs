@@ -3,7 +3,7 @@
 //! The data types know nothing of directives; what they ask for is handed to them command by
 //! command, so that `CONFIG SET` works at once.
 
-use super::context::Env;
+use super::env::Env;
 use crate::data::hash::HashLimits;
 use crate::data::list::ListLimits;
 use crate::data::set::SetLimits;

@@ -3,7 +3,7 @@
 //! A key whose time has come is as good as absent. Who deletes it, and who only hides it, is
 //! decided here and nowhere else.
 
-use super::context::{Env, Loading};
+use super::env::Env;
 use super::error::CmdError;
 use super::events::{self, Class};
 use super::session::{Kind, Session};
@@ -165,13 +165,6 @@ impl Env {
         due && self.expire_due(session, db, key, access)
     }
 
-    /// Whether an entry's time has come. Nothing expires while data is loaded.
-    #[inline]
-    pub fn is_due(&self, entry: Entry<'_>) -> bool {
-        let due = |at| at < self.now.unix_ms() && self.gates.loading != Loading::Exclusive;
-        entry.expire_at_ms().is_some_and(due)
-    }
-
     #[cold]
     fn expire_due(&mut self, session: &Session, db: usize, key: &[u8], access: Access) -> bool {
         if session.kind == Kind::Master {
@@ -188,6 +181,13 @@ impl Env {
             self.expire_key(db, key);
         }
         true
+    }
+
+    /// Deletes a key whose time has come and tells replicas.
+    pub fn expire_key(&mut self, db: usize, key: &[u8]) {
+        let removed = self.keyspace.db_mut(db).remove(key);
+        self.on_expired(db, key);
+        self.discard(removed, self.config.lazyfree_lazy_expire);
     }
 
     /// Whether a lookup counts as use of the key.

@@ -11,84 +11,16 @@
 //! that our master writes may be taken for ours: writing one key on both sides was never safe.
 //! They end with the data set: when all of it is emptied or replaced.
 
-use super::context::{Ctx, Env};
-use super::session::Kind;
-use crate::keyspace::expiry::{ExpiryClock, ExpiryCycle, Pace};
-use crate::keyspace::{Keyspace, NewValue, OwnedEntry};
+pub mod notes;
 
-/// See the module's head.
-pub struct OwnExpiries {
-    notes: Keyspace,
-    cycle: ExpiryCycle,
-}
-
-impl OwnExpiries {
-    /// No notes on the keys of `keyspace`.
-    pub fn new(keyspace: &Keyspace) -> OwnExpiries {
-        OwnExpiries {
-            notes: keyspace.new_like(),
-            cycle: ExpiryCycle::default(),
-        }
-    }
-
-    /// How many keys are noted.
-    pub fn len(&self) -> usize {
-        self.notes.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.notes.is_empty()
-    }
-
-    /// Has a key looked at when `at_ms` has passed.
-    fn note(&mut self, db: usize, key: &[u8], at_ms: i64) {
-        let notes = self.notes.db_mut(db);
-        notes.set(key, NewValue::Int(0), Some(at_ms));
-    }
-
-    /// Takes out the notes that are due, as many as there is time for.
-    fn take_due(&mut self, pace: Pace, effort: u8, clock: ExpiryClock<'_>) -> Vec<Due> {
-        let mut due = Vec::new();
-        let mut take = |db, note| due.push(Due { db, note });
-        self.cycle
-            .run(&mut self.notes, pace, effort, clock, &mut take);
-        due
-    }
-
-    /// Two databases were swapped.
-    pub(super) fn swap(&mut self, a: usize, b: usize) {
-        self.notes.swap(a, b);
-    }
-
-    /// All data has gone.
-    pub(super) fn clear(&mut self) {
-        if !self.is_empty() {
-            self.notes.clear();
-        }
-    }
-}
-
-/// A note that is due.
-struct Due {
-    db: usize,
-    note: OwnedEntry,
-}
-
-impl Ctx<'_> {
-    /// A key was given an expiry, or was made with one.
-    #[inline]
-    pub fn got_expiry(&mut self, db: usize, key: &[u8]) {
-        let gates = &self.env.gates;
-        if gates.replica && !gates.read_only && self.session.kind != Kind::Master {
-            self.env.note_own_expiry(db, key);
-        }
-    }
-}
+use self::notes::Due;
+use super::env::Env;
+use crate::keyspace::expiry::{ExpiryClock, Pace};
 
 impl Env {
+    /// A key that clients of a writable replica gave an expiry.
     #[cold]
-    fn note_own_expiry(&mut self, db: usize, key: &[u8]) {
+    pub fn note_own_expiry(&mut self, db: usize, key: &[u8]) {
         let entry = self.keyspace.db(db).get(key);
         if let Some(at_ms) = entry.and_then(|entry| entry.expire_at_ms()) {
             self.own_expiries.note(db, key, at_ms);
@@ -117,6 +49,7 @@ impl Env {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::session::Kind;
     use crate::commands::testing::Rig;
 
     /// A replica that takes writes of clients.

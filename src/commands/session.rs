@@ -14,7 +14,7 @@
 
 use super::activity::Activity;
 use super::pubsub::registry::Subscriptions;
-use super::transaction::Transaction;
+use super::transaction::queue::Transaction;
 use crate::resp::writer::Protocol;
 
 /// In whose name commands run. It decides the output buffer limit class, and who may write on a

@@ -6,6 +6,7 @@
 //! which tells all the names apart but a few, and compares once.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::error::CmdError;
 use super::keyspec::member_index;
@@ -16,7 +17,7 @@ use crate::resp::args::Args;
 pub struct Command {
     /// What it is.
     pub row: &'static Row,
-    /// Where its counters are.
+    /// Its place in the table; its counters have the same.
     pub id: usize,
     /// The name that `COMMAND` and statistics show: `get`, `client|list`.
     pub full_name: &'static str,
@@ -26,17 +27,18 @@ pub struct Command {
     pub legacy_range: (i32, i32, i32),
     /// Where the first word is that names a member of the collection under its first key.
     pub member_index: Option<usize>,
-    /// Its subcommands.
-    pub subcommands: Vec<Command>,
+    /// The places of its subcommands.
+    members: Range<usize>,
 }
 
 /// All commands by name.
 pub struct CommandTable {
+    /// Every command and subcommand, a container before its members.
     commands: Vec<Command>,
     /// Open addressing, a power of two; 0 is free, n stands for `commands[n - 1]` under `names`.
     slots: Vec<u16>,
+    /// Under which name each is found; empty for subcommands, and for what was taken away.
     names: Vec<Box<str>>,
-    counted: usize,
 }
 
 /// Names longer than this are no command's.
@@ -63,29 +65,29 @@ impl CommandTable {
         families: &[&'static [Row]],
         renames: &[(String, String)],
     ) -> Result<CommandTable, String> {
-        let mut counted = 0;
-        let commands: Vec<Command> = families
-            .iter()
-            .flat_map(|rows| rows.iter())
-            .map(|row| Command::build(row, None, &mut counted))
-            .collect();
-        let mut names: Vec<Box<str>> = commands.iter().map(|c| c.row.name.into()).collect();
+        let mut commands = Vec::new();
+        let mut names: Vec<Box<str>> = Vec::new();
+        for row in families.iter().flat_map(|rows| rows.iter()) {
+            Command::push(row, &mut commands);
+            names.push(row.name.into());
+            names.resize(commands.len(), Box::default());
+        }
         for (old, new) in renames {
             let at = names
                 .iter()
-                .position(|n| n.eq_ignore_ascii_case(old))
+                .position(|n| !n.is_empty() && n.eq_ignore_ascii_case(old))
                 .ok_or_else(|| "No such command in rename-command".to_owned())?;
             if !new.is_empty() && names.iter().any(|n| n.eq_ignore_ascii_case(new)) {
                 return Err("Target command name already exists".to_owned());
             }
             names[at] = new.as_str().into();
         }
-        let size = (commands.len() * 4).next_power_of_two();
+        let named = names.iter().filter(|n| !n.is_empty()).count();
+        let size = (named * 4).next_power_of_two();
         let mut table = CommandTable {
             commands,
             slots: vec![0; size],
             names,
-            counted,
         };
         for i in 0..table.names.len() {
             if !table.names[i].is_empty() {
@@ -101,7 +103,7 @@ impl CommandTable {
 
     /// How many commands and subcommands have counters.
     pub fn counted(&self) -> usize {
-        self.counted
+        self.commands.len()
     }
 
     /// The commands that have a name, in table order.
@@ -115,9 +117,25 @@ impl CommandTable {
 
     /// Every command and subcommand, a container before its members.
     pub fn iter_all(&self) -> impl Iterator<Item = &Command> {
-        self.commands
-            .iter()
-            .flat_map(|c| std::iter::once(c).chain(c.subcommands.iter()))
+        self.commands.iter()
+    }
+
+    /// The command at a place.
+    #[inline]
+    pub fn by_id(&self, id: usize) -> &Command {
+        &self.commands[id]
+    }
+
+    /// The subcommands of a command.
+    #[inline]
+    pub fn members(&self, command: &Command) -> &[Command] {
+        &self.commands[command.members.clone()]
+    }
+
+    /// The subcommand of this name.
+    pub fn member(&self, command: &Command, name: &[u8]) -> Option<&Command> {
+        let mut members = self.members(command).iter();
+        members.find(|c| c.row.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// The command of this name, without regard to subcommands.
@@ -137,7 +155,7 @@ impl CommandTable {
     pub fn by_full_name(&self, name: &[u8]) -> Option<&Command> {
         match name.iter().position(|b| *b == b'|') {
             None => self.by_name(name),
-            Some(bar) => self.by_name(&name[..bar])?.subcommand(&name[bar + 1..]),
+            Some(bar) => self.member(self.by_name(&name[..bar])?, &name[bar + 1..]),
         }
     }
 
@@ -145,10 +163,10 @@ impl CommandTable {
     #[inline]
     pub fn find(&self, args: &Args<'_>) -> Option<&Command> {
         let command = self.by_name(&args[0])?;
-        if command.subcommands.is_empty() || args.len() == 1 {
+        if command.members.is_empty() || args.len() == 1 {
             return Some(command);
         }
-        command.subcommand(&args[1])
+        self.member(command, &args[1])
     }
 
     /// What to say when [`find`](Self::find) found nothing.
@@ -191,18 +209,25 @@ impl std::fmt::Debug for Command {
 }
 
 impl Command {
-    fn build(row: &'static Row, parent: Option<&'static str>, counted: &mut usize) -> Command {
-        let id = *counted;
-        *counted += 1;
-        let full_name: &'static str = match parent {
-            None => row.name,
-            Some(parent) => Box::leak(format!("{parent}|{}", row.name).into_boxed_str()),
-        };
-        let subcommands = row
-            .subcommands
-            .iter()
-            .map(|sub| Command::build(sub, Some(row.name), counted))
-            .collect();
+    /// Adds a command and its subcommands to those that have places.
+    fn push(row: &'static Row, commands: &mut Vec<Command>) {
+        let id = commands.len();
+        let first = id + 1;
+        let members = first..first + row.subcommands.len();
+        commands.push(Command::new(row, row.name, id, members));
+        for member in row.subcommands {
+            let full_name = format!("{}|{}", row.name, member.name);
+            let id = commands.len();
+            commands.push(Command::new(member, full_name.leak(), id, 0..0));
+        }
+    }
+
+    fn new(
+        row: &'static Row,
+        full_name: &'static str,
+        id: usize,
+        members: Range<usize>,
+    ) -> Command {
         let (legacy_range, movable) = legacy_range(row);
         let mut flags = row.flags;
         if movable {
@@ -218,15 +243,8 @@ impl Command {
             flags,
             legacy_range,
             member_index: member_index(row),
-            subcommands,
+            members,
         }
-    }
-
-    /// The member of this name.
-    pub fn subcommand(&self, name: &[u8]) -> Option<&Command> {
-        self.subcommands
-            .iter()
-            .find(|c| c.row.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// Whether so many words fit its arity.

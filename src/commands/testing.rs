@@ -17,12 +17,15 @@ use std::sync::OnceLock;
 
 use super::FAMILIES;
 use super::blocking;
-use super::context::{Ctx, Env};
+use super::context::Ctx;
 use super::dispatch::{Outcome, process};
+use super::env::Env;
 use super::error::CmdError;
+use super::garbage::Garbage;
+use super::gates::PauseMode;
 use super::host::{
-    ClientFilter, DebugRequest, Garbage, Host, Leaving, Migration, MigrationOutcome, PauseMode,
-    ServerFacts, ShutdownOptions,
+    ClientFilter, DebugRequest, Host, Leaving, Migration, MigrationOutcome, ServerFacts,
+    ShutdownOptions,
 };
 use super::session::{ClientInfo, Session};
 use super::table::CommandTable;

@@ -11,13 +11,17 @@
 //! `WATCH` makes an `EXEC` give up when a watched key was changed meanwhile; who watches what is
 //! in [`super::watch`].
 
-use super::context::{CmdResult, Ctx, Env};
+pub mod queue;
+
+use self::queue::Queued;
+use super::context::{CmdResult, Ctx};
 use super::dispatch;
+use super::env::Env;
 use super::error::CmdError;
 use super::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use super::session::Session;
 use super::table::Command;
-use crate::resp::args::{Args, OwnedArgs};
+use crate::resp::args::Args;
 
 const TRANSACTION: Row = Row {
     flags: Flags::NOSCRIPT
@@ -89,56 +93,6 @@ pub static ROWS: &[Row] = &[
     },
 ];
 
-/// A transaction that was begun.
-#[derive(Debug)]
-pub struct Transaction {
-    queue: Vec<(&'static Command, OwnedArgs)>,
-    /// What at least one of the commands is.
-    any: Flags,
-    /// What all of them are.
-    all: Flags,
-    /// A command was refused.
-    spoilt: bool,
-    bytes: usize,
-}
-
-impl Transaction {
-    fn new() -> Transaction {
-        Transaction {
-            queue: Vec::new(),
-            any: Flags::empty(),
-            all: Flags::all(),
-            spoilt: false,
-            bytes: 0,
-        }
-    }
-
-    /// How many commands wait.
-    pub fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Whether no command waits.
-    pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-
-    /// Memory held for the commands that wait.
-    pub fn argv_bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// All memory held.
-    pub fn memory(&self) -> usize {
-        self.bytes + self.queue.capacity() * size_of::<(&Command, OwnedArgs)>()
-    }
-
-    /// A command was refused; `EXEC` will give up.
-    pub fn spoil(&mut self) {
-        self.spoilt = true;
-    }
-}
-
 /// What the gates look at: a command's own flags, or those of all that `EXEC` is about to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope {
@@ -149,13 +103,12 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Of a command that this client sends now.
-    pub fn of(command: &Command, session: &Session) -> Scope {
-        let flags = command.flags;
+    /// Of a command with these flags that this client sends now.
+    pub fn of(flags: Flags, session: &Session) -> Scope {
         match &session.transaction {
             Some(transaction) if flags.contains(Flags::RUNS_QUEUE) => Scope {
-                any: flags.union(transaction.any),
-                all: flags.intersection(transaction.all),
+                any: flags.union(transaction.any()),
+                all: flags.intersection(transaction.all()),
             },
             _ => Scope {
                 any: flags,
@@ -166,16 +119,13 @@ impl Scope {
 }
 
 /// Keeps a command for `EXEC`. Once it is known that `EXEC` will give up, there is no use in that.
-pub fn queue(ctx: &mut Ctx<'_>, command: &'static Command, args: &Args<'_>) {
+pub fn queue(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) {
     let dirty = ctx.env.watches.is_dirty(ctx.session.id);
     let transaction = ctx.session.transaction.as_deref_mut();
     let transaction = transaction.expect("commands are queued in a transaction");
-    if !transaction.spoilt && !dirty {
-        let argv = args.to_owned();
-        transaction.any |= command.flags;
-        transaction.all &= command.flags;
-        transaction.bytes += argv.held_bytes();
-        transaction.queue.push((command, argv));
+    if !transaction.is_spoilt() && !dirty {
+        let (id, argv) = (command.id, args.to_owned());
+        transaction.push(Queued { id, argv }, command.flags);
     }
     ctx.reply.simple("QUEUED");
 }
@@ -190,7 +140,7 @@ fn multi(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     if ctx.session.transaction.is_some() {
         return Err(CmdError::err("MULTI calls can not be nested"));
     }
-    ctx.session.transaction = Some(Box::new(Transaction::new()));
+    ctx.session.transaction = Some(Box::default());
     ctx.reply.ok();
     Ok(())
 }
@@ -210,7 +160,7 @@ fn exec(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     };
     let broken = watch_is_broken(ctx.env, ctx.session.id);
     ctx.env.watches.forget(ctx.session.id);
-    if transaction.spoilt {
+    if transaction.is_spoilt() {
         return Err(CmdError::Fixed(
             "EXECABORT Transaction discarded because of previous errors.",
         ));
@@ -219,10 +169,11 @@ fn exec(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
         ctx.reply.null_array();
         return Ok(());
     }
-    ctx.reply.array(transaction.queue.len());
+    let table = ctx.env.table;
+    ctx.reply.array(transaction.commands().len());
     ctx.nested(|ctx| {
-        for (command, argv) in &transaction.queue {
-            dispatch::call(ctx, command, &mut argv.args());
+        for Queued { id, argv } in transaction.commands() {
+            dispatch::call(ctx, table.by_id(*id), &mut argv.args());
         }
     });
     Ok(())

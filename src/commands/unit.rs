@@ -1,17 +1,18 @@
 //! The execution unit: what one command causes leaves whole.
 //!
 //! The deletion of a key found expired, then the write itself; every write of a transaction: each
-//! is an *operation*, a database and the bytes of a command. A unit collects them in [`Unit`] and
-//! yields them when it ends, one alone as it is, several wrapped in `MULTI` and `EXEC`, to all who
-//! take changes (`Env::hand_over`). Each of those keeps its own account of the database that it has
-//! selected. The common case, one command whose own arguments are what the others need, is
-//! collected nowhere: its bytes go from the input buffer to who takes them.
+//! is an *operation*, a database and the bytes of a command. A unit collects them in
+//! [`operations::Unit`] and yields them when it ends, one alone as it is, several wrapped in
+//! `MULTI` and `EXEC`, to all who take changes (`Env::hand_over`). Each of those keeps its own
+//! account of the database that it has selected. The common case, one command whose own arguments
+//! are what the others need, is collected nowhere: its bytes go from the input buffer to who takes
+//! them.
 //!
-//! **Marks.** A command says that it changed something ([`Ctx::changed`]) and what is to be sent
-//! instead of its own arguments ([`Ctx::propagate_instead`]). That is noted in the unit, of the
-//! command that is running, and taken back when it ends.
+//! **Marks.** A command says that it changed something (`Ctx::changed`) and what is to be sent
+//! instead of its own arguments (`Ctx::propagate_instead`, both in [`super::report`]). That is
+//! noted in the unit, of the command that is running, and taken back when it ends.
 //!
-//! **Nesting.** `EXEC` runs commands within itself ([`Ctx::nested`]), and a command within those
+//! **Nesting.** `EXEC` runs commands within itself (`Ctx::nested`), and a command within those
 //! may do so again. Every command has its own mark; the unit ends with the outermost one.
 //!
 //! ```text
@@ -23,74 +24,12 @@
 //! end of EXEC    0     instead: it is not propagated itself      MULTI SET a 1, DEL s EXEC
 //! ```
 
-use bitflags::bitflags;
+pub mod operations;
 
-use super::context::{Ctx, Env};
+use self::operations::Mark;
+use super::env::Env;
 use super::row::Flags;
-use crate::resp::args::{Args, array_header, bulk, encode_command};
-
-/// What the running unit has to say when it ends, and what the running command says of itself.
-#[derive(Debug, Default)]
-pub struct Unit {
-    /// The bytes of all operations, one behind the other.
-    bytes: Vec<u8>,
-    ops: Vec<Operation>,
-    /// Of the running command.
-    mark: Mark,
-    /// How many commands the running one runs within.
-    depth: u32,
-}
-
-/// A command to be run elsewhere, too.
-#[derive(Debug)]
-struct Operation {
-    db: usize,
-    /// Where its bytes end; they begin where those of the one before it end.
-    end: usize,
-}
-
-bitflags! {
-    /// What a command says of itself.
-    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-    struct Mark: u8 {
-        /// It has changed something.
-        const CHANGED = 1;
-        /// Its own arguments are left out.
-        const INSTEAD = 1 << 1;
-    }
-}
-
-impl Unit {
-    /// Whether the running command runs within another.
-    #[inline]
-    pub fn is_nested(&self) -> bool {
-        self.depth > 0
-    }
-
-    /// Whether the running command has changed something by now.
-    #[inline]
-    pub fn has_changed(&self) -> bool {
-        self.mark.contains(Mark::CHANGED)
-    }
-
-    /// The running command has changed something.
-    #[inline]
-    pub(super) fn note_change(&mut self) {
-        self.mark.insert(Mark::CHANGED);
-    }
-
-    /// Whether no command is running that has said anything of itself.
-    #[inline]
-    pub(super) fn is_unmarked(&self) -> bool {
-        self.mark == Mark::default()
-    }
-
-    /// The bytes that were added to it last are an operation.
-    fn close_operation(&mut self, db: usize) {
-        let end = self.bytes.len();
-        self.ops.push(Operation { db, end });
-    }
-}
+use crate::resp::args::{Args, encode_command};
 
 /// With which command a key that was deleted here is deleted elsewhere.
 pub fn deletion_verb(lazily: bool) -> &'static [u8] {
@@ -122,33 +61,24 @@ impl Env {
 
     /// Hands the unit over that has ended.
     fn hand_over_unit(&mut self, bond: Bond) {
-        assert!(
-            !self.unit.is_nested(),
-            "a unit ends with its outermost command"
-        );
-        let mut bytes = std::mem::take(&mut self.unit.bytes);
-        let mut ops = std::mem::take(&mut self.unit.ops);
-        let wrapped = bond == Bond::Transaction && ops.len() > 1;
+        let operations = self.unit.take_operations();
+        let wrapped = bond == Bond::Transaction && operations.count() > 1;
         if wrapped {
             self.hand_over(None, b"*1\r\n$5\r\nMULTI\r\n");
         }
-        let mut start = 0;
-        for Operation { db, end } in ops.drain(..) {
-            self.hand_over(Some(db), &bytes[start..end]);
-            start = end;
+        for (db, bytes) in operations.iter() {
+            self.hand_over(Some(db), bytes);
         }
         if wrapped {
             self.hand_over(None, b"*1\r\n$4\r\nEXEC\r\n");
         }
-        bytes.clear();
-        self.unit.bytes = bytes;
-        self.unit.ops = ops;
+        self.unit.give_back(operations);
     }
 
     /// Ends a unit of what the server did by itself, not in a command.
     #[inline]
     pub fn end_unit(&mut self) {
-        if !self.unit.ops.is_empty() {
+        if !self.unit.is_empty() {
             self.hand_over_unit(Bond::Transaction);
         }
     }
@@ -156,7 +86,7 @@ impl Env {
     /// The same for a unit whose operations have nothing to do with each other: deletions of keys
     /// that were met by the way.
     pub fn end_unit_in_parts(&mut self) {
-        if !self.unit.ops.is_empty() {
+        if !self.unit.is_empty() {
             self.hand_over_unit(Bond::None);
         }
     }
@@ -166,9 +96,9 @@ impl Env {
     /// the unit.
     #[inline]
     pub(super) fn end_command(&mut self, db: usize, args: &Args<'_>, wanted: bool, flags: Flags) {
-        let mark = std::mem::take(&mut self.unit.mark);
+        let mark = self.unit.take_mark();
         let with_own_argv = wanted && mark == Mark::CHANGED;
-        if self.unit.ops.is_empty() && !self.unit.is_nested() {
+        if self.unit.is_empty() && !self.unit.is_nested() {
             if !with_own_argv {
                 return;
             }
@@ -191,8 +121,7 @@ impl Env {
         flags: Flags,
     ) {
         if with_own_argv {
-            args.encode(&mut self.unit.bytes);
-            self.unit.close_operation(db);
+            self.unit.add(db, |out| args.encode(out));
         }
         if self.unit.is_nested() {
             return;
@@ -209,59 +138,13 @@ impl Env {
     /// Adds an operation to the unit that is running.
     pub fn propagate(&mut self, db: usize, argv: &[&[u8]]) {
         if self.wants_changes() {
-            encode_command(argv, &mut self.unit.bytes);
-            self.unit.close_operation(db);
+            self.unit.add(db, |out| encode_command(argv, out));
         }
     }
 
     /// Adds the deletion of a key that the server deleted by itself.
     pub fn propagate_deletion(&mut self, db: usize, key: &[u8], lazily: bool) {
         self.propagate(db, &[deletion_verb(lazily), key]);
-    }
-}
-
-impl Ctx<'_> {
-    /// Runs commands within the one that is running. What they change leaves with the unit that
-    /// it began; it is not propagated itself.
-    pub fn nested<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
-        let unit = &mut self.env.unit;
-        let outer = std::mem::take(&mut unit.mark);
-        unit.depth += 1;
-        let depth = unit.depth;
-        let result = run(self);
-        let unit = &mut self.env.unit;
-        assert_eq!(unit.depth, depth, "whatever began within has ended within");
-        assert!(unit.is_unmarked(), "every command within has ended");
-        unit.depth -= 1;
-        unit.mark = outer;
-        unit.mark.insert(Mark::INSTEAD);
-        result
-    }
-
-    /// Propagates this command in place of the one that runs. May be called several times.
-    pub fn propagate_instead(&mut self, argv: &[&[u8]]) {
-        self.env.unit.mark.insert(Mark::INSTEAD);
-        self.env.propagate(self.session.db, argv);
-    }
-
-    /// Keeps the command's own arguments from others, even if nothing is propagated in their place.
-    pub fn propagate_nothing(&mut self) {
-        self.env.unit.mark.insert(Mark::INSTEAD);
-    }
-
-    /// Propagates the command's own arguments with some of them, by index, replaced.
-    pub fn propagate_with(&mut self, args: &Args<'_>, replaced: &[(usize, &[u8])]) {
-        self.env.unit.mark.insert(Mark::INSTEAD);
-        if !self.env.wants_changes() {
-            return;
-        }
-        let unit = &mut self.env.unit;
-        array_header(args.len(), &mut unit.bytes);
-        for (at, word) in args.iter().enumerate() {
-            let other = replaced.iter().find(|(index, _)| *index == at);
-            bulk(other.map_or(word, |(_, other)| other), &mut unit.bytes);
-        }
-        unit.close_operation(self.session.db);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use super::super::FAMILIES;
-use super::super::context::CmdResult;
+use super::super::context::{CmdResult, Ctx};
 use super::super::dispatch;
 use super::super::row::Row;
 use super::super::stats::Stats;

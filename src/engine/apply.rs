@@ -2,7 +2,7 @@
 
 use super::runtime::{Runtime, role_of};
 use super::world::{ProcessChange, World};
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::config::{Apply, ClientsMemory, Reason, ReplDisklessLoad, Settings};
 use crate::replication::{self, DisklessLoad};
 use crate::sys::collation::Collation;
@@ -66,7 +66,7 @@ impl<W: World> Runtime<W> {
             }
             Apply::Maxmemory => {
                 // The new limit may be below what is in use.
-                env.eviction.request(env.clock.ns());
+                env.eviction.begin(env.clock.ns());
                 Ok(())
             }
             Apply::MaxmemoryClients => {

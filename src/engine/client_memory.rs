@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use super::clients::Clients;
 use super::conn::Conn;
 use super::world::Socket;
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::commands::session::Kind;
 use crate::config::ClientsMemory;
 

@@ -20,7 +20,7 @@ use super::conn::Conn;
 use super::output::{BufferPool, FREE_OUTPUT_BYTES};
 use super::peak::RecentPeak;
 use super::world::{Accepted, Interest, Network, Socket, Wake};
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::commands::pubsub::{self, outbox::Message};
 use crate::commands::session::{ClientInfo, Kind, ReplyMode, Session};
 use crate::commands::transaction;

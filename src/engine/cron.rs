@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::Engine;
 use super::runtime::Runtime;
 use super::world::World;
-use crate::commands::context::{Env, Loading};
+use crate::commands::env::Env;
+use crate::commands::gates::Loading;
 use crate::keyspace::OwnedEntry;
 use crate::keyspace::expiry::{ExpiryClock, ExpiryCycle, Pace};
 

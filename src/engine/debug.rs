@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::runtime::Runtime;
 use super::world::{ProcessEnd, World};
-use crate::commands::context::Env;
 use crate::commands::debug::NOT_RESTARTED;
+use crate::commands::env::Env;
 use crate::commands::error::CmdError;
 use crate::commands::host::DebugRequest;
 use crate::config::{Extent, rewrite_file};

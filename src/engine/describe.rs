@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::clients::Clients;
 use super::conn::Conn;
 use super::world::Socket;
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::commands::host::ClientFilter;
 use crate::commands::pubsub::registry::TopicKind;
 use crate::commands::session::{Kind, Session};
@@ -138,7 +138,9 @@ fn line_of(s: &Session, connection: &Connection, env: &Env) -> String {
         count(TopicKind::Channel),
         count(TopicKind::Pattern),
         count(TopicKind::Shard),
-        s.transaction.as_ref().map_or(-1, |t| t.len() as i64),
+        s.transaction
+            .as_ref()
+            .map_or(-1, |t| t.commands().len() as i64),
         args + s.activity.held_bytes(),
         s.transaction.as_ref().map_or(0, |t| t.argv_bytes()),
         overflow.div_ceil(REPLY_BLOCK_BYTES) + from_log.div_ceil(BLOCK_BYTES),

@@ -11,11 +11,13 @@ use super::shutdown::Asker;
 use super::snapshot::SnapshotPurpose;
 use super::world::{Socket, World};
 use crate::base::time::Now;
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::commands::error::CmdError;
+use crate::commands::garbage::Garbage;
+use crate::commands::gates::PauseMode;
 use crate::commands::host::{
-    ClientFilter, DebugRequest, Garbage, Host, Leaving, Migration, MigrationOutcome, PauseMode,
-    ServerFacts, ShutdownOptions,
+    ClientFilter, DebugRequest, Host, Leaving, Migration, MigrationOutcome, ServerFacts,
+    ShutdownOptions,
 };
 use crate::commands::session::{Kind, Session};
 use crate::config::{Apply, MasterAddress, Reason, Settings};

@@ -16,8 +16,9 @@ use super::runtime::{FileOf, Runtime};
 use super::snapshot::snapshot_path;
 use super::world::{Job, Lifecycle, Socket, World};
 use crate::base::errno::os_text;
-use crate::commands::context::{Env, Loading};
-use crate::commands::host::Garbage;
+use crate::commands::env::Env;
+use crate::commands::garbage::Garbage;
+use crate::commands::gates::Loading;
 use crate::commands::session::{ClientInfo, Session};
 use crate::replication::{Action, Closed, ConnectFailure, LoadTarget};
 

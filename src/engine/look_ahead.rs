@@ -9,7 +9,7 @@
 //! second lookup of the key and gain little.
 
 use super::batch::{BATCH_COMMANDS_MAX, Parsed};
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::commands::keyspec::first_key_index;
 use crate::commands::row::Flags;
 use crate::commands::session::Session;

@@ -72,7 +72,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::base::rng::Rng;
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::commands::eviction::make_room;
 use crate::commands::table::CommandTable;
 use crate::config::Settings;

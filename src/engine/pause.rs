@@ -3,7 +3,7 @@
 //! The two are independent: neither the end of a client's pause nor `CLIENT UNPAUSE` lets writes
 //! through while a shutdown waits, and a shutdown that is called off leaves the pause as it was.
 
-use crate::commands::host::PauseMode;
+use crate::commands::gates::PauseMode;
 
 /// See the module's head.
 #[derive(Clone, Copy, Debug, Default)]

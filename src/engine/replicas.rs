@@ -16,7 +16,7 @@ use super::snapshot::{SnapshotPurpose, snapshot_path};
 use super::world::{Socket, World};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::replication::{Action, Facts, Replication, RunningChild, SnapshotTarget};
 
 /// Bytes of the log offered to a replica in one call.

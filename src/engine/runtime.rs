@@ -18,8 +18,8 @@ use super::shutdown::Shutdown;
 use super::snapshot::Snapshots;
 use super::world::{Jobs, ProcessRole, World};
 use crate::base::disk::Disk;
-use crate::commands::context::Env;
-use crate::commands::host::Garbage;
+use crate::commands::env::Env;
+use crate::commands::garbage::Garbage;
 use crate::replication::Action;
 use crate::sys::memory::MemoryStats;
 

@@ -15,7 +15,7 @@ use super::runtime::Runtime;
 use super::snapshot::snapshot_path;
 use super::world::{Lifecycle, ProcessEnd, World};
 use crate::base::time::Now;
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::commands::error::CmdError;
 use crate::commands::host::{Leaving, ShutdownOptions};
 use crate::config::SaveAtShutdown;

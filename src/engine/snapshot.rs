@@ -25,7 +25,7 @@ use super::transfer::Transfer;
 use super::world::{ChildReport, World};
 use crate::base::time::Now;
 use crate::base::version::REDIS_VERSION;
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::commands::host::SnapshotStats;
 use crate::keyspace::Keyspace;
 use crate::persist::rdb::encoder::EncoderOptions;

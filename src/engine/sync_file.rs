@@ -9,7 +9,7 @@ use super::runtime::Runtime;
 use super::snapshot::snapshot_path;
 use super::world::{Job, World};
 use crate::base::disk::Disk;
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 
 impl<W: World> Runtime<W> {
     /// A snapshot for replicas is being written to the file.

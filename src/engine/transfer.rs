@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::runtime::Runtime;
 use super::world::World;
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 
 /// Bytes taken from the pipe at once.
 const PIECE_BYTES: usize = 64 * 1024;

@@ -9,7 +9,8 @@ use super::Engine;
 use super::runtime::Runtime;
 use super::world::World;
 use crate::commands::blocking::{self};
-use crate::commands::context::{Ctx, Env};
+use crate::commands::context::Ctx;
+use crate::commands::env::Env;
 use crate::commands::error::CmdError;
 
 const ROLE_CHANGED: CmdError = CmdError::Fixed(

@@ -20,7 +20,7 @@ use super::snapshot_work::SnapshotWork;
 use crate::base::disk::Disk;
 use crate::base::time::Now;
 use crate::commands::error::CmdError;
-use crate::commands::host::Garbage;
+use crate::commands::garbage::Garbage;
 use crate::config::{Apply, Reason, Settings};
 use crate::replication::SyncKind;
 use crate::sys::memory::MemoryStats;

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use mio::Waker;
 
 use super::startup;
-use crate::commands::host::Garbage;
+use crate::commands::garbage::Garbage;
 use crate::engine::world::{Event, Job, WorkFigures};
 use crate::sys;
 use crate::sys::memory::{ShareMaker, ThreadShare};

@@ -23,8 +23,9 @@
 mod waiters;
 
 use super::activity::Parked;
-use super::context::{Ctx, Env};
+use super::context::Ctx;
 use super::dispatch::{self, Outcome};
+use super::env::Env;
 use super::error::CmdError;
 use super::host::Host;
 use super::row::{Arg, ArgKind};

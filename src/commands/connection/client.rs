@@ -3,7 +3,8 @@
 use super::super::blocking::Timeout;
 use super::super::context::{CmdResult, Ctx};
 use super::super::error::CmdError;
-use super::super::host::{ClientFilter, PauseMode};
+use super::super::gates::PauseMode;
+use super::super::host::ClientFilter;
 use super::super::row::{Acl, Arg, Flags, Group, Row};
 use super::super::session::ReplyMode;
 use super::super::wording;

@@ -1,6 +1,6 @@
 //! The sections of what the server is and has: process, clients, snapshots, role, processor, keys.
 
-use super::super::context::Loading;
+use super::super::gates::Loading;
 use super::super::host::LoadingFacts;
 use super::View;
 use super::report::{Report, hundredths};

@@ -4,11 +4,11 @@
 //! a documentation map, so a map's length is counted from the same list that is then written.
 
 use super::super::row::{Arg, ArgKind, BeginSearch, FindKeys, KeySpec, Row};
-use super::super::table::Command;
+use super::super::table::{Command, CommandTable};
 use crate::resp::writer::Reply;
 
 /// The array of ten that describes a command, its members nested.
-pub fn info(reply: &mut Reply, command: &Command) {
+pub fn info(reply: &mut Reply, table: &CommandTable, command: &Command) {
     let (first, last, step) = command.legacy_range;
     reply.array(10);
     reply.bulk(command.full_name);
@@ -34,11 +34,11 @@ pub fn info(reply: &mut Reply, command: &Command) {
         .iter()
         .for_each(|spec| key_spec(reply, spec));
     // Members are an array, but nothing at all is an empty set.
-    match command.subcommands.as_slice() {
+    match table.members(command) {
         [] => reply.set(0),
         members => {
             reply.array(members.len());
-            members.iter().for_each(|member| info(reply, member));
+            members.iter().for_each(|member| info(reply, table, member));
         }
     }
 }
@@ -116,13 +116,14 @@ fn numbers(reply: &mut Reply, kind: &str, parameters: &[(&str, i32)]) {
 }
 
 /// A command's full name and the map that documents it.
-pub fn named_docs(reply: &mut Reply, command: &Command) {
+pub fn named_docs(reply: &mut Reply, table: &CommandTable, command: &Command) {
     reply.bulk(command.full_name);
-    docs(reply, command);
+    docs(reply, table, command);
 }
 
-fn docs(reply: &mut Reply, command: &Command) {
+fn docs(reply: &mut Reply, table: &CommandTable, command: &Command) {
     let row = command.row;
+    let members = table.members(command);
     let flags = doc_flags(row);
     let deprecated = row.deprecated.as_ref();
     let texts: Vec<(&str, &str)> = [
@@ -140,7 +141,7 @@ fn docs(reply: &mut Reply, command: &Command) {
         deprecated.is_some(),
         !row.history.is_empty(),
         !row.args.is_empty(),
-        !command.subcommands.is_empty(),
+        !members.is_empty(),
     ];
     reply.map(texts.len() + present.into_iter().filter(|is| *is).count());
     texts.into_iter().for_each(|field| text_field(reply, field));
@@ -165,13 +166,12 @@ fn docs(reply: &mut Reply, command: &Command) {
         reply.bulk("arguments");
         arguments(reply, row.args);
     }
-    if !command.subcommands.is_empty() {
+    if !members.is_empty() {
         reply.bulk("subcommands");
-        reply.map(command.subcommands.len());
-        command
-            .subcommands
+        reply.map(members.len());
+        members
             .iter()
-            .for_each(|member| named_docs(reply, member));
+            .for_each(|member| named_docs(reply, table, member));
     }
 }
 

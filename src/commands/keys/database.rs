@@ -6,7 +6,7 @@
 
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
-use crate::commands::host::Garbage;
+use crate::commands::garbage::Garbage;
 use crate::commands::operand::{database, existing_database, small_integer};
 use crate::commands::row::{Acl, Arg, Flags, Group, Row};
 use crate::resp::args::Args;

@@ -3,8 +3,9 @@
 //! Payloads come from anybody. They are checked to the last byte whatever `sanitize-dump-payload`
 //! says; the setting only decides whether `INFO` counts them as checked.
 
-use crate::commands::context::{CmdResult, Ctx, Env};
+use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::deadline::has_passed;
+use crate::commands::env::Env;
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::lookup::Access;

@@ -5,7 +5,8 @@
 //! reference would all the same, which keeps one shared object for each of the
 //! [`SHARED_INTEGERS`] unless the eviction policy needs an access time for each key.
 
-use crate::commands::context::{Access, CmdResult, Ctx, Env};
+use crate::commands::context::{Access, CmdResult, Ctx};
+use crate::commands::env::Env;
 use crate::commands::error::CmdError;
 use crate::commands::row::{Acl, Arg, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::session::Session;

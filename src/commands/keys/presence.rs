@@ -2,7 +2,7 @@
 
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::events::Class;
-use crate::commands::host::Garbage;
+use crate::commands::garbage::Garbage;
 use crate::commands::prefetch::{GROUP, prefetch_keys};
 use crate::commands::row::{Acl, Arg, Flags, KeyFlags, KeySpec, Row};
 use crate::resp::args::Args;

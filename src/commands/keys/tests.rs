@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::context::Gates;
-use crate::commands::host::PauseMode;
+use crate::commands::gates::Gates;
+use crate::commands::gates::PauseMode;
 use crate::commands::session::Kind;
 use crate::commands::testing::Rig;
 use crate::config::MaxmemoryPolicy;

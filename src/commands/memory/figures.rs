@@ -4,7 +4,7 @@
 //! resident. What is not the data itself (tables, buffers, what was there at the start) is
 //! overhead, and what remains is the data set.
 
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::commands::host::ServerFacts;
 use crate::keyspace::Overhead;
 use crate::sys::usage;

@@ -12,7 +12,8 @@ pub mod outbox;
 mod query;
 pub mod registry;
 
-use super::context::{CmdResult, Ctx, Env};
+use super::context::{CmdResult, Ctx};
+use super::env::Env;
 use super::error::CmdError;
 use super::row::{Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
 use super::session::{ReplyMode, Session};

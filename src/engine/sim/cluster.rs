@@ -9,7 +9,7 @@ use super::net::{HostId, NOBODY, Net, SharedNet, address_of, nowhere};
 use super::node::{self, Node};
 use super::oracle::{Oracle, fingerprint};
 use crate::base::rng::Rng;
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::replication::ReplId;
 
 /// Clients' machines have numbers from here on.

@@ -15,8 +15,8 @@ use std::hash::{BuildHasher, Hasher};
 use foldhash::fast::FixedState;
 
 use super::net::HostId;
-use crate::commands::context::Env;
 use crate::commands::debug::digest;
+use crate::commands::env::Env;
 use crate::keyspace::{Keyspace, ValueRef};
 use crate::replication::ReplId;
 

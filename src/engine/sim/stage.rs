@@ -20,7 +20,7 @@ use std::rc::Rc;
 use super::cluster::Cluster;
 use super::net::{HostId, SharedNet, SimSocket, address_of};
 use super::node::Node;
-use crate::commands::context::Env;
+use crate::commands::env::Env;
 use crate::config::Settings;
 use crate::engine::world::Socket;
 use crate::resp::args::encode_command;

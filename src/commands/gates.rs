@@ -1,0 +1,63 @@
+//! The gates: conditions of the whole server under which some commands are refused or held back.
+//!
+//! The engine keeps them true; the dispatcher asks them before each command. Nearly always all are
+//! open, so that is one comparison.
+
+/// Whether a data set is being loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loading {
+    /// No.
+    No,
+    /// Yes, and nothing can be served.
+    Exclusive,
+    /// Yes, into a second keyspace, while the old one is served.
+    Aside,
+}
+
+/// What `CLIENT PAUSE` holds back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PauseMode {
+    /// Every command.
+    All,
+    /// Commands that write or may replicate.
+    Write,
+}
+
+/// Conditions under which some commands are refused. The server keeps them true; the dispatcher
+/// looks at them one by one only when [`Gates::all_open`] is false.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gates {
+    /// This server is a replica.
+    pub replica: bool,
+    /// It takes writes from its master only.
+    pub read_only: bool,
+    /// Its link is down and it must not serve stale data.
+    pub stale: bool,
+    /// Fewer good replicas than writes require.
+    pub replicas_missing: bool,
+    /// The last snapshot failed and writes must stop.
+    pub snapshots_fail: bool,
+    /// `CLIENT PAUSE`, or a shutdown that waits for replicas, holds commands back: nothing changes.
+    pub pause: Option<PauseMode>,
+    /// A load is running.
+    pub loading: Loading,
+}
+
+impl Gates {
+    /// Nothing is refused.
+    pub const OPEN: Gates = Gates {
+        replica: false,
+        read_only: false,
+        stale: false,
+        replicas_missing: false,
+        snapshots_fail: false,
+        pause: None,
+        loading: Loading::No,
+    };
+
+    /// Whether nothing is refused.
+    #[inline]
+    pub fn all_open(&self) -> bool {
+        *self == Gates::OPEN
+    }
+}
