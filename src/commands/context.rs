@@ -1,24 +1,35 @@
 //! What a handler gets: [`Ctx`].
 //!
-//! It is the [`Env`], in whose name the command runs, its reply and the [`Host`]; and, since most
-//! commands begin with that, the lookup of a key of each type. How a handler says what it did is in
-//! [`super::report`].
+//! It is the [`Env`], in whose name the command runs, its reply, the table of all commands and the
+//! [`Host`]; and, since most commands begin with that, the lookup of a key of each type. How a
+//! handler says what it did is in [`super::report`].
 
 use super::env::Env;
 use super::error::CmdError;
 use super::host::Host;
 pub use super::lookup::Access;
 use super::session::Session;
+use super::table;
 use crate::data::hash::{Hash, HashRef};
 use crate::data::list::{List, ListRef};
 use crate::data::set::{Set, SetRef};
 use crate::data::stream::Stream;
 use crate::data::zset::{ZSet, ZSetRef};
 use crate::keyspace::{Collection, Db, Edit, Entry, Type};
+use crate::resp::args::Args;
 use crate::resp::writer::Reply;
 
 /// What a handler returns: done and replied, or why not.
 pub type CmdResult = Result<(), CmdError>;
+
+/// Runs a command: computes, changes the keyspace, replies once.
+pub type Handler = fn(&mut Ctx<'_>, &mut Args<'_>) -> CmdResult;
+
+/// A command with its handler.
+pub type Command = table::Command<Handler>;
+
+/// All commands with their handlers.
+pub type CommandTable = table::CommandTable<Handler>;
 
 /// A running command's view of everything.
 pub struct Ctx<'a> {
@@ -28,6 +39,8 @@ pub struct Ctx<'a> {
     pub session: &'a mut Session,
     /// Its reply.
     pub reply: &'a mut Reply,
+    /// All commands.
+    pub table: &'static CommandTable,
     /// The server.
     pub host: &'a mut dyn Host,
 }

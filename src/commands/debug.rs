@@ -8,7 +8,7 @@ mod inspect;
 mod protocol;
 
 use super::config::NO_CONFIG_FILE;
-use super::context::{CmdResult, Ctx};
+use super::context::{CmdResult, Ctx, Handler};
 use super::error::CmdError;
 use super::host::{DebugRequest, PeakReset};
 use super::operand::positive;
@@ -50,7 +50,7 @@ struct Tool {
     words: (usize, usize),
     /// What `HELP` says: the arguments, then a line of explanation.
     help: (&'static str, &'static str),
-    run: super::row::Handler,
+    run: Handler,
 }
 
 const ANY: usize = usize::MAX;

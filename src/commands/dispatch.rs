@@ -1,23 +1,19 @@
 //! From arguments to a running handler and back to replicas.
 //!
-//! [`process`] finds the row, asks the gates in the reference's order, runs the handler and does
-//! the bookkeeping around it: statistics, error counts, propagation, messages to subscribers. It
-//! knows no command by name; whatever differs between commands is a flag on their row.
+//! [`process`] finds the row, asks the gates in the reference's order and has the command run by
+//! [`call`]. It knows no command by name; whatever differs between commands is a flag on their row.
 //!
 //! A command of a client that has begun a transaction passes the gates and then waits for `EXEC`,
-//! which runs it through [`call`].
+//! which runs it through [`call`], too.
 
-use super::activity::{Activity, Parked};
-use super::context::{CmdResult, Ctx};
+use super::call::{call, reply_error, settle_reply};
+use super::context::{CmdResult, Command, Ctx};
 use super::env::Env;
 use super::error::CmdError;
 use super::eviction::Room;
-use super::gates::Loading;
-use super::gates::PauseMode;
-use super::host::ClientFilter;
+use super::gates::{Loading, PauseMode};
 use super::row::Flags;
-use super::session::{Kind, ReplyMode, Session};
-use super::table::Command;
+use super::session::{Kind, Session};
 use super::transaction::{self, Scope};
 use crate::config::Settings;
 use crate::resp::args::Args;
@@ -37,7 +33,7 @@ pub enum Outcome {
 /// Runs one command of a client, from lookup to propagation. Exactly one reply is written, unless
 /// the client wants none, the connection is to be closed, or a pause holds the command back.
 pub fn process(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let table = ctx.env.table;
+    let table = ctx.table;
     if let Some(command) = table.find(args) {
         return process_found(ctx, command, args);
     }
@@ -212,96 +208,6 @@ fn admit_guarded(settings: &Settings, session: &Session, command: &Command) -> C
     )))
 }
 
-/// Runs the handler of an admitted command and does what follows from it.
-#[inline]
-pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
-    let reply_start = ctx.reply.len();
-    let started = ctx.env.last_command_end_ns;
-    ctx.env.stats.note_errors();
-    // A command that changes the database selects it for the next one, not for itself.
-    let db = ctx.session.db;
-    let wanted = ctx.env.wants_changes();
-    if wanted {
-        args.pin();
-    }
-    debug_assert!(ctx.env.unit.is_unmarked(), "every command has ended");
-
-    if let Err(error) = (command.row.handler)(ctx, args) {
-        reply_error(ctx, &error.text());
-    }
-
-    ctx.env.end_command(db, args, wanted, command.flags);
-    let end = ctx.env.clock.ns();
-    let mut spent = end.saturating_sub(started);
-    ctx.env.last_command_end_ns = end;
-    match &mut ctx.session.activity {
-        Activity::Resumed(before) => spent += before.spent_ns,
-        Activity::Parked(parked) => {
-            // Nothing is counted before the command is done.
-            parked.spent_ns += spent;
-            parked.argv.get_or_insert_with(|| args.to_owned());
-            return deliver(ctx);
-        }
-        _ => {}
-    }
-    count(ctx, command, spent);
-    if ctx.env.unit.is_nested() {
-        return;
-    }
-    ctx.env.stats.commands_ns += spent;
-    settle_reply(ctx, reply_start);
-    deliver(ctx);
-}
-
-impl Ctx<'_> {
-    /// Runs commands within the one that is running. What they change leaves with the unit that
-    /// it began; it is not propagated itself.
-    pub fn nested<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
-        let outer = self.env.unit.begin_within();
-        let result = run(self);
-        self.env.unit.end_within(outer);
-        result
-    }
-}
-
-/// Enters a command that is done into the statistics.
-#[inline]
-fn count(ctx: &mut Ctx<'_>, command: &Command, spent_ns: u64) {
-    let stats = &mut ctx.env.stats;
-    stats.commands_processed += 1;
-    let failed = stats.note_errors();
-    let figures = &mut stats.commands[command.id];
-    figures.calls += 1;
-    figures.failed += u64::from(failed);
-    figures.nanoseconds += spent_ns;
-    if ctx.env.config.latency_tracking {
-        figures.latency.get_or_insert_default().record(spent_ns);
-    }
-}
-
-/// Hands out what the command had to say to subscribers.
-#[inline]
-fn deliver(ctx: &mut Ctx<'_>) {
-    if !ctx.env.outbox.is_empty() {
-        ctx.host.deliver(ctx.env, ctx.session, ctx.reply);
-    }
-}
-
-/// Ends a command that waited and is not run again.
-pub fn conclude(ctx: &mut Ctx<'_>, parked: Parked, refusal: Option<&CmdError>) {
-    let reply_start = ctx.reply.len();
-    ctx.env.stats.note_errors();
-    match refusal {
-        None => ctx.reply.null_array(),
-        Some(error) => reply_error(ctx, &error.text()),
-    }
-    let argv = parked.argv.expect("a parked command has argv");
-    if let Some(command) = ctx.env.table.find(&argv.args()) {
-        count(ctx, command, parked.spent_ns);
-    }
-    settle_reply(ctx, reply_start);
-}
-
 /// Refuses a command before it runs.
 #[cold]
 fn reject(ctx: &mut Ctx<'_>, command: Option<&Command>, error: &CmdError) {
@@ -325,68 +231,6 @@ fn reject(ctx: &mut Ctx<'_>, command: Option<&Command>, error: &CmdError) {
     settle_reply(ctx, reply_start);
 }
 
-/// Replies with an error, and counts it.
-fn reply_error(ctx: &mut Ctx<'_>, text: &[u8]) {
-    ctx.reply.error(text);
-    ctx.env.stats.count_error(text);
-}
-
-/// Decides what becomes of the reply that begins at `reply_start`: `CLIENT REPLY` may not want it,
-/// and a replica must not get it.
-#[inline]
-fn settle_reply(ctx: &mut Ctx<'_>, reply_start: usize) {
-    if ctx.session.reply_mode != ReplyMode::On {
-        withhold_reply(ctx, reply_start);
-    }
-    if ctx.session.kind == Kind::Replica && ctx.reply.len() > reply_start {
-        refuse_to_reply(ctx, reply_start);
-    }
-}
-
-/// A reply would stand in the middle of the stream that a replica reads, so one that asks for it
-/// has to go.
-#[cold]
-fn refuse_to_reply(ctx: &mut Ctx<'_>, reply_start: usize) {
-    let command = ctx.session.last_command;
-    let reply = &ctx.reply.as_bytes()[reply_start..];
-    if let Some(error) = reply.strip_prefix(b"-") {
-        let error = String::from_utf8_lossy(error.trim_ascii_end());
-        let text = format!(
-            "== CRITICAL == This master is sending an error to its replica: '{error}' after \
-             processing the command '{command}'"
-        );
-        ctx.host.log(log::Level::Warn, &text);
-        ctx.env.stats.unexpected_error_replies += 1;
-    }
-    ctx.reply.truncate(reply_start);
-    let this = ClientFilter {
-        ids: Some(vec![ctx.session.id]),
-        ..ClientFilter::default()
-    };
-    let client = ctx.host.describe_clients(ctx.env, ctx.session, &this);
-    let client = String::from_utf8_lossy(client.trim_ascii_end());
-    let text =
-        format!("Replica generated a reply to command '{command}', disconnecting it: {client}");
-    ctx.host.log(log::Level::Warn, &text);
-    ctx.session.activity.close();
-}
-
-#[cold]
-fn withhold_reply(ctx: &mut Ctx<'_>, reply_start: usize) {
-    match ctx.session.reply_mode {
-        ReplyMode::On => {}
-        ReplyMode::Off => ctx.reply.truncate(reply_start),
-        ReplyMode::SkipThis => {
-            ctx.reply.truncate(reply_start);
-            ctx.session.reply_mode = ReplyMode::SkipNext;
-        }
-        ReplyMode::SkipNext => {
-            ctx.reply.truncate(reply_start);
-            ctx.session.reply_mode = ReplyMode::On;
-        }
-    }
-}
-
 /// A browser or a forged request from a web page speaks to us: its first line begins so.
 fn is_http(word: &[u8]) -> bool {
     word.eq_ignore_ascii_case(b"host:") || word.eq_ignore_ascii_case(b"post")
@@ -402,9 +246,4 @@ fn refuse_http(ctx: &mut Ctx<'_>) {
     );
     ctx.host.log(log::Level::Error, &text);
     ctx.session.activity.close();
-}
-
-/// The handler of a container called without a subcommand; its arity refuses that before.
-pub fn container(_: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
-    Err(CmdError::Syntax)
 }

@@ -15,7 +15,6 @@ use super::own_expiries::notes::OwnExpiries;
 use super::pubsub::outbox::Outbox;
 use super::pubsub::registry::Registry;
 use super::stats::Stats;
-use super::table::CommandTable;
 use super::unit::operations::Unit;
 use super::watch::Watches;
 use crate::base::rng::Rng;
@@ -95,8 +94,6 @@ pub struct Env {
     pub persistence: Persistence,
     /// What is refused at present.
     pub gates: Gates,
-    /// All commands.
-    pub table: &'static CommandTable,
     /// Propagation of the running unit.
     pub unit: Unit,
     /// Who watches which keys.
@@ -128,7 +125,8 @@ pub struct Env {
 }
 
 impl Env {
-    /// These subsystems, with nothing going on and nobody there yet.
+    /// These subsystems, with nothing going on and nobody there yet, and counters for so many
+    /// commands.
     pub fn new(
         now: Now,
         clock: CycleClock,
@@ -136,7 +134,7 @@ impl Env {
         config: Settings,
         keyspace: Keyspace,
         replication: Replication,
-        table: &'static CommandTable,
+        commands: usize,
     ) -> Env {
         Env {
             now,
@@ -145,11 +143,10 @@ impl Env {
             keyspace,
             config,
             config_file: None,
-            stats: Stats::new(table.counted()),
+            stats: Stats::new(commands),
             replication,
             persistence: Persistence::new(now),
             gates: Gates::OPEN,
-            table,
             unit: Unit::default(),
             watches: Watches::default(),
             garbage: Vec::new(),

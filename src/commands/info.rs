@@ -11,9 +11,9 @@ mod replication;
 mod report;
 mod server;
 
-use super::context::{CmdResult, Ctx};
+use super::context::{CmdResult, CommandTable, Ctx};
 use super::env::Env;
-use super::host::{Host, ServerFacts};
+use super::host::ServerFacts;
 use super::row::{Acl, Arg, Flags, Group, Row};
 use crate::replication::info::ReplicationInfo;
 use crate::resp::args::Args;
@@ -42,6 +42,7 @@ pub static ROWS: &[Row] = &[Row {
 /// What sections read.
 struct View<'a> {
     env: &'a Env,
+    table: &'static CommandTable,
     facts: ServerFacts,
     replication: ReplicationInfo,
 }
@@ -149,23 +150,20 @@ fn is_wanted(section: &Section, words: &Args<'_>) -> bool {
 }
 
 fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let text = render(ctx.env, ctx.host, |section| is_wanted(section, args));
-    ctx.reply.verbatim("txt", text.as_bytes());
-    Ok(())
-}
-
-fn render(env: &Env, host: &mut dyn Host, is_wanted: impl Fn(&Section) -> bool) -> String {
+    let env = &*ctx.env;
     let view = View {
         env,
-        facts: host.facts(env),
+        table: ctx.table,
+        facts: ctx.host.facts(env),
         replication: env.replication.info(env.now),
     };
     let mut report = Report::default();
-    for section in SECTIONS.iter().filter(|section| is_wanted(section)) {
+    for section in SECTIONS.iter().filter(|section| is_wanted(section, args)) {
         report.title(section.title);
         (section.write)(&view, &mut report);
     }
-    report.into_text()
+    ctx.reply.verbatim("txt", report.into_text().as_bytes());
+    Ok(())
 }
 
 #[cfg(test)]

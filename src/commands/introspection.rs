@@ -5,11 +5,10 @@
 
 mod describe;
 
-use super::context::{CmdResult, Ctx};
+use super::context::{CmdResult, Command, CommandTable, Ctx};
 use super::error::CmdError;
-use super::keyspec::{self, KeyRef};
-use super::row::{Acl, Arg, Flags, Group, Row};
-use super::table::{Command, CommandTable};
+use super::keyspec;
+use super::row::{Acl, Arg, Flags, Group, KeyRef, Row};
 use super::wording;
 use crate::base::glob::glob_match;
 use crate::resp::args::{Args, OwnedArgs};
@@ -124,7 +123,7 @@ const SUBCOMMANDS: &[Row] = &[
 ];
 
 fn all(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
-    let table = ctx.env.table;
+    let table = ctx.table;
     ctx.reply.array(table.iter().count());
     for command in table.iter() {
         describe::info(ctx.reply, table, command);
@@ -133,7 +132,7 @@ fn all(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
 }
 
 fn count(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
-    ctx.reply.int(ctx.env.table.iter().count() as i64);
+    ctx.reply.int(ctx.table.iter().count() as i64);
     Ok(())
 }
 
@@ -141,7 +140,7 @@ fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if args.len() == 2 {
         return all(ctx, args);
     }
-    let table = ctx.env.table;
+    let table = ctx.table;
     ctx.reply.array(args.len() - 2);
     for name in args.iter().skip(2) {
         match table.by_full_name(name) {
@@ -153,7 +152,7 @@ fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 fn docs(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let table = ctx.env.table;
+    let table = ctx.table;
     if args.len() == 2 {
         ctx.reply.map(table.iter().count());
         table
@@ -219,7 +218,6 @@ fn list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let open = ctx.reply.begin_array();
     let mut shown = 0;
     for command in ctx
-        .env
         .table
         .iter_all()
         .filter(|command| filter.admits(command))
@@ -234,7 +232,7 @@ fn list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 fn get_keys(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let inner = OwnedArgs::new(args.iter_from(2));
     let inner = inner.args();
-    let keys = find_keys(ctx.env.table, &inner)?;
+    let keys = find_keys(ctx.table, &inner)?;
     ctx.reply.array(keys.len());
     for key in keys {
         ctx.reply.bulk(&inner[key.index]);
@@ -245,7 +243,7 @@ fn get_keys(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 fn get_keys_and_flags(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let inner = OwnedArgs::new(args.iter_from(2));
     let inner = inner.args();
-    let keys = find_keys(ctx.env.table, &inner)?;
+    let keys = find_keys(ctx.table, &inner)?;
     ctx.reply.array(keys.len());
     for key in keys {
         ctx.reply.array(2);

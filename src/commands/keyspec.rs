@@ -3,24 +3,12 @@
 //! `COMMAND GETKEYS`, access control and the pipeline's prefetch read the row's specifications;
 //! a command whose options change the answer names a function of its own.
 
-use super::row::{Arg, ArgKind, BeginSearch, FindKeys, KeyFlags, KeySpec, Row};
+use super::row::{Arg, ArgKind, BeginSearch, FindKeys, KeyFlags, KeyRef, KeySpec, RowOf};
 use crate::base::numbers::{atoi, parse_i64};
 use crate::resp::args::Args;
 
-/// The position of a key among the arguments, with what is done to it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct KeyRef {
-    /// The argument's index; the command name is 0.
-    pub index: usize,
-    /// What is done with the key.
-    pub flags: KeyFlags,
-}
-
-/// Finds keys where specifications cannot; none when the arguments make no sense.
-pub type GetKeys = fn(&Args<'_>, &mut Vec<KeyRef>);
-
 /// Whether the arguments of such commands may be keys.
-pub fn has_keys(row: &Row) -> bool {
+pub fn has_keys<H>(row: &RowOf<H>) -> bool {
     let is_key = |spec: &KeySpec| !spec.flags.contains(KeyFlags::NOT_KEY);
     row.get_keys.is_some() || row.keys.iter().any(is_key)
 }
@@ -31,7 +19,7 @@ pub fn has_keys(row: &Row) -> bool {
 /// The specifications are asked first. Where they do not hold for these arguments, or do not tell
 /// what is done with the keys, it is for the row's own function; and a number of keys that is not
 /// well spelled is read more leniently.
-pub fn keys_of(row: &Row, args: &Args<'_>, out: &mut Vec<KeyRef>) {
+pub fn keys_of<H>(row: &RowOf<H>, args: &Args<'_>, out: &mut Vec<KeyRef>) {
     out.clear();
     let tells_flags = |spec: &KeySpec| !spec.flags.contains(KeyFlags::VARIABLE_FLAGS);
     if row.keys.iter().all(tells_flags) {
@@ -52,7 +40,7 @@ pub fn keys_of(row: &Row, args: &Args<'_>, out: &mut Vec<KeyRef>) {
 
 /// The index of the first key by the first specification, for prefetching; cheap, and only right
 /// for rows whose keys begin at a fixed index.
-pub fn first_key_index(row: &Row) -> Option<usize> {
+pub fn first_key_index<H>(row: &RowOf<H>) -> Option<usize> {
     match row.keys.first()?.begin {
         BeginSearch::Index(i) => usize::try_from(i).ok(),
         _ => None,
@@ -61,7 +49,7 @@ pub fn first_key_index(row: &Row) -> Option<usize> {
 
 /// The index of the first word that names a member of the collection under the first key, going
 /// by the documented arguments, whose options are taken to be absent. For prefetching.
-pub fn member_index(row: &Row) -> Option<usize> {
+pub fn member_index<H>(row: &RowOf<H>) -> Option<usize> {
     let mut index = 1;
     first_member(row.args, &mut index).then_some(index)
 }
@@ -165,7 +153,7 @@ fn expand(spec: &KeySpec, args: &Args<'_>, out: &mut Vec<KeyRef>) -> bool {
 
 /// Collects the keys behind a count, which may be spelled as for C's `atoi`, and the one key in
 /// front of it that some commands have. What is done with them is not told.
-fn count_leniently(row: &Row, args: &Args<'_>, out: &mut Vec<KeyRef>) {
+fn count_leniently<H>(row: &RowOf<H>, args: &Args<'_>, out: &mut Vec<KeyRef>) {
     let counted = row
         .keys
         .iter()

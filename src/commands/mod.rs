@@ -1,13 +1,15 @@
 //! The command table, dispatch, one file per family.
 //!
 //! A command is a row ([`row`]) with a handler under it. [`table`] makes rows findable,
-//! [`dispatch`] runs one command of one client, [`context`] says what a handler may touch and how
-//! it reports changes, [`host`] what it may ask of the server. Handlers compute first and reply
+//! [`dispatch`] asks whether a command of a client may run, [`call`] runs it. [`context`] is what a
+//! handler gets: what it may touch ([`mod@env`]), in whose name ([`session`]), and what it may ask
+//! of the server ([`host`]). It reports what it did ([`report`]). Handlers compute first and reply
 //! second; they know nothing of sockets, children or the replica link's inside.
 
 pub mod activity;
 pub mod bitmap;
 pub mod blocking;
+pub mod call;
 pub mod chance;
 pub mod config;
 pub mod connection;

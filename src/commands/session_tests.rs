@@ -48,7 +48,7 @@ fn a_client_that_does_not_exist_has_no_name_and_takes_none() {
 #[test]
 fn every_command_can_be_run_by_nobody() {
     for kind in [Kind::Master, Kind::Internal] {
-        for command in Rig::new().env.table.iter_all() {
+        for command in Rig::new().table.iter_all() {
             let mut words: Vec<&str> = command.full_name.split('|').collect();
             let arity = command.row.arity;
             words.resize(arity.unsigned_abs() as usize, "1");

@@ -10,13 +10,13 @@ use std::ops::Range;
 
 use super::error::CmdError;
 use super::keyspec::member_index;
-use super::row::{BeginSearch, FindKeys, Flags, KeyFlags, KeySpec, Row};
+use super::row::{BeginSearch, FindKeys, Flags, KeyFlags, KeySpec, RowOf};
 use crate::resp::args::Args;
 
 /// A command as the dispatcher finds it.
-pub struct Command {
+pub struct Command<Handler: 'static> {
     /// What it is.
-    pub row: &'static Row,
+    pub row: &'static RowOf<Handler>,
     /// Its place in the table; its counters have the same.
     pub id: usize,
     /// The name that `COMMAND` and statistics show: `get`, `client|list`.
@@ -32,9 +32,9 @@ pub struct Command {
 }
 
 /// All commands by name.
-pub struct CommandTable {
+pub struct CommandTable<Handler: 'static> {
     /// Every command and subcommand, a container before its members.
-    commands: Vec<Command>,
+    commands: Vec<Command<Handler>>,
     /// Open addressing, a power of two; 0 is free, n stands for `commands[n - 1]` under `names`.
     slots: Vec<u16>,
     /// Under which name each is found; empty for subcommands, and for what was taken away.
@@ -54,7 +54,7 @@ fn hash(name: &[u8]) -> usize {
     (mixed >> 40) as usize
 }
 
-impl CommandTable {
+impl<Handler> CommandTable<Handler> {
     /// A table of the rows of several families. `renames` are pairs of an old and a new name; an
     /// empty new name takes the command away.
     ///
@@ -62,9 +62,9 @@ impl CommandTable {
     ///
     /// The text says which renaming names no command or takes a name that is in use.
     pub fn build(
-        families: &[&'static [Row]],
+        families: &[&'static [RowOf<Handler>]],
         renames: &[(String, String)],
-    ) -> Result<CommandTable, String> {
+    ) -> Result<CommandTable<Handler>, String> {
         let mut commands = Vec::new();
         let mut names: Vec<Box<str>> = Vec::new();
         for row in families.iter().flat_map(|rows| rows.iter()) {
@@ -107,7 +107,7 @@ impl CommandTable {
     }
 
     /// The commands that have a name, in table order.
-    pub fn iter(&self) -> impl Iterator<Item = &Command> {
+    pub fn iter(&self) -> impl Iterator<Item = &Command<Handler>> {
         self.commands
             .iter()
             .zip(&self.names)
@@ -116,30 +116,30 @@ impl CommandTable {
     }
 
     /// Every command and subcommand, a container before its members.
-    pub fn iter_all(&self) -> impl Iterator<Item = &Command> {
+    pub fn iter_all(&self) -> impl Iterator<Item = &Command<Handler>> {
         self.commands.iter()
     }
 
     /// The command at a place.
     #[inline]
-    pub fn by_id(&self, id: usize) -> &Command {
+    pub fn by_id(&self, id: usize) -> &Command<Handler> {
         &self.commands[id]
     }
 
     /// The subcommands of a command.
     #[inline]
-    pub fn members(&self, command: &Command) -> &[Command] {
+    pub fn members(&self, command: &Command<Handler>) -> &[Command<Handler>] {
         &self.commands[command.members.clone()]
     }
 
     /// The subcommand of this name.
-    pub fn member(&self, command: &Command, name: &[u8]) -> Option<&Command> {
+    pub fn member(&self, command: &Command<Handler>, name: &[u8]) -> Option<&Command<Handler>> {
         let mut members = self.members(command).iter();
         members.find(|c| c.row.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// The command of this name, without regard to subcommands.
-    pub fn by_name(&self, name: &[u8]) -> Option<&Command> {
+    pub fn by_name(&self, name: &[u8]) -> Option<&Command<Handler>> {
         let mask = self.slots.len() - 1;
         let mut at = hash(name) & mask;
         loop {
@@ -152,7 +152,7 @@ impl CommandTable {
     }
 
     /// The command that `container|member` or `name` stands for.
-    pub fn by_full_name(&self, name: &[u8]) -> Option<&Command> {
+    pub fn by_full_name(&self, name: &[u8]) -> Option<&Command<Handler>> {
         match name.iter().position(|b| *b == b'|') {
             None => self.by_name(name),
             Some(bar) => self.member(self.by_name(&name[..bar])?, &name[bar + 1..]),
@@ -161,7 +161,7 @@ impl CommandTable {
 
     /// The command that these arguments call.
     #[inline]
-    pub fn find(&self, args: &Args<'_>) -> Option<&Command> {
+    pub fn find(&self, args: &Args<'_>) -> Option<&Command<Handler>> {
         let command = self.by_name(&args[0])?;
         if command.members.is_empty() || args.len() == 1 {
             return Some(command);
@@ -202,15 +202,15 @@ impl CommandTable {
     }
 }
 
-impl std::fmt::Debug for Command {
+impl<Handler> std::fmt::Debug for Command<Handler> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.full_name)
     }
 }
 
-impl Command {
+impl<Handler> Command<Handler> {
     /// Adds a command and its subcommands to those that have places.
-    fn push(row: &'static Row, commands: &mut Vec<Command>) {
+    fn push(row: &'static RowOf<Handler>, commands: &mut Vec<Command<Handler>>) {
         let id = commands.len();
         let first = id + 1;
         let members = first..first + row.subcommands.len();
@@ -223,11 +223,11 @@ impl Command {
     }
 
     fn new(
-        row: &'static Row,
+        row: &'static RowOf<Handler>,
         full_name: &'static str,
         id: usize,
         members: Range<usize>,
-    ) -> Command {
+    ) -> Command<Handler> {
         let (legacy_range, movable) = legacy_range(row);
         let mut flags = row.flags;
         if movable {
@@ -266,7 +266,7 @@ impl Command {
 
 /// Folds key specifications into first key, last key and step, as clients of old read them; the
 /// second value tells whether that misses keys, so that they must ask with `COMMAND GETKEYS`.
-fn legacy_range(row: &Row) -> ((i32, i32, i32), bool) {
+fn legacy_range<H>(row: &RowOf<H>) -> ((i32, i32, i32), bool) {
     let plain = |spec: &KeySpec| match (spec.begin, spec.find) {
         (BeginSearch::Index(pos), FindKeys::Range { last, step, .. }) => Some((pos, last, step)),
         _ => None,

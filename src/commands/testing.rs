@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use super::FAMILIES;
 use super::blocking;
-use super::context::Ctx;
+use super::context::{CommandTable, Ctx};
 use super::dispatch::{Outcome, process};
 use super::env::Env;
 use super::error::CmdError;
@@ -28,7 +28,6 @@ use super::host::{
     ShutdownOptions,
 };
 use super::session::{ClientInfo, Session};
-use super::table::CommandTable;
 use crate::base::quoting::split_args;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
@@ -47,10 +46,18 @@ pub const START_MS: i64 = 1_700_000_000_000;
 /// How much of the stream a rig keeps.
 const WINDOW_BYTES: u64 = 1 << 24;
 
+/// All commands under their own names.
+fn table() -> &'static CommandTable {
+    static TABLE: OnceLock<CommandTable> = OnceLock::new();
+    TABLE.get_or_init(|| CommandTable::build(FAMILIES, &[]).expect("rows make a table"))
+}
+
 /// One client and everything it talks to.
 pub struct Rig {
     /// The subsystems, for a test to prepare and to look into.
     pub env: Env,
+    /// The commands that it can run.
+    pub table: &'static CommandTable,
     /// The client.
     pub session: Session,
     /// What the server was asked.
@@ -68,9 +75,7 @@ impl Rig {
     /// A master with an empty keyspace, default settings and a replication log, so that what is
     /// propagated can be seen.
     pub fn new() -> Rig {
-        static TABLE: OnceLock<CommandTable> = OnceLock::new();
-        let table =
-            TABLE.get_or_init(|| CommandTable::build(FAMILIES, &[]).expect("rows make a table"));
+        let table = table();
         let now = Now::at_unix_ms(START_MS);
         let mut rng = Rng::from_seed(1);
         let config = Settings::default();
@@ -79,7 +84,16 @@ impl Rig {
         let keyspace = Keyspace::new(config.databases as usize, [1, 2]);
         let clock = CycleClock::new();
         let mut rig = Rig {
-            env: Env::new(now, clock, rng, config, keyspace, replication, table),
+            env: Env::new(
+                now,
+                clock,
+                rng,
+                config,
+                keyspace,
+                replication,
+                table.counted(),
+            ),
+            table,
             session: Session::of_client(1, ClientInfo::NOBODY),
             host: FakeHost::default(),
             told,
@@ -102,6 +116,7 @@ impl Rig {
             env: &mut self.env,
             session: &mut self.session,
             reply: &mut reply,
+            table: self.table,
             host: &mut self.host,
         };
         let outcome = process(&mut ctx, &mut owned.args());
@@ -258,6 +273,7 @@ impl FakeHost {
             env,
             session: &mut session,
             reply: &mut reply,
+            table: table(),
             host: self,
         });
         let held = session.activity.go_on();

@@ -1,11 +1,11 @@
 //! Transactions: `MULTI` keeps the commands that follow, `EXEC` runs them as one.
 //!
-//! Between the two, [`super::dispatch`] hands every command that passes the gates to [`queue`]. A
+//! Between the two, [`super::dispatch`] hands every command that passes the gates to [`queue()`]. A
 //! command that it refuses spoils the transaction: its `EXEC` gives up and says so. `EXEC` itself
 //! passes the gates with what its commands are, all together ([`Scope`]), so that a transaction
 //! with a write in it is refused where a write would be.
 //!
-//! `EXEC` runs its commands through [`super::dispatch::call`] within one execution unit: what they
+//! `EXEC` runs its commands through [`super::call`] within one execution unit: what they
 //! changed goes to replicas together. Nothing blocks inside of one.
 //!
 //! `WATCH` makes an `EXEC` give up when a watched key was changed meanwhile; who watches what is
@@ -14,13 +14,12 @@
 pub mod queue;
 
 use self::queue::Queued;
-use super::context::{CmdResult, Ctx};
-use super::dispatch;
+use super::call::call;
+use super::context::{CmdResult, Command, Ctx};
 use super::env::Env;
 use super::error::CmdError;
 use super::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
 use super::session::Session;
-use super::table::Command;
 use crate::resp::args::Args;
 
 const TRANSACTION: Row = Row {
@@ -169,11 +168,11 @@ fn exec(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
         ctx.reply.null_array();
         return Ok(());
     }
-    let table = ctx.env.table;
+    let table = ctx.table;
     ctx.reply.array(transaction.commands().len());
     ctx.nested(|ctx| {
         for Queued { id, argv } in transaction.commands() {
-            dispatch::call(ctx, table.by_id(*id), &mut argv.args());
+            call(ctx, table.by_id(*id), &mut argv.args());
         }
     });
     Ok(())

@@ -4,11 +4,10 @@
 use std::sync::OnceLock;
 
 use super::super::FAMILIES;
-use super::super::context::{CmdResult, Ctx};
-use super::super::dispatch;
+use super::super::call::call;
+use super::super::context::{CmdResult, CommandTable, Ctx};
 use super::super::row::Row;
 use super::super::stats::Stats;
-use super::super::table::CommandTable;
 use super::super::testing::Rig;
 use super::*;
 use crate::base::quoting::split_args;
@@ -70,9 +69,9 @@ fn run(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     ctx.nested(|ctx| {
         for line in args.iter_from(1) {
             let argv = OwnedArgs::new(split_args(line).expect("balanced quotes"));
-            let table = ctx.env.table;
+            let table = ctx.table;
             let command = table.find(&argv.args()).expect("a command");
-            dispatch::call(ctx, command, &mut argv.args());
+            call(ctx, command, &mut argv.args());
             assert!(!ctx.env.unit.has_changed(), "its mark went with it");
         }
     });
@@ -86,7 +85,7 @@ fn rig() -> Rig {
     let families = [FAMILIES, &[ROWS]].concat();
     let table = TABLE.get_or_init(|| CommandTable::build(&families, &[]).expect("a table"));
     let mut rig = Rig::new();
-    rig.env.table = table;
+    rig.table = table;
     rig.env.stats = Stats::new(table.counted());
     rig.env.persistence.dirty = 10;
     rig.run("PUBLISH the database");
@@ -183,6 +182,7 @@ fn no_unit_ends_within_another() {
         env: &mut rig.env,
         session: &mut rig.session,
         reply: &mut reply,
+        table: rig.table,
         host: &mut rig.host,
     };
     ctx.nested(|ctx| {

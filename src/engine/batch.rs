@@ -1,6 +1,6 @@
 //! Commands that were parsed ahead, so that what they need can be fetched before they run.
 
-use crate::commands::table::Command;
+use crate::commands::context::Command;
 use crate::resp::args::ArgRanges;
 
 /// Commands parsed ahead, whose keys are prefetched together.

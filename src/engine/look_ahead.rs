@@ -9,20 +9,26 @@
 //! second lookup of the key and gain little.
 
 use super::batch::{BATCH_COMMANDS_MAX, Parsed};
+use crate::commands::context::{Command, CommandTable};
 use crate::commands::env::Env;
 use crate::commands::keyspec::first_key_index;
 use crate::commands::row::Flags;
 use crate::commands::session::Session;
-use crate::commands::table::Command;
 use crate::keyspace::Db;
 
 /// Looks commands up and has the processor fetch what they will touch.
-pub fn look_ahead(env: &Env, session: &Session, data: &[u8], parsed: &mut [Parsed]) {
+pub fn look_ahead(
+    table: &'static CommandTable,
+    env: &Env,
+    session: &Session,
+    data: &[u8],
+    parsed: &mut [Parsed],
+) {
     let db = env.keyspace.db(session.db);
     let alone = parsed.len() == 1;
     for p in parsed.iter_mut() {
         let args = p.ranges.args(&data[p.start..]);
-        p.command = env.table.find(&args);
+        p.command = table.find(&args);
         if alone {
             return;
         }

@@ -300,6 +300,7 @@ impl<W: World> Engine<W> {
             env,
             session: &mut session,
             reply: &mut reply,
+            table: runtime.table,
             host: runtime,
         };
         let outcome = dispatch::process(&mut ctx, args);

@@ -72,9 +72,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::base::rng::Rng;
+use crate::commands::context::CommandTable;
 use crate::commands::env::Env;
 use crate::commands::eviction::make_room;
-use crate::commands::table::CommandTable;
 use crate::config::Settings;
 use crate::keyspace::Keyspace;
 use crate::keyspace::expiry::{ExpiryCycle, Pace};
@@ -170,10 +170,11 @@ impl<W: World> Engine<W> {
         let run_id = String::from_utf8_lossy(&rng.hex_id()).into_owned();
         let hash_seed = [rng.next_u64(), rng.next_u64()];
         let keyspace = Keyspace::new(settings.databases as usize, hash_seed);
-        let mut env = Env::new(now, clock, rng, settings, keyspace, replication, table);
+        let commands = table.counted();
+        let mut env = Env::new(now, clock, rng, settings, keyspace, replication, commands);
         env.config_file = config_file;
         env.collation = collation;
-        let mut runtime = Runtime::new(world, run_id);
+        let mut runtime = Runtime::new(world, run_id, table);
         runtime.world.set_role(role_of(&env), &env.config);
         runtime.refresh_gates(&mut env);
         Ok(Engine {

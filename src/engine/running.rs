@@ -115,7 +115,8 @@ impl<W: World> Engine<W> {
     fn run_batch(&mut self, key: usize, data: &[u8], parsed: &mut [Parsed]) -> bool {
         let Engine { env, runtime, .. } = self;
         let (mut session, mut reply) = runtime.clients.lend(key, env);
-        look_ahead(env, &session, data, parsed);
+        let table = runtime.table;
+        look_ahead(table, env, &session, data, parsed);
         env.last_command_end_ns = env.clock.ns();
         for p in &mut *parsed {
             let mut args = p.ranges.args(&data[p.start..]);
@@ -130,6 +131,7 @@ impl<W: World> Engine<W> {
                 env,
                 session: &mut session,
                 reply: &mut reply,
+                table,
                 host: runtime,
             };
             let outcome = match p.command {
@@ -162,6 +164,7 @@ impl<W: World> Engine<W> {
             return;
         }
         let (mut session, mut reply) = runtime.clients.lend(key, env);
+        let table = runtime.table;
         // It was not silent: it waited.
         runtime.clients[key].last_interaction_ms = env.now.mono_ms();
         env.last_command_end_ns = env.clock.ns();
@@ -173,6 +176,7 @@ impl<W: World> Engine<W> {
                 env,
                 session: &mut session,
                 reply: &mut reply,
+                table,
                 host: runtime,
             };
             if dispatch::process(&mut ctx, &mut args) == Outcome::HeldBack {

@@ -18,6 +18,7 @@ use super::shutdown::Shutdown;
 use super::snapshot::Snapshots;
 use super::world::{Jobs, ProcessRole, World};
 use crate::base::disk::Disk;
+use crate::commands::context::CommandTable;
 use crate::commands::env::Env;
 use crate::commands::garbage::Garbage;
 use crate::replication::Action;
@@ -54,6 +55,8 @@ pub struct Runtime<W: World> {
     pub rates: Rates,
     /// What is known of a shutdown that was asked for.
     pub shutdown: Shutdown,
+    /// All commands.
+    pub table: &'static CommandTable,
     /// A random id of this run.
     pub run_id: String,
     /// When the server started, in monotonic milliseconds.
@@ -74,7 +77,7 @@ pub struct Runtime<W: World> {
 
 impl<W: World> Runtime<W> {
     /// With nothing connected.
-    pub fn new(world: W, run_id: String) -> Runtime<W> {
+    pub fn new(world: W, run_id: String, table: &'static CommandTable) -> Runtime<W> {
         let started_mono_ms = world.now().mono_ms();
         let memory = world.memory();
         Runtime {
@@ -92,6 +95,7 @@ impl<W: World> Runtime<W> {
             pauses: Pauses::default(),
             rates: Rates::default(),
             shutdown: Shutdown::default(),
+            table,
             run_id,
             started_mono_ms,
             startup_memory: memory.used,

@@ -31,6 +31,7 @@ impl<W: World> Runtime<W> {
             env,
             session: &mut session,
             reply: &mut reply,
+            table: self.table,
             host: self,
         });
         let done = !session.activity.is_waiting();
@@ -55,6 +56,7 @@ impl<W: World> Runtime<W> {
             env,
             session: &mut session,
             reply: &mut reply,
+            table: self.table,
             host: self,
         };
         blocking::end_wait(&mut ctx, refusal);

@@ -14,7 +14,7 @@ use crate::base::errno::os_text;
 use crate::base::rng::Rng;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::FAMILIES;
-use crate::commands::table::CommandTable;
+use crate::commands::context::CommandTable;
 use crate::config::{Config, ConfigError, Reason, Settings, Sources};
 use crate::engine::world::Network;
 use crate::engine::{Engine, EngineParts, NO_APPEND_ONLY_FILE, path_of};

@@ -9,9 +9,8 @@ use crate::base::numbers::parse_i64;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::keyspec::KeyRef;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeyRef, KeySpec, Row};
 use crate::commands::wording::int_or_null;
 use crate::resp::args::Args;
 

@@ -23,6 +23,7 @@
 mod waiters;
 
 use super::activity::Parked;
+use super::call::conclude;
 use super::context::Ctx;
 use super::dispatch::{self, Outcome};
 use super::env::Env;
@@ -195,7 +196,7 @@ pub fn end_wait(ctx: &mut Ctx<'_>, refusal: Option<&CmdError>) {
         return;
     };
     ctx.env.waiters.remove(ctx.session.id);
-    dispatch::conclude(ctx, *parked, refusal);
+    conclude(ctx, *parked, refusal);
 }
 
 #[cfg(test)]

@@ -161,6 +161,7 @@ fn nobody_waits_in_a_transaction_or_for_our_master() {
         env: &mut rig.env,
         session: &mut rig.session,
         reply: &mut reply,
+        table: rig.table,
         host: &mut rig.host,
     };
     assert!(!ctx.nested(|ctx| ctx.block(block(), [b"a".as_slice()])));
@@ -263,7 +264,7 @@ fn a_command_counts_once_however_often_it_was_run() {
     let mut rig = Rig::new();
     rig.run_as(2, "XREAD BLOCK 0 STREAMS s 5");
     let calls = |rig: &Rig| {
-        let id = rig.env.table.by_name(b"xread").expect("a command").id;
+        let id = rig.table.by_name(b"xread").expect("a command").id;
         rig.env.stats.commands[id].calls
     };
     rig.run("XADD s 1-1 f v");

@@ -144,7 +144,7 @@ fn work(view: &View<'_>, out: &mut Report) {
 }
 
 pub fn command_stats(view: &View<'_>, out: &mut Report) {
-    for command in view.env.table.iter_all() {
+    for command in view.table.iter_all() {
         let figures = &view.env.stats.commands[command.id];
         if figures.calls == 0 && figures.rejected == 0 && figures.failed == 0 {
             continue;
@@ -182,7 +182,7 @@ pub fn latency_stats(view: &View<'_>, out: &mut Report) {
     if !settings.latency_tracking {
         return;
     }
-    for command in view.env.table.iter_all() {
+    for command in view.table.iter_all() {
         let Some(latency) = &view.env.stats.commands[command.id].latency else {
             continue;
         };

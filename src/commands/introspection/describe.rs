@@ -3,8 +3,8 @@
 //! Shapes and field names are what client libraries parse. Fields without content are left out of
 //! a documentation map, so a map's length is counted from the same list that is then written.
 
+use super::super::context::{Command, CommandTable};
 use super::super::row::{Arg, ArgKind, BeginSearch, FindKeys, KeySpec, Row};
-use super::super::table::{Command, CommandTable};
 use crate::resp::writer::Reply;
 
 /// The array of ten that describes a command, its members nested.

@@ -29,7 +29,7 @@ fn info_uses_sets_in_resp3() {
 #[test]
 fn all_commands_are_described_and_counted() {
     let mut rig = Rig::new();
-    let count = rig.env.table.iter().count();
+    let count = rig.table.iter().count();
     assert_eq!(rig.run("COMMAND COUNT"), format!(":{count}\r\n"));
     let all = rig.run("COMMAND");
     assert!(all.starts_with(&format!("*{count}\r\n*10\r\n")));
@@ -90,7 +90,7 @@ fn lists_are_filtered_one_way() {
     let everything = rig.run("COMMAND LIST");
     assert_eq!(
         everything.matches('$').count(),
-        rig.env.table.iter_all().count()
+        rig.table.iter_all().count()
     );
     let admin = rig.run("COMMAND LIST FILTERBY ACLCAT Admin");
     assert!(admin.contains("config|set") && !admin.contains("$4\r\nping"));

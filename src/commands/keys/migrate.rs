@@ -12,10 +12,11 @@ use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::host::{Migration, MigrationFailure};
-use crate::commands::keyspec::KeyRef;
 use crate::commands::lookup::Access;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, BeginSearch, FindKeys, Flags, KeyFlags, KeySpec, Row};
+use crate::commands::row::{
+    Acl, Arg, BeginSearch, FindKeys, Flags, KeyFlags, KeyRef, KeySpec, Row,
+};
 use crate::resp::args::{Args, encode_command};
 
 /// Where the options begin.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::gates::Gates;
-use crate::commands::gates::PauseMode;
+use crate::commands::gates::{Gates, PauseMode};
 use crate::commands::session::Kind;
 use crate::commands::testing::Rig;
 use crate::config::MaxmemoryPolicy;

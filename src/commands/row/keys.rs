@@ -1,7 +1,8 @@
 //! Where a command's keys stand among its arguments: first find the first key, then the others from
 //! there. The shapes are those that `COMMAND INFO` tells clients of.
 
-use super::KeyFlags;
+use super::flags::KeyFlags;
+use crate::resp::args::Args;
 
 /// Where the first key stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -114,3 +115,15 @@ impl KeySpec {
         KeySpec { notes, ..self }
     }
 }
+
+/// The position of a key among the arguments, with what is done to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyRef {
+    /// The argument's index; the command name is 0.
+    pub index: usize,
+    /// What is done with the key.
+    pub flags: KeyFlags,
+}
+
+/// Finds keys where specifications cannot; none when the arguments make no sense.
+pub type GetKeys = fn(&Args<'_>, &mut Vec<KeyRef>);

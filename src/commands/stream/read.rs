@@ -16,10 +16,9 @@ use crate::commands::blocking::{Block, Timeout};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::keyspec::KeyRef;
 use crate::commands::operand::integer;
 use crate::commands::row::{
-    Acl, Arg, BeginSearch, FindKeys, Flags, Group as Docs, KeyFlags, KeySpec, Row,
+    Acl, Arg, BeginSearch, FindKeys, Flags, Group as Docs, KeyFlags, KeyRef, KeySpec, Row,
 };
 use crate::data::stream::{ConsumerId, Group, Log, Stream, StreamId};
 use crate::keyspace::Type;

@@ -10,8 +10,9 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::deadline::DeadlineKind;
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::keyspec::KeyRef;
-use crate::commands::row::{Acl, Arg, ArgKind, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{
+    Acl, Arg, ArgKind, Deprecation, Flags, Group, KeyFlags, KeyRef, KeySpec, Row,
+};
 use crate::resp::args::Args;
 
 /// The commands of this file.

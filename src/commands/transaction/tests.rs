@@ -93,12 +93,7 @@ fn a_command_that_fails_does_not_stop_the_others() {
         "*3\r\n+OK\r\n-ERR value is not an integer or out of range\r\n+OK\r\n"
     );
     let failed = |name: &str| {
-        let id = rig
-            .env
-            .table
-            .by_name(name.as_bytes())
-            .expect("a command")
-            .id;
+        let id = rig.table.by_name(name.as_bytes()).expect("a command").id;
         rig.env.stats.commands[id].failed
     };
     assert_eq!((failed("incr"), failed("exec")), (1, 0));

@@ -20,9 +20,8 @@ use crate::base::partial_sort::sort_part;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::keyspec::KeyRef;
 use crate::commands::row::{
-    Acl, Arg, ArgKind, BeginSearch, FindKeys, Flags, KeyFlags, KeySpec, Row,
+    Acl, Arg, ArgKind, BeginSearch, FindKeys, Flags, KeyFlags, KeyRef, KeySpec, Row,
 };
 use crate::commands::string::store_result;
 use crate::data::list::{List, ListRef};
