@@ -1,11 +1,11 @@
-//! The connection itself: greeting, authentication, liveness, and `CLIENT` (in [`client`]).
+//! The connection itself: greeting, authentication ([`login`]), liveness, and `CLIENT`
+//! ([`client`]).
 //!
 //! All of it changes the session, or asks the host about other connections; no key is touched.
-//! There is one user, `default`, whose password is `requirepass`; without one, any password is
-//! right.
 
 mod client;
 mod filter;
+mod login;
 
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
@@ -18,9 +18,6 @@ use crate::base::numbers::parse_i64;
 use crate::base::version::REDIS_VERSION;
 use crate::resp::args::Args;
 use crate::resp::writer::Protocol;
-
-/// The only user.
-const DEFAULT_USER: &[u8] = b"default";
 
 /// Before authentication, and whatever the state of the data set.
 const ALWAYS: Flags = Flags::NOSCRIPT
@@ -121,7 +118,7 @@ pub static ROWS: &[Row] = &[
             Arg::string("username").since("6.0.0").optional(),
             Arg::string("password"),
         ],
-        handler: auth,
+        handler: login::auth,
         ..CONNECTION
     },
     client::CLIENT,
@@ -168,47 +165,6 @@ fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     ctx.reply.protocol = ctx.session.protocol;
     ctx.reply.simple("RESET");
     Ok(())
-}
-
-fn auth(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let (user, password): (&[u8], &[u8]) = match args.len() {
-        2 if ctx.env.config.requirepass.is_none() => {
-            return Err(CmdError::Fixed(
-                "ERR AUTH <password> called without any password configured for the default \
-                 user. Are you sure your configuration is correct?",
-            ));
-        }
-        2 => (DEFAULT_USER, &args[1]),
-        3 => (&args[1], &args[2]),
-        _ => return Err(CmdError::Syntax),
-    };
-    authenticate(ctx, user, password)?;
-    ctx.reply.ok();
-    Ok(())
-}
-
-/// Marks the session authenticated if user and password are right.
-fn authenticate(ctx: &mut Ctx<'_>, user: &[u8], password: &[u8]) -> CmdResult {
-    let right = user == DEFAULT_USER
-        && match &ctx.env.config.requirepass {
-            None => true,
-            Some(wanted) => same_secret(wanted, password),
-        };
-    if !right {
-        ctx.env.stats.acl_access_denied_auth += 1;
-        return Err(CmdError::WrongPass);
-    }
-    ctx.session.authenticated = true;
-    Ok(())
-}
-
-/// Compares without telling by its duration where the first difference is.
-fn same_secret(wanted: &[u8], given: &[u8]) -> bool {
-    let mut difference = u8::from(wanted.len() != given.len());
-    for (i, byte) in given.iter().enumerate() {
-        difference |= byte ^ wanted.get(i).copied().unwrap_or_default();
-    }
-    std::hint::black_box(difference) == 0
 }
 
 /// What `HELLO` was asked to do.
@@ -260,7 +216,7 @@ impl<'a> Greeting<'a> {
 fn hello(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let greeting = Greeting::parse(args)?;
     if let Some((user, password)) = greeting.credentials {
-        authenticate(ctx, user, password)?;
+        login::authenticate(ctx, user, password)?;
     }
     if !ctx.session.authenticated {
         return Err(CmdError::Fixed(

@@ -2,22 +2,20 @@
 //!
 //! Names and order of the fields are those that monitoring tools and sentinels parse. A field of
 //! something that this server does not have carries the value that the reference shows when it has
-//! none of it. Sections are rows of a table; each writes its lines from one [`View`], gathered
-//! once.
+//! none of it. Sections are rows of a table; each writes its lines from one [`View`].
 
 mod counters;
 mod memory;
 mod replication;
 mod report;
 mod server;
+mod view;
 
-use super::context::{CmdResult, CommandTable, Ctx};
-use super::env::Env;
-use super::host::ServerFacts;
+use self::report::Report;
+use self::view::View;
+use super::context::{CmdResult, Ctx};
 use super::row::{Acl, Arg, Flags, Group, Row};
-use crate::replication::info::ReplicationInfo;
 use crate::resp::args::Args;
-use report::Report;
 
 /// The rows of this family.
 pub static ROWS: &[Row] = &[Row {
@@ -38,14 +36,6 @@ pub static ROWS: &[Row] = &[Row {
     handler: info,
     ..Row::BASE
 }];
-
-/// What sections read.
-struct View<'a> {
-    env: &'a Env,
-    table: &'static CommandTable,
-    facts: ServerFacts,
-    replication: ReplicationInfo,
-}
 
 /// When a section is shown to those who do not name it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -150,13 +140,7 @@ fn is_wanted(section: &Section, words: &Args<'_>) -> bool {
 }
 
 fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let env = &*ctx.env;
-    let view = View {
-        env,
-        table: ctx.table,
-        facts: ctx.host.facts(env),
-        replication: env.replication.info(env.now),
-    };
+    let view = View::gather(ctx.env, ctx.table, ctx.host);
     let mut report = Report::default();
     for section in SECTIONS.iter().filter(|section| is_wanted(section, args)) {
         report.title(section.title);

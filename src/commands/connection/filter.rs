@@ -4,7 +4,7 @@ use super::super::error::CmdError;
 use super::super::host::{ClientClass, ClientFilter};
 use super::super::row::Arg;
 use super::super::wording;
-use super::DEFAULT_USER;
+use super::login::DEFAULT_USER;
 use crate::base::numbers::parse_i64;
 use crate::resp::args::Args;
 

@@ -1,7 +1,7 @@
 //! The sections of what was counted: traffic, commands, errors, latencies.
 
-use super::View;
 use super::report::{Report, hundredths, safe_name};
+use super::view::View;
 use crate::commands::pubsub::registry::TopicKind;
 
 const KIB: f64 = 1024.0;

@@ -1,7 +1,7 @@
 //! `INFO memory`: where the bytes are, see [`MemoryFigures`].
 
-use super::View;
 use super::report::{Report, human, hundredths};
+use super::view::View;
 use crate::commands::memory::figures::{MemoryFigures, Waste};
 use crate::sys::facts as machine;
 

@@ -2,8 +2,8 @@
 //!
 //! Sentinels and clients steer by these lines, so each is the reference's, and so is the order.
 
-use super::View;
 use super::report::{Report, hundredths};
+use super::view::View;
 use crate::replication::info::{MasterInfo, ReplicationInfo, SyncInfo};
 
 pub fn replication(view: &View<'_>, out: &mut Report) {

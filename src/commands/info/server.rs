@@ -2,8 +2,8 @@
 
 use super::super::gates::Loading;
 use super::super::host::LoadingFacts;
-use super::View;
 use super::report::{Report, hundredths};
+use super::view::View;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::sys::facts;
 use crate::sys::usage::{Whose, cpu_time};

@@ -1,0 +1,30 @@
+//! What the sections of `INFO` read, gathered once for all of them.
+
+use crate::commands::context::CommandTable;
+use crate::commands::env::Env;
+use crate::commands::host::{Host, ServerFacts};
+use crate::replication::info::ReplicationInfo;
+
+/// See the module's head.
+pub struct View<'a> {
+    /// The subsystems.
+    pub env: &'a Env,
+    /// All commands.
+    pub table: &'static CommandTable,
+    /// What only the server knows.
+    pub facts: ServerFacts,
+    /// The role, the link to the master, the replicas.
+    pub replication: ReplicationInfo,
+}
+
+impl<'a> View<'a> {
+    /// How things are now.
+    pub fn gather(env: &'a Env, table: &'static CommandTable, host: &mut dyn Host) -> View<'a> {
+        View {
+            env,
+            table,
+            facts: host.facts(env),
+            replication: env.replication.info(env.now),
+        }
+    }
+}
