@@ -13,8 +13,9 @@
 //! not to be evicted (`CLIENT NO-EVICT`) counts, but stands in no class. Without a limit nothing
 //! is counted here at all.
 
-use std::collections::BTreeSet;
+pub mod sum;
 
+use self::sum::Share;
 use super::clients::Clients;
 use super::conn::Conn;
 use super::world::Socket;
@@ -24,41 +25,6 @@ use crate::config::ClientsMemory;
 
 /// A smaller limit would leave no room for a client that wants to correct it.
 const LIMIT_BYTES_MIN: u64 = 128 * 1024;
-/// Clients below 2 to this power of bytes are all alike.
-const CLASS_MIN: u32 = 15;
-
-/// What clients take together.
-#[derive(Debug, Default)]
-pub struct ClientMemory {
-    bytes: u64,
-    /// Those who may be evicted: their class and the number of their connection.
-    by_class: BTreeSet<(u32, usize)>,
-}
-
-/// A client's share in that.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Share {
-    bytes: u64,
-    class: Option<u32>,
-}
-
-impl ClientMemory {
-    fn replace(&mut self, key: usize, old: Share, new: Share) {
-        self.bytes = self.bytes - old.bytes + new.bytes;
-        if old.class != new.class {
-            if let Some(class) = old.class {
-                self.by_class.remove(&(class, key));
-            }
-            if let Some(class) = new.class {
-                self.by_class.insert((class, key));
-            }
-        }
-    }
-}
-
-fn class_of(bytes: u64) -> u32 {
-    (u64::BITS - bytes.leading_zeros()).max(CLASS_MIN)
-}
 
 /// Whether there may be a limit, so that it is worth counting.
 fn is_counted(env: &Env) -> bool {
@@ -91,11 +57,8 @@ fn share_of<S>(conn: &Conn<S>, env: &Env) -> Share {
     if session.kind != Kind::Normal || session.activity.is_over() {
         return Share::default();
     }
-    let bytes = memory_of(conn, env) as u64;
-    Share {
-        bytes,
-        class: (!session.client().no_evict).then(|| class_of(bytes)),
-    }
+    let may_go = !session.client().no_evict;
+    Share::new(memory_of(conn, env) as u64, may_go)
 }
 
 impl<S: Socket> Clients<S> {
@@ -135,7 +98,7 @@ impl<S: Socket> Clients<S> {
 
     /// The limit, if clients take more than that.
     fn exceeded_limit(&self, env: &Env) -> Option<u64> {
-        limit(env).filter(|&limit| self.memory.bytes > limit)
+        limit(env).filter(|&limit| self.memory.bytes() > limit)
     }
 
     /// Whether all clients together take too much.
@@ -155,8 +118,8 @@ impl<S: Socket> Clients<S> {
 
     #[cold]
     fn evict_down_to(&mut self, limit: u64, env: &mut Env) {
-        while self.memory.bytes > limit {
-            let Some(&(_, key)) = self.memory.by_class.last() else {
+        while self.memory.bytes() > limit {
+            let Some(key) = self.memory.largest() else {
                 log::warn!("Over client maxmemory after evicting all evictable clients");
                 return;
             };

@@ -15,7 +15,7 @@ use std::ops::{Index, IndexMut};
 use slab::Slab;
 
 use super::batch::Batch;
-use super::client_memory::ClientMemory;
+use super::client_memory::sum::ClientMemory;
 use super::conn::Conn;
 use super::output::{BufferPool, FREE_OUTPUT_BYTES};
 use super::peak::RecentPeak;

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::client_memory::Share;
+use super::client_memory::sum::Share;
 use super::input::InputBuffer;
 use super::output::Output;
 use crate::commands::session::Session;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mio::unix::pipe::{self, Receiver, Sender};
 
 use super::oom;
-use super::startup;
+use super::process;
 use crate::base::errno::os_text;
 use crate::engine::snapshot_work::SnapshotWork;
 use crate::engine::world::{ChildReport, ProcessRole};
@@ -95,7 +95,7 @@ pub fn fork(work: &SnapshotWork<'_>, oom_base: Option<i32>) -> io::Result<Child>
 /// The life of the child.
 fn live(work: &SnapshotWork<'_>, report: Sender, sink: Option<Sender>) -> ! {
     signals::prepare_child();
-    startup::pin(work.settings.bgsave_cpulist.as_deref(), "bgsave_cpulist");
+    process::pin(work.settings.bgsave_cpulist.as_deref(), "bgsave_cpulist");
     let mut kept = vec![report.as_raw_fd()];
     kept.extend(sink.as_ref().map(AsRawFd::as_raw_fd));
     sys::process::close_descriptors_except(&kept);

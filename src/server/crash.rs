@@ -12,8 +12,8 @@
 use std::backtrace::Backtrace;
 use std::panic::{self, AssertUnwindSafe};
 
-use super::Server;
 use super::logger::Logger;
+use super::reactor::Server;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::config::crash_report_lines;
 use crate::sys::crash::{REPORT_END, REPORT_START, last_command, report_crashes};

@@ -18,26 +18,16 @@
 //! `replace`, which finds the old sockets still open: nobody can take an address away meanwhile.
 
 mod open;
+mod socket;
 
 use std::io;
 
-use mio::net::{TcpListener, UnixListener};
-use mio::{Interest, Registry};
+use mio::Registry;
 use slab::Slab;
 
-use super::socket::{OsSocket, endpoint};
-use super::world::listener_token;
+use self::open::ListenAddr;
+use self::socket::Listener;
 use crate::config::Settings;
-use crate::engine::world::Accepted;
-use open::ListenAddr;
-
-/// A listening socket.
-pub enum Listener {
-    /// On an address and port.
-    Tcp(TcpListener),
-    /// On a path.
-    Unix(UnixListener),
-}
 
 /// One socket of [`Listeners`].
 struct Open {
@@ -152,68 +142,6 @@ impl Listeners {
                 // One that cannot be taken out of the poll wakes it in vain until it is closed.
                 let _ = open.listener.deregister(registry);
             }
-        }
-    }
-}
-
-impl Listener {
-    /// The next waiting connection, or `WouldBlock`.
-    pub fn accept(&self) -> io::Result<Accepted<OsSocket>> {
-        match self {
-            Listener::Tcp(listener) => {
-                let (stream, peer) = listener.accept()?;
-                let local_addr = stream
-                    .local_addr()
-                    .map(|a| endpoint(&a))
-                    .unwrap_or_default();
-                Ok(Accepted {
-                    socket: OsSocket::Tcp(stream),
-                    addr: endpoint(&peer),
-                    local_addr,
-                    is_local: peer.ip().to_canonical().is_loopback(),
-                    unix_socket: false,
-                })
-            }
-            Listener::Unix(listener) => {
-                let (stream, _) = listener.accept()?;
-                let path = listener.local_addr().ok();
-                let path = path.as_ref().and_then(|a| a.as_pathname());
-                let name = format!(
-                    "{}:0",
-                    path.map(|p| p.display().to_string()).unwrap_or_default()
-                );
-                Ok(Accepted {
-                    socket: OsSocket::Unix(stream),
-                    addr: name.clone(),
-                    local_addr: name,
-                    is_local: true,
-                    unix_socket: true,
-                })
-            }
-        }
-    }
-
-    /// `tcp` or `unix`, for the log.
-    fn kind(&self) -> &'static str {
-        match self {
-            Listener::Tcp(_) => "tcp",
-            Listener::Unix(_) => "unix",
-        }
-    }
-
-    /// Starts to watch for connections.
-    fn register(&mut self, registry: &Registry, key: usize) -> io::Result<()> {
-        let token = listener_token(key);
-        match self {
-            Listener::Tcp(l) => registry.register(l, token, Interest::READABLE),
-            Listener::Unix(l) => registry.register(l, token, Interest::READABLE),
-        }
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        match self {
-            Listener::Tcp(l) => registry.deregister(l),
-            Listener::Unix(l) => registry.deregister(l),
         }
     }
 }

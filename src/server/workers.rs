@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use mio::Waker;
 
-use super::startup;
+use super::process;
 use crate::commands::garbage::Garbage;
 use crate::engine::world::{Event, Job, WorkFigures};
 use crate::sys;
@@ -137,7 +137,7 @@ fn spawn<J: Send + 'static>(
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || {
-            startup::pin(cpus.as_deref(), "bio_cpulist");
+            process::pin(cpus.as_deref(), "bio_cpulist");
             let mut share: Option<ThreadShare> = memory.start();
             // Without it, a crash in here is reported as far as the thread's own small stack
             // allows.

@@ -20,8 +20,9 @@ use super::listener::Listeners;
 use super::logger::Logger;
 use super::socket::{self, OsSocket};
 use super::supervisor::Supervisor;
+use super::token::{CHILD_DATA, CHILD_REPORT, SIGNALS, WORKERS, token_of, wake_of};
 use super::workers::{Workers, resolve};
-use super::{oom, startup};
+use super::{oom, process};
 use crate::base::errno::os_text;
 use crate::base::time::Now;
 use crate::commands::error::CmdError;
@@ -41,42 +42,6 @@ use crate::sys::title::ProcessTitle;
 
 /// Events taken from the poll at once.
 const EVENTS_MAX: usize = 1024;
-
-const SIGNALS: Token = Token(0);
-const CHILD_REPORT: Token = Token(1);
-const CHILD_DATA: Token = Token(2);
-const WORKERS: Token = Token(3);
-/// Tokens from here on are listeners, outgoing connections and clients in turn.
-const FIRST_SHARED: usize = 4;
-const SHARED_KINDS: usize = 3;
-
-fn token_of(wake: Wake) -> Token {
-    let shared = |kind: usize, key: usize| Token(FIRST_SHARED + key * SHARED_KINDS + kind);
-    match wake {
-        Wake::ChildData => CHILD_DATA,
-        Wake::Client(key) => shared(0, key),
-        Wake::Listener(key) => shared(1, key),
-        Wake::Outgoing(key) => shared(2, key),
-    }
-}
-
-/// The token of a listener.
-pub fn listener_token(key: usize) -> Token {
-    token_of(Wake::Listener(key))
-}
-
-/// Whom a token stands for, unless it is one of our own.
-fn wake_of(token: Token) -> Option<Wake> {
-    let Some(shared) = token.0.checked_sub(FIRST_SHARED) else {
-        return (token == CHILD_DATA).then_some(Wake::ChildData);
-    };
-    let key = shared / SHARED_KINDS;
-    Some(match shared % SHARED_KINDS {
-        0 => Wake::Client(key),
-        1 => Wake::Listener(key),
-        _ => Wake::Outgoing(key),
-    })
-}
 
 fn interest_of(interest: Interest) -> mio::Interest {
     match interest {
@@ -208,7 +173,7 @@ impl OsWorld {
             && let Some(title) = &mut self.process.title
         {
             let name = String::from_utf8_lossy(&self.process.name);
-            title.set(&startup::process_title(settings, &name, config_file));
+            title.set(&process::process_title(settings, &name, config_file));
         }
     }
 
@@ -379,7 +344,7 @@ impl ProcessControl for OsWorld {
         let settings = change.settings;
         match hook {
             Apply::LogLevel => self.process.logger.set_level(settings.loglevel),
-            Apply::MaxClients => startup::grow_descriptors(settings)?,
+            Apply::MaxClients => process::grow_descriptors(settings)?,
             Apply::JemallocBgThread => {
                 sys::memory::set_background_thread(settings.jemalloc_bg_thread)
                     .map_err(|e| format!("cannot switch the allocator's thread: {e}"))?;
@@ -465,20 +430,4 @@ impl OsWorld {
 /// An empty set of events to poll into.
 pub fn events() -> Events {
     Events::with_capacity(EVENTS_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_leads_back_to_whom_it_stands_for() {
-        for key in [0, 1, 2, 9_999] {
-            for wake in [Wake::Client(key), Wake::Listener(key), Wake::Outgoing(key)] {
-                assert_eq!(wake_of(token_of(wake)), Some(wake));
-            }
-        }
-        assert_eq!(wake_of(token_of(Wake::ChildData)), Some(Wake::ChildData));
-        assert_eq!([SIGNALS, CHILD_REPORT, WORKERS].map(wake_of), [None; 3]);
-    }
 }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use mio::net::{TcpListener, UnixListener};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
-use super::Listener;
+use super::socket::Listener;
 use crate::base::errno::os_text;
 use crate::config::{BindAddress, Settings};
 use crate::engine::path_of;

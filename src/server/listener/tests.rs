@@ -12,6 +12,8 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use super::*;
 use crate::config::BindAddresses;
+use crate::engine::world::Accepted;
+use crate::server::socket::OsSocket;
 
 fn settings(bind: &str, port: u16) -> Settings {
     let addresses = bind.split_whitespace().map(str::to_owned).collect();

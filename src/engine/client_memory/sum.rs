@@ -1,0 +1,60 @@
+//! The sum of what clients take, and each client's share in it.
+
+use std::collections::BTreeSet;
+
+/// Clients below 2 to this power of bytes are all alike.
+const CLASS_MIN: u32 = 15;
+
+/// What clients take together.
+#[derive(Debug, Default)]
+pub struct ClientMemory {
+    bytes: u64,
+    /// Those who may be evicted: their class and the number of their connection.
+    by_class: BTreeSet<(u32, usize)>,
+}
+
+/// A client's share in that.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Share {
+    bytes: u64,
+    class: Option<u32>,
+}
+
+impl Share {
+    /// Of a client that takes so much; whether it may be evicted.
+    pub fn new(bytes: u64, may_go: bool) -> Share {
+        Share {
+            bytes,
+            class: may_go.then(|| class_of(bytes)),
+        }
+    }
+}
+
+impl ClientMemory {
+    /// How much that is.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The connection of one of the largest clients that may be evicted.
+    pub fn largest(&self) -> Option<usize> {
+        self.by_class.last().map(|(_, key)| *key)
+    }
+
+    /// A client's share has changed.
+    pub fn replace(&mut self, key: usize, old: Share, new: Share) {
+        self.bytes = self.bytes - old.bytes + new.bytes;
+        if old.class != new.class {
+            if let Some(class) = old.class {
+                self.by_class.remove(&(class, key));
+            }
+            if let Some(class) = new.class {
+                self.by_class.insert((class, key));
+            }
+        }
+    }
+}
+
+fn class_of(bytes: u64) -> u32 {
+    (u64::BITS - bytes.leading_zeros()).max(CLASS_MIN)
+}

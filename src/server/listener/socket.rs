@@ -1,0 +1,81 @@
+//! One socket that clients connect to.
+
+use std::io;
+
+use mio::net::{TcpListener, UnixListener};
+use mio::{Interest, Registry};
+
+use crate::engine::world::{Accepted, Wake};
+use crate::server::socket::{OsSocket, endpoint};
+use crate::server::token::token_of;
+
+/// A listening socket.
+pub enum Listener {
+    /// On an address and port.
+    Tcp(TcpListener),
+    /// On a path.
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// The next waiting connection, or `WouldBlock`.
+    pub fn accept(&self) -> io::Result<Accepted<OsSocket>> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                let local_addr = stream
+                    .local_addr()
+                    .map(|a| endpoint(&a))
+                    .unwrap_or_default();
+                Ok(Accepted {
+                    socket: OsSocket::Tcp(stream),
+                    addr: endpoint(&peer),
+                    local_addr,
+                    is_local: peer.ip().to_canonical().is_loopback(),
+                    unix_socket: false,
+                })
+            }
+            Listener::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                let path = listener.local_addr().ok();
+                let path = path.as_ref().and_then(|a| a.as_pathname());
+                let name = format!(
+                    "{}:0",
+                    path.map(|p| p.display().to_string()).unwrap_or_default()
+                );
+                Ok(Accepted {
+                    socket: OsSocket::Unix(stream),
+                    addr: name.clone(),
+                    local_addr: name,
+                    is_local: true,
+                    unix_socket: true,
+                })
+            }
+        }
+    }
+
+    /// `tcp` or `unix`, for the log.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Listener::Tcp(_) => "tcp",
+            Listener::Unix(_) => "unix",
+        }
+    }
+
+    /// Starts to watch for connections.
+    pub fn register(&mut self, registry: &Registry, key: usize) -> io::Result<()> {
+        let token = token_of(Wake::Listener(key));
+        match self {
+            Listener::Tcp(l) => registry.register(l, token, Interest::READABLE),
+            Listener::Unix(l) => registry.register(l, token, Interest::READABLE),
+        }
+    }
+
+    /// Ends that.
+    pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Listener::Tcp(l) => registry.deregister(l),
+            Listener::Unix(l) => registry.deregister(l),
+        }
+    }
+}
