@@ -5,8 +5,8 @@
 //! believes in a protection or feature that is not there. What is allowed but hardly meant is a
 //! [`doubts`] line in the log.
 
-use super::row::Reason;
 use super::table::Settings;
+use super::value::Reason;
 
 /// Longest host name plus one.
 const HOSTNAME_BYTES_END: usize = 256;

@@ -3,8 +3,7 @@
 //! Each becomes an enum of ours with the names beside the variants; reading, showing and the list
 //! in the error text come from that one place.
 
-use super::row::{Occasion, Reason, Row};
-use super::value::{Value, only_arg};
+use super::value::{NumberRule, Occasion, Reason, Value, only_arg};
 
 macro_rules! choices {
     ($(
@@ -29,7 +28,12 @@ macro_rules! choices {
         }
 
         impl Value for $choice {
-            fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+            fn set(
+                &mut self,
+                args: &[Vec<u8>],
+                _: &NumberRule,
+                _: Occasion,
+            ) -> Result<(), Reason> {
                 const NAMES: &[(&str, $choice)] = &[
                     $(($name, $choice::$variant), $(($other, $choice::$variant),)*)*
                 ];
@@ -37,7 +41,7 @@ macro_rules! choices {
                 Ok(())
             }
 
-            fn show(&self, _: &Row) -> Vec<u8> {
+            fn show(&self, _: &NumberRule) -> Vec<u8> {
                 self.name().as_bytes().to_vec()
             }
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::row::Reason;
+use super::value::Reason;
 use super::value::os_text;
 use crate::base::version::REDIS_VERSION;
 

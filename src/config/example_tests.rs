@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::row::Occasion;
+use super::value::Occasion;
 use super::*;
 use crate::base::quoting;
 
@@ -39,7 +39,7 @@ fn every_directive_stands_in_the_example_with_its_default() {
             row.set(&mut read, args, occasion)
                 .unwrap_or_else(|reason| panic!("{}: {reason}", row.name));
         }
-        let has_default = !row.value(&defaults).saved(row).is_empty();
+        let has_default = !row.saved(&defaults).is_empty();
         assert!(
             read == defaults || !has_default,
             "{} is not the default",

@@ -44,7 +44,7 @@ pub fn get(settings: &Settings, patterns: &[&[u8]]) -> Vec<(Vec<u8>, Vec<u8>)> {
 pub fn crash_report_lines(settings: &Settings) -> Vec<u8> {
     let mut lines = Vec::new();
     for row in TABLE.iter().filter(|row| row.is(Traits::DEBUG)) {
-        for args in row.value(settings).saved(row) {
+        for args in row.saved(settings) {
             lines.extend_from_slice(&[row.name.as_bytes(), b" ", &args, b"\n"].concat());
         }
     }

@@ -20,10 +20,11 @@ use std::rc::Rc;
 use super::checks;
 use super::error::{ConfigError, SourceLine};
 use super::places::WorkingDir;
-use super::row::{Occasion, Reason, Row, Traits};
+use super::row::{Row, Traits};
 use super::sources::Sources;
 use super::table::Settings;
 use super::value::os_text;
+use super::value::{Occasion, Reason};
 use super::wildcards;
 use crate::base::quoting;
 

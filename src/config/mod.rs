@@ -48,7 +48,7 @@ pub use load::{Config, RenamedCommand, UserLine};
 pub use notify::NotifyEvents;
 pub use places::{BindAddress, BindAddresses, MasterAddress, WorkingDir};
 pub use rewrite::{Extent, rewrite, rewrite_file};
-pub use row::{Apply, NumberFormat, Occasion, Reason, Row, Traits};
+pub use row::{Apply, Row, Traits};
 pub use set::{Change, SetContext, SetError, plan};
 pub use sources::Sources;
 pub use special::{
@@ -56,7 +56,7 @@ pub use special::{
     SavePoint, SavePoints, ShutdownOnSignal,
 };
 pub use table::{Settings, TABLE};
-pub use value::Value;
+pub use value::{NumberFormat, NumberRule, Occasion, Reason, Value};
 
 #[cfg(test)]
 mod example_tests;

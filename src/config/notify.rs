@@ -2,8 +2,7 @@
 
 use bitflags::bitflags;
 
-use super::row::{Occasion, Reason, Row};
-use super::value::{Value, only_arg, quoted};
+use super::value::{NumberRule, Occasion, Reason, Value, only_arg, quoted};
 
 bitflags! {
     /// `notify-keyspace-events`: which events are published, and how.
@@ -86,7 +85,7 @@ impl NotifyEvents {
 }
 
 impl Value for NotifyEvents {
-    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, _: Occasion) -> Result<(), Reason> {
         let mut events = NotifyEvents::empty();
         for letter in only_arg(args)? {
             let named = NotifyEvents::LETTERS
@@ -105,11 +104,11 @@ impl Value for NotifyEvents {
     }
 
     /// `A` swallows `n` as well as its own letters, as in the reference; a file keeps the `n`.
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         self.letters(NotifyEvents::ALL | NotifyEvents::NEW)
     }
 
-    fn saved(&self, _: &Row) -> Vec<Vec<u8>> {
+    fn saved(&self, _: &NumberRule) -> Vec<Vec<u8>> {
         vec![quoted(&self.letters(NotifyEvents::ALL))]
     }
 }

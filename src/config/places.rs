@@ -5,9 +5,10 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::row::{Occasion, Reason, Row};
 use super::special::join;
-use super::value::{Value, bare_or_quoted, lenient_i64, only_arg, os_text, quoted};
+use super::value::{
+    NumberRule, Occasion, Reason, Value, bare_or_quoted, lenient_i64, only_arg, os_text, quoted,
+};
 
 /// Most addresses that `bind` takes.
 const BIND_ADDRESSES_MAX: usize = 16;
@@ -54,7 +55,7 @@ impl BindAddresses {
 }
 
 impl Value for BindAddresses {
-    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, _: Occasion) -> Result<(), Reason> {
         if args.len() > BIND_ADDRESSES_MAX {
             return Err("Too many bind addresses specified.".into());
         }
@@ -65,11 +66,11 @@ impl Value for BindAddresses {
         Ok(())
     }
 
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         self.0.join(" ").into_bytes()
     }
 
-    fn saved(&self, _: &Row) -> Vec<Vec<u8>> {
+    fn saved(&self, _: &NumberRule) -> Vec<Vec<u8>> {
         if *self == BindAddresses::default() {
             return Vec::new();
         }
@@ -95,7 +96,7 @@ pub struct MasterAddress {
 
 /// `replicaof`: the master of this server, if it is not one itself.
 impl Value for Option<MasterAddress> {
-    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, _: Occasion) -> Result<(), Reason> {
         let [host, port] = args else {
             return Err("wrong number of arguments".into());
         };
@@ -111,14 +112,14 @@ impl Value for Option<MasterAddress> {
         Ok(())
     }
 
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         let args = self
             .as_ref()
             .map(|master| format!("{} {}", master.host, master.port));
         args.unwrap_or_default().into_bytes()
     }
 
-    fn saved(&self, _: &Row) -> Vec<Vec<u8>> {
+    fn saved(&self, _: &NumberRule) -> Vec<Vec<u8>> {
         let args = |master: &MasterAddress| {
             let host = bare_or_quoted(master.host.as_bytes());
             join([host, master.port.to_string().into_bytes()])
@@ -140,7 +141,7 @@ impl WorkingDir {
 
 impl Value for WorkingDir {
     /// Relative to the directory so far. Resolving `.` in it fails just where entering it would.
-    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, _: Occasion) -> Result<(), Reason> {
         let arg = only_arg(args)?;
         if arg.is_empty() {
             return Err("No such file or directory".into());
@@ -150,11 +151,11 @@ impl Value for WorkingDir {
         Ok(())
     }
 
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         self.0.clone().into_os_string().into_vec()
     }
 
-    fn saved(&self, row: &Row) -> Vec<Vec<u8>> {
-        vec![quoted(&self.show(row))]
+    fn saved(&self, rule: &NumberRule) -> Vec<Vec<u8>> {
+        vec![quoted(&self.show(rule))]
     }
 }

@@ -42,13 +42,13 @@ pub fn rewrite(old: &[u8], settings: &Settings, extent: Extent) -> Vec<u8> {
     let mut draft = Draft::read(old);
     let defaults = Settings::default();
     for row in TABLE {
-        let usual = row.value(&defaults).saved(row);
+        let usual = row.saved(&defaults);
         let usual = if row.is(Traits::ALWAYS_SAVED) || extent == Extent::Everything {
             &[][..]
         } else {
             &usual
         };
-        draft.put(row, &row.value(settings).saved(row), usual);
+        draft.put(row, &row.saved(settings), usual);
     }
     draft.text()
 }

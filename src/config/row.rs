@@ -6,16 +6,12 @@
 //! field's type ([`Value`]) knows how it is read from arguments and written back. So a directive
 //! exists in exactly one place, and file, argv and `CONFIG` need no list of their own.
 
-use std::borrow::Cow;
 use std::fmt::{self, Debug, Formatter};
 
 use bitflags::bitflags;
 
-use super::table::{Settings, TABLE};
-use super::value::Value;
-
-/// Why a value is not accepted, in the words the operator or client will read.
-pub type Reason = Cow<'static, str>;
+use super::table::Settings;
+use super::value::{NumberFormat, NumberRule, Occasion, Reason, Value};
 
 /// A rule over settings as they would be after the change.
 pub type Check = fn(&Settings) -> Result<(), Reason>;
@@ -87,17 +83,6 @@ bitflags! {
     }
 }
 
-/// How a number is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NumberFormat {
-    /// Decimal digits.
-    Plain,
-    /// An amount of memory, with units.
-    Memory,
-    /// Octal digits, for permissions.
-    Octal,
-}
-
 /// One directive.
 pub struct Row {
     /// The name of today.
@@ -106,12 +91,8 @@ pub struct Row {
     pub alias: Option<&'static str>,
     /// The hook that a change at run time needs.
     pub apply: Apply,
-    /// How a number is written.
-    pub number_format: NumberFormat,
-    /// Least and greatest number accepted.
-    pub bounds: (i128, i128),
-    /// Numbers accepted beyond these limits are pulled to the nearest one.
-    pub clamp: Option<(i128, i128)>,
+    /// What a number may be, and how it is written.
+    pub number: NumberRule,
     traits: Traits,
     check: Option<Check>,
     get: fn(&Settings) -> &dyn Value,
@@ -135,9 +116,7 @@ impl Row {
             name,
             alias: None,
             apply: Apply::None,
-            number_format: NumberFormat::Plain,
-            bounds: (0, 0),
-            clamp: None,
+            number: NumberRule::NONE,
             traits: Traits::empty(),
             check: None,
             get,
@@ -156,22 +135,22 @@ impl Row {
     }
 
     pub(super) const fn range(mut self, least: i128, greatest: i128) -> Row {
-        self.bounds = (least, greatest);
+        self.number.bounds = (least, greatest);
         self
     }
 
     pub(super) const fn memory(mut self, least: i128, greatest: i128) -> Row {
-        self.number_format = NumberFormat::Memory;
+        self.number.format = NumberFormat::Memory;
         self.range(least, greatest)
     }
 
     pub(super) const fn octal(mut self, least: i128, greatest: i128) -> Row {
-        self.number_format = NumberFormat::Octal;
+        self.number.format = NumberFormat::Octal;
         self.range(least, greatest)
     }
 
     pub(super) const fn clamp(mut self, least: i128, greatest: i128) -> Row {
-        self.clamp = Some((least, greatest));
+        self.number.clamp = Some((least, greatest));
         self
     }
 
@@ -197,14 +176,6 @@ impl Row {
         !self.is(Traits::IMMUTABLE)
     }
 
-    /// The directive called `name`, now or formerly, in any case.
-    pub fn find(name: &[u8]) -> Option<&'static Row> {
-        TABLE.iter().find(|row| {
-            row.names()
-                .any(|own| own.as_bytes().eq_ignore_ascii_case(name))
-        })
-    }
-
     /// Its name, then its alias.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
         std::iter::once(self.name).chain(self.alias)
@@ -223,7 +194,12 @@ impl Row {
 
     /// The setting as `CONFIG GET` shows it.
     pub fn show(&self, settings: &Settings) -> Vec<u8> {
-        self.value(settings).show(self)
+        self.value(settings).show(&self.number)
+    }
+
+    /// What stands behind its name in a file that is to give this setting again, line by line.
+    pub fn saved(&self, settings: &Settings) -> Vec<Vec<u8>> {
+        self.value(settings).saved(&self.number)
     }
 
     /// Sets it from arguments. On an error `settings` may hold the refused value: callers work on a
@@ -234,18 +210,7 @@ impl Row {
         args: &[Vec<u8>],
         occasion: Occasion,
     ) -> Result<(), Reason> {
-        (self.get_mut)(settings).set(args, self, occasion)?;
+        (self.get_mut)(settings).set(args, &self.number, occasion)?;
         self.check.map_or(Ok(()), |check| check(settings))
     }
-}
-
-/// Where a value comes from, for directives that add up over the lines of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
-    /// The first line of this start that names the directive: it replaces the default.
-    FirstLine,
-    /// A further line: it may add to the first.
-    LaterLine,
-    /// `CONFIG SET`: it replaces what was there.
-    Command,
 }

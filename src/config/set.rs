@@ -12,8 +12,9 @@
 //! of the first time, and the copy is dropped.
 
 use super::checks;
-use super::row::{Apply, Occasion, Reason, Row, Traits};
+use super::row::{Apply, Row, Traits};
 use super::table::Settings;
+use super::value::{Occasion, Reason};
 
 /// What the answer depends on besides the settings.
 #[derive(Clone, Copy, Debug)]

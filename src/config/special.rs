@@ -4,8 +4,9 @@
 //! [`Value`] is the only place that knows how it is spelled.
 
 use super::choice;
-use super::row::{NumberFormat, Occasion, Reason, Row};
-use super::value::{Value, check_bounds, lenient_i64, only_arg};
+use super::value::{
+    NumberFormat, NumberRule, Occasion, Reason, Value, check_bounds, lenient_i64, only_arg,
+};
 use crate::base::{memsize, numbers};
 
 /// Words with a space between each two.
@@ -44,7 +45,7 @@ impl SavePoint {
 }
 
 impl Value for SavePoints {
-    fn set(&mut self, args: &[Vec<u8>], _: &Row, occasion: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, occasion: Occasion) -> Result<(), Reason> {
         const INVALID: &str = "Invalid save parameters";
         let nothing = matches!(args, [arg] if arg.is_empty());
         let (pairs, rest) = if nothing {
@@ -71,11 +72,11 @@ impl Value for SavePoints {
         Ok(())
     }
 
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         join(self.0.iter().map(|point| point.text()))
     }
 
-    fn saved(&self, _: &Row) -> Vec<Vec<u8>> {
+    fn saved(&self, _: &NumberRule) -> Vec<Vec<u8>> {
         if self.0.is_empty() {
             return vec![b"\"\"".to_vec()];
         }
@@ -141,7 +142,7 @@ impl OutputLimits {
 }
 
 impl Value for OutputLimits {
-    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, _: Occasion) -> Result<(), Reason> {
         let (limits, rest) = args.as_chunks::<4>();
         if !rest.is_empty() {
             return Err("Wrong number of arguments in buffer limit configuration.".into());
@@ -166,7 +167,7 @@ impl Value for OutputLimits {
         Ok(())
     }
 
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         let class = |(name, limit): (&str, OutputLimit)| {
             let name = if name == "replica" { "slave" } else { name };
             format!(
@@ -178,7 +179,7 @@ impl Value for OutputLimits {
         join(self.by_class().map(class))
     }
 
-    fn saved(&self, _: &Row) -> Vec<Vec<u8>> {
+    fn saved(&self, _: &NumberRule) -> Vec<Vec<u8>> {
         let class = |(name, limit): (&str, OutputLimit)| {
             let (hard, soft) = (memsize::format(limit.hard), memsize::format(limit.soft));
             format!("{name} {hard} {soft} {}", limit.soft_seconds).into_bytes()
@@ -217,7 +218,7 @@ impl OomScoreAdjValues {
 }
 
 impl Value for OomScoreAdjValues {
-    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, _: Occasion) -> Result<(), Reason> {
         let [master, replica, child] = args else {
             return Err("wrong number of arguments".into());
         };
@@ -235,7 +236,7 @@ impl Value for OomScoreAdjValues {
         Ok(())
     }
 
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         format!("{} {} {}", self.master, self.replica, self.child).into_bytes()
     }
 }
@@ -251,7 +252,7 @@ impl Default for Percentiles {
 }
 
 impl Value for Percentiles {
-    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, _: Occasion) -> Result<(), Reason> {
         let nothing = matches!(args, [arg] if arg.is_empty());
         let mut percentiles = Vec::new();
         for arg in args.iter().filter(|_| !nothing) {
@@ -270,7 +271,7 @@ impl Value for Percentiles {
         Ok(())
     }
 
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         let percentile = |number: &f64| {
             let digits = format!("{number:.6}");
             digits
@@ -282,11 +283,11 @@ impl Value for Percentiles {
         join(self.0.iter().map(percentile))
     }
 
-    fn saved(&self, row: &Row) -> Vec<Vec<u8>> {
+    fn saved(&self, rule: &NumberRule) -> Vec<Vec<u8>> {
         vec![if self.0.is_empty() {
             b"\"\"".to_vec()
         } else {
-            self.show(row)
+            self.show(rule)
         }]
     }
 }
@@ -315,7 +316,7 @@ pub struct ShutdownOnSignal {
 }
 
 impl Value for ShutdownOnSignal {
-    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, _: Occasion) -> Result<(), Reason> {
         type Mark = fn(&mut ShutdownOnSignal, &mut bool);
         const NAMES: [(&str, Mark); 5] = [
             ("default", |_, _| {}),
@@ -344,7 +345,7 @@ impl Value for ShutdownOnSignal {
         Ok(())
     }
 
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         let save = match self.save {
             SaveAtShutdown::AsConfigured => None,
             SaveAtShutdown::Save => Some("save"),
@@ -374,10 +375,10 @@ pub enum ClientsMemory {
 }
 
 impl Value for ClientsMemory {
-    fn set(&mut self, args: &[Vec<u8>], row: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], rule: &NumberRule, _: Occasion) -> Result<(), Reason> {
         let arg = only_arg(args)?;
         if let Some(bytes) = memsize::parse(arg) {
-            check_bounds(bytes.into(), row)?;
+            check_bounds(bytes.into(), rule)?;
             *self = ClientsMemory::Bytes(bytes);
             return Ok(());
         }
@@ -391,22 +392,22 @@ impl Value for ClientsMemory {
         Ok(())
     }
 
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         match self {
             ClientsMemory::Bytes(bytes) => bytes.to_string().into_bytes(),
             ClientsMemory::Percent(percent) => format!("{percent}%").into_bytes(),
         }
     }
 
-    fn saved(&self, row: &Row) -> Vec<Vec<u8>> {
+    fn saved(&self, rule: &NumberRule) -> Vec<Vec<u8>> {
         debug_assert_eq!(
-            row.number_format,
+            rule.format,
             NumberFormat::Memory,
             "a limit is an amount of memory"
         );
         match self {
             ClientsMemory::Bytes(bytes) => vec![memsize::format(*bytes).into_bytes()],
-            ClientsMemory::Percent(_) => vec![self.show(row)],
+            ClientsMemory::Percent(_) => vec![self.show(rule)],
         }
     }
 }

@@ -77,6 +77,16 @@ macro_rules! directives {
     };
 }
 
+impl Row {
+    /// The directive called `name`, now or formerly, in any case.
+    pub fn find(name: &[u8]) -> Option<&'static Row> {
+        TABLE.iter().find(|row| {
+            row.names()
+                .any(|own| own.as_bytes().eq_ignore_ascii_case(name))
+        })
+    }
+}
+
 directives! {
     // Network.
 

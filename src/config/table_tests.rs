@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::row::{NumberFormat, Occasion, Row, Traits};
+use super::row::{Row, Traits};
 use super::set::{SetContext, plan};
 use super::table::{FIELDS, Settings, TABLE};
+use super::value::{NumberFormat, Occasion};
 use crate::base::quoting;
 
 const CALM: SetContext = SetContext {
@@ -51,14 +52,18 @@ pub(super) fn another_word(row: &Row, settings: &Settings) -> Vec<u8> {
         _ if !own.is_empty() => own.into(),
         b"yes" => b"no".to_vec(),
         b"no" => b"yes".to_vec(),
-        _ if row.bounds == (0, 0) => b"some text".to_vec(),
+        _ if row.number.bounds == (0, 0) => b"some text".to_vec(),
         shown => {
-            let number = |n: i128| match row.number_format {
+            let number = |n: i128| match row.number.format {
                 NumberFormat::Octal => format!("{n:o}").into_bytes(),
                 _ => n.to_string().into_bytes(),
             };
-            let (least, _) = row.bounds;
-            let least = row.clamp.map_or(least, |(clamped, _)| clamped).max(0);
+            let (least, _) = row.number.bounds;
+            let least = row
+                .number
+                .clamp
+                .map_or(least, |(clamped, _)| clamped)
+                .max(0);
             if shown == number(least) {
                 number(least + 1)
             } else {
@@ -75,7 +80,7 @@ fn split(line: &[u8]) -> Vec<Vec<u8>> {
 /// The settings that the saved lines of one directive give.
 fn read_saved(row: &Row, settings: &Settings) -> Settings {
     let mut read = Settings::default();
-    for (number, line) in row.value(settings).saved(row).iter().enumerate() {
+    for (number, line) in row.saved(settings).iter().enumerate() {
         let occasion = if number == 0 {
             Occasion::FirstLine
         } else {
@@ -128,11 +133,11 @@ fn every_default_is_accepted_by_its_own_row() {
 
 #[test]
 fn bounds_fit_the_type_of_the_field() {
-    for row in TABLE.iter().filter(|row| row.bounds != (0, 0)) {
-        let (least, greatest) = row.bounds;
+    for row in TABLE.iter().filter(|row| row.number.bounds != (0, 0)) {
+        let (least, greatest) = row.number.bounds;
         assert!(least < greatest, "{}", row.name);
         for bound in [least, greatest] {
-            let arg = match row.number_format {
+            let arg = match row.number.format {
                 NumberFormat::Octal => format!("{bound:o}"),
                 _ => bound.to_string(),
             };

@@ -5,22 +5,73 @@
 //! saved lines gives the same value again. Choices among names live in `choice.rs`, types of a
 //! single directive in `special.rs`.
 
-use super::row::{NumberFormat, Occasion, Reason, Row};
+use std::borrow::Cow;
+
 pub(super) use crate::base::errno::os_text;
 use crate::base::{memsize, numbers, quoting};
 
-/// The type of a setting.
+/// Why a value is not accepted, in the words the operator or client will read.
+pub type Reason = Cow<'static, str>;
+
+/// How a number is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// Decimal digits.
+    Plain,
+    /// An amount of memory, with units.
+    Memory,
+    /// Octal digits, for permissions.
+    Octal,
+}
+
+/// What a number may be, and how it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct NumberRule {
+    /// How it is written.
+    pub format: NumberFormat,
+    /// Least and greatest number accepted.
+    pub bounds: (i128, i128),
+    /// Numbers accepted beyond these limits are pulled to the nearest one.
+    pub clamp: Option<(i128, i128)>,
+}
+
+impl NumberRule {
+    /// Of a directive that is no number.
+    pub const NONE: NumberRule = NumberRule {
+        format: NumberFormat::Plain,
+        bounds: (0, 0),
+        clamp: None,
+    };
+}
+
+/// Where a value comes from, for directives that add up over the lines of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The first line of this start that names the directive: it replaces the default.
+    FirstLine,
+    /// A further line: it may add to the first.
+    LaterLine,
+    /// `CONFIG SET`: it replaces what was there.
+    Command,
+}
+
+/// The type of a setting. What is said of numbers is for types that hold some.
 pub trait Value {
     /// Takes the value that the arguments say.
-    fn set(&mut self, args: &[Vec<u8>], row: &Row, occasion: Occasion) -> Result<(), Reason>;
+    fn set(
+        &mut self,
+        args: &[Vec<u8>],
+        rule: &NumberRule,
+        occasion: Occasion,
+    ) -> Result<(), Reason>;
 
     /// The value as `CONFIG GET` shows it.
-    fn show(&self, row: &Row) -> Vec<u8>;
+    fn show(&self, rule: &NumberRule) -> Vec<u8>;
 
     /// What stands behind the directive's name, line by line, in a file that is to give this value
     /// again; no line where absence says it.
-    fn saved(&self, row: &Row) -> Vec<Vec<u8>> {
-        vec![self.show(row)]
+    fn saved(&self, rule: &NumberRule) -> Vec<Vec<u8>> {
+        vec![self.show(rule)]
     }
 }
 
@@ -69,7 +120,7 @@ pub(super) fn lenient_i64(arg: &[u8]) -> Option<i64> {
 }
 
 impl Value for bool {
-    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, _: Occasion) -> Result<(), Reason> {
         let arg = only_arg(args)?;
         *self = match arg {
             _ if arg.eq_ignore_ascii_case(b"yes") => true,
@@ -79,7 +130,7 @@ impl Value for bool {
         Ok(())
     }
 
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         if *self {
             b"yes".to_vec()
         } else {
@@ -89,41 +140,41 @@ impl Value for bool {
 }
 
 impl Value for Vec<u8> {
-    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, _: Occasion) -> Result<(), Reason> {
         *self = only_arg(args)?.to_vec();
         Ok(())
     }
 
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         self.clone()
     }
 
-    fn saved(&self, _: &Row) -> Vec<Vec<u8>> {
+    fn saved(&self, _: &NumberRule) -> Vec<Vec<u8>> {
         vec![quoted(self)]
     }
 }
 
 /// Text for which an empty argument means that there is none.
 impl Value for Option<Vec<u8>> {
-    fn set(&mut self, args: &[Vec<u8>], _: &Row, _: Occasion) -> Result<(), Reason> {
+    fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, _: Occasion) -> Result<(), Reason> {
         let arg = only_arg(args)?;
         *self = (!arg.is_empty()).then(|| arg.to_vec());
         Ok(())
     }
 
-    fn show(&self, _: &Row) -> Vec<u8> {
+    fn show(&self, _: &NumberRule) -> Vec<u8> {
         self.clone().unwrap_or_default()
     }
 
-    fn saved(&self, _: &Row) -> Vec<Vec<u8>> {
+    fn saved(&self, _: &NumberRule) -> Vec<Vec<u8>> {
         self.iter().map(|text| quoted(text)).collect()
     }
 }
 
-/// Reads a number in the row's unit and holds it to the row's bounds.
-fn parse_number(args: &[Vec<u8>], row: &Row) -> Result<i128, Reason> {
+/// Reads a number as its rule says it is written and holds it to the bounds.
+fn parse_number(args: &[Vec<u8>], rule: &NumberRule) -> Result<i128, Reason> {
     let arg = only_arg(args)?;
-    let number: i128 = match row.number_format {
+    let number: i128 = match rule.format {
         NumberFormat::Plain => numbers::parse_i64(arg)
             .ok_or("argument couldn't be parsed into an integer")?
             .into(),
@@ -136,19 +187,19 @@ fn parse_number(args: &[Vec<u8>], row: &Row) -> Result<i128, Reason> {
             .ok_or("argument couldn't be parsed as an octal number")?
             .into(),
     };
-    check_bounds(number, row)?;
-    Ok(row
+    check_bounds(number, rule)?;
+    Ok(rule
         .clamp
         .map_or(number, |(least, greatest)| number.clamp(least, greatest)))
 }
 
-/// Refuses numbers outside of the row's bounds.
-pub(super) fn check_bounds(number: i128, row: &Row) -> Result<(), Reason> {
-    let (least, greatest) = row.bounds;
+/// Refuses numbers outside of the bounds.
+pub(super) fn check_bounds(number: i128, rule: &NumberRule) -> Result<(), Reason> {
+    let (least, greatest) = rule.bounds;
     if (least..=greatest).contains(&number) {
         return Ok(());
     }
-    Err(match row.number_format {
+    Err(match rule.format {
         NumberFormat::Octal => {
             format!("argument must be between {least:o} and {greatest:o} inclusive")
         }
@@ -160,24 +211,29 @@ pub(super) fn check_bounds(number: i128, row: &Row) -> Result<(), Reason> {
 macro_rules! number_values {
     ($($number:ty),*) => {$(
         impl Value for $number {
-            fn set(&mut self, args: &[Vec<u8>], row: &Row, _: Occasion) -> Result<(), Reason> {
-                *self = <$number>::try_from(parse_number(args, row)?)
+            fn set(
+                &mut self,
+                args: &[Vec<u8>],
+                rule: &NumberRule,
+                _: Occasion,
+            ) -> Result<(), Reason> {
+                *self = <$number>::try_from(parse_number(args, rule)?)
                     .expect("a row's bounds fit the type of its setting");
                 Ok(())
             }
 
-            fn show(&self, row: &Row) -> Vec<u8> {
-                match row.number_format {
+            fn show(&self, rule: &NumberRule) -> Vec<u8> {
+                match rule.format {
                     NumberFormat::Plain | NumberFormat::Memory => self.to_string(),
                     NumberFormat::Octal => format!("{self:o}"),
                 }
                 .into_bytes()
             }
 
-            fn saved(&self, row: &Row) -> Vec<Vec<u8>> {
-                match (row.number_format, u64::try_from(*self)) {
+            fn saved(&self, rule: &NumberRule) -> Vec<Vec<u8>> {
+                match (rule.format, u64::try_from(*self)) {
                     (NumberFormat::Memory, Ok(bytes)) => vec![memsize::format(bytes).into_bytes()],
-                    _ => vec![self.show(row)],
+                    _ => vec![self.show(rule)],
                 }
             }
         }
