@@ -6,7 +6,7 @@
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::gates::Loading;
-use super::row::{Arg, Flags, Group, Row};
+use super::row::{Arg, CommandGroup, Flags, Row};
 use super::wording;
 use crate::base::errno::os_text;
 use crate::config::{self, Extent, SetContext};
@@ -17,7 +17,7 @@ const SUB: Row = Row {
         .union(Flags::NOSCRIPT)
         .union(Flags::LOADING)
         .union(Flags::STALE),
-    group: Group::Server,
+    group: CommandGroup::Server,
     since: "2.0.0",
     complexity: "O(N), N being the number of directives given",
     ..Row::BASE

@@ -10,7 +10,7 @@ mod login;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::pubsub;
-use super::row::{Acl, Arg, Deprecation, Flags, Group, Row};
+use super::row::{Acl, Arg, CommandGroup, Deprecation, Flags, Row};
 use super::session::Kind;
 use super::transaction;
 use super::wording;
@@ -29,7 +29,7 @@ const ALWAYS: Flags = Flags::NOSCRIPT
 
 const CONNECTION: Row = Row {
     acl: Acl::CONNECTION,
-    group: Group::Connection,
+    group: CommandGroup::Connection,
     complexity: "O(1)",
     ..Row::BASE
 };

@@ -12,7 +12,7 @@ use super::context::{CmdResult, Ctx, Handler};
 use super::error::CmdError;
 use super::host::{DebugRequest, PeakReset};
 use super::operand::positive;
-use super::row::{Flags, Group, Guard, Row};
+use super::row::{CommandGroup, Flags, Guard, Row};
 use super::wording;
 use crate::base::errno::os_text;
 use crate::base::memsize;
@@ -35,7 +35,7 @@ pub static ROWS: &[Row] = &[Row {
         directive: "enable-debug-command",
         setting: |settings| settings.enable_debug_command,
     }),
-    group: Group::Server,
+    group: CommandGroup::Server,
     complexity: "That of the subcommand",
     summary: "Holds the commands for tests of the server.",
     syscmd: true,

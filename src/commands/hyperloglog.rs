@@ -6,7 +6,7 @@
 use super::context::{Access, CmdResult, Ctx};
 use super::error::CmdError;
 use super::events::Class;
-use super::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use super::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use super::wording;
 use crate::data::hyperloglog::{self, Hll, HllEncoding, HllError, HllRef, REGISTERS, Union};
 use crate::keyspace::{self, Entry, NewValue};
@@ -20,7 +20,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::HYPERLOGLOG,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
-        group: Group::Hyperloglog,
+        group: CommandGroup::Hyperloglog,
         since: "2.8.9",
         complexity: "O(1) for each element.",
         summary: "Shows elements to a HyperLogLog; a key that does not exist counts as one that \
@@ -41,7 +41,7 @@ pub static ROWS: &[Row] = &[
             KeySpec::range(KeyFlags::RW.union(KeyFlags::ACCESS), 1, -1, 1)
                 .notes("Writes when it keeps a new estimate, which replicas get as well."),
         ],
-        group: Group::Hyperloglog,
+        group: CommandGroup::Hyperloglog,
         since: "2.8.9",
         complexity: "O(1) for one key, much less where its estimate is kept; O(N) for N keys, \
             each costing much more than a single one.",
@@ -59,7 +59,7 @@ pub static ROWS: &[Row] = &[
             KeySpec::first(KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::INSERT)),
             KeySpec::range(KeyFlags::RO.union(KeyFlags::ACCESS), 2, -1, 1),
         ],
-        group: Group::Hyperloglog,
+        group: CommandGroup::Hyperloglog,
         since: "2.8.9",
         complexity: "O(N), N being the number of keys, each of which costs much.",
         summary: "Makes a HyperLogLog one that has seen what the others have as well.",
@@ -81,7 +81,7 @@ pub static ROWS: &[Row] = &[
             0,
             1,
         )],
-        group: Group::Hyperloglog,
+        group: CommandGroup::Hyperloglog,
         since: "2.8.9",
         complexity: "N/A",
         summary: "Shows the inside of a HyperLogLog.",
@@ -95,7 +95,7 @@ pub static ROWS: &[Row] = &[
         arity: 1,
         flags: Flags::ADMIN,
         acl: Acl::HYPERLOGLOG,
-        group: Group::Hyperloglog,
+        group: CommandGroup::Hyperloglog,
         since: "2.8.9",
         complexity: "N/A",
         summary: "Tests the registers and estimates of HyperLogLogs.",

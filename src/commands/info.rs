@@ -14,7 +14,7 @@ mod view;
 use self::report::Report;
 use self::view::View;
 use super::context::{CmdResult, Ctx};
-use super::row::{Acl, Arg, Flags, Group, Row};
+use super::row::{Acl, Arg, CommandGroup, Flags, Row};
 use crate::resp::args::Args;
 
 /// The rows of this family.
@@ -23,7 +23,7 @@ pub static ROWS: &[Row] = &[Row {
     arity: -1,
     flags: Flags::LOADING.union(Flags::STALE).union(Flags::SENTINEL),
     acl: Acl::DANGEROUS,
-    group: Group::Server,
+    group: CommandGroup::Server,
     complexity: "O(1)",
     summary: "Shows figures about the server, in sections.",
     history: &[("7.0.0", "Takes several sections.")],

@@ -8,7 +8,7 @@ mod describe;
 use super::context::{CmdResult, Command, CommandTable, Ctx};
 use super::error::CmdError;
 use super::keyspec;
-use super::row::{Acl, Arg, Flags, Group, KeyRef, Row};
+use super::row::{Acl, Arg, CommandGroup, Flags, KeyRef, Row};
 use super::wording;
 use crate::base::glob::glob_match;
 use crate::resp::args::{Args, OwnedArgs};
@@ -20,7 +20,7 @@ const SUB: Row = Row {
     arity: -2,
     flags: ANY_TIME,
     acl: Acl::CONNECTION,
-    group: Group::Server,
+    group: CommandGroup::Server,
     since: "7.0.0",
     complexity: "O(N), N being the number of commands asked for",
     ..Row::BASE

@@ -9,7 +9,7 @@ use crate::data::list::ListLimits;
 use crate::data::set::SetLimits;
 use crate::data::stream::StreamLimits;
 use crate::data::zset::ZSetLimits;
-use crate::persist::rdb::build::Limits;
+use crate::persist::rdb::build::BuildLimits;
 
 impl Env {
     /// Up to where hashes are kept in one piece.
@@ -63,8 +63,8 @@ impl Env {
     }
 
     /// The limits for values that are loaded.
-    pub fn loading_limits(&self) -> Limits {
-        Limits {
+    pub fn loading_limits(&self) -> BuildLimits {
+        BuildLimits {
             list: self.list_limits(),
             hash: self.hash_limits(),
             set: self.set_limits(),

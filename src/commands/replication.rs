@@ -4,7 +4,7 @@
 
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
-use super::row::{Acl, Arg, Deprecation, Flags, Group, Row};
+use super::row::{Acl, Arg, CommandGroup, Deprecation, Flags, Row};
 use super::session::Kind;
 use crate::base::numbers::parse_i64;
 use crate::config::MasterAddress;
@@ -12,7 +12,7 @@ use crate::replication::info::{ReplicaInfo, RoleInfo};
 use crate::resp::args::Args;
 
 const SERVER: Row = Row {
-    group: Group::Server,
+    group: CommandGroup::Server,
     complexity: "O(1)",
     ..Row::BASE
 };

@@ -12,7 +12,7 @@
 //!     flags: Flags::READONLY.union(Flags::FAST),
 //!     acl: Acl::STRING,
 //!     keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-//!     group: Group::String,
+//!     group: CommandGroup::String,
 //!     since: "1.0.0",
 //!     complexity: "O(1)",
 //!     summary: "Reads the string stored at a key.",
@@ -27,7 +27,7 @@ mod flags;
 mod keys;
 mod shape;
 
-pub use self::docs::{Arg, ArgKind, Deprecation, Group};
+pub use self::docs::{Arg, ArgKind, CommandGroup, Deprecation};
 pub use self::flags::{Acl, Flags, KeyFlags};
 pub use self::keys::{BeginSearch, FindKeys, GetKeys, KeyRef, KeySpec};
 pub use self::shape::{Guard, RowOf};
@@ -48,7 +48,7 @@ impl Row {
         acl: Acl::empty(),
         keys: &[],
         get_keys: None,
-        group: Group::Generic,
+        group: CommandGroup::Generic,
         since: "1.0.0",
         complexity: "",
         summary: "",

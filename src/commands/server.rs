@@ -4,13 +4,13 @@ use super::blocking::Block;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::host::{Leaving, ShutdownOptions};
-use super::row::{Acl, Arg, Flags, Group, Row};
+use super::row::{Acl, Arg, CommandGroup, Flags, Row};
 use crate::base::numbers::parse_i64;
 use crate::base::version::REDIS_VERSION;
 use crate::resp::args::Args;
 
 const SERVER: Row = Row {
-    group: Group::Server,
+    group: CommandGroup::Server,
     complexity: "O(1)",
     ..Row::BASE
 };

@@ -18,7 +18,7 @@ use super::call::call;
 use super::context::{CmdResult, Command, Ctx};
 use super::env::Env;
 use super::error::CmdError;
-use super::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use super::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use super::session::Session;
 use crate::resp::args::Args;
 
@@ -29,7 +29,7 @@ const TRANSACTION: Row = Row {
         .union(Flags::FAST)
         .union(Flags::ALLOW_BUSY),
     acl: Acl::TRANSACTION,
-    group: Group::Transactions,
+    group: CommandGroup::Transactions,
     complexity: "O(1)",
     ..Row::BASE
 };

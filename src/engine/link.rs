@@ -11,7 +11,7 @@ use super::Engine;
 use super::incoming::Incoming;
 use super::loading::{DELAYED_SLICE_BYTES, LoadFor, Loader};
 use super::master_stream::MasterStream;
-use super::outgoing::{ConnectError, Progress, Target};
+use super::outgoing::{ConnectError, ConnectProgress, Target};
 use super::runtime::{FileOf, Runtime};
 use super::snapshot::snapshot_path;
 use super::world::{Job, Lifecycle, Socket, World};
@@ -123,10 +123,10 @@ impl<W: World> Runtime<W> {
     }
 
     /// Something has become of a connection that is ours.
-    pub(super) fn on_master_progress(&mut self, env: &mut Env, progress: Progress) {
+    pub(super) fn on_master_progress(&mut self, env: &mut Env, progress: ConnectProgress) {
         match progress {
-            Progress::Pending | Progress::Readable => {}
-            Progress::Opened => {
+            ConnectProgress::Pending | ConnectProgress::Readable => {}
+            ConnectProgress::Opened => {
                 let connection = self.link.connection;
                 let socket = connection.and_then(|key| self.outgoing.socket(key));
                 if let Some(socket) = socket {
@@ -141,7 +141,7 @@ impl<W: World> Runtime<W> {
                     self.drive(env, |r, e, out| r.on_connected(e, out));
                 }
             }
-            Progress::Failed(e) => {
+            ConnectProgress::Failed(e) => {
                 self.link.connection = None;
                 self.drive(env, |r, facts, out| {
                     r.on_connect_failed(failure_of(e), facts, out)

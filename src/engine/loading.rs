@@ -20,7 +20,7 @@ use crate::config::Settings;
 use crate::keyspace::Keyspace;
 use crate::persist::rdb::check;
 use crate::persist::rdb::decoder::{DecoderOptions, Purpose};
-use crate::persist::rdb::file::{FileLoader, LoadError, Progress};
+use crate::persist::rdb::file::{FileLoader, LoadError, LoadProgress};
 use crate::persist::rdb::fill::{
     AccessBits, AuxFields, DuplicateKeys, ExpiredKeys, Fill, FillOptions,
 };
@@ -224,11 +224,11 @@ impl<F: DiskFile> Loader<F> {
             expired.push((db, key.to_vec()))
         });
         match file.step(slice_bytes(&env.config), &mut sink) {
-            Ok(Progress::More) => {
+            Ok(LoadProgress::More) => {
                 self.pause_after(loaded, env);
                 Loaded::More
             }
-            Ok(Progress::Finished) => Loaded::Done,
+            Ok(LoadProgress::Finished) => Loaded::Done,
             Err(e) => Loaded::Failed(e.to_string()),
         }
     }

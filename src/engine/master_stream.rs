@@ -23,7 +23,7 @@ use crate::commands::session::{Kind, Session};
 use crate::config::{PropagationErrorBehavior, Settings};
 use crate::replication::Closed;
 use crate::resp::args::{ArgRanges, Args};
-use crate::resp::parser::{Limits, Parse, Parser, Peer, ProtocolError};
+use crate::resp::parser::{Parse, Parser, ParserLimits, Peer, ProtocolError};
 use crate::resp::writer::{Protocol, Reply};
 
 /// A buffer with more room than this is given back when it is empty.
@@ -192,7 +192,7 @@ impl<W: World> Engine<W> {
 
     /// Runs whole commands of the buffer; returns where the first one stands that was not run.
     fn run_stream_buffer(&mut self, buf: &[u8], ranges: &mut ArgRanges) -> usize {
-        let limits = Limits {
+        let limits = ParserLimits {
             peer: Peer::Master,
             bulk_bytes_max: u64::MAX,
         };

@@ -83,7 +83,7 @@ use crate::sys::clock::CycleClock;
 use crate::sys::collation::Collation;
 pub use apply::NO_APPEND_ONLY_FILE;
 use cron::Cron;
-use outgoing::Progress;
+use outgoing::ConnectProgress;
 use runtime::Runtime;
 pub use runtime::role_of;
 use shutdown::Shutdown;
@@ -376,12 +376,15 @@ impl<W: World> Engine<W> {
     }
 
     /// A connection that we made has got on.
-    fn on_outgoing(&mut self, key: usize, progress: Progress, readable: bool) {
+    fn on_outgoing(&mut self, key: usize, progress: ConnectProgress, readable: bool) {
         if !self.runtime.link.is_on(key) {
             return;
         }
         let Engine { env, runtime, .. } = self;
-        let open = matches!(progress, Progress::Opened | Progress::Readable);
+        let open = matches!(
+            progress,
+            ConnectProgress::Opened | ConnectProgress::Readable
+        );
         runtime.on_master_progress(env, progress);
         if open && readable {
             self.read_master();

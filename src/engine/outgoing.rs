@@ -57,7 +57,7 @@ pub enum ConnectError {
 
 /// What an event has led to.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Progress {
+pub enum ConnectProgress {
     /// Nothing yet.
     Pending,
     /// It is open now.
@@ -160,17 +160,17 @@ impl<S: Socket> Outgoing<S> {
         }
     }
 
-    fn on_ready<W>(&mut self, wake: Wake, world: &mut W) -> Progress
+    fn on_ready<W>(&mut self, wake: Wake, world: &mut W) -> ConnectProgress
     where
         W: Clock + Network<Socket = S>,
     {
         let socket = match &self.stage {
             Stage::Connecting { socket, .. } => socket,
-            Stage::Open(_) => return Progress::Readable,
-            Stage::Resolving(_) | Stage::Over => return Progress::Pending,
+            Stage::Open(_) => return ConnectProgress::Readable,
+            Stage::Resolving(_) | Stage::Over => return ConnectProgress::Pending,
         };
         match socket.connecting() {
-            Connecting::Pending => Progress::Pending,
+            Connecting::Pending => ConnectProgress::Pending,
             Connecting::Done => {
                 if let Stage::Connecting { socket, .. } =
                     std::mem::replace(&mut self.stage, Stage::Over)
@@ -178,13 +178,13 @@ impl<S: Socket> Outgoing<S> {
                     socket.set_nodelay(true);
                     self.stage = Stage::Open(socket);
                 }
-                Progress::Opened
+                ConnectProgress::Opened
             }
             Connecting::Failed(e) => {
                 let why = ConnectError::Failed(os_text(&e));
                 match self.try_next(wake, why, world) {
-                    Ok(()) => Progress::Pending,
-                    Err(e) => Progress::Failed(e),
+                    Ok(()) => ConnectProgress::Pending,
+                    Err(e) => ConnectProgress::Failed(e),
                 }
             }
         }
@@ -270,7 +270,7 @@ impl<S: Socket> Outgoings<S> {
         request: u64,
         answer: io::Result<Vec<SocketAddr>>,
         world: &mut W,
-    ) -> Option<(usize, Progress)>
+    ) -> Option<(usize, ConnectProgress)>
     where
         W: Clock + Network<Socket = S>,
     {
@@ -288,15 +288,15 @@ impl<S: Socket> Outgoings<S> {
     }
 
     /// The socket of a connection is ready for something.
-    pub fn on_ready<W>(&mut self, key: usize, world: &mut W) -> Progress
+    pub fn on_ready<W>(&mut self, key: usize, world: &mut W) -> ConnectProgress
     where
         W: Clock + Network<Socket = S>,
     {
         let Some(outgoing) = self.open.get_mut(key) else {
-            return Progress::Pending;
+            return ConnectProgress::Pending;
         };
         let progress = outgoing.on_ready(Wake::Outgoing(key), world);
-        if matches!(progress, Progress::Failed(_)) {
+        if matches!(progress, ConnectProgress::Failed(_)) {
             self.open.remove(key);
         } else {
             self.to_flush.push(key);
@@ -306,7 +306,7 @@ impl<S: Socket> Outgoings<S> {
 
     /// Gives up addresses that had their share of the time, where others are left; when the whole
     /// has taken too long is its user's business.
-    pub fn give_slow_addresses_up<W>(&mut self, world: &mut W) -> Vec<(usize, Progress)>
+    pub fn give_slow_addresses_up<W>(&mut self, world: &mut W) -> Vec<(usize, ConnectProgress)>
     where
         W: Clock + Network<Socket = S>,
     {
@@ -325,19 +325,19 @@ impl<S: Socket> Outgoings<S> {
         for key in slow {
             let why = ConnectError::Failed(os_text(&ErrorKind::TimedOut.into()));
             let begun = self.open[key].try_next(Wake::Outgoing(key), why, world);
-            if let Progress::Failed(e) = self.settle(key, begun) {
-                failed.push((key, Progress::Failed(e)));
+            if let ConnectProgress::Failed(e) = self.settle(key, begun) {
+                failed.push((key, ConnectProgress::Failed(e)));
             }
         }
         failed
     }
 
-    fn settle(&mut self, key: usize, begun: Result<(), ConnectError>) -> Progress {
+    fn settle(&mut self, key: usize, begun: Result<(), ConnectError>) -> ConnectProgress {
         match begun {
-            Ok(()) => Progress::Pending,
+            Ok(()) => ConnectProgress::Pending,
             Err(e) => {
                 self.open.remove(key);
-                Progress::Failed(e)
+                ConnectProgress::Failed(e)
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::commands::context::Ctx;
 use crate::commands::dispatch::{self, Outcome};
 use crate::commands::env::Env;
 use crate::commands::session::{Kind, Session};
-use crate::resp::parser::{Limits, Parse, Parser, Peer, ProtocolError};
+use crate::resp::parser::{Parse, Parser, ParserLimits, Peer, ProtocolError};
 use crate::resp::writer::Reply;
 
 /// How much of the input that broke the protocol is shown in the log.
@@ -77,7 +77,7 @@ impl<W: World> Engine<W> {
     ) -> (usize, Stop) {
         let conn = &mut self.runtime.clients[key];
         let authenticated = conn.session().authenticated;
-        let limits = Limits {
+        let limits = ParserLimits {
             peer: if authenticated {
                 Peer::Client
             } else {

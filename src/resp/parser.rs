@@ -63,7 +63,7 @@ pub enum Peer {
 
 /// What a request may be.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ParserLimits {
     /// Who sends.
     pub peer: Peer,
     /// Longest argument of a client: `proto-max-bulk-len`.
@@ -251,7 +251,7 @@ impl Held {
 impl Parser {
     /// Parses the next command. `buf` begins at the command's first byte; after
     /// [`Parse::Incomplete`] it must begin with the same bytes as before.
-    pub fn next(&mut self, buf: &[u8], limits: &Limits, out: &mut ArgRanges) -> Parse {
+    pub fn next(&mut self, buf: &[u8], limits: &ParserLimits, out: &mut ArgRanges) -> Parse {
         out.clear();
         let mut cursor = self.cursor;
         if cursor.stage == Stage::Start {
@@ -367,7 +367,7 @@ impl Parser {
         &mut self,
         cursor: &mut Cursor,
         buf: &[u8],
-        limits: &Limits,
+        limits: &ParserLimits,
         out: &mut ArgRanges,
     ) -> Result<(), Stop> {
         if cursor.stage == Stage::Start {
@@ -450,7 +450,7 @@ impl Parser {
     }
 
     /// A line of words. The parser is at its start: lines are short and parsed when complete.
-    fn inline(&mut self, buf: &[u8], limits: &Limits, out: &mut ArgRanges) -> Parse {
+    fn inline(&mut self, buf: &[u8], limits: &ParserLimits, out: &mut ArgRanges) -> Parse {
         let Some(found) = memchr::memchr(b'\n', &buf[self.cursor.scanned..]) else {
             if buf.len() > LINE_BYTES_MAX {
                 return Parse::Error(ProtocolError::InlineTooBig);
@@ -529,7 +529,7 @@ impl Cursor {
 
 /// Reads `*N`. Zero and below is an empty request.
 #[inline]
-fn array_length(cursor: &mut Cursor, buf: &[u8], limits: &Limits) -> Result<usize, Stop> {
+fn array_length(cursor: &mut Cursor, buf: &[u8], limits: &ParserLimits) -> Result<usize, Stop> {
     match cursor.number_line(buf, ProtocolError::ArrayLengthTooBig)? {
         Some(len) if len > i64::from(i32::MAX) => Err(ProtocolError::InvalidArrayLength.into()),
         Some(len) if len > UNAUTHENTICATED_ARGS_MAX && limits.peer == Peer::Unauthenticated => {
@@ -542,7 +542,7 @@ fn array_length(cursor: &mut Cursor, buf: &[u8], limits: &Limits) -> Result<usiz
 
 /// Reads `$N`.
 #[inline]
-fn bulk_length(cursor: &mut Cursor, buf: &[u8], limits: &Limits) -> Result<usize, Stop> {
+fn bulk_length(cursor: &mut Cursor, buf: &[u8], limits: &ParserLimits) -> Result<usize, Stop> {
     let start = cursor.at;
     let number = cursor.number_line(buf, ProtocolError::BulkLengthTooBig)?;
     // The mark is judged once the whole line is there, as its reader would see it.

@@ -5,7 +5,7 @@ use crate::base::numbers::parse_i64;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::data::bits;
 use crate::resp::args::Args;
 
@@ -19,7 +19,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(
             KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
         )],
-        group: Group::Bitmap,
+        group: CommandGroup::Bitmap,
         since: "2.2.0",
         complexity: "O(1)",
         summary: "Sets or clears one bit of a string, which grows as far as that takes, and tells \
@@ -38,7 +38,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::BITMAP,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Bitmap,
+        group: CommandGroup::Bitmap,
         since: "2.2.0",
         complexity: "O(1)",
         summary: "Reads one bit of a string.",

@@ -3,7 +3,7 @@
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::string::store_result;
 use crate::data::bits::{self, Combine};
 use crate::keyspace::NewValue;
@@ -20,7 +20,7 @@ pub static ROWS: &[Row] = &[Row {
         KeySpec::range(KeyFlags::OW.union(KeyFlags::UPDATE), 2, 0, 1),
         KeySpec::range(KeyFlags::RO.union(KeyFlags::ACCESS), 3, -1, 1),
     ],
-    group: Group::Bitmap,
+    group: CommandGroup::Bitmap,
     since: "2.6.0",
     complexity: "O(N), N being the length of the strings together.",
     summary: "Combines strings bit by bit and stores the result, which is as long as the longest \

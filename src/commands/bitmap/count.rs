@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::data::bits;
 use crate::resp::args::Args;
 
@@ -24,7 +24,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::BITMAP,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Bitmap,
+        group: CommandGroup::Bitmap,
         since: "2.6.0",
         complexity: "O(N), N being the length of the range.",
         summary: "Counts the bits of a string that are set.",
@@ -50,7 +50,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::BITMAP,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Bitmap,
+        group: CommandGroup::Bitmap,
         since: "2.8.7",
         complexity: "O(N), N being the length of the range.",
         summary: "Finds the first bit of a string that is set, or that is clear.",

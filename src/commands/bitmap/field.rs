@@ -10,7 +10,7 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeyRef, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeyRef, KeySpec, Row};
 use crate::commands::wording::int_or_null;
 use crate::resp::args::Args;
 
@@ -29,7 +29,7 @@ pub static ROWS: &[Row] = &[
         )
         .notes("Writes only with `SET` or `INCRBY`.")],
         get_keys: Some(bitfield_keys),
-        group: Group::Bitmap,
+        group: CommandGroup::Bitmap,
         since: "3.2.0",
         complexity: "O(1) for each operation.",
         summary: "Reads, sets and adds to integers of any width within a string.",
@@ -54,7 +54,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::BITMAP,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Bitmap,
+        group: CommandGroup::Bitmap,
         since: "6.0.0",
         complexity: "O(1) for each operation.",
         summary: "Reads integers of any width within a string.",

@@ -5,7 +5,7 @@ use super::super::context::{CmdResult, Ctx};
 use super::super::error::CmdError;
 use super::super::gates::PauseMode;
 use super::super::host::ClientFilter;
-use super::super::row::{Acl, Arg, Flags, Group, Row};
+use super::super::row::{Acl, Arg, CommandGroup, Flags, Row};
 use super::super::session::ReplyMode;
 use super::super::wording;
 use super::filter;
@@ -20,7 +20,7 @@ const ANY_TIME: Flags = Flags::NOSCRIPT
 const SUB: Row = Row {
     flags: ANY_TIME,
     acl: Acl::CONNECTION,
-    group: Group::Connection,
+    group: CommandGroup::Connection,
     complexity: "O(1)",
     ..Row::BASE
 };
@@ -42,7 +42,7 @@ pub const CLIENT: Row = Row {
     name: "client",
     arity: -2,
     flags: Flags::SENTINEL,
-    group: Group::Connection,
+    group: CommandGroup::Connection,
     since: "2.4.0",
     complexity: "That of the subcommand",
     summary: "Holds the commands about client connections.",

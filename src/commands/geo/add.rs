@@ -6,7 +6,7 @@
 use super::{LATITUDE, LONGITUDE, point};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::zset::add::zadd;
 use crate::resp::args::{Args, OwnedArgs};
 
@@ -17,7 +17,7 @@ pub static ROWS: &[Row] = &[Row {
     flags: Flags::WRITE.union(Flags::DENYOOM),
     acl: Acl::GEO,
     keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
-    group: Group::Geo,
+    group: CommandGroup::Geo,
     since: "3.2.0",
     complexity: "O(log(N)) for each place, N being the number of places.",
     summary: "Adds places with their longitudes and latitudes.",

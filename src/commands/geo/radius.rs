@@ -5,7 +5,9 @@ use super::{
     ANY, COUNT, HOW_MANY, LATITUDE, LONGITUDE, UNIT, WITH_COORD, WITH_DIST, WITH_HASH, point,
 };
 use crate::commands::context::{CmdResult, Ctx};
-use crate::commands::row::{Acl, Arg, ArgKind, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{
+    Acl, Arg, ArgKind, CommandGroup, Deprecation, Flags, KeyFlags, KeySpec, Row,
+};
 use crate::resp::args::Args;
 
 /// The option `COUNT` in commands that had it before there was `ANY`.
@@ -45,7 +47,7 @@ pub static ROWS: &[Row] = &[
             KeySpec::behind(KeyFlags::OW.union(KeyFlags::UPDATE), "STORE", 6),
             KeySpec::behind(KeyFlags::OW.union(KeyFlags::UPDATE), "STOREDIST", 6),
         ],
-        group: Group::Geo,
+        group: CommandGroup::Geo,
         since: "3.2.0",
         complexity: COMPLEXITY,
         summary: "Finds the places within a distance of a point, and may store them.",
@@ -79,7 +81,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::GEO,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Geo,
+        group: CommandGroup::Geo,
         since: "3.2.10",
         complexity: COMPLEXITY,
         summary: "Finds the places within a distance of a point.",
@@ -115,7 +117,7 @@ pub static ROWS: &[Row] = &[
             KeySpec::behind(KeyFlags::OW.union(KeyFlags::UPDATE), "STORE", 5),
             KeySpec::behind(KeyFlags::OW.union(KeyFlags::UPDATE), "STOREDIST", 5),
         ],
-        group: Group::Geo,
+        group: CommandGroup::Geo,
         since: "3.2.0",
         complexity: COMPLEXITY,
         summary: "Finds the places within a distance of another, and may store them.",
@@ -146,7 +148,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::GEO,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Geo,
+        group: CommandGroup::Geo,
         since: "3.2.10",
         complexity: COMPLEXITY,
         summary: "Finds the places within a distance of another.",

@@ -12,7 +12,7 @@ use crate::base::geo::{Point, Shape};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, ArgKind, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::zset::store;
 use crate::data::zset::{SortedSet, ZSet, ZSetRef};
 use crate::resp::args::Args;
@@ -56,7 +56,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::GEO,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Geo,
+        group: CommandGroup::Geo,
         since: "6.2.0",
         complexity: COMPLEXITY,
         summary: "Finds the places in a circle or a box.",
@@ -83,7 +83,7 @@ pub static ROWS: &[Row] = &[
             KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE)),
             KeySpec::range(KeyFlags::RO.union(KeyFlags::ACCESS), 2, 0, 1),
         ],
-        group: Group::Geo,
+        group: CommandGroup::Geo,
         since: "6.2.0",
         complexity: COMPLEXITY,
         summary: "Stores the places in a circle or a box.",

@@ -3,7 +3,7 @@
 use super::{UNIT, Unit, point_of, reply_distance, reply_point};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::data::zset::ZSet;
 use crate::resp::args::Args;
 
@@ -15,7 +15,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::GEO,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Geo,
+        group: CommandGroup::Geo,
         since: "3.2.0",
         complexity: "O(1)",
         summary: "Gives the distance between two places.",
@@ -34,7 +34,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::GEO,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Geo,
+        group: CommandGroup::Geo,
         since: "3.2.0",
         complexity: "O(1) for each place.",
         summary: "Gives the geohashes of places.",
@@ -51,7 +51,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::GEO,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Geo,
+        group: CommandGroup::Geo,
         since: "3.2.0",
         complexity: "O(1) for each place.",
         summary: "Gives the longitudes and latitudes of places.",

@@ -8,7 +8,7 @@ use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::{add_fraction, integer};
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, ArgKind, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::data::hash::Hash;
 use crate::data::listpack::Element;
 use crate::resp::args::Args;
@@ -26,7 +26,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::HASH,
         keys: COUNTED,
-        group: Group::Hash,
+        group: CommandGroup::Hash,
         since: "2.0.0",
         complexity: "O(1)",
         summary: "Adds to the integer in a field of a hash; a field that does not exist counts \
@@ -45,7 +45,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::HASH,
         keys: COUNTED,
-        group: Group::Hash,
+        group: CommandGroup::Hash,
         since: "2.6.0",
         complexity: "O(1)",
         summary: "Adds to the floating point number in a field of a hash; a field that does not \

@@ -2,7 +2,7 @@
 
 use crate::commands::chance::{Pick, count_and_option, draw_in_batches};
 use crate::commands::context::{Access, CmdResult, Ctx};
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording::{element, element_or_null};
 use crate::data::hash::{Hash, Pair};
 use crate::resp::args::Args;
@@ -15,7 +15,7 @@ pub static ROWS: &[Row] = &[Row {
     flags: Flags::READONLY,
     acl: Acl::HASH,
     keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-    group: Group::Hash,
+    group: CommandGroup::Hash,
     since: "6.2.0",
     complexity: "O(N), N being the number of fields returned.",
     summary: "Picks fields of a hash at random.",

@@ -2,7 +2,7 @@
 
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::cursor::{COUNT, MATCH, scan_collection};
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording::{element, element_or_null};
 use crate::data::hash::{Hash, Pair};
 use crate::resp::args::Args;
@@ -16,7 +16,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Hash,
+        group: CommandGroup::Hash,
         since: "2.0.0",
         complexity: "O(1)",
         summary: "Reads a field of a hash.",
@@ -30,7 +30,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Hash,
+        group: CommandGroup::Hash,
         since: "2.0.0",
         complexity: "O(N), N being the number of fields given.",
         summary: "Reads several fields of a hash.",
@@ -62,7 +62,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RO)],
-        group: Group::Hash,
+        group: CommandGroup::Hash,
         since: "2.0.0",
         complexity: "O(1)",
         summary: "Tells how many fields a hash has.",
@@ -76,7 +76,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RO)],
-        group: Group::Hash,
+        group: CommandGroup::Hash,
         since: "3.2.0",
         complexity: "O(1)",
         summary: "Tells how long the value of a field is.",
@@ -90,7 +90,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RO)],
-        group: Group::Hash,
+        group: CommandGroup::Hash,
         since: "2.0.0",
         complexity: "O(1)",
         summary: "Tells whether a hash has a field.",
@@ -104,7 +104,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Hash,
+        group: CommandGroup::Hash,
         since: "2.8.0",
         complexity: "O(1) for a call; O(N) for all calls until the cursor is 0 again, N being \
             the number of fields.",
@@ -122,7 +122,7 @@ const LISTING: Row = Row {
     flags: Flags::READONLY,
     acl: Acl::HASH,
     keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-    group: Group::Hash,
+    group: CommandGroup::Hash,
     since: "2.0.0",
     complexity: "O(N), N being the number of fields.",
     tips: &["nondeterministic_output_order"],

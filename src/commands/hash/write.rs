@@ -3,7 +3,7 @@
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::row::{Acl, Arg, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Deprecation, Flags, KeyFlags, KeySpec, Row};
 use crate::data::hash::Hash;
 use crate::resp::args::Args;
 
@@ -18,7 +18,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
-        group: Group::Hash,
+        group: CommandGroup::Hash,
         since: "2.0.0",
         complexity: "O(N), N being the number of fields given.",
         summary: "Sets fields of a hash.",
@@ -33,7 +33,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
-        group: Group::Hash,
+        group: CommandGroup::Hash,
         since: "2.0.0",
         complexity: "O(N), N being the number of fields given.",
         summary: "Sets fields of a hash.",
@@ -51,7 +51,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
-        group: Group::Hash,
+        group: CommandGroup::Hash,
         since: "2.0.0",
         complexity: "O(1)",
         summary: "Sets a field of a hash, if there is no such field yet.",
@@ -69,7 +69,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::HASH,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
-        group: Group::Hash,
+        group: CommandGroup::Hash,
         since: "2.0.0",
         complexity: "O(N), N being the number of fields given.",
         summary: "Removes fields from a hash, and the key with the last one.",

@@ -8,7 +8,7 @@ use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::garbage::Garbage;
 use crate::commands::operand::{database, existing_database, small_integer};
-use crate::commands::row::{Acl, Arg, Flags, Group, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, Row};
 use crate::resp::args::Args;
 
 /// What `FLUSHDB` and `FLUSHALL` have in common.
@@ -16,7 +16,7 @@ const FLUSH: Row = Row {
     arity: -1,
     flags: Flags::WRITE,
     acl: Acl::KEYSPACE.union(Acl::DANGEROUS),
-    group: Group::Server,
+    group: CommandGroup::Server,
     history: &[
         ("4.0.0", "The option `ASYNC`."),
         ("6.2.0", "The option `SYNC`."),
@@ -40,7 +40,7 @@ pub static ROWS: &[Row] = &[
         arity: 2,
         flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
         acl: Acl::CONNECTION,
-        group: Group::Connection,
+        group: CommandGroup::Connection,
         complexity: "O(1)",
         summary: "Changes the database that the connection works on.",
         args: &[Arg::integer("index")],
@@ -52,7 +52,7 @@ pub static ROWS: &[Row] = &[
         arity: 3,
         flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::KEYSPACE.union(Acl::DANGEROUS),
-        group: Group::Server,
+        group: CommandGroup::Server,
         since: "4.0.0",
         complexity: "O(N), N being the number of clients that watch or wait for keys of either \
             database.",
@@ -66,7 +66,7 @@ pub static ROWS: &[Row] = &[
         arity: 1,
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::KEYSPACE,
-        group: Group::Server,
+        group: CommandGroup::Server,
         complexity: "O(1)",
         summary: "Counts the keys of the database.",
         tips: &["request_policy:all_shards", "response_policy:agg_sum"],

@@ -10,7 +10,7 @@ use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::lookup::Access;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::session::Kind;
 use crate::commands::unit::deletion_verb;
 use crate::config::SanitizeDumpPayload;
@@ -77,7 +77,7 @@ pub static ROWS: &[Row] = &[
     },
     Row {
         name: "restore-asking",
-        group: Group::Server,
+        group: CommandGroup::Server,
         since: "3.0.0",
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::ASKING),
         summary: "Takes over a key that moves within a cluster.",

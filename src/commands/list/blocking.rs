@@ -11,7 +11,7 @@ use super::{ENDS, end, popped};
 use crate::commands::blocking::{Block, TIMEOUT, Timeout};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
-use crate::commands::row::{Acl, Arg, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Deprecation, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::data::list::{End, List};
 use crate::keyspace::Type;
@@ -30,7 +30,7 @@ const POP: Row = Row {
         -2,
         1,
     )],
-    group: Group::List,
+    group: CommandGroup::List,
     since: "2.0.0",
     complexity: "O(N), N being the number of keys.",
     history: FRACTIONS,
@@ -63,7 +63,7 @@ pub static ROWS: &[Row] = &[
             KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
             2,
         )],
-        group: Group::List,
+        group: CommandGroup::List,
         since: "7.0.0",
         complexity: "O(N+M), N being the number of keys, M the number of elements taken.",
         summary: "Takes elements out of the first of several lists that has any, and waits for \

@@ -5,7 +5,7 @@ use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::data::list::{End, List, ListRef, Side};
 use crate::data::listpack::Element;
 use crate::resp::args::Args;
@@ -19,7 +19,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::LIST,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
-        group: Group::List,
+        group: CommandGroup::List,
         since: "2.2.0",
         complexity: "O(N), N being the number of elements before the pivot: near the head of \
             the list it takes O(1), near the tail O(N).",
@@ -42,7 +42,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::LIST,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
-        group: Group::List,
+        group: CommandGroup::List,
         complexity: "O(N), N being the length of the list; O(1) for its first and last element.",
         summary: "Replaces the element of a list that has this index.",
         args: &[
@@ -59,7 +59,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE,
         acl: Acl::LIST,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
-        group: Group::List,
+        group: CommandGroup::List,
         complexity: "O(N+M), N being the length of the list, M the number of elements removed.",
         summary: "Removes elements that are equal to a given one from a list; the list goes with \
             its last element.",
@@ -77,7 +77,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE,
         acl: Acl::LIST,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
-        group: Group::List,
+        group: CommandGroup::List,
         complexity: "O(N), N being the number of elements removed.",
         summary: "Removes what is outside of a range from both ends of a list; the list goes \
             with its last element.",

@@ -5,7 +5,7 @@ use super::{ENDS, end, pop_elements, popped};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::first_of::FirstOf;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::data::list::{End, List};
 use crate::resp::args::Args;
 
@@ -19,7 +19,7 @@ pub static ROWS: &[Row] = &[Row {
         KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
         1,
     )],
-    group: Group::List,
+    group: CommandGroup::List,
     since: "7.0.0",
     complexity: "O(N+M), N being the number of keys, M the number of elements taken.",
     summary: "Takes elements out of the first of several lists that has any; the list goes with \

@@ -4,7 +4,7 @@ use super::{pop_elements, popped};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::positive;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::data::list::{End, List};
 use crate::resp::args::Args;
@@ -17,7 +17,7 @@ const POP: Row = Row {
     keys: &[KeySpec::first(
         KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
     )],
-    group: Group::List,
+    group: CommandGroup::List,
     complexity: "O(N), N being the number of elements taken.",
     history: &[("6.2.0", "Takes a `count`.")],
     args: &[

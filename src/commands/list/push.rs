@@ -3,7 +3,7 @@
 use super::push_event;
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::events::Class;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::data::list::{End, List, ListLimits};
 use crate::keyspace::Edit;
 use crate::resp::args::Args;
@@ -14,7 +14,7 @@ const PUSH: Row = Row {
     flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
     acl: Acl::LIST,
     keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
-    group: Group::List,
+    group: CommandGroup::List,
     complexity: "O(1) for each element, so O(N) for N elements in one command.",
     args: &[Arg::key("key", 0), Arg::string("element").multiple()],
     ..Row::BASE

@@ -4,7 +4,7 @@ use super::{absolute, reply_elements, span};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::{integer, integer_within, signed_size};
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording::{element, int_or_null};
 use crate::data::list::{End, List, ListRef, Side};
 use crate::data::listpack::Element;
@@ -19,7 +19,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::LIST,
         keys: &[KeySpec::first(KeyFlags::RO)],
-        group: Group::List,
+        group: CommandGroup::List,
         complexity: "O(1)",
         summary: "Tells how long a list is.",
         args: &[Arg::key("key", 0)],
@@ -32,7 +32,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::LIST,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::List,
+        group: CommandGroup::List,
         complexity: "O(N), N being the number of elements between the index and the nearer end \
             of the list, most of which are passed over in large steps. The first and the last \
             one are found in O(1).",
@@ -47,7 +47,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::LIST,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::List,
+        group: CommandGroup::List,
         complexity: "O(S+N), S being the distance of the first element from the nearer end of \
             the list, N the number of elements read.",
         summary: "Reads the elements of a list from one index to another.",
@@ -65,7 +65,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::LIST,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::List,
+        group: CommandGroup::List,
         since: "6.0.6",
         complexity: "O(N), N being the length of the list; less where the element stands near \
             the end from which it is looked for, or where `MAXLEN` ends the search.",

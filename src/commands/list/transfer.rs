@@ -4,7 +4,7 @@ use super::{ENDS, end, popped, push_event};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::row::{Acl, Arg, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Deprecation, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::data::list::{End, List};
 use crate::data::listpack::Element;
@@ -18,7 +18,7 @@ pub(super) const MOVE: Row = Row {
         KeySpec::first(KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE)),
         KeySpec::range(KeyFlags::RW.union(KeyFlags::INSERT), 2, 0, 1),
     ],
-    group: Group::List,
+    group: CommandGroup::List,
     complexity: "O(1)",
     ..Row::BASE
 };

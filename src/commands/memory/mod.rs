@@ -6,7 +6,7 @@ pub mod figures;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::operand::integer;
-use super::row::{Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use super::row::{Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use super::wording;
 use crate::data::hash::HashRef;
 use crate::data::list::ListRef;
@@ -21,7 +21,7 @@ use figures::{MemoryFigures, Waste};
 /// What the subcommands have in common.
 const SUB: Row = Row {
     arity: 2,
-    group: Group::Server,
+    group: CommandGroup::Server,
     since: "4.0.0",
     complexity: "O(1)",
     ..Row::BASE
@@ -31,7 +31,7 @@ const SUB: Row = Row {
 pub static ROWS: &[Row] = &[Row {
     name: "memory",
     arity: -2,
-    group: Group::Server,
+    group: CommandGroup::Server,
     since: "4.0.0",
     complexity: "That of the subcommand.",
     summary: "A container for commands that look at memory.",

@@ -15,7 +15,7 @@ pub mod registry;
 use super::context::{CmdResult, Ctx};
 use super::env::Env;
 use super::error::CmdError;
-use super::row::{Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use super::row::{Arg, ArgKind, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use super::session::{ReplyMode, Session};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
@@ -28,7 +28,7 @@ const SUBSCRIBING: Row = Row {
         .union(Flags::STALE)
         .union(Flags::SENTINEL)
         .union(Flags::IN_SUBSCRIBED_STATE),
-    group: Group::Pubsub,
+    group: CommandGroup::Pubsub,
     since: "2.0.0",
     ..Row::BASE
 };
@@ -111,7 +111,7 @@ pub static ROWS: &[Row] = &[
         name: "publish",
         arity: 3,
         flags: PUBLISHING.union(Flags::SENTINEL),
-        group: Group::Pubsub,
+        group: CommandGroup::Pubsub,
         since: "2.0.0",
         complexity: "O(N+M), N being the number of the channel's subscribers and M that of all \
             patterns",
@@ -125,7 +125,7 @@ pub static ROWS: &[Row] = &[
         arity: 3,
         flags: PUBLISHING,
         keys: &[KeySpec::first(KeyFlags::NOT_KEY)],
-        group: Group::Pubsub,
+        group: CommandGroup::Pubsub,
         since: "7.0.0",
         complexity: "O(N), N being the number of the channel's subscribers",
         summary: "Sends a message to the subscribers of a shard channel.",

@@ -1,7 +1,7 @@
 //! `PUBSUB`: which topics have subscribers, and how many.
 
 use super::super::context::{CmdResult, Ctx};
-use super::super::row::{Arg, ArgKind, Flags, Group, Row};
+use super::super::row::{Arg, ArgKind, CommandGroup, Flags, Row};
 use super::super::wording;
 use super::registry::TopicKind;
 use crate::base::glob::glob_match;
@@ -9,7 +9,7 @@ use crate::resp::args::Args;
 
 const SUB: Row = Row {
     flags: Flags::PUBSUB.union(Flags::LOADING).union(Flags::STALE),
-    group: Group::Pubsub,
+    group: CommandGroup::Pubsub,
     ..Row::BASE
 };
 
@@ -19,7 +19,7 @@ const PATTERN: &[Arg] = &[Arg::new("pattern", ArgKind::Pattern).optional()];
 pub const PUBSUB: Row = Row {
     name: "pubsub",
     arity: -2,
-    group: Group::Pubsub,
+    group: CommandGroup::Pubsub,
     since: "2.8.0",
     complexity: "That of the subcommand",
     summary: "Holds the commands that look at subscriptions.",

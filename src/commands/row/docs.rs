@@ -3,7 +3,7 @@
 /// The group under which a command is documented.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs)]
-pub enum Group {
+pub enum CommandGroup {
     Generic,
     String,
     List,
@@ -23,27 +23,27 @@ pub enum Group {
     Bitmap,
 }
 
-impl Group {
+impl CommandGroup {
     /// The name in `COMMAND DOCS`.
     pub const fn name(self) -> &'static str {
         match self {
-            Group::Generic => "generic",
-            Group::String => "string",
-            Group::List => "list",
-            Group::Set => "set",
-            Group::SortedSet => "sorted-set",
-            Group::Hash => "hash",
-            Group::Pubsub => "pubsub",
-            Group::Transactions => "transactions",
-            Group::Connection => "connection",
-            Group::Server => "server",
-            Group::Scripting => "scripting",
-            Group::Hyperloglog => "hyperloglog",
-            Group::Cluster => "cluster",
-            Group::Sentinel => "sentinel",
-            Group::Geo => "geo",
-            Group::Stream => "stream",
-            Group::Bitmap => "bitmap",
+            CommandGroup::Generic => "generic",
+            CommandGroup::String => "string",
+            CommandGroup::List => "list",
+            CommandGroup::Set => "set",
+            CommandGroup::SortedSet => "sorted-set",
+            CommandGroup::Hash => "hash",
+            CommandGroup::Pubsub => "pubsub",
+            CommandGroup::Transactions => "transactions",
+            CommandGroup::Connection => "connection",
+            CommandGroup::Server => "server",
+            CommandGroup::Scripting => "scripting",
+            CommandGroup::Hyperloglog => "hyperloglog",
+            CommandGroup::Cluster => "cluster",
+            CommandGroup::Sentinel => "sentinel",
+            CommandGroup::Geo => "geo",
+            CommandGroup::Stream => "stream",
+            CommandGroup::Bitmap => "bitmap",
         }
     }
 }

@@ -4,7 +4,7 @@
 //! up. So that rows and their table can be understood before handlers, what runs a command is a
 //! parameter of both; [`Handler`](crate::commands::context::Handler) is the only one.
 
-use super::docs::{Arg, Deprecation, Group};
+use super::docs::{Arg, CommandGroup, Deprecation};
 use super::flags::{Acl, Flags};
 use super::keys::{GetKeys, KeySpec};
 use crate::config::{ProtectedAction, Settings};
@@ -38,7 +38,7 @@ pub struct RowOf<Handler: 'static> {
     /// Finds the keys where the specifications cannot (see [`crate::commands::keyspec`]).
     pub get_keys: Option<GetKeys>,
     /// Documentation group.
-    pub group: Group,
+    pub group: CommandGroup,
     /// The Redis version that brought it.
     pub since: &'static str,
     /// Cost.

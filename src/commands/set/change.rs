@@ -2,7 +2,7 @@
 
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::events::Class;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::data::listpack::Element;
 use crate::data::set::{Set, SetLimits};
 use crate::resp::args::Args;
@@ -15,7 +15,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::SET,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
-        group: Group::Set,
+        group: CommandGroup::Set,
         complexity: "O(N), N being the number of members given.",
         summary: "Adds members to a set.",
         history: &[("2.4.0", "More than one member.")],
@@ -29,7 +29,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::SET,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
-        group: Group::Set,
+        group: CommandGroup::Set,
         complexity: "O(N), N being the number of members given.",
         summary: "Removes members from a set, and the key with the last one.",
         history: &[("2.4.0", "More than one member.")],
@@ -46,7 +46,7 @@ pub static ROWS: &[Row] = &[
             KeySpec::first(KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE)),
             KeySpec::range(KeyFlags::RW.union(KeyFlags::INSERT), 2, 0, 1),
         ],
-        group: Group::Set,
+        group: CommandGroup::Set,
         complexity: "O(1)",
         summary: "Moves a member from one set to another.",
         args: &[

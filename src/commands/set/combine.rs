@@ -8,7 +8,7 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::string::store_result;
 use crate::commands::wording::element;
 use crate::data::listpack::{Element, Listpack};
@@ -28,7 +28,7 @@ const SHOWING: Row = Row {
         -1,
         1,
     )],
-    group: Group::Set,
+    group: CommandGroup::Set,
     complexity: LINEAR,
     tips: &["nondeterministic_output_order"],
     args: &[Arg::key("key", 0).multiple()],
@@ -44,7 +44,7 @@ const STORING: Row = Row {
         KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE)),
         KeySpec::range(KeyFlags::RO.union(KeyFlags::ACCESS), 2, -1, 1),
     ],
-    group: Group::Set,
+    group: CommandGroup::Set,
     complexity: LINEAR,
     args: &[Arg::key("destination", 0), Arg::key("key", 1).multiple()],
     ..Row::BASE
@@ -69,7 +69,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::SET,
         keys: &[KeySpec::counted(KeyFlags::RO.union(KeyFlags::ACCESS), 1)],
-        group: Group::Set,
+        group: CommandGroup::Set,
         since: "7.0.0",
         complexity: SMALLEST,
         summary: "Tells how many members all of several sets have.",

@@ -8,7 +8,7 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::{positive, signed_size};
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::unit::deletion_verb;
 use crate::commands::wording::{element, element_or_null};
 use crate::data::listpack::Element;
@@ -25,7 +25,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(
             KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
         )],
-        group: Group::Set,
+        group: CommandGroup::Set,
         complexity: "O(N), N being the number of members popped.",
         summary: "Removes members of a set at random, and the key with the last one.",
         history: &[("3.2.0", "The argument `count`.")],
@@ -43,7 +43,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::SET,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Set,
+        group: CommandGroup::Set,
         complexity: "O(N), N being the number of members returned.",
         summary: "Picks members of a set at random.",
         history: &[("2.6.0", "The argument `count`.")],

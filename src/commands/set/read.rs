@@ -2,7 +2,7 @@
 
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::cursor::{COUNT, MATCH, scan_collection};
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording::element;
 use crate::data::listpack::Element;
 use crate::data::set::Set;
@@ -16,7 +16,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SET,
         keys: &[KeySpec::first(KeyFlags::RO)],
-        group: Group::Set,
+        group: CommandGroup::Set,
         complexity: "O(1)",
         summary: "Tells whether a set has a member.",
         args: &[Arg::key("key", 0), Arg::string("member")],
@@ -29,7 +29,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SET,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Set,
+        group: CommandGroup::Set,
         since: "6.2.0",
         complexity: "O(N), N being the number of members asked for.",
         summary: "Tells of several members whether a set has them.",
@@ -43,7 +43,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SET,
         keys: &[KeySpec::first(KeyFlags::RO)],
-        group: Group::Set,
+        group: CommandGroup::Set,
         complexity: "O(1)",
         summary: "Tells how many members a set has.",
         args: &[Arg::key("key", 0)],
@@ -56,7 +56,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::SET,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Set,
+        group: CommandGroup::Set,
         complexity: "O(N), N being the number of members.",
         summary: "Lists the members of a set.",
         tips: &["nondeterministic_output_order"],
@@ -70,7 +70,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::SET,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::Set,
+        group: CommandGroup::Set,
         since: "2.8.0",
         complexity: "O(1) for a call; O(N) for all calls until the cursor is 0 again, N being \
             the number of members.",

@@ -4,7 +4,7 @@ use super::options::{AddOptions, Giver};
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::stream::shorten::threshold_text;
 use crate::data::stream::{AppendError, NewId, Stream, StreamId};
 use crate::resp::args::Args;
@@ -17,7 +17,7 @@ pub static ROWS: &[Row] = &[Row {
     acl: Acl::STREAM,
     keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))
         .notes("Not INSERT, since trimming may remove entries.")],
-    group: Group::Stream,
+    group: CommandGroup::Stream,
     since: "5.0.0",
     complexity: "O(1) to add an entry; O(N) to trim N entries.",
     summary: "Adds an entry to the end of a stream, which is created if it does not exist.",

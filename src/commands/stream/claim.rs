@@ -12,7 +12,7 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group as Docs, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, ArgKind, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording;
 use crate::data::stream::{Claim, ConsumerId, Deliveries, Group, Log, Pending, Stream, StreamId};
 use crate::keyspace::Edit;
@@ -27,7 +27,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::STREAM,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
-        group: Docs::Stream,
+        group: CommandGroup::Stream,
         since: "5.0.0",
         complexity: "O(log N) with N being the number of pending entries of the group.",
         summary: "Gives pending entries to a consumer as if they were delivered to it.",
@@ -56,7 +56,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::STREAM,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
-        group: Docs::Stream,
+        group: CommandGroup::Stream,
         since: "6.2.0",
         complexity: "O(1) where COUNT is small.",
         summary: "Gives pending entries that were idle for long to a consumer, wherever they are.",

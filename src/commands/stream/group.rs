@@ -5,7 +5,7 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group as Docs, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording;
 use crate::data::stream::{Group, Stream, StreamId};
 use crate::keyspace::Edit;
@@ -15,7 +15,7 @@ const SUB: Row = Row {
     arity: 5,
     flags: Flags::WRITE,
     acl: Acl::STREAM,
-    group: Docs::Stream,
+    group: CommandGroup::Stream,
     since: "5.0.0",
     complexity: "O(1)",
     ..Row::BASE
@@ -55,7 +55,7 @@ const CONSUMER_ARGS: &[Arg] = &[
 pub static ROWS: &[Row] = &[Row {
     name: "xgroup",
     arity: -2,
-    group: Docs::Stream,
+    group: CommandGroup::Stream,
     since: "5.0.0",
     complexity: "That of the subcommand.",
     summary: "Holds the commands about consumer groups.",

@@ -4,7 +4,7 @@ use super::{at_most, no_group, reply_entries, reply_entry};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group as Docs, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording::{self, int_or_null};
 use crate::data::stream::{Consumer, Group, Log, Pending, Stream, StreamId};
 use crate::resp::args::Args;
@@ -22,7 +22,7 @@ const SUB: Row = Row {
         0,
         1,
     )],
-    group: Docs::Stream,
+    group: CommandGroup::Stream,
     since: "5.0.0",
     complexity: "O(1)",
     ..Row::BASE
@@ -32,7 +32,7 @@ const SUB: Row = Row {
 pub static ROWS: &[Row] = &[Row {
     name: "xinfo",
     arity: -2,
-    group: Docs::Stream,
+    group: CommandGroup::Stream,
     since: "5.0.0",
     complexity: "That of the subcommand.",
     summary: "Holds the commands that look into streams.",

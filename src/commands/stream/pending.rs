@@ -4,7 +4,7 @@ use super::{ids, no_key_or_group, range_end, range_start};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group as Docs, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::data::stream::{Group, Stream, StreamId};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
@@ -17,7 +17,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::STREAM,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
-        group: Docs::Stream,
+        group: CommandGroup::Stream,
         since: "5.0.0",
         complexity: "O(1) for each entry.",
         summary: "Acknowledges entries and tells how many of them were pending.",
@@ -35,7 +35,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::STREAM,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Docs::Stream,
+        group: CommandGroup::Stream,
         since: "5.0.0",
         complexity: "O(N) with N being the number of entries returned, or looked at where IDLE \
                      leaves some out. The summary is O(N) with N being the number of consumers.",

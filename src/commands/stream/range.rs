@@ -4,7 +4,7 @@ use super::{range_end, range_start, reply_entries};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::data::stream::Stream;
 use crate::resp::args::Args;
 
@@ -13,7 +13,7 @@ const RANGE: Row = Row {
     flags: Flags::READONLY,
     acl: Acl::STREAM,
     keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-    group: Group::Stream,
+    group: CommandGroup::Stream,
     since: "5.0.0",
     complexity: "O(N) with N being the number of entries returned; constant where COUNT limits it.",
     history: &[("6.2.0", "Open ends of ranges were added.")],
@@ -28,7 +28,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::STREAM,
         keys: &[KeySpec::first(KeyFlags::RO)],
-        group: Group::Stream,
+        group: CommandGroup::Stream,
         since: "5.0.0",
         complexity: "O(1)",
         summary: "Tells the number of entries of a stream.",

@@ -18,7 +18,7 @@ use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::integer;
 use crate::commands::row::{
-    Acl, Arg, BeginSearch, FindKeys, Flags, Group as Docs, KeyFlags, KeyRef, KeySpec, Row,
+    Acl, Arg, BeginSearch, CommandGroup, FindKeys, Flags, KeyFlags, KeyRef, KeySpec, Row,
 };
 use crate::data::stream::{ConsumerId, Group, Log, Stream, StreamId};
 use crate::keyspace::Type;
@@ -59,7 +59,7 @@ pub static ROWS: &[Row] = &[
         acl: Acl::STREAM,
         keys: &[keys_behind_streams(1)],
         get_keys: Some(keys_behind_options),
-        group: Docs::Stream,
+        group: CommandGroup::Stream,
         since: "5.0.0",
         summary: "Reads the entries of streams behind the given ids, and can wait for some.",
         args: &[COUNT, BLOCK, STREAMS],
@@ -73,7 +73,7 @@ pub static ROWS: &[Row] = &[
         acl: Acl::STREAM,
         keys: &[keys_behind_streams(4)],
         get_keys: Some(keys_behind_options),
-        group: Docs::Stream,
+        group: CommandGroup::Stream,
         since: "5.0.0",
         complexity: "O(M) for each stream, with M being the number of entries returned; constant \
                      where COUNT limits it. An XADD that finds N clients waiting serves them in \

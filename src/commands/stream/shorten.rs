@@ -7,7 +7,7 @@ use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::data::stream::{Log, Stream, StreamId, TrimTo};
 use crate::resp::args::Args;
 
@@ -43,7 +43,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::STREAM,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
-        group: Group::Stream,
+        group: CommandGroup::Stream,
         since: "5.0.0",
         complexity: "O(1) for each entry, however long the stream is.",
         summary: "Deletes entries of a stream and tells how many there were.",
@@ -57,7 +57,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE,
         acl: Acl::STREAM,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
-        group: Group::Stream,
+        group: CommandGroup::Stream,
         since: "5.0.0",
         complexity: "O(N) with N being the number of entries removed; they mostly go by the node, \
                      so it is cheap.",
@@ -74,7 +74,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::STREAM,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
-        group: Group::Stream,
+        group: CommandGroup::Stream,
         since: "5.0.0",
         complexity: "O(1)",
         summary: "Sets what a stream remembers; used to rebuild streams elsewhere.",

@@ -12,7 +12,7 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::{add_fraction, integer};
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, ArgKind, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::keyspace::{NewValue, StringRef};
 use crate::resp::args::Args;
 
@@ -23,7 +23,7 @@ const COUNTER: Row = Row {
     keys: &[KeySpec::first(
         KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
     )],
-    group: Group::String,
+    group: CommandGroup::String,
     complexity: "O(1)",
     ..Row::BASE
 };

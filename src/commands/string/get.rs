@@ -8,7 +8,7 @@ use super::{reply_string, reply_string_or_null};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::deadline::{delete_as_expired, has_passed};
 use crate::commands::events::Class;
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, ArgKind, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::resp::args::Args;
 
 /// The commands of this file.
@@ -19,7 +19,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::STRING,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::String,
+        group: CommandGroup::String,
         complexity: "O(1)",
         summary: "Reads the string under a key.",
         args: &[Arg::key("key", 0)],
@@ -35,7 +35,7 @@ pub static ROWS: &[Row] = &[
             KeySpec::first(KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE))
                 .notes("Writes only the time at which the key expires."),
         ],
-        group: Group::String,
+        group: CommandGroup::String,
         since: "6.2.0",
         complexity: "O(1)",
         summary: "Reads the string under a key and changes when the key expires.",
@@ -64,7 +64,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(
             KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
         )],
-        group: Group::String,
+        group: CommandGroup::String,
         since: "6.2.0",
         complexity: "O(1)",
         summary: "Reads the string under a key and deletes the key.",

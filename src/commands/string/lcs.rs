@@ -9,7 +9,7 @@
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
 
@@ -25,7 +25,7 @@ pub static ROWS: &[Row] = &[Row {
         1,
         1,
     )],
-    group: Group::String,
+    group: CommandGroup::String,
     since: "7.0.0",
     complexity: "O(N*M), N and M being the lengths of the strings.",
     summary: "Finds the longest common subsequence of two strings.",

@@ -8,7 +8,7 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::prefetch::{GROUP, prefetch_keys};
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::keyspace::Type;
 use crate::resp::args::Args;
 
@@ -25,7 +25,7 @@ pub static ROWS: &[Row] = &[
             -1,
             1,
         )],
-        group: Group::String,
+        group: CommandGroup::String,
         complexity: "O(N), N being the number of keys.",
         summary: "Reads the strings under several keys.",
         tips: &["request_policy:multi_shard"],
@@ -44,7 +44,7 @@ pub static ROWS: &[Row] = &[
             -1,
             2,
         )],
-        group: Group::String,
+        group: CommandGroup::String,
         since: "1.0.1",
         complexity: "O(N), N being the number of keys.",
         summary: "Stores several strings under their keys, all at once.",
@@ -67,7 +67,7 @@ pub static ROWS: &[Row] = &[
             -1,
             2,
         )],
-        group: Group::String,
+        group: CommandGroup::String,
         since: "1.0.1",
         complexity: "O(N), N being the number of keys.",
         summary: "Stores several strings at once, if none of their keys exists yet.",

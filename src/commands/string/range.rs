@@ -8,7 +8,7 @@ use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Deprecation, Flags, KeyFlags, KeySpec, Row};
 use crate::keyspace::NewValue;
 use crate::resp::args::Args;
 
@@ -20,7 +20,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::STRING,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
-        group: Group::String,
+        group: CommandGroup::String,
         since: "2.0.0",
         complexity: "O(1) on average, as long as the appended part is small: room for growth is \
             kept at the end.",
@@ -35,7 +35,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::STRING,
         keys: &[KeySpec::first(KeyFlags::RO)],
-        group: Group::String,
+        group: CommandGroup::String,
         since: "2.2.0",
         complexity: "O(1)",
         summary: "Tells the length of the string under a key.",
@@ -49,7 +49,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::STRING,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
-        group: Group::String,
+        group: CommandGroup::String,
         since: "2.2.0",
         complexity: "O(M), M being the length of the new part; growing the string may copy all \
             of it.",
@@ -68,7 +68,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::STRING,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::String,
+        group: CommandGroup::String,
         since: "2.4.0",
         complexity: "O(N), N being the length of the part.",
         summary: "Reads part of the string under a key.",
@@ -86,7 +86,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::STRING,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::String,
+        group: CommandGroup::String,
         complexity: "O(N), N being the length of the part.",
         summary: "Reads part of the string under a key.",
         deprecated: Some(Deprecation {

@@ -11,7 +11,7 @@ use crate::commands::deadline::DeadlineKind;
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::row::{
-    Acl, Arg, ArgKind, Deprecation, Flags, Group, KeyFlags, KeyRef, KeySpec, Row,
+    Acl, Arg, ArgKind, CommandGroup, Deprecation, Flags, KeyFlags, KeyRef, KeySpec, Row,
 };
 use crate::resp::args::Args;
 
@@ -30,7 +30,7 @@ pub static ROWS: &[Row] = &[
         )
         .notes("Reads the old value only with `GET`.")],
         get_keys: Some(set_keys),
-        group: Group::String,
+        group: CommandGroup::String,
         complexity: "O(1)",
         summary: "Stores a string under a key, whatever the key held before.",
         history: &[
@@ -71,7 +71,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::STRING,
         keys: &[KeySpec::first(KeyFlags::OW.union(KeyFlags::INSERT))],
-        group: Group::String,
+        group: CommandGroup::String,
         complexity: "O(1)",
         summary: "Stores a string under a key that does not exist yet.",
         deprecated: Some(Deprecation {
@@ -88,7 +88,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::STRING,
         keys: &[KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE))],
-        group: Group::String,
+        group: CommandGroup::String,
         since: "2.0.0",
         complexity: "O(1)",
         summary: "Stores a string under a key, to expire after so many seconds.",
@@ -110,7 +110,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM),
         acl: Acl::STRING,
         keys: &[KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE))],
-        group: Group::String,
+        group: CommandGroup::String,
         since: "2.6.0",
         complexity: "O(1)",
         summary: "Stores a string under a key, to expire after so many milliseconds.",
@@ -134,7 +134,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(
             KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
         )],
-        group: Group::String,
+        group: CommandGroup::String,
         complexity: "O(1)",
         summary: "Stores a string under a key and returns the one that was there.",
         deprecated: Some(Deprecation {

@@ -5,7 +5,7 @@
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, ArgKind, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::zset::{double, reply_score};
 use crate::data::zset::{Add, Added, Only, Unless, ZSet};
 use crate::resp::args::Args;
@@ -18,7 +18,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "1.2.0",
         complexity: "O(log(N)) for each member, N being the number of members.",
         summary: "Adds members with scores, or gives members other scores.",
@@ -57,7 +57,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(
             KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
         )],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "1.2.0",
         complexity: "O(log(N)), N being the number of members.",
         summary: "Adds to the score of a member; one that is not there counts as 0.",

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::{integer, integer_within};
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::zset::{Listing, WITH_SCORES, store};
 use crate::data::listpack::Element;
 use crate::data::set::SetRef;
@@ -22,7 +22,7 @@ const LISTING: Row = Row {
     flags: Flags::READONLY.union(Flags::MOVABLE_KEYS),
     acl: Acl::SORTEDSET,
     keys: &[KeySpec::counted(KeyFlags::RO.union(KeyFlags::ACCESS), 1)],
-    group: Group::SortedSet,
+    group: CommandGroup::SortedSet,
     complexity: LINEAR,
     ..Row::BASE
 };
@@ -38,7 +38,7 @@ const STORING: Row = Row {
         KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE)),
         KeySpec::counted(KeyFlags::RO.union(KeyFlags::ACCESS), 2),
     ],
-    group: Group::SortedSet,
+    group: CommandGroup::SortedSet,
     complexity: LINEAR,
     ..Row::BASE
 };

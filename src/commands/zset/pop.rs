@@ -8,7 +8,7 @@ use crate::commands::error::CmdError;
 use crate::commands::events::Class;
 use crate::commands::first_of::FirstOf;
 use crate::commands::operand::positive;
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::zset::Listing;
 use crate::data::zset::ZSet;
 use crate::resp::args::Args;
@@ -22,7 +22,7 @@ const POP: Row = Row {
     keys: &[KeySpec::first(
         KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
     )],
-    group: Group::SortedSet,
+    group: CommandGroup::SortedSet,
     since: "5.0.0",
     complexity: "O(M*log(N)), N being the number of members and M that of members taken.",
     args: &[Arg::key("key", 0), Arg::integer("count").optional()],
@@ -56,7 +56,7 @@ pub static ROWS: &[Row] = &[
             KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
             1,
         )],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "7.0.0",
         complexity: "O(K)+O(M*log(N)), K being the number of keys, N that of members and M that \
             of members taken.",

@@ -8,7 +8,9 @@ use std::ops::Range;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::integer;
-use crate::commands::row::{Acl, Arg, ArgKind, Deprecation, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{
+    Acl, Arg, ArgKind, CommandGroup, Deprecation, Flags, KeyFlags, KeySpec, Row,
+};
 use crate::commands::zset::bounds::Bounds;
 use crate::commands::zset::{Listing, WITH_SCORES, store};
 use crate::data::zset::{Builder, ZSet, ZSetRef};
@@ -27,7 +29,7 @@ const RANGE: Row = Row {
     flags: Flags::READONLY,
     acl: Acl::SORTEDSET,
     keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-    group: Group::SortedSet,
+    group: CommandGroup::SortedSet,
     complexity: "O(log(N)+M), N being the number of members and M that of members listed; skipping \
         members with LIMIT is free.",
     ..Row::BASE
@@ -67,7 +69,7 @@ pub static ROWS: &[Row] = &[
             KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE)),
             KeySpec::range(KeyFlags::RO.union(KeyFlags::ACCESS), 2, 0, 1),
         ],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "6.2.0",
         complexity: "O(log(N)+M), N being the number of members and M that of members stored.",
         summary: "Stores the members between two ranks, scores or strings under another key.",

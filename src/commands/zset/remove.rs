@@ -2,7 +2,7 @@
 
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::events::Class;
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, ArgKind, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::zset::bounds::Bounds;
 use crate::data::zset::ZSet;
 use crate::resp::args::Args;
@@ -13,7 +13,7 @@ const REMOVE_RANGE: Row = Row {
     flags: Flags::WRITE,
     acl: Acl::SORTEDSET,
     keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
-    group: Group::SortedSet,
+    group: CommandGroup::SortedSet,
     complexity: "O(log(N)+M), N being the number of members and M that of members removed.",
     ..Row::BASE
 };
@@ -26,7 +26,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::WRITE.union(Flags::FAST),
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::DELETE))],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "1.2.0",
         complexity: "O(M*log(N)), N being the number of members and M that of members to remove.",
         summary: "Removes members.",

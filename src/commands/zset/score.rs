@@ -2,7 +2,7 @@
 
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
-use crate::commands::row::{Acl, Arg, ArgKind, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, ArgKind, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::zset::bounds::Bounds;
 use crate::commands::zset::reply_score;
 use crate::data::zset::ZSet;
@@ -14,7 +14,7 @@ const RANK: Row = Row {
     flags: Flags::READONLY.union(Flags::FAST),
     acl: Acl::SORTEDSET,
     keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-    group: Group::SortedSet,
+    group: CommandGroup::SortedSet,
     since: "2.0.0",
     complexity: "O(log(N)), N being the number of members.",
     history: &[("7.2.0", "The option `WITHSCORE`.")],
@@ -34,7 +34,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::first(KeyFlags::RO)],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "1.2.0",
         complexity: "O(1)",
         summary: "Counts the members.",
@@ -48,7 +48,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "1.2.0",
         complexity: "O(1)",
         summary: "Gives the score of a member.",
@@ -62,7 +62,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "6.2.0",
         complexity: "O(N), N being the number of members asked for.",
         summary: "Gives the scores of several members.",
@@ -88,7 +88,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "2.0.0",
         complexity: "O(log(N)), N being the number of members.",
         summary: "Counts the members between two scores.",
@@ -106,7 +106,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "2.8.9",
         complexity: "O(log(N)), N being the number of members.",
         summary: "Counts the members between two strings, where all scores are equal.",

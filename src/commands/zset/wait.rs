@@ -2,7 +2,7 @@
 
 use crate::commands::blocking::{Block, TIMEOUT, Timeout};
 use crate::commands::context::{CmdResult, Ctx};
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::zset::pop::{END, End, Wish, grant, pop_one};
 use crate::keyspace::Type;
 use crate::resp::args::Args;
@@ -18,7 +18,7 @@ const POP: Row = Row {
         -2,
         1,
     )],
-    group: Group::SortedSet,
+    group: CommandGroup::SortedSet,
     since: "5.0.0",
     complexity: "O(log(N)), N being the number of members.",
     history: &[("6.0.0", "The timeout may be a fraction.")],
@@ -53,7 +53,7 @@ pub static ROWS: &[Row] = &[
             KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
             2,
         )],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "7.0.0",
         complexity: "O(K)+O(M*log(N)), K being the number of keys, N that of members and M that \
             of members taken.",

@@ -4,7 +4,7 @@ use crate::base::numbers::{format_f64, format_f64_17};
 use crate::commands::chance::{Pick, count_and_option, draw_in_batches};
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::cursor::{COUNT, MATCH, scan_collection};
-use crate::commands::row::{Acl, Arg, Flags, Group, KeyFlags, KeySpec, Row};
+use crate::commands::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use crate::commands::wording::{element, element_or_null};
 use crate::commands::zset::{Listing, WITH_SCORES};
 use crate::data::zset::{ZSet, ZSetRef};
@@ -18,7 +18,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "6.2.0",
         complexity: "O(N), N being the number of members picked.",
         summary: "Picks members at random.",
@@ -36,7 +36,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY,
         acl: Acl::SORTEDSET,
         keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
-        group: Group::SortedSet,
+        group: CommandGroup::SortedSet,
         since: "2.8.0",
         complexity: "O(1) for a call; O(N) for all calls until the cursor is 0 again, N being \
             the number of members.",

@@ -26,7 +26,7 @@ mod feed;
 
 pub use feed::Feed;
 
-use super::build::{Builder, Limits, Means};
+use super::build::{BuildLimits, Builder, Means};
 use super::checksum::Checksum;
 use super::cursor::{Cursor, RawString, Stop};
 use super::error::{RdbError, RdbErrorKind, Stage};
@@ -59,7 +59,7 @@ pub struct DecoderOptions {
     /// Whether a wrong checksum is an error (`rdbchecksum`).
     pub verify_checksum: bool,
     /// Up to where collections take their small forms.
-    pub limits: Limits,
+    pub limits: BuildLimits,
     /// The length of the stream, where it is known.
     pub stream_bytes: Option<u64>,
 }
@@ -70,7 +70,7 @@ impl DecoderOptions {
         DecoderOptions {
             purpose,
             verify_checksum: true,
-            limits: Limits::usual(),
+            limits: BuildLimits::usual(),
             stream_bytes: None,
         }
     }

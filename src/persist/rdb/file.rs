@@ -175,7 +175,7 @@ pub enum LoadError {
 
 /// How far a load is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum LoadProgress {
     /// There is more to read.
     More,
     /// The end was reached, and all is well.
@@ -210,7 +210,7 @@ impl<F: DiskFile> FileLoader<F> {
     }
 
     /// Loads about `budget` bytes (at least one read) into `sink`.
-    pub fn step(&mut self, budget: usize, sink: &mut impl Sink) -> Result<Progress, LoadError> {
+    pub fn step(&mut self, budget: usize, sink: &mut impl Sink) -> Result<LoadProgress, LoadError> {
         let mut left = budget.max(1);
         while left > 0 {
             let wanted = left.min(READ_BYTES);
@@ -222,11 +222,11 @@ impl<F: DiskFile> FileLoader<F> {
             };
             self.loader.push(&self.buffer[..count], sink)?;
             if self.loader.is_done() {
-                return Ok(Progress::Finished);
+                return Ok(LoadProgress::Finished);
             }
             left -= count;
         }
-        Ok(Progress::More)
+        Ok(LoadProgress::More)
     }
 
     /// Bytes read so far.

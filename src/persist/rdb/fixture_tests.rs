@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::RdbErrorKind;
 use super::check;
 use super::decoder::{DecoderOptions, Purpose};
-use super::file::{self, FileLoader, LoadError, Progress, SaveError};
+use super::file::{self, FileLoader, LoadError, LoadProgress, SaveError};
 use super::item::{ChecksumVerdict, Item, Value};
 use super::load::{Sink, StreamLoader};
 use crate::sys::disk::OsDisk;
@@ -296,7 +296,7 @@ fn a_file_is_loaded_in_steps_of_the_given_size() {
     let mut loader =
         FileLoader::open(&mut OsDisk, &file, DecoderOptions::usual(Purpose::Load)).unwrap();
     let (mut seen, mut steps) = (Seen::default(), 0);
-    while loader.step(1000, &mut seen).unwrap() == Progress::More {
+    while loader.step(1000, &mut seen).unwrap() == LoadProgress::More {
         steps += 1;
         assert_eq!(loader.loaded(), steps * 1000);
     }

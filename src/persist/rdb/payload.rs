@@ -9,7 +9,7 @@
 use thiserror::Error;
 
 use super::build::packed::{self, Verdict};
-use super::build::{Builder, Limits, Means};
+use super::build::{BuildLimits, Builder, Means};
 use super::checksum::Checksum;
 use super::cursor::{Cursor, RawString, Stop};
 use super::encoder::{Encoder, EncoderOptions};
@@ -57,7 +57,7 @@ pub fn length_of(value: ValueRef<'_>, options: EncoderOptions) -> u64 {
 /// Makes a value of a payload. `verify_checksum` is off only in tests.
 pub fn restore<'a>(
     payload: &'a [u8],
-    limits: &Limits,
+    limits: &BuildLimits,
     verify_checksum: bool,
 ) -> Result<NewValue<'a>, PayloadError> {
     let body = open(payload, verify_checksum).ok_or(PayloadError::Footer)?;
@@ -86,7 +86,11 @@ fn checksum_of(bytes: &[u8]) -> u64 {
     checksum.value()
 }
 
-fn read<'a>(cursor: &mut Cursor<'a>, len: usize, limits: &Limits) -> Result<NewValue<'a>, Stop> {
+fn read<'a>(
+    cursor: &mut Cursor<'a>,
+    len: usize,
+    limits: &BuildLimits,
+) -> Result<NewValue<'a>, Stop> {
     let id = cursor.byte()?;
     let value_type = ValueType::from_id(id).ok_or(RdbErrorKind::UnknownType(id))?;
     if value_type == ValueType::String {
@@ -115,7 +119,7 @@ fn read<'a>(cursor: &mut Cursor<'a>, len: usize, limits: &Limits) -> Result<NewV
 fn read_packed<'a>(
     value_type: ValueType,
     raw: RawString<'a>,
-    limits: &Limits,
+    limits: &BuildLimits,
 ) -> Result<NewValue<'a>, Stop> {
     let mut scratch = Vec::new();
     let verdict = packed::judge(value_type, raw.resolve(&mut scratch)?, limits)?;
@@ -139,7 +143,7 @@ fn read_parts(
     mut builder: Builder,
     cursor: &mut Cursor<'_>,
     len: usize,
-    limits: &Limits,
+    limits: &BuildLimits,
 ) -> Result<Option<Object>, Stop> {
     let mut scratch = Vec::new();
     while let Some(token) = walk.next(cursor)? {

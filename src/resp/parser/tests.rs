@@ -3,15 +3,15 @@
 use super::super::args::encode_command;
 use super::*;
 
-const CLIENT: Limits = Limits {
+const CLIENT: ParserLimits = ParserLimits {
     peer: Peer::Client,
     bulk_bytes_max: 512 * 1024 * 1024,
 };
-const STRANGER: Limits = Limits {
+const STRANGER: ParserLimits = ParserLimits {
     peer: Peer::Unauthenticated,
     ..CLIENT
 };
-const MASTER: Limits = Limits {
+const MASTER: ParserLimits = ParserLimits {
     peer: Peer::Master,
     ..CLIENT
 };
@@ -35,7 +35,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn feed(&mut self, mut chunk: &[u8], limits: &Limits) {
+    fn feed(&mut self, mut chunk: &[u8], limits: &ParserLimits) {
         while !chunk.is_empty() && !self.failed {
             let remaining = self.parser.big_remaining();
             if let Some(target) = self.parser.big_target() {
@@ -52,7 +52,7 @@ impl Connection {
         }
     }
 
-    fn drain(&mut self, limits: &Limits) {
+    fn drain(&mut self, limits: &ParserLimits) {
         let mut pos = 0;
         loop {
             match self.parser.next(&self.buf[pos..], limits, &mut self.ranges) {
@@ -90,7 +90,10 @@ impl Connection {
     }
 }
 
-fn parse_chunks<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, limits: &Limits) -> Vec<Seen> {
+fn parse_chunks<'a>(
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+    limits: &ParserLimits,
+) -> Vec<Seen> {
     let mut connection = Connection::default();
     for chunk in chunks {
         connection.feed(chunk, limits);
@@ -114,7 +117,7 @@ fn words(args: &[&str]) -> Seen {
 
 /// Whole, byte by byte, and cut in two at every point, `stream` must give `expected`.
 #[track_caller]
-fn check_with(limits: &Limits, stream: impl AsRef<[u8]>, expected: &[Seen]) {
+fn check_with(limits: &ParserLimits, stream: impl AsRef<[u8]>, expected: &[Seen]) {
     let stream = stream.as_ref();
     assert_eq!(parse_chunks([stream], limits), expected, "whole");
     assert_eq!(
@@ -271,7 +274,7 @@ fn a_master_has_no_limits_and_no_inline_requests() {
         "PING\r\n",
         &[Seen::Error(ProtocolError::InlineFromMaster)],
     );
-    let limits = Limits {
+    let limits = ParserLimits {
         bulk_bytes_max: 1,
         ..MASTER
     };

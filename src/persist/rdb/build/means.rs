@@ -8,7 +8,7 @@ use crate::table::KeyHasher;
 
 /// Up to where loaded collections take their small forms.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct BuildLimits {
     /// Lists.
     pub list: ListLimits,
     /// Hashes.
@@ -19,12 +19,12 @@ pub struct Limits {
     pub zset: ZSetLimits,
 }
 
-impl Limits {
-    /// Limits of a server that was not configured, for values that nobody keeps.
-    pub fn usual() -> Limits {
+impl BuildLimits {
+    /// BuildLimits of a server that was not configured, for values that nobody keeps.
+    pub fn usual() -> BuildLimits {
         const VALUE_BYTES: usize = 64;
         let hasher = KeyHasher::from_seed([0, 0]);
-        Limits {
+        BuildLimits {
             list: ListLimits::default(),
             hash: HashLimits {
                 max_listpack_entries: 512,
@@ -48,7 +48,7 @@ impl Limits {
 
 /// What a builder works with.
 pub(in super::super) struct Means<'a> {
-    pub limits: &'a Limits,
+    pub limits: &'a BuildLimits,
     /// Bytes of the stream that may still come.
     pub ahead: u64,
     pub scratch: &'a mut Vec<u8>,

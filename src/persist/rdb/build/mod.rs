@@ -23,7 +23,7 @@ mod tests;
 mod unique;
 mod zset;
 
-pub use self::means::Limits;
+pub use self::means::BuildLimits;
 pub(super) use self::means::Means;
 use super::error::RdbErrorKind;
 use super::format::ValueType;
@@ -41,7 +41,7 @@ pub(super) enum Builder {
 
 impl Builder {
     /// The builder for a type that comes in parts.
-    pub(super) fn new(value_type: ValueType, limits: &Limits) -> Option<Builder> {
+    pub(super) fn new(value_type: ValueType, limits: &BuildLimits) -> Option<Builder> {
         use ValueType as T;
         Some(match value_type {
             T::List => Builder::List(list::ListBuilder::of_elements(&limits.list)),
@@ -86,7 +86,7 @@ impl Builder {
     }
 
     /// The collection, or none if it has no members.
-    pub(super) fn finish(self, limits: &Limits) -> Result<Option<Object>, RdbErrorKind> {
+    pub(super) fn finish(self, limits: &BuildLimits) -> Result<Option<Object>, RdbErrorKind> {
         Ok(match self {
             Builder::List(list) => list.finish(&limits.list),
             Builder::Set(set) => set.finish(),

@@ -5,7 +5,7 @@
 //! only where every one of them is handled anyway. Forms of old versions become listpacks first.
 
 use super::hash::tabled;
-use super::means::Limits;
+use super::means::BuildLimits;
 use super::unique::all_differ;
 use crate::base::numbers::parse_f64;
 use crate::data::element_table::SetTable;
@@ -45,7 +45,7 @@ impl<T: Collection> From<T> for Verdict {
 pub(in super::super) fn judge(
     value_type: ValueType,
     bytes: &[u8],
-    limits: &Limits,
+    limits: &BuildLimits,
 ) -> Result<Verdict, RdbErrorKind> {
     use ValueType as T;
     Ok(match value_type {

@@ -1,6 +1,6 @@
 //! Values of every type there and back, in every version; old forms; and what must be refused.
 
-use super::Limits;
+use super::BuildLimits;
 use crate::data::hash::Hash;
 use crate::data::list::{End, List};
 use crate::data::listpack::{Element, Listpack};
@@ -77,8 +77,8 @@ fn contents(value: ValueRef<'_>) -> Vec<String> {
     said
 }
 
-fn limits() -> Limits {
-    Limits::usual()
+fn limits() -> BuildLimits {
+    BuildLimits::usual()
 }
 
 fn a_list(elements: usize, length: usize) -> List {
@@ -224,7 +224,7 @@ fn sealed(body: &[u8]) -> Vec<u8> {
     payload
 }
 
-fn opened(body: &[u8], limits: &Limits) -> Result<Held, RdbErrorKind> {
+fn opened(body: &[u8], limits: &BuildLimits) -> Result<Held, RdbErrorKind> {
     match payload::restore(&sealed(body), limits, false) {
         Ok(value) => Ok(Held::new(value)),
         Err(PayloadError::Value(kind)) => Err(kind),
