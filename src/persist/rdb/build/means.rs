@@ -20,7 +20,7 @@ pub struct BuildLimits {
 }
 
 impl BuildLimits {
-    /// BuildLimits of a server that was not configured, for values that nobody keeps.
+    /// Limits of a server that was not configured, for values that nobody keeps.
     pub fn usual() -> BuildLimits {
         const VALUE_BYTES: usize = 64;
         let hasher = KeyHasher::from_seed([0, 0]);
