@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use super::client_memory::sum::Share;
 use super::input::InputBuffer;
 use super::output::Output;
-use crate::commands::session::Session;
+use crate::commands::session::{ClientInfo, Session};
 use crate::replication::ClientId;
 use crate::resp::args::OwnedArgs;
 use crate::resp::parser::Parser;
@@ -61,6 +61,9 @@ impl Input {
         }
     }
 }
+
+/// What the session of a client holds at least; all that is known of it while it is lent out.
+const LENT_SESSION_BYTES: usize = size_of::<Session>() + size_of::<ClientInfo>();
 
 /// A connected client or replica.
 pub struct Conn<S> {
@@ -140,7 +143,7 @@ impl<S> Conn<S> {
     /// Memory held for it, replies included.
     pub fn memory(&self) -> usize {
         size_of::<Conn<S>>()
-            + (self.session.as_ref()).map_or(size_of::<Session>(), |session| session.memory())
+            + (self.session.as_ref()).map_or(LENT_SESSION_BYTES, |session| session.memory())
             + self.input.memory()
             + self.output.memory()
     }

@@ -60,6 +60,18 @@ fn the_client_that_asks_sees_its_own_buffer() {
 }
 
 #[test]
+fn a_client_sees_itself_as_large_as_others_see_it() {
+    let server = Server::ours(&[]);
+    let mut client = connect_as(&server, "self");
+    let line = client.ask("CLIENT INFO");
+    let own = line
+        .split(' ')
+        .find_map(|word| word.strip_prefix("tot-mem="));
+    let own: usize = own.expect("a size").parse().expect("a number");
+    assert_eq!(field(&server, "self", "tot-mem"), own);
+}
+
+#[test]
 fn idle_clients_are_no_burden_in_info() {
     let server = Server::ours(&["hz 100"]);
     let mut crowd: Vec<Conn> = (0..50).map(|_| server.connect()).collect();
