@@ -7,6 +7,7 @@
 
 use std::path::PathBuf;
 
+use super::aof_feed::AofFeed;
 use super::blocking::Waiters;
 use super::eviction::progress::Eviction;
 use super::garbage::Garbage;
@@ -90,6 +91,8 @@ pub struct Env {
     pub stats: Stats,
     /// Role, identity, stream, replicas.
     pub replication: Replication,
+    /// What the append-only file has still to be given.
+    pub aof: AofFeed,
     /// What was saved and what not.
     pub persistence: Persistence,
     /// What is refused at present.
@@ -110,6 +113,8 @@ pub struct Env {
     pub outbox: Outbox,
     /// In what order `SORT` puts texts.
     pub collation: Collation,
+    /// Changes that were made before are made again, from a file: nobody is to hear of them.
+    pub is_replaying: bool,
     /// Checksums of payloads and snapshots are not compared; tests ask for that (`DEBUG`).
     pub skip_checksums: bool,
     /// Elements of lists from this size on stand alone; tests make it smaller (`DEBUG`).
@@ -145,6 +150,7 @@ impl Env {
             config_file: None,
             stats: Stats::new(commands),
             replication,
+            aof: AofFeed::default(),
             persistence: Persistence::new(now),
             gates: Gates::OPEN,
             unit: Unit::default(),
@@ -155,6 +161,7 @@ impl Env {
             pubsub: Registry::default(),
             outbox: Outbox::default(),
             collation: Collation::Bytes,
+            is_replaying: false,
             skip_checksums: false,
             list_plain_from_bytes: ListLimits::PLAIN_FROM_BYTES,
             hold_access_times: false,
@@ -192,9 +199,9 @@ impl Env {
     }
 
     /// Bytes that do not count towards `maxmemory`: what replicas have still to be sent beyond the
-    /// backlog.
+    /// backlog, and what the append-only file has still to be given.
     pub fn memory_not_counted(&self) -> u64 {
         let log = self.replication.log_memory_bytes() as u64;
-        log.saturating_sub(self.config.repl_backlog_size)
+        log.saturating_sub(self.config.repl_backlog_size) + self.aof.memory() as u64
     }
 }

@@ -7,6 +7,7 @@
 //! second; they know nothing of sockets, children or the replica link's inside.
 
 pub mod activity;
+pub mod aof_feed;
 pub mod bitmap;
 pub mod blocking;
 pub mod call;

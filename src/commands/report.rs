@@ -9,6 +9,7 @@
 use super::context::{Access, Ctx};
 use super::events::Class;
 use super::session::Kind;
+use super::unit::operations::Audience;
 use crate::resp::args::{Args, array_header, bulk};
 
 impl Ctx<'_> {
@@ -109,7 +110,7 @@ impl Ctx<'_> {
         if !self.env.wants_changes() {
             return;
         }
-        self.env.unit.add(self.session.db, |out| {
+        self.env.unit.add(self.session.db, Audience::All, |out| {
             array_header(args.len(), out);
             for (at, word) in args.iter().enumerate() {
                 let other = replaced.iter().find(|(index, _)| *index == at);

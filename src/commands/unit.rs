@@ -26,7 +26,7 @@
 
 pub mod operations;
 
-use self::operations::Mark;
+use self::operations::{Audience, Mark};
 use super::env::Env;
 use super::row::Flags;
 use crate::resp::args::{Args, encode_command};
@@ -49,28 +49,42 @@ impl Env {
     /// Whether anybody takes changes: their bytes need not be made otherwise.
     #[inline]
     pub fn wants_changes(&self) -> bool {
-        self.replication.wants_feed()
+        (self.replication.wants_feed() || self.aof.is_on()) && !self.is_replaying
     }
 
-    /// Hands an operation to everybody who takes changes. What stands around operations (`MULTI`
-    /// and `EXEC`) is in no database.
+    /// Hands an operation to everybody who takes changes and shall have this one. What stands
+    /// around operations (`MULTI` and `EXEC`) is in no database.
     #[inline]
-    fn hand_over(&mut self, db: Option<usize>, bytes: &[u8]) {
+    fn hand_over(&mut self, db: Option<usize>, bytes: &[u8], audience: Audience) {
+        if self.is_replaying {
+            return;
+        }
         self.replication.feed(db.map(|db| db as u32), bytes);
+        if self.aof.is_on() && audience == Audience::All {
+            let stamped = self.config.aof_timestamp_enabled;
+            let second = stamped.then(|| self.now.unix_s());
+            self.aof.append(db, bytes, second);
+        }
     }
 
     /// Hands the unit over that has ended.
     fn hand_over_unit(&mut self, bond: Bond) {
         let operations = self.unit.take_operations();
         let wrapped = bond == Bond::Transaction && operations.count() > 1;
+        let for_all = operations.iter().any(|(.., who)| who == Audience::All);
+        let around = if for_all {
+            Audience::All
+        } else {
+            Audience::Replicas
+        };
         if wrapped {
-            self.hand_over(None, b"*1\r\n$5\r\nMULTI\r\n");
+            self.hand_over(None, b"*1\r\n$5\r\nMULTI\r\n", around);
         }
-        for (db, bytes) in operations.iter() {
-            self.hand_over(Some(db), bytes);
+        for (db, bytes, audience) in operations.iter() {
+            self.hand_over(Some(db), bytes, audience);
         }
         if wrapped {
-            self.hand_over(None, b"*1\r\n$4\r\nEXEC\r\n");
+            self.hand_over(None, b"*1\r\n$4\r\nEXEC\r\n", around);
         }
         self.unit.give_back(operations);
     }
@@ -103,7 +117,7 @@ impl Env {
                 return;
             }
             if let Some(raw) = args.raw() {
-                return self.hand_over(Some(db), raw);
+                return self.hand_over(Some(db), raw, Audience::All);
             }
         }
         self.end_among_others(db, args, with_own_argv, mark, flags);
@@ -121,7 +135,7 @@ impl Env {
         flags: Flags,
     ) {
         if with_own_argv {
-            self.unit.add(db, |out| args.encode(out));
+            self.unit.add(db, Audience::All, |out| args.encode(out));
         }
         if self.unit.is_nested() {
             return;
@@ -138,7 +152,16 @@ impl Env {
     /// Adds an operation to the unit that is running.
     pub fn propagate(&mut self, db: usize, argv: &[&[u8]]) {
         if self.wants_changes() {
-            self.unit.add(db, |out| encode_command(argv, out));
+            self.unit
+                .add(db, Audience::All, |out| encode_command(argv, out));
+        }
+    }
+
+    /// The same for what is no change of the data: replicas alone are to hear of it.
+    pub fn propagate_to_replicas(&mut self, db: usize, argv: &[&[u8]]) {
+        if self.replication.wants_feed() {
+            self.unit
+                .add(db, Audience::Replicas, |out| encode_command(argv, out));
         }
     }
 

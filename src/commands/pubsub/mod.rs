@@ -261,7 +261,10 @@ fn spublish(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 /// Replicas have subscribers of their own, so they get the message whoever got it here.
 fn conclude(ctx: &mut Ctx<'_>, args: &Args<'_>, sent: usize) {
-    ctx.propagate_instead(&[&args[0], &args[1], &args[2]]);
+    ctx.env.unit.note_instead();
+    let db = ctx.session.db;
+    let argv: [&[u8]; 3] = [&args[0], &args[1], &args[2]];
+    ctx.env.propagate_to_replicas(db, &argv);
     ctx.reply.int(sent as i64);
 }
 

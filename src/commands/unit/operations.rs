@@ -13,6 +13,15 @@ pub struct Unit {
     depth: u32,
 }
 
+/// Who shall have an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Audience {
+    /// Everybody who takes changes.
+    All,
+    /// Replicas: it changes no data, so a file of changes has no use for it.
+    Replicas,
+}
+
 bitflags! {
     /// What a command says of itself.
     #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -92,11 +101,11 @@ impl Unit {
     }
 
     /// Adds the operation that is written.
-    pub fn add(&mut self, db: usize, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn add(&mut self, db: usize, audience: Audience, write: impl FnOnce(&mut Vec<u8>)) {
         let Operations { bytes, ends } = &mut self.operations;
         write(bytes);
         let end = bytes.len();
-        ends.push(End { db, end });
+        ends.push(End { db, end, audience });
     }
 
     /// All operations of a unit that ends. They are to be given back.
@@ -126,6 +135,7 @@ struct End {
     db: usize,
     /// Where the operation's bytes end; they begin where those of the one before it end.
     end: usize,
+    audience: Audience,
 }
 
 impl Operations {
@@ -134,13 +144,13 @@ impl Operations {
         self.ends.len()
     }
 
-    /// Each with the database that it is for.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, &[u8])> {
+    /// Each with the database that it is for, and who shall have it.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &[u8], Audience)> {
         let mut start = 0;
-        self.ends.iter().map(move |End { db, end }| {
+        self.ends.iter().map(move |End { db, end, audience }| {
             let bytes = &self.bytes[start..*end];
             start = *end;
-            (*db, bytes)
+            (*db, bytes, *audience)
         })
     }
 }
