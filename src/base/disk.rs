@@ -1,4 +1,4 @@
-//! What files are to those who write and read them whole: snapshots today, logs of commands next.
+//! What files are to those who write and read them: snapshots, and logs of commands.
 //!
 //! Nothing above the lowest floor opens a file by itself; it asks a [`Disk`]. The real one is
 //! [`crate::sys::disk::OsDisk`]; the simulator has one in memory that can be slow, full, or lose
@@ -22,6 +22,15 @@ pub trait Disk {
     fn create(&mut self, path: &Path) -> io::Result<Self::File>;
     /// Makes a file that must not be there yet.
     fn create_new(&mut self, path: &Path) -> io::Result<Self::File>;
+    /// Opens a file to write behind what it holds, or makes an empty one. It cannot be read.
+    fn open_append(&mut self, path: &Path) -> io::Result<Self::File>;
+    /// Whether there is a file or a folder of that name.
+    fn exists(&mut self, path: &Path) -> io::Result<bool>;
+    /// Makes a folder if there is none of that name. Its own name is durable when the folder that
+    /// it is in was synced. An error if the name belongs to a file.
+    fn create_folder(&mut self, path: &Path) -> io::Result<()>;
+    /// The paths of the files in a folder (not of folders in it), in no order that means anything.
+    fn files_in(&mut self, folder: &Path) -> io::Result<Vec<PathBuf>>;
     /// Gives a file another name; the one that had it is gone.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
     /// Takes a name away.
@@ -38,6 +47,9 @@ pub trait DiskFile: Read + Write {
     fn size(&self) -> io::Result<u64>;
     /// Waits until everything written is durable.
     fn sync(&mut self) -> io::Result<()>;
+    /// Cuts a file that was opened to be written to its first `len` bytes; what is written next to
+    /// a file opened by [`Disk::open_append`] stands behind them. Durable when it was synced.
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
     /// Starts to bring a range to disk, without waiting for it; no promise of durability.
     fn start_writeback(&mut self, range: Range<u64>) -> io::Result<()>;
     /// Waits until a range was brought to disk; no promise of durability.

@@ -27,6 +27,32 @@ impl Disk for OsDisk {
         File::options().write(true).create_new(true).open(path)
     }
 
+    fn open_append(&mut self, path: &Path) -> io::Result<File> {
+        File::options().append(true).create(true).open(path)
+    }
+
+    fn exists(&mut self, path: &Path) -> io::Result<bool> {
+        path.try_exists()
+    }
+
+    fn create_folder(&mut self, path: &Path) -> io::Result<()> {
+        match fs::create_dir(path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            result => result,
+        }
+    }
+
+    fn files_in(&mut self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_dir() {
+                files.push(entry.path());
+            }
+        }
+        Ok(files)
+    }
+
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -61,11 +87,55 @@ impl DiskFile for File {
         self.sync_all()
     }
 
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+
     fn start_writeback(&mut self, range: Range<u64>) -> io::Result<()> {
         writeback::start(self, range)
     }
 
     fn finish_writeback(&mut self, range: Range<u64>) -> io::Result<()> {
         writeback::finish(self, range)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_file_opened_to_append_keeps_what_it_holds_and_can_be_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut disk = OsDisk;
+        assert!(!disk.exists(&path).unwrap());
+        disk.open_append(&path)
+            .unwrap()
+            .write_all(b"hello")
+            .unwrap();
+        let mut file = disk.open_append(&path).unwrap();
+        file.write_all(b" world").unwrap();
+        file.truncate(4).unwrap();
+        file.write_all(b"!").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"hell!");
+        assert!(disk.exists(&path).unwrap());
+    }
+
+    #[test]
+    fn a_folder_is_made_once_and_never_in_place_of_a_file() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("logs");
+        let mut disk = OsDisk;
+        disk.create_folder(&folder).unwrap();
+        disk.create_folder(&folder).unwrap();
+        let file = folder.join("one");
+        fs::write(&file, b"").unwrap();
+        disk.create_folder(&folder.join("inner")).unwrap();
+        assert_eq!(disk.files_in(&folder).unwrap(), [file.clone()]);
+        let refused = disk.create_folder(&file).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
     }
 }

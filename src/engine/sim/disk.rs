@@ -1,12 +1,13 @@
 //! A disk in memory that keeps its promises and no more than them.
 //!
 //! A file has content that programs see, and the part of it that was synced; a folder has names
-//! that programs see, and those that were synced. A process that dies loses neither; a machine
-//! that loses power keeps what was synced: of the rest of a file any beginning may be there or
-//! not. A disk may be full, and it takes its time.
+//! that programs see, and those that were synced; a folder is itself a name in the one above. A
+//! process that dies loses neither; a machine that loses power keeps what was synced: of what was
+//! written behind that any beginning may be there or not, and a file that was cut may be whole
+//! again. A disk may be full, and it takes its time.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -24,10 +25,48 @@ struct Content {
 
 type SharedContent = Rc<RefCell<Content>>;
 
+/// Which names there are.
+#[derive(Clone, Default)]
+struct Names {
+    files: BTreeMap<PathBuf, SharedContent>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Names {
+    /// Makes the names in `folder` those that they are in `now`.
+    fn take_over(&mut self, folder: &Path, now: &Names) {
+        let is_in_it = |path: &Path| path.parent() == Some(folder);
+        self.files.retain(|path, _| !is_in_it(path));
+        self.folders.retain(|path| !is_in_it(path));
+        let files = now.files.iter().filter(|(path, _)| is_in_it(path));
+        self.files
+            .extend(files.map(|(path, content)| (path.clone(), Rc::clone(content))));
+        let folders = now.folders.iter().filter(|path| is_in_it(path));
+        self.folders.extend(folders.cloned());
+    }
+
+    /// Whether a name can be made: the folder that it is to stand in is there. The working folder
+    /// always is.
+    fn has_folder_of(&self, path: &Path) -> bool {
+        path.parent().is_some_and(|folder| {
+            folder == Path::new("") || folder == Path::new(ROOT) || self.folders.contains(folder)
+        })
+    }
+
+    /// Loses the files of folders that are not there.
+    fn drop_orphans(&mut self) {
+        let names = self.clone();
+        self.files.retain(|path, _| names.has_folder_of(path));
+    }
+}
+
+/// The working folder.
+const ROOT: &str = "/sim";
+
 #[derive(Default)]
 struct State {
-    names: BTreeMap<PathBuf, SharedContent>,
-    synced_names: BTreeMap<PathBuf, SharedContent>,
+    names: Names,
+    synced_names: Names,
     /// Nothing can be written any more.
     full: bool,
     /// How long the disk takes for a kilobyte, in microseconds.
@@ -60,7 +99,9 @@ impl SimDisk {
     pub fn lose_power(&self, rng: &mut Rng) {
         let mut state = self.0.borrow_mut();
         state.names = state.synced_names.clone();
-        for content in state.names.values() {
+        state.names.drop_orphans();
+        state.synced_names = state.names.clone();
+        for content in state.names.files.values() {
             let mut content = content.borrow_mut();
             let common = content.synced.len().min(content.bytes.len());
             let unsynced = content.bytes.len() - common;
@@ -82,8 +123,11 @@ impl SimDisk {
         }
         let synced = bytes.clone();
         let content = Rc::new(RefCell::new(Content { bytes, synced }));
-        state.names.insert(path.to_owned(), Rc::clone(&content));
-        state.synced_names.insert(path.to_owned(), content);
+        state
+            .names
+            .files
+            .insert(path.to_owned(), Rc::clone(&content));
+        state.synced_names.files.insert(path.to_owned(), content);
         Ok(())
     }
 }
@@ -93,44 +137,96 @@ impl Disk for SimDisk {
 
     fn open(&mut self, path: &Path) -> io::Result<SimFile> {
         let state = self.0.borrow();
-        let content = state.names.get(path).ok_or(ErrorKind::NotFound)?;
+        let content = state.names.files.get(path).ok_or(ErrorKind::NotFound)?;
         Ok(SimFile::new(self, content))
     }
 
     fn create(&mut self, path: &Path) -> io::Result<SimFile> {
         let content = SharedContent::default();
         let names = &mut self.0.borrow_mut().names;
-        names.insert(path.to_owned(), Rc::clone(&content));
+        if names.folders.contains(path) {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        if !names.has_folder_of(path) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        names.files.insert(path.to_owned(), Rc::clone(&content));
         Ok(SimFile::new(self, &content))
     }
 
     fn create_new(&mut self, path: &Path) -> io::Result<SimFile> {
-        if self.0.borrow().names.contains_key(path) {
+        if self.exists(path)? {
             return Err(ErrorKind::AlreadyExists.into());
         }
         self.create(path)
     }
 
+    fn open_append(&mut self, path: &Path) -> io::Result<SimFile> {
+        match self.open(path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => self.create(path),
+            opened => opened,
+        }
+    }
+
+    fn exists(&mut self, path: &Path) -> io::Result<bool> {
+        let names = &self.0.borrow().names;
+        Ok(names.files.contains_key(path) || names.folders.contains(path))
+    }
+
+    fn create_folder(&mut self, path: &Path) -> io::Result<()> {
+        let mut state = self.0.borrow_mut();
+        if state.names.folders.contains(path) {
+            return Ok(());
+        }
+        if state.names.files.contains_key(path) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        if !state.names.has_folder_of(path) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        if state.full {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        state.names.folders.insert(path.to_owned());
+        Ok(())
+    }
+
+    fn files_in(&mut self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let names = &self.0.borrow().names;
+        if folder != Path::new("") && !names.folders.contains(folder) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        let files = names.files.keys();
+        Ok(files
+            .filter(|path| path.parent() == Some(folder))
+            .cloned()
+            .collect())
+    }
+
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let names = &mut self.0.borrow_mut().names;
-        let content = names.remove(from).ok_or(ErrorKind::NotFound)?;
-        names.insert(to.to_owned(), content);
+        if !names.has_folder_of(to) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        let content = names.files.remove(from).ok_or(ErrorKind::NotFound)?;
+        names.files.insert(to.to_owned(), content);
         Ok(())
     }
 
     fn remove(&mut self, path: &Path) -> io::Result<()> {
-        let removed = self.0.borrow_mut().names.remove(path);
+        let removed = self.0.borrow_mut().names.files.remove(path);
         removed.map(drop).ok_or(ErrorKind::NotFound.into())
     }
 
-    fn sync_folder_of(&mut self, _: &Path) -> io::Result<()> {
-        let mut state = self.0.borrow_mut();
-        state.synced_names = state.names.clone();
+    fn sync_folder_of(&mut self, path: &Path) -> io::Result<()> {
+        let state = &mut *self.0.borrow_mut();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        state.synced_names.take_over(folder, &state.names);
         Ok(())
     }
 
     fn working_folder(&self) -> PathBuf {
-        PathBuf::from("/sim")
+        PathBuf::from(ROOT)
     }
 }
 
@@ -194,11 +290,65 @@ impl DiskFile for SimFile {
         Ok(())
     }
 
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        let len = usize::try_from(len).map_err(|_| ErrorKind::FileTooLarge)?;
+        self.content.borrow_mut().bytes.resize(len, 0);
+        Ok(())
+    }
+
     fn start_writeback(&mut self, _: Range<u64>) -> io::Result<()> {
         Ok(())
     }
 
     fn finish_writeback(&mut self, _: Range<u64>) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(disk: &mut SimDisk, path: &str) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        disk.open(Path::new(path))
+            .ok()?
+            .read_to_end(&mut bytes)
+            .unwrap();
+        Some(bytes)
+    }
+
+    #[test]
+    fn a_file_opened_to_append_keeps_what_it_holds_and_can_be_cut() {
+        let mut disk = SimDisk::default();
+        let path = Path::new("log");
+        disk.open_append(path).unwrap().write_all(b"hello").unwrap();
+        let mut file = disk.open_append(path).unwrap();
+        file.write_all(b" world").unwrap();
+        file.truncate(4).unwrap();
+        file.write_all(b"!").unwrap();
+        assert_eq!(content(&mut disk, "log").unwrap(), b"hell!");
+    }
+
+    #[test]
+    fn a_folder_lives_through_a_power_loss_when_the_one_above_it_was_synced() {
+        for synced in [false, true] {
+            let mut disk = SimDisk::default();
+            let (folder, path) = (Path::new("logs"), Path::new("logs/one"));
+            assert_eq!(disk.create(path).err().unwrap().kind(), ErrorKind::NotFound);
+            disk.create_folder(folder).unwrap();
+            disk.create_folder(folder).unwrap();
+            let mut file = disk.create(path).unwrap();
+            file.write_all(b"x").unwrap();
+            file.sync().unwrap();
+            disk.sync_folder_of(path).unwrap();
+            if synced {
+                disk.sync_folder_of(folder).unwrap();
+            }
+            assert_eq!(disk.files_in(folder).unwrap(), [path]);
+            disk.lose_power(&mut Rng::from_seed(1));
+            assert_eq!(disk.exists(folder).unwrap(), synced);
+            assert_eq!(disk.exists(path).unwrap(), synced);
+        }
     }
 }
