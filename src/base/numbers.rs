@@ -10,6 +10,7 @@ mod fixed;
 mod hex;
 mod sign;
 
+pub use double::write_f64_shorter;
 pub use double::{DOUBLE_TEXT_BYTES_MAX, exact_i64, format_f64, format_f64_shorter, write_f64};
 pub use fixed::format_f64_17;
 pub use hex::{HexFloat, parse_hex_float};

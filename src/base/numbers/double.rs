@@ -29,9 +29,22 @@ pub fn format_f64(value: f64, out: &mut Vec<u8>) {
 /// `5000000000`.
 pub fn format_f64_shorter(value: f64, out: &mut Vec<u8>) {
     let mut text = [0u8; DOUBLE_TEXT_BYTES_MAX];
-    let mut cursor = Cursor::new(&mut text);
-    cursor.put_f64(value);
-    out.extend_from_slice(cursor.written());
+    let len = write_f64_shorter(value, &mut text);
+    out.extend_from_slice(&text[..len]);
+}
+
+/// As [`format_f64_shorter`], into an array; gives the number of bytes written.
+pub fn write_f64_shorter(value: f64, text: &mut [u8; DOUBLE_TEXT_BYTES_MAX]) -> usize {
+    let mut cursor = Cursor::new(text);
+    match exact_i64(value) {
+        // All digits of such an integer are needed, and it has too few zeros at its end for an
+        // exponent to be shorter; so there is no need to look for digits.
+        Some(integer) if integer.unsigned_abs() < 1 << 53 && integer % 100_000_000 != 0 => {
+            cursor.put(itoa::Buffer::new().format(integer).as_bytes());
+        }
+        _ => cursor.put_f64(value),
+    }
+    cursor.len
 }
 
 /// As [`format_f64`], into an array; gives the number of bytes written.
@@ -64,10 +77,6 @@ struct Cursor<'a> {
 impl Cursor<'_> {
     fn new(text: &mut [u8; DOUBLE_TEXT_BYTES_MAX]) -> Cursor<'_> {
         Cursor { text, len: 0 }
-    }
-
-    fn written(&self) -> &[u8] {
-        &self.text[..self.len]
     }
 
     /// Spells any double by its digits, in the shorter notation.
@@ -404,3 +413,22 @@ static POWERS_OF_TEN: [u64; 87] = [
     0xeb96bf6ebadf77d9,
     0xaf87023b9bf0ee6b,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn an_integer_has_the_digits_that_would_have_been_looked_for(
+            integer in -(1i64 << 54)..1 << 54, zeros in 0u32..12, bits in 0u32..54
+        ) {
+            let value = (integer >> bits).saturating_mul(10i64.pow(zeros)) as f64;
+            let (mut text, mut other) = ([0; DOUBLE_TEXT_BYTES_MAX], [0; DOUBLE_TEXT_BYTES_MAX]);
+            let len = write_f64_shorter(value, &mut text);
+            let mut slow = Cursor::new(&mut other);
+            slow.put_f64(value);
+            proptest::prop_assert_eq!(&text[..len], &slow.text[..slow.len]);
+        }
+    }
+}
