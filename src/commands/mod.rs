@@ -47,6 +47,8 @@ pub mod prefetch;
 pub mod pubsub;
 pub mod replication;
 pub mod report;
+#[cfg(test)]
+mod rewrite_tests;
 pub mod row;
 pub mod server;
 pub mod session;

@@ -1,3 +1,4 @@
 //! Persistence codecs. Knows nothing of fork or sockets.
 
+pub mod aof;
 pub mod rdb;
