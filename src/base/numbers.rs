@@ -45,14 +45,25 @@ pub fn parse_u64(text: &[u8]) -> Option<u64> {
 /// Reads the integer at the start of a text as C's `atoi` does: blanks and a sign may stand before
 /// it, anything behind it, no digits at all are 0, and of more than 32 bits the lower ones count.
 pub fn atoi(text: &[u8]) -> i32 {
+    leading_i64(text).0 as i32
+}
+
+/// Reads the integer at the start of a text as C's `strtol` does, and tells what stands behind it:
+/// blanks and a sign may stand before it, numbers too large become the largest. Without digits it
+/// is 0, and all of the text stands behind it.
+pub fn leading_i64(text: &[u8]) -> (i64, &[u8]) {
     let (negative, digits) = split_sign(skip_blanks(text));
-    let digits = digits.iter().take_while(|c| c.is_ascii_digit());
-    let value = digits.fold(0i64, |value, digit| {
+    let count = digits.iter().take_while(|c| c.is_ascii_digit()).count();
+    if count == 0 {
+        return (0, text);
+    }
+    let (digits, rest) = digits.split_at(count);
+    let value = digits.iter().fold(0i64, |value, digit| {
         let digit = i64::from(digit - b'0');
         let digit = if negative { -digit } else { digit };
         value.saturating_mul(10).saturating_add(digit)
     });
-    value as i32
+    (value, rest)
 }
 
 /// Digits that begin with 1 to 9, up to `u64::MAX`.

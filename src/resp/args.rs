@@ -10,11 +10,11 @@
 //! - one buffer per command, for commands that outlive the input: queued by `MULTI`, run by a
 //!   script, read from a file ([`OwnedArgs`]).
 //!
-//! [`ArgRanges`] is what the parser fills; one is reused for command after command, so that
+//! [`ArgRanges`] is what a parser fills; one is reused for command after command, so that
 //! parsing allocates nothing.
 
 use std::borrow::Cow;
-use std::ops::Index;
+use std::ops::{Index, Range};
 
 use super::writer::push_header;
 
@@ -107,14 +107,25 @@ impl ArgRanges {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Forgets the command, to be filled with the next.
+    #[inline]
+    pub fn clear(&mut self) {
         self.spans.clear();
         self.bigs.clear();
         self.unquoted.clear();
         self.source = Source::Input;
     }
 
-    pub(super) fn set_canonical(&mut self, len: usize) {
+    /// Adds an argument that is these bytes of the input.
+    #[inline]
+    pub fn push(&mut self, bytes: Range<usize>) {
+        let (start, end) = (bytes.start, bytes.end);
+        self.spans.push(Span { start, end });
+    }
+
+    /// Says that the first `len` bytes of the input are the command in canonical RESP.
+    #[inline]
+    pub fn set_canonical(&mut self, len: usize) {
         self.source = Source::InputCanonical { len };
     }
 

@@ -229,6 +229,23 @@ fn integers_are_read_from_the_start_of_a_text() {
     }
 }
 
+#[test]
+fn an_integer_at_the_start_is_read_and_what_stands_behind_it_told() {
+    let cases: &[(&[u8], i64, &[u8])] = &[
+        (b"12\r\n", 12, b"\r\n"),
+        (b" \t-7x", -7, b"x"),
+        (b"+0", 0, b""),
+        (b" x", 0, b" x"),
+        (b"-", 0, b"-"),
+        (b"", 0, b""),
+        (b"9223372036854775808!", i64::MAX, b"!"),
+        (b"-99999999999999999999", i64::MIN, b""),
+    ];
+    for (text, value, rest) in cases {
+        assert_eq!(leading_i64(text), (*value, *rest), "{text:?}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn integers_round_trip(value: i64) {
