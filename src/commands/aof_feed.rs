@@ -17,7 +17,7 @@
 use crate::resp::args::encode_command;
 
 /// A buffer with more room than this is given back when it is empty.
-const IDLE_BYTES_MAX: usize = 1024 * 1024;
+const IDLE_BYTES_MAX: usize = 256 * 1024;
 
 /// See the module's head.
 #[derive(Debug, Default)]
@@ -79,6 +79,11 @@ impl AofFeed {
     /// What has to be written.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Takes no changes any more, and forgets those that were not written.
+    pub fn drop_all(&mut self) {
+        *self = AofFeed::default();
     }
 
     /// Memory held, in bytes.

@@ -61,6 +61,15 @@ pub const NOT_RESTARTED: CmdError =
 
 const TOOLS: &[Tool] = &[
     Tool {
+        name: "aof-flush-sleep",
+        words: (1, 1),
+        help: (
+            " <microsec>",
+            "Let each write of the append-only file take so much longer.",
+        ),
+        run: aof_flush_sleep,
+    },
+    Tool {
         name: "change-repl-id",
         words: (0, 0),
         help: (
@@ -167,6 +176,16 @@ const TOOLS: &[Tool] = &[
             "Reply with a sample of a type of reply; a wrong name lists them.",
         ),
         run: protocol::sample,
+    },
+    Tool {
+        name: "loadaof",
+        words: (0, 0),
+        help: (
+            "",
+            "Write what the append-only file has still to be given, empty the data set, and load it \
+             from that file.",
+        ),
+        run: loadaof,
     },
     Tool {
         name: "quicklist-packed-threshold",
@@ -382,6 +401,20 @@ fn reload(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     ctx.host
         .debug(ctx.env, DebugRequest::Reload { save, flush, merge })?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn loadaof(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    ctx.host.debug(ctx.env, DebugRequest::LoadAof)?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn aof_flush_sleep(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let us = parse_i64(&args[2]).ok_or(CmdError::NotInteger)?;
+    let us = u64::try_from(us).unwrap_or(0);
+    ctx.host.debug(ctx.env, DebugRequest::AofFlushSleep(us))?;
     ctx.reply.ok();
     Ok(())
 }

@@ -120,6 +120,10 @@ fn admit(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
 /// Makes room where there is a limit on memory. Commands that we must obey are run even so: to
 /// refuse one would make our data differ from our master's. A transaction may not grow either.
 fn admit_to_memory(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
+    if ctx.env.is_replaying {
+        // Nothing may go that is not said to have gone.
+        return Ok(());
+    }
     let room = ctx.make_room();
     if room != Room::None || ctx.session.must_be_obeyed() {
         return Ok(());
@@ -140,9 +144,12 @@ fn admit_past_gates(env: &Env, session: &Session, command: &Command) -> CmdResul
     let obeyed = session.must_be_obeyed();
     let writes = any.contains(Flags::WRITE);
     let denied_on_disk_error = writes || command.flags.contains(Flags::DENIED_ON_DISK_ERROR);
-    if gates.snapshots_fail && denied_on_disk_error {
+    if (gates.snapshots_fail || gates.aof_fails) && denied_on_disk_error {
         if !obeyed {
-            return Err(CmdError::SnapshotsFail);
+            return Err(match gates.snapshots_fail {
+                true => CmdError::SnapshotsFail,
+                false => CmdError::AofFails(env.persistence.aof_failure.clone()),
+            });
         }
         let goes_on = env.config.replica_ignore_disk_write_errors || !writes;
         assert!(goes_on, "Replica was unable to write command to disk.");

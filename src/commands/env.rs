@@ -49,6 +49,11 @@ pub struct Persistence {
     pub last_cow_bytes: u64,
     /// Saves since the start.
     pub saves: u64,
+    /// The place in our stream up to which our append-only file is on disk; none while there is no
+    /// such file.
+    pub fsynced_offset: Option<u64>,
+    /// Why the append-only file cannot be written, in the system's words; empty if it can.
+    pub aof_failure: String,
     /// Keys loaded at the last load.
     pub last_load_keys_loaded: u64,
     /// Keys found expired at the last load.
@@ -67,6 +72,8 @@ impl Persistence {
             last_bgsave_duration_s: -1,
             last_cow_bytes: 0,
             saves: 0,
+            fsynced_offset: None,
+            aof_failure: String::new(),
             last_load_keys_loaded: 0,
             last_load_keys_expired: 0,
         }

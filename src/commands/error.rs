@@ -47,6 +47,8 @@ pub enum CmdError {
     OutOfMemory,
     /// Snapshots fail and `stop-writes-on-bgsave-error` is on.
     SnapshotsFail,
+    /// The append-only file cannot be written, for the reason that the system gives.
+    AofFails(String),
     /// Any other refusal, with its code word, as a constant.
     Fixed(&'static str),
     /// Any other refusal, with its code word, made from arguments.
@@ -101,6 +103,10 @@ impl CmdError {
                  this instance is configured to report errors during writes if RDB snapshotting \
                  fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
                  details about the RDB error."
+            }
+            CmdError::AofFails(reason) => {
+                let text = format!("MISCONF Errors writing to the AOF file: {reason}");
+                return text.into_bytes().into();
             }
             CmdError::Fixed(text) => text,
             CmdError::Text(text) => return text.as_slice().into(),

@@ -37,6 +37,8 @@ pub struct Gates {
     pub replicas_missing: bool,
     /// The last snapshot failed and writes must stop.
     pub snapshots_fail: bool,
+    /// The append-only file cannot be written, so writes must stop.
+    pub aof_fails: bool,
     /// `CLIENT PAUSE`, or a shutdown that waits for replicas, holds commands back: nothing changes.
     pub pause: Option<PauseMode>,
     /// A load is running.
@@ -51,6 +53,7 @@ impl Gates {
         stale: false,
         replicas_missing: false,
         snapshots_fail: false,
+        aof_fails: false,
         pause: None,
         loading: Loading::No,
     };

@@ -104,6 +104,10 @@ pub enum DebugRequest {
         /// Let loaded keys replace those that are there; else such a key is an error.
         merge: bool,
     },
+    /// Load the data set again from the append-only file.
+    LoadAof,
+    /// Let each write of the append-only file take so many microseconds longer.
+    AofFlushSleep(u64),
     /// Let keys expire by themselves, or only when they are looked up.
     ActiveExpire(bool),
     /// Hold back periodic work, or let it go on.
@@ -162,6 +166,8 @@ pub struct ServerFacts {
     pub replicas_memory: usize,
     /// What is going on with snapshots.
     pub snapshot: SnapshotStats,
+    /// What there is to say of the append-only file.
+    pub aof: AofFacts,
     /// What is being loaded, if anything.
     pub loading: Option<LoadingFacts>,
     /// Commands a second of late.
@@ -207,6 +213,52 @@ pub struct SnapshotStats {
     pub current_keys: u64,
     /// Keys that the running child will write.
     pub current_keys_total: u64,
+}
+
+/// The append-only file, as `INFO persistence` shows it.
+#[derive(Clone, Debug, Default)]
+pub struct AofFacts {
+    /// It is switched on.
+    pub enabled: bool,
+    /// When the rewrite that runs began, in milliseconds of the monotonic clock.
+    pub rewriting_since_mono_ms: Option<u64>,
+    /// A rewrite will be begun when that is possible.
+    pub scheduled: bool,
+    /// How long the last rewrite took, in seconds; -1 before the first.
+    pub last_rewrite_s: i64,
+    /// Whether the last rewrite succeeded.
+    pub last_rewrite_ok: bool,
+    /// Rewrites since the start.
+    pub rewrites: u64,
+    /// Rewrites that have failed since one succeeded.
+    pub failures_in_a_row: u64,
+    /// Whether nothing keeps it from being written.
+    pub last_write_ok: bool,
+    /// Copy-on-write bytes of the last rewrite.
+    pub last_cow_bytes: u64,
+    /// Bytes of all its files.
+    pub current_bytes: u64,
+    /// Bytes of all its files after the last rewrite, or at the start.
+    pub base_bytes: u64,
+    /// Bytes that were not written yet.
+    pub buffer_bytes: usize,
+    /// Syncs that run on another thread.
+    pub pending_syncs: u64,
+    /// How often a write did not wait for a sync any longer.
+    pub delayed_syncs: u64,
+}
+
+/// What becomes of a request for a rewrite.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RewriteRequest {
+    /// It runs.
+    Started,
+    /// It will be begun when that is possible.
+    Scheduled,
+    /// One runs already.
+    Running,
+    /// It could not be begun; the log says why.
+    Failed,
 }
 
 /// A running load, as `INFO persistence` shows it.
@@ -272,6 +324,8 @@ pub trait Host {
     fn save(&mut self, env: &mut Env) -> Result<(), CmdError>;
     /// `BGSAVE`: the reply line on success.
     fn bgsave(&mut self, env: &mut Env, schedule: bool) -> Result<&'static str, CmdError>;
+    /// `BGREWRITEAOF`.
+    fn rewrite_aof(&mut self, env: &mut Env) -> RewriteRequest;
     /// `SHUTDOWN` of a client. If it has to wait, so has the client: it is told if nothing comes of
     /// it.
     fn shutdown(

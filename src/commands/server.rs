@@ -3,7 +3,7 @@
 use super::blocking::Block;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
-use super::host::{Leaving, ShutdownOptions};
+use super::host::{Leaving, RewriteRequest, ShutdownOptions};
 use super::row::{Acl, Arg, CommandGroup, Flags, Row};
 use crate::base::numbers::parse_i64;
 use crate::base::version::REDIS_VERSION;
@@ -49,6 +49,16 @@ pub static ROWS: &[Row] = &[
         history: &[("3.2.2", "Takes `SCHEDULE`.")],
         args: &[Arg::pure("schedule", "SCHEDULE").since("3.2.2").optional()],
         handler: bgsave,
+        ..SERVER
+    },
+    Row {
+        name: "bgrewriteaof",
+        arity: 1,
+        flags: Flags::ADMIN
+            .union(Flags::NOSCRIPT)
+            .union(Flags::NO_ASYNC_LOADING),
+        summary: "Writes the append-only file anew in a child process, as short as can be.",
+        handler: bgrewriteaof,
         ..SERVER
     },
     Row {
@@ -121,6 +131,26 @@ fn bgsave(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         Some(_) => return Err(CmdError::Syntax),
     };
     let line = ctx.host.bgsave(ctx.env, schedule)?;
+    ctx.reply.simple(line);
+    Ok(())
+}
+
+fn bgrewriteaof(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    let line = match ctx.host.rewrite_aof(ctx.env) {
+        RewriteRequest::Started => "Background append only file rewriting started",
+        RewriteRequest::Scheduled => "Background append only file rewriting scheduled",
+        RewriteRequest::Running => {
+            return Err(CmdError::Fixed(
+                "ERR Background append only file rewriting already in progress",
+            ));
+        }
+        RewriteRequest::Failed => {
+            return Err(CmdError::Fixed(
+                "ERR Can't execute an AOF background rewriting. Please check the server logs for \
+                 more information.",
+            ));
+        }
+    };
     ctx.reply.simple(line);
     Ok(())
 }

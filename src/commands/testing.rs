@@ -24,8 +24,8 @@ use super::error::CmdError;
 use super::garbage::Garbage;
 use super::gates::PauseMode;
 use super::host::{
-    ClientFilter, DebugRequest, Host, Leaving, Migration, MigrationOutcome, ServerFacts,
-    ShutdownOptions,
+    ClientFilter, DebugRequest, Host, Leaving, Migration, MigrationOutcome, RewriteRequest,
+    ServerFacts, ShutdownOptions,
 };
 use super::session::{ClientInfo, Session};
 use crate::base::quoting::split_args;
@@ -308,6 +308,11 @@ impl Host for FakeHost {
     fn bgsave(&mut self, _: &mut Env, schedule: bool) -> Result<&'static str, CmdError> {
         self.wish(format!("bgsave schedule={schedule}"));
         Ok("Background saving started")
+    }
+
+    fn rewrite_aof(&mut self, _: &mut Env) -> RewriteRequest {
+        self.wish("bgrewriteaof");
+        RewriteRequest::Started
     }
 
     fn shutdown(

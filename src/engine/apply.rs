@@ -7,10 +7,6 @@ use crate::config::{Apply, ClientsMemory, Reason, ReplDisklessLoad, Settings};
 use crate::replication::{self, DisklessLoad};
 use crate::sys::collation::Collation;
 
-/// What somebody is told who relies on what is not there yet.
-pub const NO_APPEND_ONLY_FILE: &str = "WARNING: There is no append only file yet: 'appendonly \
-yes' keeps nothing, and writes since the last snapshot are lost when the server dies.";
-
 /// The directives that replication reads.
 pub fn replication_settings(s: &Settings) -> replication::ReplicationSettings {
     replication::ReplicationSettings {
@@ -56,9 +52,16 @@ impl<W: World> Runtime<W> {
                 env.collation = named.ok_or("Invalid locale name")?;
                 Ok(())
             }
-            Apply::Appendonly if settings.appendonly => {
-                log::warn!("{NO_APPEND_ONLY_FILE}");
-                Err("Unable to turn on AOF. Check server logs.".into())
+            Apply::Appendonly if settings.appendonly => self
+                .switch_aof_on(env)
+                .map_err(|()| "Unable to turn on AOF. Check server logs.".into()),
+            Apply::Appendonly => {
+                self.switch_aof_off(env);
+                Ok(())
+            }
+            Apply::Appendfsync => {
+                self.appendfsync_changed(env, settings.appendfsync)?;
+                Ok(())
             }
             Apply::Requirepass => {
                 self.requirepass_changed(settings);
@@ -81,12 +84,7 @@ impl<W: World> Runtime<W> {
             | Apply::ProcTitle
             | Apply::OomScore
             | Apply::CrashLog => self.apply_to_process(env, hook, settings),
-            Apply::None
-            | Apply::Hz
-            | Apply::ReplBacklogSize
-            | Apply::GoodReplicas
-            | Apply::Appendonly
-            | Apply::Appendfsync => Ok(()),
+            Apply::None | Apply::Hz | Apply::ReplBacklogSize | Apply::GoodReplicas => Ok(()),
         }
     }
 

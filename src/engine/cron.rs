@@ -94,6 +94,7 @@ impl<W: World> Engine<W> {
             self.look_at_connections(hz as usize);
         }
         let Engine { env, runtime, .. } = self;
+        runtime.rewrite_when_due(env);
         runtime.save_when_due(env);
         runtime.drive(env, |r, e, out| r.tick(e, out));
         runtime.refresh_gates(env);

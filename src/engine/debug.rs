@@ -39,6 +39,8 @@ impl<W: World> Runtime<W> {
                 }
                 log::info!("DB reloaded by DEBUG RELOAD");
             }
+            DebugRequest::LoadAof => self.reload_aof(env)?,
+            DebugRequest::AofFlushSleep(us) => self.aof.write_delay_us = us,
             DebugRequest::Segfault => return Err(self.world.end_process(ProcessEnd::Segfault)),
             DebugRequest::Panic => panic!("called by DEBUG PANIC"),
             DebugRequest::Exit => return Err(self.world.end_process(ProcessEnd::Exit)),

@@ -16,8 +16,8 @@ use crate::commands::error::CmdError;
 use crate::commands::garbage::Garbage;
 use crate::commands::gates::PauseMode;
 use crate::commands::host::{
-    ClientFilter, DebugRequest, Host, Leaving, Migration, MigrationOutcome, ServerFacts,
-    ShutdownOptions,
+    ClientFilter, DebugRequest, Host, Leaving, Migration, MigrationOutcome, RewriteRequest,
+    ServerFacts, ShutdownOptions,
 };
 use crate::commands::session::{Kind, Session};
 use crate::config::{Apply, MasterAddress, Reason, Settings};
@@ -66,6 +66,7 @@ impl<W: World> Host for Runtime<W> {
             clients_memory,
             replicas_memory,
             snapshot: self.snapshots.facts(env.now),
+            aof: self.aof_facts(env),
             loading: self.loader.as_ref().map(Loader::facts),
             ops_per_second: self.rates.per_second(Measure::Commands),
             input_bytes_per_second: self.rates.per_second(Measure::Input) as f64,
@@ -90,26 +91,35 @@ impl<W: World> Host for Runtime<W> {
     }
 
     fn save(&mut self, env: &mut Env) -> Result<(), CmdError> {
-        if self.snapshots.is_running() {
+        if self.snapshots.is_saving() {
             return Err(SAVING);
         }
         self.save_now(env).map_err(|_| CmdError::Fixed("ERR"))
     }
 
-    fn bgsave(&mut self, env: &mut Env, _schedule: bool) -> Result<&'static str, CmdError> {
-        // Scheduling is for when another kind of child runs; every kind there is yet saves.
-        if self.snapshots.is_running() {
+    fn bgsave(&mut self, env: &mut Env, schedule: bool) -> Result<&'static str, CmdError> {
+        if self.snapshots.is_saving() {
             return Err(SAVING);
         }
-        if env.unit.is_nested() {
-            // A snapshot of this instant would hold half of a transaction.
+        // A snapshot of this instant would hold half of a transaction.
+        if self.snapshots.is_running() && schedule || env.unit.is_nested() {
             self.snapshots.scheduled = true;
             return Ok("Background saving scheduled");
+        }
+        if self.snapshots.is_running() {
+            return Err(CmdError::err(
+                "Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE \
+                 SCHEDULE in order to schedule a BGSAVE whenever possible.",
+            ));
         }
         match self.start_snapshot(env, SnapshotPurpose::Save, Contents::All) {
             Ok(()) => Ok("Background saving started"),
             Err(_) => Err(CmdError::Fixed("ERR")),
         }
+    }
+
+    fn rewrite_aof(&mut self, env: &mut Env) -> RewriteRequest {
+        self.request_rewrite(env)
     }
 
     fn shutdown(
@@ -319,6 +329,10 @@ impl<W: World> Host for Runtime<W> {
     }
 
     fn flushed_all(&mut self, env: &mut Env) {
+        if env.is_replaying {
+            // That was done when the keys went.
+            return;
+        }
         self.call_off_snapshot();
         if !env.config.save.0.is_empty() {
             // A failure is in the log; the keys are gone all the same.

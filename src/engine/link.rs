@@ -283,6 +283,7 @@ impl<W: World> Runtime<W> {
     }
 
     fn flush_data(&mut self, env: &mut Env) {
+        self.switch_aof_off(env);
         self.kill_snapshot_child(env);
         self.empty_all(env, env.config.replica_lazy_flush);
         env.persistence.dirty = 0;
@@ -310,6 +311,7 @@ impl<W: World> Runtime<W> {
         let Some(loaded) = loader.take_aside() else {
             return;
         };
+        self.switch_aof_off(env);
         env.replacing_all(&loaded);
         let mut old = std::mem::replace(&mut env.keyspace, loaded);
         for db in old.clear() {
@@ -319,6 +321,8 @@ impl<W: World> Runtime<W> {
 
     fn start_stream(&mut self, env: &mut Env, db: u32) {
         let db = (db as usize).min(env.keyspace.n_dbs().saturating_sub(1));
+        // What the file has is of another history, if it was switched off for a full sync.
+        self.switch_aof_on_at_last(env);
         self.link.stream.start(db, env.now);
         self.refresh_gates(env);
     }

@@ -8,6 +8,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::aof::{AofAtStart, Replay};
 use super::runtime::{FileOf, Runtime};
 use super::snapshot::snapshot_path;
 use super::world::{Lifecycle, World};
@@ -38,6 +39,8 @@ enum Source<F> {
     File(Box<FileLoader<F>>),
     /// Our master's connection; bytes are pushed as they come.
     Pushed(Box<load::StreamLoader>),
+    /// The files of the append-only file.
+    Aof(Box<Replay<F>>),
 }
 
 /// What a load is for.
@@ -81,6 +84,21 @@ fn delay_us(delay: i32, keys: u64) -> u64 {
     }
 }
 
+/// How the base of the append-only file is loaded: whole, since the commands behind it say what
+/// becomes of keys whose time has come.
+pub fn aof_fill(env: &Env) -> FillOptions {
+    FillOptions {
+        now_ms: env.now.unix_ms(),
+        expired: ExpiredKeys::Keep,
+        duplicates: DuplicateKeys::Refuse,
+        access: match env.config.maxmemory_policy.is_lfu() {
+            true => AccessBits::Lfu,
+            false => AccessBits::Lru,
+        },
+        stream_bytes: None,
+    }
+}
+
 /// Bytes to load in one slice.
 fn slice_bytes(settings: &Settings) -> usize {
     match settings.key_load_delay {
@@ -100,7 +118,7 @@ pub enum Loaded {
 }
 
 impl<F: DiskFile> Loader<F> {
-    fn options(env: &Env, stream_bytes: Option<u64>) -> DecoderOptions {
+    pub fn options(env: &Env, stream_bytes: Option<u64>) -> DecoderOptions {
         DecoderOptions {
             purpose: Purpose::Load,
             verify_checksum: env.config.rdbchecksum && !env.skip_checksums,
@@ -157,6 +175,21 @@ impl<F: DiskFile> Loader<F> {
         })
     }
 
+    /// A load of the append-only file at the start.
+    pub fn of_aof(env: &Env, replay: Box<Replay<F>>) -> Loader<F> {
+        Loader {
+            total_bytes: replay.total_bytes(),
+            fill: Fill::new(aof_fill(env)),
+            source: Source::Aof(replay),
+            purpose: LoadFor::Start,
+            aside: None,
+            serves_reads: false,
+            expired: Vec::new(),
+            started: env.now,
+            resumes_at_us: 0,
+        }
+    }
+
     /// A load from our master's connection. `aside` loads beside the old set, which serves reads
     /// meanwhile if `serves_reads`.
     pub fn pushed(env: &Env, size: Option<u64>, aside: bool, serves_reads: bool) -> Loader<F> {
@@ -184,7 +217,7 @@ impl<F: DiskFile> Loader<F> {
 
     /// Whether the load needs no bytes from outside.
     fn is_self_driven(&self) -> bool {
-        matches!(self.source, Source::File(_))
+        matches!(self.source, Source::File(_) | Source::Aof(_))
     }
 
     /// Has the load pause as `key-load-delay` wants it, after a slice before which `loaded` keys
@@ -208,6 +241,7 @@ impl<F: DiskFile> Loader<F> {
             loaded_bytes: match &self.source {
                 Source::File(file) => file.loaded(),
                 Source::Pushed(loader) => loader.offset(),
+                Source::Aof(replay) => replay.loaded_bytes(),
             },
             started_mono_ms: self.started.mono_ms(),
         }
@@ -253,7 +287,7 @@ impl<F: DiskFile> Loader<F> {
     /// Whether a pushed load has met its end.
     pub fn is_complete(&self) -> bool {
         match &self.source {
-            Source::File(_) => false,
+            Source::File(_) | Source::Aof(_) => false,
             Source::Pushed(loader) => loader.is_done(),
         }
     }
@@ -330,6 +364,9 @@ impl<W: World> Runtime<W> {
         if !loader.is_self_driven() || loader.pause_us(env) > 0 {
             return Ok(());
         }
+        if matches!(loader.source, Source::Aof(_)) {
+            return self.step_aof(env);
+        }
         match loader.step(env) {
             Loaded::More => Ok(()),
             Loaded::Done => {
@@ -340,6 +377,35 @@ impl<W: World> Runtime<W> {
             }
             Loaded::Failed(e) => self.fail_file_load(env, &e),
         }
+    }
+
+    /// Loads a slice of the append-only file. Its commands run as anybody's do, so the load is out
+    /// of its place meanwhile.
+    fn step_aof(&mut self, env: &mut Env) -> Result<(), String> {
+        let Some(mut loader) = self.loader.take() else {
+            return Ok(());
+        };
+        let loaded = loader.fill.loaded();
+        let Source::Aof(replay) = &mut loader.source else {
+            unreachable!("somebody looked");
+        };
+        let step = self.replay_slice(env, replay, &mut loader.fill, slice_bytes(&env.config));
+        loader.pause_after(loaded, env);
+        let (started, gone) = (loader.started, step.as_ref() != Ok(&LoadProgress::More));
+        self.loader = Some(loader);
+        if !gone {
+            return Ok(());
+        }
+        self.end_load(env);
+        step?;
+        let spent_ms = env.now.mono_ms() - started.mono_ms();
+        log::info!(
+            "DB loaded from append only file: {:.3} seconds",
+            spent_ms as f64 / 1000.0
+        );
+        self.open_aof(env)?;
+        self.announce_ready(env);
+        Ok(())
     }
 
     fn after_file_load(&mut self, env: &mut Env, loader: Loader<FileOf<W>>) {
@@ -413,7 +479,12 @@ impl<W: World> Runtime<W> {
     ///
     /// There is one, and it cannot be opened.
     pub fn load_at_start(&mut self, env: &mut Env) -> Result<(), String> {
+        self.find_aof(env)?;
         let path = snapshot_path(env);
+        if env.config.appendonly {
+            return self.load_aof_at_start(env, &path);
+        }
+        self.remove_history(env);
         match Loader::from_file(self.world.disk(), env, &path, LoadFor::Start) {
             Ok(loader) => {
                 self.begin_load(env, loader);
@@ -431,6 +502,32 @@ impl<W: World> Runtime<W> {
                 ))
             }
         }
+    }
+
+    /// Begins to load the append-only file. Where there is one it has all the data there are, and
+    /// where there is none there are none, whatever the snapshot file at `snapshot` holds.
+    fn load_aof_at_start(&mut self, env: &mut Env, snapshot: &Path) -> Result<(), String> {
+        match self.aof_at_start(env)? {
+            AofAtStart::Files(replay) => {
+                let loader = Loader::of_aof(env, replay);
+                self.begin_load(env, loader);
+                return Ok(());
+            }
+            AofAtStart::Nothing { is_new } => {
+                if is_new && self.world.disk().exists(snapshot).unwrap_or(false) {
+                    log::warn!(
+                        "WARNING: There is no append only file yet, so the server starts without \
+                         any keys, though there is a snapshot file, {}, which is not loaded and \
+                         will be overwritten. To keep its keys, stop the server now, start it with \
+                         'appendonly no', and then say 'CONFIG SET appendonly yes'.",
+                        snapshot.display()
+                    );
+                }
+            }
+        }
+        self.open_aof(env)?;
+        self.announce_ready(env);
+        Ok(())
     }
 
     /// Loads the snapshot file whole, before anything else happens (`DEBUG RELOAD`); with `merge`

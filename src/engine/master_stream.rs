@@ -292,7 +292,8 @@ impl<W: World> Engine<W> {
         runtime.link.stream.last_interaction_ms = env.now.mono_ms();
         let mut reply = Reply::with_buf(runtime.clients.pool.take(), Protocol::Resp2);
         env.last_command_end_ns = env.clock.ns();
-        if env.gates.snapshots_fail && env.config.replica_ignore_disk_write_errors {
+        let fails = env.gates.snapshots_fail || env.gates.aof_fails;
+        if fails && env.config.replica_ignore_disk_write_errors {
             runtime.link.stream.warn_of_disk(env.now.mono_ms());
         }
         let errors_before = env.stats.error_replies;

@@ -25,11 +25,13 @@
 //! | `link.rs`, `incoming.rs`, `master_stream.rs` | our link to our master and what it sends |
 //! | `replicas.rs`, `transfer.rs` | the driver of the machines; what replicas are sent |
 //! | `snapshot.rs`, `snapshot_work.rs`, `sync_file.rs` | saving, and files that only serve a sync |
+//! | `aof/` | the append-only file |
 //! | `loading.rs` | loading, a slice at a time |
 //! | `host.rs`, `apply.rs`, `debug.rs`, `migrate.rs` | what commands and directives ask for |
 //! | `cron.rs`, `rates.rs` | periodic work |
 //! | `shutdown.rs` | leaving |
 
+mod aof;
 mod apply;
 mod batch;
 mod client_memory;
@@ -81,7 +83,6 @@ use crate::keyspace::expiry::{ExpiryCycle, Pace};
 use crate::replication::Replication;
 use crate::sys::clock::CycleClock;
 use crate::sys::collation::Collation;
-pub use apply::NO_APPEND_ONLY_FILE;
 use cron::Cron;
 use outgoing::ConnectProgress;
 use runtime::Runtime;
@@ -262,6 +263,7 @@ impl<W: World> Engine<W> {
                     self.on_outgoing(key, progress, false);
                 }
             }
+            Event::Synced { request, result } => runtime.on_synced(env, request, result),
             Event::ChildReport { pid, report } => {
                 runtime.snapshots.on_report(pid, report, env.now);
             }
@@ -278,8 +280,7 @@ impl<W: World> Engine<W> {
     pub fn end_tick(&mut self) -> Result<(), String> {
         if self.is_over() {
             // The data set is saved, so nothing may change it any more.
-            self.write_phase();
-            return Ok(());
+            return self.write_phase();
         }
         self.runtime.step_load(&mut self.env)?;
         self.run_stream();
@@ -287,7 +288,7 @@ impl<W: World> Engine<W> {
         if !self.is_over() {
             self.finish_changes();
         }
-        self.write_phase();
+        self.write_phase()?;
         self.clear_up();
         let commands_now = self.env.stats.commands_processed;
         let commands = commands_now.saturating_sub(self.tick.commands_before);

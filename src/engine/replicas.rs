@@ -85,8 +85,10 @@ impl<W: World> Runtime<W> {
     pub fn facts_of(&self, env: &Env) -> Facts {
         Facts {
             now: env.now,
-            child: if self.snapshots.is_running() {
+            child: if self.snapshots.is_saving() {
                 RunningChild::Save
+            } else if self.snapshots.is_running() {
+                RunningChild::Other
             } else {
                 RunningChild::None
             },
@@ -173,6 +175,10 @@ impl<W: World> Runtime<W> {
             self.end_all_waits(env);
         }
         self.world.set_role(role, &env.config);
+        if !env.gates.replica && self.loader.is_none() {
+            // A sync that did not come about may have left us without the file.
+            self.switch_aof_on_at_last(env);
+        }
         self.refresh_gates(env);
     }
 

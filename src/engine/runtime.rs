@@ -6,6 +6,7 @@
 //! value of its own with its methods in its own file; what stands here is only what several of
 //! them do together.
 
+use super::aof::Aof;
 use super::clients::Clients;
 use super::link::MasterLink;
 use super::loading::Loader;
@@ -45,6 +46,8 @@ pub struct Runtime<W: World> {
     pub file_sends: FileSends<FileOf<W>>,
     /// Snapshots that are made.
     pub snapshots: Snapshots,
+    /// The append-only file.
+    pub aof: Aof<FileOf<W>>,
     /// The load that is running.
     pub loader: Option<Loader<FileOf<W>>>,
     /// Connections for `MIGRATE`.
@@ -90,6 +93,7 @@ impl<W: World> Runtime<W> {
             link: MasterLink::new(1),
             file_sends: FileSends::default(),
             snapshots: Snapshots::default(),
+            aof: Aof::default(),
             loader: None,
             peers: Peers::default(),
             pauses: Pauses::default(),
@@ -153,6 +157,9 @@ impl<W: World> Runtime<W> {
         env.gates.snapshots_fail = env.config.stop_writes_on_bgsave_error
             && !env.config.save.0.is_empty()
             && !env.persistence.last_bgsave_ok;
+        let failure = self.aof.refusal();
+        env.gates.aof_fails = failure.is_some();
+        env.persistence.aof_failure = failure.unwrap_or_default().to_owned();
         env.gates.pause = self.pauses.mode();
     }
 }

@@ -218,9 +218,12 @@ impl<W: World> Runtime<W> {
         signalled: bool,
     ) -> Result<(), CmdError> {
         log_replicas(env);
-        if self.snapshots.is_running() {
+        if self.snapshots.is_saving() {
             log::warn!("There is a child saving an .rdb. Killing it!");
             self.kill_snapshot_child(env);
+        }
+        if self.close_aof(env, options.force).is_err() {
+            return Err(REFUSED);
         }
         let wanted = options.save.unwrap_or(!env.config.save.0.is_empty());
         // While a data set is loaded we have a part of it, and the file has all.

@@ -6,6 +6,9 @@
 //!                   └─────SIGUSR1─────────► called off: no error
 //! ```
 //!
+//! A base of the append-only file is made in the same way (`aof/rewriting.rs` decides when, and
+//! what becomes of it): there is one child at a time.
+//!
 //! `SAVE` and a shutdown write in this process; everything else is the work of a forked child
 //! ([`SnapshotWork`]), which shares our memory as it was at the fork. While it lives, the table
 //! moves nothing and reads leave no access times, so that little is copied.
@@ -17,10 +20,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::aof;
 use super::path_of;
 use super::runtime::Runtime;
 use super::shutdown::leave_unsaved;
-use super::snapshot_work::SnapshotWork;
+use super::snapshot_work::{Product, SnapshotWork};
 use super::transfer::Transfer;
 use super::world::{ChildReport, World};
 use crate::base::time::Now;
@@ -28,6 +32,7 @@ use crate::base::version::REDIS_VERSION;
 use crate::commands::env::Env;
 use crate::commands::host::SnapshotStats;
 use crate::keyspace::Keyspace;
+use crate::persist::aof::manifest::BaseFormat;
 use crate::persist::rdb::encoder::EncoderOptions;
 use crate::persist::rdb::file;
 use crate::persist::rdb::format::Version;
@@ -54,6 +59,32 @@ pub enum SnapshotPurpose {
         /// What ends it on the wire.
         mark: [u8; 40],
     },
+    /// A base of the append-only file.
+    AofBase {
+        /// Whether it is a snapshot, or commands.
+        format: BaseFormat,
+    },
+}
+
+impl SnapshotPurpose {
+    fn is_aof(self) -> bool {
+        matches!(self, SnapshotPurpose::AofBase { .. })
+    }
+}
+
+/// A child that made a base of the append-only file and has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct EndedChild {
+    /// Which.
+    pub pid: i32,
+    /// How.
+    pub exit: Exit,
+    /// How long it took, in seconds.
+    pub duration_s: i64,
+    /// Copy-on-write bytes that it has cost.
+    pub copied_bytes: u64,
+    /// Whether the base is a snapshot, or commands.
+    pub format: BaseFormat,
 }
 
 /// A running snapshot child.
@@ -84,14 +115,31 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Whether a child writes one.
+    /// Whether there is a child; there can be no other one then.
     pub fn is_running(&self) -> bool {
         self.child.is_some()
     }
 
-    /// The process id of the child.
+    /// Whether it makes a base of the append-only file.
+    pub fn is_rewriting(&self) -> bool {
+        self.child.as_ref().is_some_and(|c| c.purpose.is_aof())
+    }
+
+    /// Whether it makes a snapshot.
+    pub fn is_saving(&self) -> bool {
+        self.is_running() && !self.is_rewriting()
+    }
+
+    /// When a rewrite of the append-only file that runs began, in monotonic milliseconds.
+    pub fn rewriting_since_ms(&self) -> Option<u64> {
+        let child = self.child.as_ref().filter(|c| c.purpose.is_aof())?;
+        Some(child.started.mono_ms())
+    }
+
+    /// The process id of the child that makes a snapshot.
     pub fn pid(&self) -> Option<i32> {
-        self.child.as_ref().map(|child| child.pid)
+        let child = self.child.as_ref().filter(|c| !c.purpose.is_aof())?;
+        Some(child.pid)
     }
 
     /// What `INFO persistence` shows.
@@ -100,7 +148,7 @@ impl Snapshots {
             return SnapshotStats::default();
         };
         SnapshotStats {
-            in_progress: true,
+            in_progress: !child.purpose.is_aof(),
             started_mono_ms: child.started.mono_ms(),
             current_cow: child.last.copied_bytes,
             current_cow_peak: child.peak_copied,
@@ -239,7 +287,7 @@ impl<W: World> Runtime<W> {
         let options = options_of(env, self.world.used_memory() as u64);
         let target = snapshot_path(env);
         let sync = env.config.rdb_save_incremental_fsync;
-        let pid = self.world.pid();
+        let unfinished = file::temporary_path(&target, self.world.pid());
         let mut disk = self.world.disk().clone();
         let mut observer = SaveHere {
             world: &mut self.world,
@@ -247,7 +295,7 @@ impl<W: World> Runtime<W> {
             breakable,
             target: &target,
         };
-        let result = file::save(&mut disk, &target, pid, sync, |sink| {
+        let result = file::save(&mut disk, &unfinished, &target, sync, |sink| {
             save_snapshot(sink, &env.keyspace, &options, &mut observer)
         });
         match result {
@@ -305,26 +353,79 @@ impl<W: World> Runtime<W> {
                 Contents::FunctionsOnly | Contents::Nothing => &empty,
             },
             options: options_of(env, self.world.used_memory() as u64),
-            target: snapshot_path(env),
-            to_pipe: matches!(purpose, SnapshotPurpose::ReplicasBySocket { .. }),
+            product: match purpose {
+                SnapshotPurpose::ReplicasBySocket { .. } => Product::Pipe,
+                _ => Product::File(snapshot_path(env)),
+            },
             key_delay: key_delay(env),
             settings: &env.config,
         };
         let start_ns = self.world.mono_ns();
         let pid = self.world.fork(&work)?;
-        env.stats.total_forks += 1;
-        env.stats.latest_fork_us = (self.world.mono_ns() - start_ns) / 1000;
         let what = match purpose {
             SnapshotPurpose::ReplicasBySocket { .. } => "Background RDB transfer",
-            SnapshotPurpose::Save | SnapshotPurpose::ReplicasByDisk => "Background saving",
+            _ => "Background saving",
         };
         log::info!("{what} started by pid {pid}");
+        self.note_child(env, pid, purpose, start_ns);
+        Ok(())
+    }
+
+    /// Forks a child that makes a base of the append-only file in its folder.
+    ///
+    /// # Errors
+    ///
+    /// No pipe, or no child, is to be had.
+    pub(super) fn fork_rewrite(&mut self, env: &mut Env, folder: PathBuf) -> io::Result<()> {
+        let format = aof::base_format(&env.config);
+        let work = self.base_work(env, folder, format);
+        let start_ns = self.world.mono_ns();
+        let pid = self.world.fork(&work)?;
+        log::info!("Background append only file rewriting started by pid {pid}");
+        self.note_child(env, pid, SnapshotPurpose::AofBase { format }, start_ns);
+        Ok(())
+    }
+
+    /// What there is to do to make a base of the append-only file.
+    fn base_work<'a>(&self, env: &'a Env, folder: PathBuf, format: BaseFormat) -> SnapshotWork<'a> {
+        let mut options = options_of(env, self.world.used_memory() as u64);
+        options.info.aof_base = true;
+        SnapshotWork {
+            keyspace: &env.keyspace,
+            options,
+            product: Product::AofBase { folder, format },
+            key_delay: key_delay(env),
+            settings: &env.config,
+        }
+    }
+
+    /// Makes a base of the append-only file in this process.
+    ///
+    /// # Errors
+    ///
+    /// The text says which step failed, and why.
+    pub(super) fn write_base_here(
+        &mut self,
+        env: &Env,
+        folder: &Path,
+        target: &Path,
+        format: BaseFormat,
+    ) -> Result<(), String> {
+        let unfinished = aof::unfinished_path(folder, self.world.pid());
+        let work = self.base_work(env, folder.to_owned(), format);
+        work.write_base(self.world.disk(), &unfinished, target, &mut ())
+    }
+
+    /// A child was forked.
+    fn note_child(&mut self, env: &mut Env, pid: i32, purpose: SnapshotPurpose, start_ns: u64) {
+        env.stats.total_forks += 1;
+        env.stats.latest_fork_us = (self.world.mono_ns() - start_ns) / 1000;
         self.snapshots.child = Some(SnapshotChild {
             pid,
             purpose,
             transfer: match purpose {
                 SnapshotPurpose::ReplicasBySocket { mark } => Some(Transfer::new(mark)),
-                SnapshotPurpose::Save | SnapshotPurpose::ReplicasByDisk => None,
+                _ => None,
             },
             exit: None,
             started: env.now,
@@ -335,7 +436,6 @@ impl<W: World> Runtime<W> {
         });
         env.keyspace.hold_growth(true);
         env.hold_access_times = true;
-        Ok(())
     }
 
     /// Tells the snapshot child to stop, since nobody wants its file any more; its end is noticed
@@ -346,15 +446,22 @@ impl<W: World> Runtime<W> {
         }
     }
 
-    /// Kills the snapshot child; nobody hears of its end.
+    /// Kills the child that makes a snapshot; nobody hears of its end.
     pub fn kill_snapshot_child(&mut self, env: &mut Env) {
-        let Some(child) = self.snapshots.child.take() else {
-            return;
-        };
+        if self.snapshots.is_saving()
+            && let Some(pid) = self.kill_child(env)
+        {
+            self.remove_temporary(env, pid);
+        }
+    }
+
+    /// Kills the child, if there is one; nobody hears of its end.
+    pub(super) fn kill_child(&mut self, env: &mut Env) -> Option<i32> {
+        let child = self.snapshots.child.take()?;
         self.world.stop_child(child.pid);
         self.world.disown_child(child.pid);
-        self.remove_temporary(env, child.pid);
         after_snapshot_child(env);
+        Some(child.pid)
     }
 
     /// Takes away what a killed child has left.
@@ -384,13 +491,21 @@ impl<W: World> Runtime<W> {
             return;
         };
         after_snapshot_child(env);
+        if let SnapshotPurpose::AofBase { format } = child.purpose {
+            let ended = EndedChild {
+                pid: child.pid,
+                exit,
+                duration_s: (env.now.mono_ms() - child.started.mono_ms()) as i64 / 1000,
+                copied_bytes: child.peak_copied,
+                format,
+            };
+            return self.finish_rewrite(env, &ended);
+        }
         let delivered = child.transfer.as_ref().is_none_or(Transfer::is_delivered);
         let succeeded = exit.is_success() && delivered;
         match child.purpose {
             SnapshotPurpose::ReplicasBySocket { .. } => log_transfer(exit, succeeded),
-            SnapshotPurpose::Save | SnapshotPurpose::ReplicasByDisk => {
-                self.note_save(env, &child, exit);
-            }
+            _ => self.note_save(env, &child, exit),
         }
         if child.purpose != SnapshotPurpose::Save || env.replication.is_snapshot_running() {
             self.drive(env, |r, e, out| r.on_snapshot_finished(succeeded, e, out));

@@ -71,6 +71,13 @@ pub enum Event {
         /// Every address, in the order in which they are to be tried; at least one.
         answer: io::Result<Vec<SocketAddr>>,
     },
+    /// A file was brought to disk, or could not be.
+    Synced {
+        /// The number of the request.
+        request: u64,
+        /// What became of it.
+        result: io::Result<()>,
+    },
     /// A child says how far it is.
     ChildReport {
         /// Which.
@@ -104,6 +111,13 @@ pub enum Job<F> {
     Free(Garbage),
     /// Close a file whose last reference this is: that frees its blocks.
     Close(F),
+    /// Bring a file to disk; answered by [`Event::Synced`].
+    Sync {
+        /// The number of the request.
+        request: u64,
+        /// The file.
+        file: F,
+    },
 }
 
 /// What other threads have been asked to do.

@@ -15,13 +15,21 @@ use crate::commands::session::Kind;
 
 impl<W: World> Engine<W> {
     /// See the module's head.
-    pub(super) fn write_phase(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// What is promised of the append-only file cannot be kept, so nobody is to be told of what
+    /// the tick did: the server must not go on.
+    pub(super) fn write_phase(&mut self) -> Result<(), String> {
+        let Engine { env, runtime, .. } = self;
+        runtime.write_aof(env)?;
         self.feed_replicas();
         let Engine { env, runtime, .. } = self;
         runtime.forward_snapshot(env);
         self.write_replies();
         let Engine { runtime, .. } = self;
         runtime.outgoing.flush_all();
+        Ok(())
     }
 
     /// Writes what every queued connection has to say.

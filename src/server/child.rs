@@ -12,10 +12,10 @@ use mio::unix::pipe::{self, Receiver, Sender};
 
 use super::oom;
 use super::process;
+use crate::base::disk::Disk;
 use crate::base::errno::os_text;
-use crate::engine::snapshot_work::SnapshotWork;
+use crate::engine::snapshot_work::{Product, SnapshotWork};
 use crate::engine::world::{ChildReport, ProcessRole};
-use crate::persist::rdb::file;
 use crate::persist::rdb::save::SaveObserver;
 use crate::sys;
 use crate::sys::disk::OsDisk;
@@ -74,9 +74,9 @@ impl Child {
 /// The system has no pipe or no process for us.
 pub fn fork(work: &SnapshotWork<'_>, oom_base: Option<i32>) -> io::Result<Child> {
     let (report_out, reports) = pipe::new()?;
-    let data = match work.to_pipe {
-        true => Some(pipe::new()?),
-        false => None,
+    let data = match work.product {
+        Product::Pipe => Some(pipe::new()?),
+        Product::File(_) | Product::AofBase { .. } => None,
     };
     match sys::process::fork()? {
         ForkResult::Child => {
@@ -95,13 +95,17 @@ pub fn fork(work: &SnapshotWork<'_>, oom_base: Option<i32>) -> io::Result<Child>
 /// The life of the child.
 fn live(work: &SnapshotWork<'_>, report: Sender, sink: Option<Sender>) -> ! {
     signals::prepare_child();
-    process::pin(work.settings.bgsave_cpulist.as_deref(), "bgsave_cpulist");
+    let (cpus, directive) = match work.product {
+        Product::AofBase { .. } => (&work.settings.aof_rewrite_cpulist, "aof_rewrite_cpulist"),
+        Product::File(_) | Product::Pipe => (&work.settings.bgsave_cpulist, "bgsave_cpulist"),
+    };
+    process::pin(cpus.as_deref(), directive);
     let mut kept = vec![report.as_raw_fd()];
     kept.extend(sink.as_ref().map(AsRawFd::as_raw_fd));
     sys::process::close_descriptors_except(&kept);
     let mut reporter = Reporter {
         pipe: report,
-        target: work.target.clone(),
+        unfinished: work.product.unfinished(std::process::id()),
         delay: work.key_delay,
         last_report_ns: sys::clock::monotonic_ns(),
         keys: 0,
@@ -130,7 +134,7 @@ fn live(work: &SnapshotWork<'_>, report: Sender, sink: Option<Sender>) -> ! {
 struct Reporter {
     pipe: Sender,
     /// The file that is written, if one is.
-    target: PathBuf,
+    unfinished: Option<PathBuf>,
     delay: Duration,
     last_report_ns: u64,
     keys: u64,
@@ -155,7 +159,10 @@ impl Reporter {
     fn die_with_parent(&self, e: &io::Error) -> ! {
         let reason = os_text(e);
         log::warn!("Child failed reporting info to parent, exiting. {reason}");
-        file::remove_temporary(&mut OsDisk, &self.target, std::process::id());
+        if let Some(unfinished) = &self.unfinished {
+            // Nothing is lost if it cannot be removed.
+            let _ = OsDisk.remove(unfinished);
+        }
         sys::process::exit_now(1)
     }
 }

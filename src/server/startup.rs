@@ -19,7 +19,7 @@ use crate::commands::FAMILIES;
 use crate::commands::context::CommandTable;
 use crate::config::{Config, ConfigError, Settings, Sources};
 use crate::engine::world::Network;
-use crate::engine::{Engine, EngineParts, NO_APPEND_ONLY_FILE, path_of};
+use crate::engine::{Engine, EngineParts, path_of};
 use crate::sys;
 use crate::sys::signals::Signals;
 
@@ -189,9 +189,6 @@ fn say_hello(settings: &Settings, unconfigured: bool, name: &[u8], notices: &[St
         );
     } else {
         log::info!("Configuration loaded");
-    }
-    if settings.appendonly {
-        log::warn!("{NO_APPEND_ONLY_FILE}");
     }
     if !settings.aclfile.is_empty() {
         log::warn!(

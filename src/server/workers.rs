@@ -27,10 +27,17 @@ struct Lookup {
     port: u16,
 }
 
+/// A file to be brought to disk.
+struct Sync {
+    request: u64,
+    file: std::fs::File,
+}
+
 /// The sending side of all workers.
 pub struct Workers {
     frees: Sender<Garbage>,
     closes: Sender<std::fs::File>,
+    syncs: Sender<Sync>,
     lookups: Sender<Lookup>,
     /// What they have to tell.
     pub events: Receiver<Event>,
@@ -56,6 +63,14 @@ impl Workers {
             f.fetch_add(objects as u64, Ordering::Relaxed);
         })?;
         let closes = spawn("bio_close", memory, cpus, drop::<std::fs::File>)?;
+        let waker = Arc::new(waker);
+        let (tells, wakes) = (told.clone(), Arc::clone(&waker));
+        let syncs = spawn("bio_aof", memory, cpus, move |sync: Sync| {
+            let result = sync.file.sync_data();
+            let request = sync.request;
+            let _ = tells.send(Event::Synced { request, result });
+            let _ = wakes.wake();
+        })?;
         let lookups = spawn("bio_resolve", memory, cpus, move |lookup: Lookup| {
             let answer = Event::Resolved {
                 request: lookup.request,
@@ -68,6 +83,7 @@ impl Workers {
         Ok(Workers {
             frees,
             closes,
+            syncs,
             lookups,
             events,
             pending,
@@ -84,6 +100,9 @@ impl Workers {
             }
             Job::Close(file) => {
                 let _ = self.closes.send(file);
+            }
+            Job::Sync { request, file } => {
+                let _ = self.syncs.send(Sync { request, file });
             }
         }
     }

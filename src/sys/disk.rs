@@ -87,6 +87,14 @@ impl DiskFile for File {
         self.sync_all()
     }
 
+    fn sync_data(&mut self) -> io::Result<()> {
+        File::sync_data(self)
+    }
+
+    fn duplicate(&self) -> io::Result<File> {
+        self.try_clone()
+    }
+
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.set_len(len)
     }

@@ -38,7 +38,7 @@ pub fn memory(view: &View<'_>, out: &mut Report) {
         ("mem_clients_slaves", &figures.replicas),
         ("mem_clients_normal", &figures.clients),
         ("mem_cluster_links", &0),
-        ("mem_aof_buffer", &0),
+        ("mem_aof_buffer", &env.aof.memory()),
         ("mem_allocator", &"jemalloc"),
         ("active_defrag_running", &0),
         ("lazyfree_pending_objects", &facts.lazy_free_pending),

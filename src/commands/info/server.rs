@@ -82,6 +82,9 @@ pub fn persistence(view: &View<'_>, out: &mut Report) {
         true => (now_ms.saturating_sub(child.started_mono_ms) / 1000) as i64,
         false => -1,
     };
+    let aof = &view.facts.aof;
+    let rewriting_s = (aof.rewriting_since_mono_ms)
+        .map_or(-1, |since| (now_ms.saturating_sub(since) / 1000) as i64);
     let ok_or_err = |ok: bool| if ok { "ok" } else { "err" };
     let loading = view.env.gates.loading;
     out.flag("loading", loading == Loading::Exclusive);
@@ -103,19 +106,29 @@ pub fn persistence(view: &View<'_>, out: &mut Report) {
         ("rdb_last_cow_size", &saved.last_cow_bytes),
         ("rdb_last_load_keys_expired", &saved.last_load_keys_expired),
         ("rdb_last_load_keys_loaded", &saved.last_load_keys_loaded),
-        ("aof_enabled", &0),
-        ("aof_rewrite_in_progress", &0),
-        ("aof_rewrite_scheduled", &0),
-        ("aof_last_rewrite_time_sec", &-1),
-        ("aof_current_rewrite_time_sec", &-1),
-        ("aof_last_bgrewrite_status", &"ok"),
-        ("aof_rewrites", &0),
-        ("aof_rewrites_consecutive_failures", &0),
-        ("aof_last_write_status", &"ok"),
-        ("aof_last_cow_size", &0),
+        ("aof_enabled", &u8::from(aof.enabled)),
+        ("aof_rewrite_in_progress", &u8::from(rewriting_s >= 0)),
+        ("aof_rewrite_scheduled", &u8::from(aof.scheduled)),
+        ("aof_last_rewrite_time_sec", &aof.last_rewrite_s),
+        ("aof_current_rewrite_time_sec", &rewriting_s),
+        ("aof_last_bgrewrite_status", &ok_or_err(aof.last_rewrite_ok)),
+        ("aof_rewrites", &aof.rewrites),
+        ("aof_rewrites_consecutive_failures", &aof.failures_in_a_row),
+        ("aof_last_write_status", &ok_or_err(aof.last_write_ok)),
+        ("aof_last_cow_size", &aof.last_cow_bytes),
         ("module_fork_in_progress", &0),
         ("module_fork_last_cow_size", &0),
     ]);
+    if aof.enabled {
+        out.lines(&[
+            ("aof_current_size", &aof.current_bytes),
+            ("aof_base_size", &aof.base_bytes),
+            ("aof_pending_rewrite", &u8::from(aof.scheduled)),
+            ("aof_buffer_length", &aof.buffer_bytes),
+            ("aof_pending_bio_fsync", &aof.pending_syncs),
+            ("aof_delayed_fsync", &aof.delayed_syncs),
+        ]);
+    }
     if let Some(load) = &view.facts.loading {
         load_progress(load, now_ms, out);
     }

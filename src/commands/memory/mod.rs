@@ -154,7 +154,7 @@ fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
         ("clients.slaves", figures.replicas),
         ("clients.normal", figures.clients),
         ("cluster.links", 0),
-        ("aof.buffer", 0),
+        ("aof.buffer", ctx.env.aof.memory() as u64),
         ("lua.caches", 0),
         ("functions.caches", 0),
     ] {

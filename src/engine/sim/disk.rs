@@ -290,6 +290,18 @@ impl DiskFile for SimFile {
         Ok(())
     }
 
+    fn sync_data(&mut self) -> io::Result<()> {
+        self.sync()
+    }
+
+    fn duplicate(&self) -> io::Result<SimFile> {
+        Ok(SimFile {
+            disk: self.disk.clone(),
+            content: Rc::clone(&self.content),
+            read_at: self.read_at,
+        })
+    }
+
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         let len = usize::try_from(len).map_err(|_| ErrorKind::FileTooLarge)?;
         self.content.borrow_mut().bytes.resize(len, 0);

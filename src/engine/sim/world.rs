@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::disk::{SimDisk, SimFile};
 use super::net::{HostId, SharedNet, SimSocket, address_of};
+use crate::base::disk::DiskFile;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::commands::error::CmdError;
@@ -29,9 +30,9 @@ const CHILD_PIECE_BYTES: usize = 3000;
 /// A child that saves. What it writes is known at once; it takes its time all the same.
 struct SimChild {
     pid: i32,
-    target: PathBuf,
+    /// The file that it makes, if it makes one.
+    target: Option<PathBuf>,
     result: Result<Vec<u8>, String>,
-    to_pipe: bool,
     /// How much of it may be read from the pipe by now.
     produced: usize,
     read: usize,
@@ -113,7 +114,7 @@ impl SimWorld {
         child.next_us = now_us + 1000 + self.rng.below(50_000);
         if let Some(exit) = child.exit {
             let pid = child.pid;
-            if child.to_pipe && child.read < child.produced {
+            if child.target.is_none() && child.read < child.produced {
                 // A pipe outlives its writer until it is read.
                 return;
             }
@@ -121,9 +122,9 @@ impl SimWorld {
             events.push(Event::ChildExited { pid, exit });
             return;
         }
-        match (&child.result, child.to_pipe) {
+        match (&child.result, &child.target) {
             (Err(_), _) => child.exit = Some(Exit::Code(1)),
-            (Ok(bytes), true) => {
+            (Ok(bytes), None) => {
                 let left = bytes.len() - child.produced;
                 child.produced += left.min(CHILD_PIECE_BYTES);
                 if child.produced == bytes.len() {
@@ -136,8 +137,8 @@ impl SimWorld {
                     ended: child.exit.is_some(),
                 });
             }
-            (Ok(bytes), false) => {
-                let stored = self.disk.store(&child.target, bytes.clone());
+            (Ok(bytes), Some(target)) => {
+                let stored = self.disk.store(target, bytes.clone());
                 child.exit = Some(Exit::Code(i32::from(stored.is_err())));
             }
         }
@@ -254,9 +255,8 @@ impl Jobs for SimWorld {
         let now_us = self.net.borrow().now_us;
         self.child = Some(SimChild {
             pid: self.pids,
-            target: work.target.clone(),
+            target: work.product.file(self.pids as u32),
             result: result.map(|()| bytes),
-            to_pipe: work.to_pipe,
             produced: 0,
             read: 0,
             next_us: now_us + 1000 + self.rng.below(1_000_000),
@@ -298,6 +298,11 @@ impl Jobs for SimWorld {
         match job {
             Job::Free(garbage) => drop(garbage),
             Job::Close(file) => drop(file),
+            Job::Sync { request, mut file } => {
+                let result = file.sync_data();
+                let at = self.net.borrow().now_us + 1 + self.rng.below(20_000);
+                self.coming.push((at, Event::Synced { request, result }));
+            }
         }
     }
 

@@ -65,7 +65,7 @@ pub fn temporary_path(target: &Path, pid: u32) -> PathBuf {
     target.with_file_name(format!("temp-{pid}.rdb"))
 }
 
-/// Takes away what a child that was killed has left.
+/// Takes away what a child that was killed has left of the file that it was to put at `target`.
 pub fn remove_temporary(disk: &mut impl Disk, target: &Path, pid: u32) {
     // Nothing is lost if it cannot be removed, or was never made.
     let _ = disk.remove(&temporary_path(target, pid));
@@ -111,21 +111,20 @@ impl<F: DiskFile> Write for SaveFile<F> {
     }
 }
 
-/// Makes `target` what `write` writes, wholly or not at all. `pid` names the temporary file; with
-/// `incremental_sync` the file goes to disk while it grows. Returns its length.
+/// Makes `target` what `write` writes, wholly or not at all, by way of `temporary` in the same
+/// folder; with `incremental_sync` the file goes to disk while it grows. Returns its length.
 pub fn save<D: Disk>(
     disk: &mut D,
+    temporary: &Path,
     target: &Path,
-    pid: u32,
     incremental_sync: bool,
     write: impl FnOnce(SaveFile<D::File>) -> io::Result<SaveFile<D::File>>,
 ) -> Result<u64, SaveError> {
-    let temporary = temporary_path(target, pid);
-    let written = write_temporary(disk, &temporary, incremental_sync, write).and_then(|written| {
-        match disk.rename(&temporary, target) {
+    let written = write_temporary(disk, temporary, incremental_sync, write).and_then(|written| {
+        match disk.rename(temporary, target) {
             Ok(()) => Ok(written),
             Err(source) => Err(SaveError::Rename {
-                temporary: temporary.clone(),
+                temporary: temporary.to_owned(),
                 target: target.to_owned(),
                 folder: disk.working_folder(),
                 source,
@@ -133,7 +132,8 @@ pub fn save<D: Disk>(
         }
     });
     if written.is_err() {
-        remove_temporary(disk, target, pid);
+        // Nothing is lost if it cannot be removed, or was never made.
+        let _ = disk.remove(temporary);
     }
     let written = written?;
     disk.sync_folder_of(target).map_err(SaveError::SyncFolder)?;

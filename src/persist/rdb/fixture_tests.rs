@@ -318,8 +318,9 @@ fn a_save_replaces_the_file_wholly_or_leaves_it_alone() {
         names.sort();
         names
     };
+    let temporary = file::temporary_path(&target, 12);
     let piece = vec![7; 1 << 20];
-    let written = file::save(&mut OsDisk, &target, 12, true, |mut file| {
+    let written = file::save(&mut OsDisk, &temporary, &target, true, |mut file| {
         assert_eq!(names(), ["temp-12.rdb"]);
         for _ in 0..10 {
             file.write_all(&piece)?;
@@ -330,7 +331,7 @@ fn a_save_replaces_the_file_wholly_or_leaves_it_alone() {
     assert_eq!(fs::metadata(&target).unwrap().len(), 10 << 20);
     assert_eq!(names(), ["dump.rdb"]);
 
-    let failed = file::save(&mut OsDisk, &target, 12, false, |mut file| {
+    let failed = file::save(&mut OsDisk, &temporary, &target, false, |mut file| {
         file.write_all(b"half")?;
         Err(std::io::Error::from_raw_os_error(28))
     });
@@ -342,16 +343,13 @@ fn a_save_replaces_the_file_wholly_or_leaves_it_alone() {
     assert_eq!(fs::metadata(&target).unwrap().len(), 10 << 20);
 
     fs::create_dir(folder.path().join("taken")).unwrap();
-    let failed = file::save(&mut OsDisk, &folder.path().join("taken"), 12, false, Ok);
+    let taken = folder.path().join("taken");
+    let failed = file::save(&mut OsDisk, &temporary, &taken, false, Ok);
     assert!(matches!(failed, Err(SaveError::Rename { .. })));
     assert_eq!(names(), ["dump.rdb", "taken"]);
-    let failed = file::save(
-        &mut OsDisk,
-        &folder.path().join("none/dump.rdb"),
-        12,
-        false,
-        Ok,
-    );
+    let nowhere = folder.path().join("none/dump.rdb");
+    let temporary = file::temporary_path(&nowhere, 12);
+    let failed = file::save(&mut OsDisk, &temporary, &nowhere, false, Ok);
     assert!(matches!(failed, Err(SaveError::Create { .. })));
 }
 

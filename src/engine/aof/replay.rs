@@ -1,0 +1,516 @@
+//! Loading the append-only file: the base into the keyspace, then the commands of the increments,
+//! run as anybody's are, in the name of nobody.
+//!
+//! A file may be cut short where its process or its machine ended. That is forgiven to the last one
+//! only (`aof-load-truncated`), and it is cut where the last whole command ended, or, if that is
+//! within a transaction, before its `MULTI`: half of one was never done. Anything else that makes
+//! no sense stops the start, and the files stay as they are.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use super::{Aof, Places, State};
+use crate::base::disk::{Disk, DiskFile};
+use crate::base::errno::os_text;
+use crate::base::time::Now;
+use crate::commands::context::Ctx;
+use crate::commands::dispatch;
+use crate::commands::env::Env;
+use crate::commands::error::CmdError;
+use crate::commands::session::{Kind, Session};
+use crate::engine::loading::{Loader, aof_fill};
+use crate::engine::runtime::{FileOf, Runtime};
+use crate::engine::world::World;
+use crate::persist::aof::records::{End, FormatError, Item, Records};
+use crate::persist::rdb::RdbError;
+use crate::persist::rdb::file::LoadProgress;
+use crate::persist::rdb::fill::Fill;
+use crate::persist::rdb::load::StreamLoader;
+use crate::resp::writer::{Protocol, Reply};
+
+/// Bytes read from a file at once.
+const READ_BYTES: usize = 256 * 1024;
+/// The number of the session that replays; it is nobody's.
+const SESSION_ID: u64 = 0;
+/// What a file begins with that begins with a snapshot.
+const SNAPSHOT_MAGIC: &[u8] = b"REDIS";
+
+/// Which part a file is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    Base,
+    Increment,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Part::Base => "base",
+            Part::Increment => "incr",
+        }
+    }
+}
+
+/// A file that is to be loaded.
+struct ToLoad<F> {
+    file: F,
+    path: PathBuf,
+    part: Part,
+    bytes: u64,
+}
+
+/// What the file that is read holds at the place where we are.
+enum Content {
+    /// Its first bytes have not come.
+    Unknown,
+    Snapshot(Box<StreamLoader>),
+    Commands(Box<Records>),
+}
+
+/// The file that is read.
+struct Reading<F> {
+    of: ToLoad<F>,
+    content: Content,
+    /// Where the transaction begins that is not complete.
+    transaction_at: Option<u64>,
+    began: Now,
+}
+
+/// The files of an append-only file on their way into the keyspace.
+pub struct Replay<F> {
+    files: VecDeque<ToLoad<F>>,
+    reading: Option<Reading<F>>,
+    /// In whose name the commands run; lent out while they do.
+    session: Option<Box<Session>>,
+    /// Room to read into.
+    buf: Vec<u8>,
+    total_bytes: u64,
+    /// Bytes of the files that are loaded.
+    done_bytes: u64,
+}
+
+impl<F: DiskFile> Replay<F> {
+    fn new(files: VecDeque<ToLoad<F>>) -> Replay<F> {
+        Replay {
+            total_bytes: files.iter().map(|file| file.bytes).sum(),
+            files,
+            reading: None,
+            session: Some(Box::new(Session::new(SESSION_ID, Kind::Internal))),
+            buf: vec![0; READ_BYTES],
+            done_bytes: 0,
+        }
+    }
+
+    /// Bytes in all files.
+    pub fn total_bytes(&self) -> u64 {
+        self.total_bytes
+    }
+
+    /// Bytes loaded so far.
+    pub fn loaded_bytes(&self) -> u64 {
+        self.done_bytes + self.reading.as_ref().map_or(0, Reading::loaded_bytes)
+    }
+}
+
+impl<F: DiskFile> Reading<F> {
+    fn new(of: ToLoad<F>, now: Now) -> Reading<F> {
+        Reading {
+            of,
+            content: Content::Unknown,
+            transaction_at: None,
+            began: now,
+        }
+    }
+
+    fn shown(&self) -> String {
+        Places::shown(&self.of.path)
+    }
+
+    fn loaded_bytes(&self) -> u64 {
+        match &self.content {
+            Content::Unknown => 0,
+            Content::Snapshot(loader) => loader.offset(),
+            Content::Commands(records) => records.offset(),
+        }
+    }
+
+    /// Whatever went wrong when the file was read.
+    fn unreadable(&self, e: &io::Error) -> String {
+        let name = self.shown();
+        format!(
+            "Unrecoverable error reading the append only file {name}: {}",
+            os_text(e)
+        )
+    }
+
+    /// Reads into a buffer; 0 is the end of the file.
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, String> {
+        loop {
+            match self.of.file.read(buf) {
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                result => return result.map_err(|e| self.unreadable(&e)),
+            }
+        }
+    }
+
+    /// Looks at what the file begins with.
+    fn recognize(&mut self, beginning: &[u8], env: &Env) {
+        self.content = if beginning.starts_with(SNAPSHOT_MAGIC) {
+            match self.of.part {
+                Part::Base => log::info!("Reading RDB base file on AOF loading..."),
+                Part::Increment => log::info!("Reading RDB preamble from AOF file..."),
+            }
+            let options = Loader::<F>::options(env, Some(self.of.bytes));
+            Content::Snapshot(Box::new(StreamLoader::new(options)))
+        } else {
+            Content::Commands(Box::default())
+        };
+    }
+
+    fn bad_snapshot(&self, e: &RdbError) -> String {
+        log::warn!("{e}");
+        let what = match self.of.part {
+            Part::Base => "RDB file",
+            Part::Increment => "RDB preamble of the AOF file",
+        };
+        format!(
+            "Error reading the {what} {}, AOF loading aborted",
+            self.shown()
+        )
+    }
+}
+
+fn bad_format(name: &str, e: &FormatError) -> String {
+    format!(
+        "Bad file format reading the append only file {name}: {e}: make a backup of your AOF file, \
+         then use ./redis-check-aof --fix <filename.manifest>"
+    )
+}
+
+impl<W: World> Runtime<W> {
+    /// Opens the files that the manifest names.
+    ///
+    /// # Errors
+    ///
+    /// One cannot be opened.
+    pub(super) fn open_replay(&mut self, env: &Env) -> Result<Replay<FileOf<W>>, String> {
+        let places = Places::of(&env.config);
+        let manifest = &self.aof.manifest;
+        let base = manifest.base().map(|base| (base, Part::Base));
+        let increments = manifest.increments().iter();
+        let named = base
+            .into_iter()
+            .chain(increments.map(|i| (i, Part::Increment)));
+        let mut files = VecDeque::new();
+        for (entry, part) in named {
+            let path = places.path(&entry.name);
+            let opened = self.world.disk().open(&path);
+            let (file, bytes) = opened
+                .and_then(|file| Ok((file.size()?, file)))
+                .map_or_else(
+                    |e| {
+                        let name = Places::shown(&path);
+                        let reason = os_text(&e);
+                        Err(match e.kind() {
+                            ErrorKind::NotFound => {
+                                format!("The append log file {name} doesn't exist: {reason}")
+                            }
+                            _ => format!(
+                                "can't open the append log file {name} for reading: {reason}"
+                            ),
+                        })
+                    },
+                    |(bytes, file)| Ok((file, bytes)),
+                )?;
+            files.push_back(ToLoad {
+                file,
+                path,
+                part,
+                bytes,
+            });
+        }
+        Ok(Replay::new(files))
+    }
+
+    /// Loads about so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// The files cannot be loaded; the text says which one, where, and why.
+    pub fn replay_slice(
+        &mut self,
+        env: &mut Env,
+        replay: &mut Replay<FileOf<W>>,
+        fill: &mut Fill,
+        budget: usize,
+    ) -> Result<LoadProgress, String> {
+        let mut reading = match replay.reading.take() {
+            Some(reading) => reading,
+            None => match replay.files.pop_front() {
+                Some(next) => Reading::new(next, env.now),
+                None => return Ok(LoadProgress::Finished),
+            },
+        };
+        let at_end = match &mut reading.content {
+            Content::Commands(records) => {
+                let read = records.read_from(&mut reading.of.file, budget.clamp(1, READ_BYTES));
+                read.map_err(|e| reading.unreadable(&e))? == 0
+            }
+            Content::Unknown | Content::Snapshot(_) => {
+                self.load_snapshot(env, replay, &mut reading, fill, budget)?
+            }
+        };
+        self.run_commands(env, replay, &mut reading)?;
+        if !at_end {
+            replay.reading = Some(reading);
+            return Ok(LoadProgress::More);
+        }
+        self.end_file(env, replay, &mut reading)?;
+        replay.done_bytes += reading.of.bytes;
+        match replay.files.is_empty() {
+            true => Ok(LoadProgress::Finished),
+            false => Ok(LoadProgress::More),
+        }
+    }
+
+    /// Reads and loads what belongs to the snapshot that a file begins with, if it does. Whether the
+    /// end of the file was met.
+    fn load_snapshot(
+        &mut self,
+        env: &mut Env,
+        replay: &mut Replay<FileOf<W>>,
+        reading: &mut Reading<FileOf<W>>,
+        fill: &mut Fill,
+        budget: usize,
+    ) -> Result<bool, String> {
+        let mut buf = std::mem::take(&mut replay.buf);
+        // The first piece is never shorter than the mark that tells what it is.
+        let wanted = budget.clamp(SNAPSHOT_MAGIC.len(), READ_BYTES);
+        let mut count = 0;
+        let at_end = loop {
+            let read = reading.read(&mut buf[count..wanted])?;
+            count += read;
+            let is_known = !matches!(reading.content, Content::Unknown);
+            if read == 0 || is_known || count >= SNAPSHOT_MAGIC.len() {
+                break read == 0;
+            }
+        };
+        if matches!(reading.content, Content::Unknown) && count > 0 {
+            reading.recognize(&buf[..count], env);
+        }
+        match &mut reading.content {
+            Content::Unknown => {}
+            Content::Commands(records) => records.push(&buf[..count]),
+            Content::Snapshot(loader) => {
+                let mut sink = fill.sink(&mut env.keyspace, |_, _| {});
+                let pushed = match at_end {
+                    true => Err(loader.unexpected_end()),
+                    false => loader.push(&buf[..count], &mut sink),
+                };
+                let used = match pushed {
+                    Ok(used) => used,
+                    Err(e) => return Err(reading.bad_snapshot(&e)),
+                };
+                if loader.is_done() {
+                    let mut records = Records::new(loader.offset());
+                    records.push(&buf[used..count]);
+                    if used < count {
+                        log::info!("Reading the remaining AOF tail...");
+                    }
+                    reading.content = Content::Commands(Box::new(records));
+                }
+            }
+        }
+        replay.buf = buf;
+        Ok(at_end)
+    }
+
+    /// Runs the commands that were read, as far as they are complete.
+    fn run_commands(
+        &mut self,
+        env: &mut Env,
+        replay: &mut Replay<FileOf<W>>,
+        reading: &mut Reading<FileOf<W>>,
+    ) -> Result<(), String> {
+        let shown = reading.shown();
+        let Content::Commands(records) = &mut reading.content else {
+            return Ok(());
+        };
+        let session = replay.session.take();
+        let mut session = session.expect("one slice is replayed at a time");
+        let mut reply = Reply::with_buf(self.clients.pool.take(), Protocol::Resp2);
+        env.is_replaying = true;
+        let result = loop {
+            let (mut args, at) = match records.next() {
+                Ok(Some(Item::Command { args, at })) => (args, at),
+                Ok(Some(Item::Timestamp { .. } | Item::Annotation { .. })) => continue,
+                Ok(None) => break Ok(()),
+                Err(e) => break Err(bad_format(&shown, &e)),
+            };
+            let Some(command) = self.table.find(&args) else {
+                break Err(format!(
+                    "Unknown command '{}' reading the append only file {shown}",
+                    String::from_utf8_lossy(&args[0]),
+                ));
+            };
+            let mut ctx = Ctx {
+                env,
+                session: &mut session,
+                reply: &mut reply,
+                table: self.table,
+                host: self,
+            };
+            // Nothing holds back what was done before.
+            let _ = dispatch::process_found(&mut ctx, command, &mut args);
+            if reply.as_bytes().starts_with(b"-") {
+                log_refused(&reply, &session, env);
+            }
+            reply.truncate(0);
+            match (&session.transaction, reading.transaction_at) {
+                (Some(_), None) => reading.transaction_at = Some(at.start),
+                (None, Some(_)) => reading.transaction_at = None,
+                _ => {}
+            }
+            if env.waiters.has_ready() {
+                self.serve_waiters(env);
+            }
+        };
+        env.is_replaying = false;
+        self.clients.pool.give(reply.take_buf());
+        replay.session = Some(session);
+        result
+    }
+
+    /// The end of a file was read: it must be the end of a command, too, or be cut there.
+    fn end_file(
+        &mut self,
+        env: &mut Env,
+        replay: &mut Replay<FileOf<W>>,
+        reading: &mut Reading<FileOf<W>>,
+    ) -> Result<(), String> {
+        let torn_at = match &reading.content {
+            Content::Commands(records) => match records.end() {
+                End::Whole => None,
+                End::Torn { at } | End::TornAnnotation { at } => Some(at),
+            },
+            _ => None,
+        };
+        if let Some(complete_to) = reading.transaction_at.or(torn_at) {
+            self.cut_file(env, reading, complete_to, replay.files.is_empty())?;
+            if let Some(session) = &mut replay.session {
+                session.transaction = None;
+            }
+            reading.of.bytes = complete_to;
+        }
+        if let Some(session) = &mut replay.session {
+            // Each file selects its databases anew.
+            session.db = 0;
+        }
+        let spent_ms = self.world.now().mono_ms() - reading.began.mono_ms();
+        log::info!(
+            "DB loaded from {} file {}: {:.3} seconds",
+            reading.of.part.name(),
+            reading.shown(),
+            spent_ms as f64 / 1000.0
+        );
+        Ok(())
+    }
+
+    /// Cuts what is no whole command off the end of the last file, if that is allowed.
+    fn cut_file(
+        &mut self,
+        env: &Env,
+        reading: &Reading<FileOf<W>>,
+        complete_to: u64,
+        is_last: bool,
+    ) -> Result<(), String> {
+        let name = reading.shown();
+        if !is_last {
+            return Err(format!(
+                "Fatal error: the truncated file is not the last file: {name} ends in the middle \
+                 of what begins at offset {complete_to}"
+            ));
+        }
+        if env.config.aof_load_truncated {
+            log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
+            log::warn!("Truncating the AOF {name} at offset {complete_to}");
+            let cut = self.world.disk().open_append(&reading.of.path);
+            let cut = cut.and_then(|mut file| {
+                file.truncate(complete_to)?;
+                file.sync()
+            });
+            match cut {
+                Ok(()) => {
+                    log::warn!("AOF {name} loaded anyway because aof-load-truncated is enabled");
+                    return Ok(());
+                }
+                Err(e) => log::warn!("Error truncating the AOF file {name}: {}", os_text(&e)),
+            }
+        }
+        Err(format!(
+            "Unexpected end of file reading the append only file {name}: it ends in the middle of \
+             what begins at offset {complete_to}. You can: 1) Make a backup of your AOF file, then \
+             use ./redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the \
+             'aof-load-truncated' configuration option to yes and restart the server."
+        ))
+    }
+
+    /// `DEBUG LOADAOF`: loads the data set anew from the files, whole.
+    ///
+    /// # Errors
+    ///
+    /// The files cannot be loaded; the log says why.
+    pub fn reload_aof(&mut self, env: &mut Env) -> Result<(), CmdError> {
+        const FAILED: CmdError =
+            CmdError::Fixed("ERR Error trying to load the AOF files, check server logs.");
+        if let Err(e) = self.write_increment(env, super::writing::Occasion::Forced) {
+            log::warn!("{e}");
+            return Err(FAILED);
+        }
+        let aof: &Aof<FileOf<W>> = &self.aof;
+        if aof.state == State::Waiting {
+            log::warn!("The append only file waits for its first rewrite");
+            return Err(FAILED);
+        }
+        self.empty_all(env, false);
+        let loaded = self.load_aof_whole(env);
+        env.persistence.dirty = 0;
+        if let Err(e) = loaded {
+            log::warn!("{e}");
+            return Err(FAILED);
+        }
+        log::info!("Append Only File loaded by DEBUG LOADAOF");
+        Ok(())
+    }
+
+    fn load_aof_whole(&mut self, env: &mut Env) -> Result<(), String> {
+        let mut replay = self.open_replay(env)?;
+        let mut fill = Fill::new(aof_fill(env));
+        let loading = std::mem::replace(
+            &mut env.gates.loading,
+            crate::commands::gates::Loading::Exclusive,
+        );
+        let result = loop {
+            match self.replay_slice(env, &mut replay, &mut fill, READ_BYTES) {
+                Ok(LoadProgress::More) => {}
+                Ok(LoadProgress::Finished) => break Ok(()),
+                Err(e) => break Err(e),
+            }
+        };
+        env.gates.loading = loading;
+        result
+    }
+}
+
+/// Logs an error that a command of the file met: it was none when it was written.
+fn log_refused(reply: &Reply, session: &Session, env: &mut Env) {
+    let text = String::from_utf8_lossy(reply.as_bytes());
+    env.stats.unexpected_error_replies += 1;
+    log::warn!(
+        "== CRITICAL == This server is sending an error to its AOF-loading-client: '{}' after \
+         processing the command '{}'",
+        text.trim_start_matches('-').trim_end(),
+        session.last_command
+    );
+}

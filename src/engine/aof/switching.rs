@@ -1,0 +1,314 @@
+//! On and off, and the files that a server starts with.
+
+use super::rewriting::{make_folder, size_of_file};
+use super::writing::{Increment, Occasion};
+use super::{Aof, Places, Replay, State, base_format};
+use crate::base::disk::Disk;
+use crate::base::errno::os_text;
+use crate::commands::env::Env;
+use crate::config::Appendfsync;
+use crate::engine::runtime::{FileOf, Runtime};
+use crate::engine::world::{Job, World};
+use crate::persist::aof::manifest::{Manifest, temporary_increment_name};
+use crate::persist::aof::store;
+
+/// What a server that is started with `appendonly yes` has to load.
+pub enum AofAtStart<F> {
+    /// There is nothing: it begins with no keys.
+    Nothing {
+        /// There is no manifest either, so there has been no such file before.
+        is_new: bool,
+    },
+    /// These files.
+    Files(Box<Replay<F>>),
+}
+
+impl<W: World> Runtime<W> {
+    /// Reads the manifest, and takes over the file of a server before 7.0, which had only one.
+    ///
+    /// # Errors
+    ///
+    /// The manifest makes no sense, or cannot be read.
+    pub fn find_aof(&mut self, env: &Env) -> Result<(), String> {
+        let places = Places::of(&env.config);
+        let disk = self.world.disk();
+        let manifest =
+            store::load(disk, &places.folder, &places.name).map_err(|e| e.to_string())?;
+        self.aof.manifest = manifest.unwrap_or_default();
+        if env.config.appendonly {
+            self.take_over_old_file(env, &places)?;
+        }
+        Ok(())
+    }
+
+    /// An old-style file beside the folder becomes the base, in two steps of which each can be
+    /// done again: the manifest names it, then it moves into the folder.
+    fn take_over_old_file(&mut self, env: &Env, places: &Places) -> Result<(), String> {
+        let old = super::path_of(&env.config.appendfilename);
+        let disk = self.world.disk();
+        if !disk.exists(&old).unwrap_or(false) {
+            return Ok(());
+        }
+        let inside = places.path(&places.name);
+        let is_inside = disk.exists(&inside).unwrap_or(false);
+        if !self.aof.manifest.awaits_old_file(&places.name, is_inside) {
+            return Ok(());
+        }
+        let fail = |what: &str, e: String| format!("{what}: {e}");
+        make_folder(disk, &places.folder)
+            .map_err(|e| fail("Can't open or create append-only dir", os_text(&e)))?;
+        self.aof.manifest.take_over_old_file(&places.name);
+        store::persist(disk, &places.folder, &places.name, &self.aof.manifest)
+            .map_err(|e| e.to_string())?;
+        let disk = self.world.disk();
+        disk.rename(&old, &inside).map_err(|e| {
+            fail(
+                "Error trying to move the old AOF file into dir",
+                os_text(&e),
+            )
+        })?;
+        disk.sync_folder_of(&inside)
+            .and_then(|()| disk.sync_folder_of(&old))
+            .map_err(|e| fail("Failed to fsync directory", os_text(&e)))?;
+        log::info!(
+            "Successfully migrated an old-style AOF configuration ({}) into the AOF directory ({}).",
+            old.display(),
+            places.folder.display()
+        );
+        Ok(())
+    }
+
+    /// What is to be loaded at the start.
+    ///
+    /// # Errors
+    ///
+    /// A file that the manifest names cannot be opened.
+    pub fn aof_at_start(&mut self, env: &Env) -> Result<AofAtStart<FileOf<W>>, String> {
+        if self.aof.manifest.is_empty() {
+            return Ok(AofAtStart::Nothing { is_new: true });
+        }
+        let replay = self.open_replay(env)?;
+        Ok(match replay.total_bytes() {
+            0 => AofAtStart::Nothing { is_new: false },
+            _ => AofAtStart::Files(Box::new(replay)),
+        })
+    }
+
+    /// Opens the files for writing, after what they held is loaded.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be made or opened; the server must not go on.
+    pub fn open_aof(&mut self, env: &mut Env) -> Result<(), String> {
+        let places = Places::of(&env.config);
+        make_folder(self.world.disk(), &places.folder).map_err(|e| {
+            format!(
+                "Can't open or create append-only dir {}: {}",
+                places.folder.display(),
+                os_text(&e)
+            )
+        })?;
+        let mut manifest = self.aof.manifest.clone();
+        if manifest.is_empty() {
+            self.write_first_base(env, &places, &mut manifest)?;
+        }
+        let (name, is_new) = match manifest.increments().last() {
+            Some(last) => (last.name.clone(), false),
+            None => (manifest.start_increment(&places.name).to_vec(), true),
+        };
+        let path = places.path(&name);
+        let cannot_open = |e: std::io::Error| {
+            let shown = Places::shown(&path);
+            format!("Can't open the append-only file {shown}: {}", os_text(&e))
+        };
+        let disk = self.world.disk();
+        let file = disk.open_append(&path).map_err(cannot_open)?;
+        store::persist(disk, &places.folder, &places.name, &manifest).map_err(|e| e.to_string())?;
+        let bytes = size_of_file(disk, &path);
+        let what = if is_new { "Creating" } else { "Opening" };
+        log::info!(
+            "{what} AOF incr file {} on server start",
+            Places::shown(&path)
+        );
+        let mut closed_bytes = 0;
+        for entry in manifest.base().into_iter().chain(manifest.increments()) {
+            if entry.name != name {
+                closed_bytes += size_of_file(disk, &places.path(&entry.name));
+            }
+        }
+        let aof: &mut Aof<FileOf<W>> = &mut self.aof;
+        aof.manifest = manifest;
+        aof.closed_bytes = closed_bytes;
+        aof.increment = Some(Increment::new(file, path.clone(), bytes, env.now));
+        aof.rewritten_bytes = aof.bytes();
+        aof.state = State::On;
+        env.aof.switch(true);
+        env.persistence.fsynced_offset = Some(0);
+        self.remove_leftovers(&places);
+        self.remove_history(env);
+        Ok(())
+    }
+
+    /// A server that starts without anything writes a base at once, so that there always is one.
+    fn write_first_base(
+        &mut self,
+        env: &mut Env,
+        places: &Places,
+        manifest: &mut Manifest,
+    ) -> Result<(), String> {
+        let format = base_format(&env.config);
+        let path = places.path(manifest.start_base(&places.name, format));
+        self.write_base_here(env, &places.folder, &path, format)?;
+        log::info!(
+            "Creating AOF base file {} on server start",
+            Places::shown(&path)
+        );
+        Ok(())
+    }
+
+    /// Removes what a process that was killed has left in the folder.
+    fn remove_leftovers(&mut self, places: &Places) {
+        let disk = self.world.disk();
+        let _ = disk.remove(&places.path(&temporary_increment_name(&places.name)));
+        for path in disk.files_in(&places.folder).unwrap_or_default() {
+            if Places::shown(&path).starts_with("temp-rewriteaof-") {
+                let _ = disk.remove(&path);
+            }
+        }
+    }
+
+    // ---- At run time ----
+
+    /// `CONFIG SET appendonly yes`, and whatever else has us begin a file.
+    ///
+    /// # Errors
+    ///
+    /// A first rewrite cannot be begun.
+    pub fn switch_aof_on(&mut self, env: &mut Env) -> Result<(), ()> {
+        if self.aof.state != State::Off {
+            return Ok(());
+        }
+        self.aof.state = State::Waiting;
+        env.persistence.fsynced_offset = Some(0);
+        if env.unit.is_nested() {
+            self.aof.rewriting.scheduled = true;
+            log::info!(
+                "AOF was enabled during a transaction. An AOF background was scheduled to start \
+                 when possible."
+            );
+        } else if self.snapshots.is_running() && !self.snapshots.is_rewriting() {
+            self.aof.rewriting.scheduled = true;
+            log::info!(
+                "AOF was enabled but there is already another background operation. An AOF \
+                 background was scheduled to start when possible."
+            );
+        } else {
+            if self.snapshots.is_rewriting() {
+                log::info!(
+                    "AOF was enabled but there is already an AOF rewriting in background. Stopping \
+                     background AOF and starting a rewrite now."
+                );
+                self.kill_rewrite(env);
+            }
+            if !self.start_rewrite(env) {
+                self.aof.state = State::Off;
+                env.persistence.fsynced_offset = None;
+                log::warn!(
+                    "Redis needs to enable the AOF but can't trigger a background AOF rewrite \
+                     operation. Check the above logs for more info about the error."
+                );
+                return Err(());
+            }
+        }
+        if self.aof.trouble.reason().is_some() {
+            log::warn!("AOF reopen, just ignore the last error.");
+        }
+        self.aof.trouble = Default::default();
+        self.refresh_gates(env);
+        Ok(())
+    }
+
+    /// The same where nobody can be told that it failed: it is tried again until it succeeds.
+    pub fn switch_aof_on_at_last(&mut self, env: &mut Env) {
+        if env.config.appendonly && self.switch_aof_on(env).is_err() {
+            self.aof.state = State::Waiting;
+            self.aof.rewriting.scheduled = true;
+            env.persistence.fsynced_offset = Some(0);
+        }
+    }
+
+    /// `CONFIG SET appendonly no`, or a full sync begins: the file is complete up to here, and
+    /// takes no more.
+    pub fn switch_aof_off(&mut self, env: &mut Env) {
+        if self.aof.state == State::Off {
+            return;
+        }
+        if let Err(e) = self.write_increment(env, Occasion::Forced) {
+            log::warn!("{e}");
+        }
+        if let Err(e) = self.sync_now(env) {
+            log::warn!("Fail to fsync the AOF file: {}", os_text(&e));
+        }
+        self.kill_rewrite(env);
+        self.drop_unnamed_increment(env);
+        let aof = &mut self.aof;
+        aof.state = State::Off;
+        aof.rewriting.scheduled = false;
+        aof.trouble = Default::default();
+        if let Some(increment) = aof.increment.take() {
+            self.world.submit(Job::Close(increment.into_file()));
+        }
+        env.aof.drop_all();
+        env.persistence.fsynced_offset = None;
+        self.refresh_gates(env);
+    }
+
+    /// Stops the child of a rewrite; nobody hears of its end.
+    pub(in crate::engine) fn kill_rewrite(&mut self, env: &mut Env) {
+        if !self.snapshots.is_rewriting() {
+            return;
+        }
+        if let Some(pid) = self.kill_child(env) {
+            log::info!("Killing running AOF rewrite child: {pid}");
+            self.abandon_rewrite(env, pid as u32);
+        }
+    }
+
+    /// `appendfsync` is `always` from now on: what was written before counts, too.
+    pub fn appendfsync_changed(&mut self, env: &mut Env, to: Appendfsync) -> Result<(), String> {
+        if to != Appendfsync::Always || self.aof.state == State::Off {
+            return Ok(());
+        }
+        self.sync_now(env).map_err(|e| os_text(&e))
+    }
+
+    /// The server is about to end: what it has still to write is written. A file that waits for
+    /// its first rewrite would be lost.
+    ///
+    /// # Errors
+    ///
+    /// It is such a file.
+    pub fn close_aof(&mut self, env: &mut Env, force: bool) -> Result<(), ()> {
+        if self.snapshots.is_rewriting() {
+            if self.aof.state == State::Waiting {
+                if !force {
+                    log::warn!("Writing initial AOF, can't exit.");
+                    return Err(());
+                }
+                log::warn!("Writing initial AOF. Exit anyway.");
+            }
+            log::warn!("There is a child rewriting the AOF. Killing it!");
+            self.kill_rewrite(env);
+        }
+        if self.aof.state == State::On {
+            log::info!("Calling fsync() on the AOF file.");
+            if let Err(e) = self.write_increment(env, Occasion::Forced) {
+                log::warn!("{e}");
+            }
+            if let Err(e) = self.sync_now(env) {
+                log::warn!("Fail to fsync the AOF file: {}.", os_text(&e));
+            }
+        }
+        Ok(())
+    }
+}

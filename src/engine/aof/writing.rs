@@ -1,0 +1,396 @@
+//! The write phase's first part: what the feed has goes to the increment, and to the disk.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Aof, State};
+use crate::base::disk::DiskFile;
+use crate::base::errno::os_text;
+use crate::base::time::Now;
+use crate::commands::env::Env;
+use crate::config::Appendfsync;
+use crate::engine::runtime::{FileOf, Runtime};
+use crate::engine::world::{Job, World};
+
+/// A sync is asked for this often (`appendfsync everysec`).
+const SYNC_PERIOD_MS: u64 = 1000;
+/// So long a write waits for a sync that runs.
+const POSTPONED_MS_MAX: u64 = 2000;
+/// After a failure, a write is tried again this often.
+const RETRY_PERIOD_MS: u64 = 100;
+/// That a write failed is said this often at most.
+const LOG_PERIOD_MS: u64 = 30_000;
+
+/// A sync that another thread was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Sync {
+    request: u64,
+    /// What is on disk when it has succeeded: bytes of the increment, and of our stream.
+    bytes: u64,
+    offset: u64,
+}
+
+/// The increment that grows.
+pub(super) struct Increment<F> {
+    file: F,
+    pub(super) path: PathBuf,
+    /// Bytes in it. All commands in it are whole, unless half of one could not be cut off again.
+    pub(super) bytes: u64,
+    /// Of these, how many were there at the last sync, be it done or only asked for.
+    sync_asked_bytes: u64,
+    /// The sync that runs.
+    sync: Option<Sync>,
+    /// When a sync was asked for last, in monotonic milliseconds.
+    sync_asked_ms: u64,
+    /// Since when a write waits for a sync, in monotonic milliseconds.
+    postponed_ms: Option<u64>,
+    /// The place in our stream up to which the increment on disk is complete.
+    pub(super) synced_offset: u64,
+}
+
+impl<F> Increment<F> {
+    /// A file of so many bytes, all of them on disk.
+    pub(super) fn new(file: F, path: PathBuf, bytes: u64, now: Now) -> Increment<F> {
+        Increment {
+            file,
+            path,
+            bytes,
+            sync_asked_bytes: bytes,
+            sync: None,
+            sync_asked_ms: now.mono_ms(),
+            postponed_ms: None,
+            synced_offset: 0,
+        }
+    }
+
+    /// How many syncs run.
+    pub(super) fn pending_syncs(&self) -> u64 {
+        u64::from(self.sync.is_some())
+    }
+
+    pub(super) fn into_file(self) -> F {
+        self.file
+    }
+}
+
+/// What keeps the file from being written.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    /// Why the last write failed.
+    write: Option<String>,
+    /// Why a sync failed since the last rewrite began.
+    sync: Option<String>,
+    /// Why one had failed before, which the rewrite that runs makes good.
+    repaired: Option<String>,
+    /// When a write was tried last, in monotonic milliseconds.
+    tried_ms: u64,
+    /// When a failed write was last told, in monotonic milliseconds.
+    logged_ms: Option<u64>,
+}
+
+impl Trouble {
+    /// What clients are told.
+    pub(super) fn reason(&self) -> Option<&str> {
+        let sync = self.sync.as_deref().or(self.repaired.as_deref());
+        self.write.as_deref().or(sync)
+    }
+
+    /// Whether a sync has failed, so that what it was about has to be written anew.
+    pub(super) fn has_lost_sync(&self) -> bool {
+        self.sync.is_some()
+    }
+
+    /// A rewrite begins: the base will have all that was written before.
+    pub(super) fn begin_repair(&mut self) {
+        self.repaired = self.sync.take();
+    }
+
+    /// The rewrite has ended.
+    pub(super) fn end_repair(&mut self, succeeded: bool) {
+        let repaired = self.repaired.take();
+        if !succeeded && self.sync.is_none() {
+            self.sync = repaired;
+        }
+    }
+
+    /// Whether a sync that succeeds does not say that all is on disk.
+    fn is_behind(&self) -> bool {
+        self.sync.is_some() || self.repaired.is_some()
+    }
+
+    fn may_log(&mut self, now_ms: u64) -> bool {
+        let may = self.logged_ms.is_none_or(|at| now_ms > at + LOG_PERIOD_MS);
+        if may {
+            self.logged_ms = Some(now_ms);
+        }
+        may
+    }
+}
+
+/// A write that came to an end before all was written.
+struct ShortWrite {
+    written: usize,
+    error: io::Error,
+}
+
+/// Writes all of it, or as much as can be written.
+fn write_all(file: &mut impl DiskFile, bytes: &[u8]) -> Result<(), ShortWrite> {
+    let mut written = 0;
+    while written < bytes.len() {
+        let error = match file.write(&bytes[written..]) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(count) => {
+                written += count;
+                continue;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => e,
+        };
+        return Err(ShortWrite { written, error });
+    }
+    Ok(())
+}
+
+/// Why a write comes now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Occasion {
+    /// The tick ends.
+    Tick,
+    /// Something follows that needs it to be written, and cannot wait.
+    Forced,
+}
+
+impl<W: World> Runtime<W> {
+    /// Writes what the feed has and sees to it that it becomes durable when it has to be.
+    ///
+    /// # Errors
+    ///
+    /// What is promised cannot be kept: the server must not go on.
+    #[inline]
+    pub fn write_aof(&mut self, env: &mut Env) -> Result<(), String> {
+        if let Some(fatal) = self.aof.fatal.take() {
+            return Err(fatal);
+        }
+        match self.aof.increment {
+            None => Ok(()),
+            Some(_) => self.write_increment(env, Occasion::Tick),
+        }
+    }
+
+    /// The same, now. `Ok` says that nothing is left in the feed.
+    pub(super) fn write_increment(
+        &mut self,
+        env: &mut Env,
+        occasion: Occasion,
+    ) -> Result<(), String> {
+        let aof: &mut Aof<FileOf<W>> = &mut self.aof;
+        let Some(increment) = &mut aof.increment else {
+            return Ok(());
+        };
+        let now_ms = env.now.mono_ms();
+        if !env.aof.bytes().is_empty() {
+            if occasion == Occasion::Tick && must_wait(aof, env, now_ms) {
+                return Ok(());
+            }
+            let Some(increment) = &mut aof.increment else {
+                return Ok(());
+            };
+            increment.postponed_ms = None;
+            if aof.write_delay_us > 0 {
+                self.world.sleep(Duration::from_micros(aof.write_delay_us));
+            }
+            let bytes = env.aof.bytes();
+            match write_all(&mut increment.file, bytes) {
+                Ok(()) => {
+                    let count = bytes.len();
+                    increment.bytes += count as u64;
+                    env.aof.written(count);
+                    self.note_written(env);
+                }
+                Err(short) => return self.note_short_write(env, &short),
+            }
+        } else if increment.sync_asked_bytes == increment.bytes {
+            return Ok(());
+        }
+        self.sync_as_promised(env)
+    }
+
+    fn note_written(&mut self, env: &mut Env) {
+        if self.aof.trouble.write.take().is_some() {
+            self.aof.trouble.logged_ms = None;
+            log::info!("AOF write error looks solved, Redis can write again.");
+            self.refresh_gates(env);
+        }
+    }
+
+    /// Not all could be written: the rest stays in the feed.
+    fn note_short_write(&mut self, env: &mut Env, short: &ShortWrite) -> Result<(), String> {
+        let now_ms = env.now.mono_ms();
+        let aof = &mut self.aof;
+        let may_log = aof.trouble.may_log(now_ms);
+        let reason = os_text(&short.error);
+        if let Some(increment) = &mut aof.increment
+            && short.written > 0
+        {
+            if may_log {
+                log::warn!(
+                    "Short write while writing to the AOF file: (nwritten={}, expected={}): \
+                     {reason}",
+                    short.written,
+                    env.aof.bytes().len()
+                );
+            }
+            if let Err(e) = increment.file.truncate(increment.bytes) {
+                if may_log {
+                    log::warn!(
+                        "Could not remove short write from the append-only file.  Redis may \
+                         refuse to load the AOF the next time it starts.  ftruncate: {}",
+                        os_text(&e)
+                    );
+                }
+                // The next write goes on in the middle of that command.
+                increment.bytes += short.written as u64;
+                env.aof.written(short.written);
+            }
+        } else if may_log {
+            log::warn!("Error writing to the AOF file: {reason}");
+        }
+        if env.config.appendfsync == Appendfsync::Always {
+            return Err(
+                "Can't recover from AOF write error when the AOF fsync policy is 'always'. \
+                 Exiting..."
+                    .to_owned(),
+            );
+        }
+        self.aof.trouble.tried_ms = now_ms;
+        self.aof.trouble.write = Some(reason);
+        self.refresh_gates(env);
+        Ok(())
+    }
+
+    /// Has the increment brought to disk when the policy wants it.
+    fn sync_as_promised(&mut self, env: &mut Env) -> Result<(), String> {
+        if env.config.no_appendfsync_on_rewrite && self.snapshots.is_running() {
+            return Ok(());
+        }
+        match env.config.appendfsync {
+            Appendfsync::No => Ok(()),
+            Appendfsync::Always => self.sync_now(env).map_err(|e| {
+                format!(
+                    "Can't persist AOF for fsync error when the AOF fsync policy is 'always': {}. \
+                     Exiting...",
+                    os_text(&e)
+                )
+            }),
+            Appendfsync::Everysec => {
+                self.sync_soon(env);
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until all that is written is on disk.
+    pub(super) fn sync_now(&mut self, env: &mut Env) -> io::Result<()> {
+        let offset = env.replication.identity().offset();
+        let Some(increment) = &mut self.aof.increment else {
+            return Ok(());
+        };
+        increment.file.sync_data()?;
+        increment.sync_asked_bytes = increment.bytes;
+        increment.sync_asked_ms = env.now.mono_ms();
+        // Whatever another thread still does for it is less than this was.
+        increment.sync = None;
+        increment.synced_offset = offset;
+        self.tell_synced(env);
+        Ok(())
+    }
+
+    /// Asks another thread for a sync, if the last one is long enough ago.
+    fn sync_soon(&mut self, env: &mut Env) {
+        let now_ms = env.now.mono_ms();
+        let aof = &mut self.aof;
+        let Some(increment) = &mut aof.increment else {
+            return;
+        };
+        if increment.sync.is_some() || now_ms < increment.sync_asked_ms + SYNC_PERIOD_MS {
+            return;
+        }
+        increment.sync_asked_ms = now_ms;
+        let file = match increment.file.duplicate() {
+            Ok(file) => file,
+            // As good as a sync that failed, and tried again like one.
+            Err(e) => return self.note_failed_sync(env, &e),
+        };
+        aof.last_request += 1;
+        let request = aof.last_request;
+        increment.sync_asked_bytes = increment.bytes;
+        increment.sync = Some(Sync {
+            request,
+            bytes: increment.bytes,
+            offset: env.replication.identity().offset(),
+        });
+        self.world.submit(Job::Sync { request, file });
+    }
+
+    /// A sync that was asked for has ended.
+    pub fn on_synced(&mut self, env: &mut Env, request: u64, result: io::Result<()>) {
+        let Some(increment) = &mut self.aof.increment else {
+            return;
+        };
+        let Some(sync) = increment.sync.take_if(|sync| sync.request == request) else {
+            return;
+        };
+        match result {
+            Ok(()) => {
+                debug_assert!(sync.bytes <= increment.bytes);
+                increment.synced_offset = sync.offset;
+                self.tell_synced(env);
+            }
+            Err(e) => self.note_failed_sync(env, &e),
+        }
+    }
+
+    /// The file on disk is complete up to a later place in our stream.
+    fn tell_synced(&mut self, env: &mut Env) {
+        if self.aof.state == State::On
+            && !self.aof.trouble.is_behind()
+            && let Some(increment) = &self.aof.increment
+        {
+            env.persistence.fsynced_offset = Some(increment.synced_offset);
+        }
+    }
+
+    pub(super) fn note_failed_sync(&mut self, env: &mut Env, e: &io::Error) {
+        let reason = os_text(e);
+        log::warn!("Fail to fsync the AOF file: {reason}");
+        self.aof.trouble.sync = Some(reason);
+        // What the sync was about may be lost without another word: periodic work has all of it
+        // written anew.
+        self.refresh_gates(env);
+    }
+}
+
+/// Whether the write waits: for a sync that runs, or since the last try has just failed.
+fn must_wait<F>(aof: &mut Aof<F>, env: &Env, now_ms: u64) -> bool {
+    let Some(increment) = &mut aof.increment else {
+        return true;
+    };
+    let always = env.config.appendfsync == Appendfsync::Always;
+    if aof.trouble.write.is_some() && !always {
+        return now_ms < aof.trouble.tried_ms + RETRY_PERIOD_MS;
+    }
+    if increment.sync.is_none() || env.config.appendfsync != Appendfsync::Everysec {
+        return false;
+    }
+    let since = *increment.postponed_ms.get_or_insert(now_ms);
+    if now_ms < since + POSTPONED_MS_MAX {
+        return true;
+    }
+    aof.delayed_syncs += 1;
+    log::info!(
+        "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without \
+         waiting for fsync to complete, this may slow down Redis."
+    );
+    false
+}
