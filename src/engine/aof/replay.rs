@@ -473,6 +473,12 @@ impl<W: World> Runtime<W> {
             log::warn!("The append only file waits for its first rewrite");
             return Err(FAILED);
         }
+        if aof.state == State::Off
+            && let Err(e) = self.read_manifest(env)
+        {
+            log::warn!("{e}");
+            return Err(FAILED);
+        }
         self.empty_all(env, false);
         let loaded = self.load_aof_whole(env);
         env.persistence.dirty = 0;

@@ -278,6 +278,10 @@ impl<W: World> Runtime<W> {
         }
         env.aof.drop_all();
         if let Some(increment) = self.aof.increment.take() {
+            log::info!(
+                "Removing the temp incr aof file {} in the background",
+                Places::shown(&increment.path)
+            );
             let _ = self.world.disk().remove(&increment.path);
             self.world.submit(Job::Close(increment.into_file()));
         }

@@ -30,14 +30,18 @@ impl<W: World> Runtime<W> {
     ///
     /// The manifest makes no sense, or cannot be read.
     pub fn find_aof(&mut self, env: &Env) -> Result<(), String> {
-        let places = Places::of(&env.config);
-        let disk = self.world.disk();
-        let manifest =
-            store::load(disk, &places.folder, &places.name).map_err(|e| e.to_string())?;
-        self.aof.manifest = manifest.unwrap_or_default();
-        if env.config.appendonly {
-            self.take_over_old_file(env, &places)?;
+        self.read_manifest(env)?;
+        match env.config.appendonly {
+            true => self.take_over_old_file(env, &Places::of(&env.config)),
+            false => Ok(()),
         }
+    }
+
+    /// Reads the manifest, if there is one.
+    pub(super) fn read_manifest(&mut self, env: &Env) -> Result<(), String> {
+        let places = Places::of(&env.config);
+        let manifest = store::load(self.world.disk(), &places.folder, &places.name);
+        self.aof.manifest = manifest.map_err(|e| e.to_string())?.unwrap_or_default();
         Ok(())
     }
 

@@ -21,6 +21,8 @@ use thiserror::Error;
 use crate::base::numbers;
 use crate::base::quoting;
 
+/// How the name of an increment ends.
+const INCREMENT_SUFFIX: &[u8] = b".incr.aof";
 /// A line is read in pieces of at most so many bytes.
 const LINE_BYTES_MAX: usize = 1024;
 
@@ -179,7 +181,19 @@ impl Manifest {
                 fault,
             })?;
         }
+        manifest.skip_names_of_history();
         Ok(manifest)
+    }
+
+    /// The name of a file that waits to be removed must not be given to another one.
+    fn skip_names_of_history(&mut self) {
+        for info in &self.history {
+            let last = match info.name.ends_with(INCREMENT_SUFFIX) {
+                true => &mut self.increment_seq,
+                false => &mut self.base_seq,
+            };
+            *last = info.seq.max(*last);
+        }
     }
 
     fn add(&mut self, kind: FileKind, info: FileInfo) -> Result<(), ManifestFault> {
@@ -272,7 +286,7 @@ impl Manifest {
     /// Adds a new increment of `file` behind the others. Returns its name.
     pub fn start_increment(&mut self, file: &[u8]) -> &[u8] {
         self.increment_seq = self.increment_seq.saturating_add(1);
-        let info = numbered(file, self.increment_seq, b".incr.aof");
+        let info = numbered(file, self.increment_seq, INCREMENT_SUFFIX);
         self.dirty = true;
         &self.increments.push_mut(info).name
     }

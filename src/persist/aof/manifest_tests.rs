@@ -245,3 +245,13 @@ proptest! {
         let _ = Manifest::parse(lines.as_bytes());
     }
 }
+
+#[test]
+fn no_file_gets_the_name_of_one_that_waits_to_be_removed() {
+    let text = b"file a.7.base.rdb seq 7 type b\nfile a.9.incr.aof seq 9 type h\n";
+    let mut manifest = Manifest::parse(text).unwrap();
+    assert_eq!(manifest.start_increment(b"a"), b"a.10.incr.aof");
+    let text = b"file a.9.base.rdb seq 9 type h\nfile a.2.incr.aof seq 2 type i\n";
+    let mut manifest = Manifest::parse(text).unwrap();
+    assert_eq!(manifest.start_base(b"a", BaseFormat::Rdb), b"a.10.base.rdb");
+}
