@@ -6,6 +6,7 @@
 //! (`EXEC`) calls it for each of them ([`Ctx::nested`]).
 
 use super::activity::{Activity, Parked};
+use super::blocking::acks::AckWait;
 use super::context::{Command, Ctx};
 use super::error::CmdError;
 use super::host::ClientFilter;
@@ -21,6 +22,7 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     // A command that changes the database selects it for the next one, not for itself.
     let db = ctx.session.db;
     let wanted = ctx.env.wants_changes();
+    let offset = ctx.env.replication.offset();
     if wanted {
         args.pin();
     }
@@ -31,6 +33,9 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     }
 
     ctx.env.end_command(db, args, wanted, command.flags);
+    if wanted && ctx.env.replication.offset() != offset {
+        ctx.session.write_offset = ctx.env.replication.offset();
+    }
     let end = ctx.env.clock.ns();
     let mut spent = end.saturating_sub(started);
     ctx.env.last_command_end_ns = end;
@@ -91,13 +96,25 @@ fn deliver(ctx: &mut Ctx<'_>) {
     }
 }
 
+/// How a command ends that waited and is not run again.
+#[derive(Clone, Copy, Debug)]
+pub enum WaitEnd<'a> {
+    /// Nothing came for it.
+    OutOfTime,
+    /// It waited for acknowledgements, and gets to know how many there are.
+    Acked(AckWait),
+    /// Somebody does not let it wait longer.
+    Refused(&'a CmdError),
+}
+
 /// Ends a command that waited and is not run again.
-pub fn conclude(ctx: &mut Ctx<'_>, parked: Parked, refusal: Option<&CmdError>) {
+pub fn conclude(ctx: &mut Ctx<'_>, parked: Parked, end: WaitEnd<'_>) {
     let reply_start = ctx.reply.len();
     ctx.env.stats.note_errors();
-    match refusal {
-        None => ctx.reply.null_array(),
-        Some(error) => reply_error(ctx, &error.text()),
+    match end {
+        WaitEnd::OutOfTime => ctx.reply.null_array(),
+        WaitEnd::Acked(acks) => ctx.env.reply_acks(acks, ctx.reply),
+        WaitEnd::Refused(error) => reply_error(ctx, &error.text()),
     }
     let argv = parked.argv.expect("a parked command has argv");
     if let Some(command) = ctx.table.find(&argv.args()) {

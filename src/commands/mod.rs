@@ -61,6 +61,7 @@ pub mod table;
 pub mod testing;
 pub mod transaction;
 pub mod unit;
+pub mod wait;
 pub mod watch;
 pub mod wording;
 pub mod zset;
@@ -126,6 +127,7 @@ pub const FAMILIES: &[&[Row]] = &[
     stream::claim::ROWS,
     stream::info::ROWS,
     connection::ROWS,
+    wait::ROWS,
     pubsub::ROWS,
     transaction::ROWS,
     server::ROWS,

@@ -102,6 +102,8 @@ pub struct Session {
     pub authenticated: bool,
     /// The full name of its last command, for `CLIENT LIST`.
     pub last_command: &'static str,
+    /// Where in our stream its last write ends.
+    pub write_offset: u64,
     /// What is done with replies.
     pub reply_mode: ReplyMode,
     /// What it is doing.
@@ -126,6 +128,7 @@ impl Session {
             kind,
             authenticated: true,
             last_command: "NULL",
+            write_offset: 0,
             reply_mode: ReplyMode::On,
             activity: Activity::Ready,
             no_touch: false,

@@ -222,6 +222,7 @@ fn facts_at(now: Now) -> Facts {
         now,
         child: RunningChild::None,
         dataset_empty: true,
+        fsynced_offset: None,
     }
 }
 

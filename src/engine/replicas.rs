@@ -93,6 +93,7 @@ impl<W: World> Runtime<W> {
                 RunningChild::None
             },
             dataset_empty: env.keyspace.is_empty(),
+            fsynced_offset: env.persistence.fsynced_offset,
         }
     }
 
@@ -274,7 +275,7 @@ impl<W: World> Engine<W> {
     /// Offers the log to every replica that has something to read.
     pub(super) fn feed_replicas(&mut self) {
         let Engine { env, runtime, .. } = self;
-        env.replication.before_sleep();
+        env.replication.before_sleep(env.gates.pause.is_some());
         let mut readers = std::mem::take(&mut runtime.readers);
         readers.extend(env.replication.readers());
         for client in readers.drain(..) {

@@ -116,9 +116,11 @@ impl<W: World> Runtime<W> {
         };
         waiting.add(asker);
         self.shutdown = Shutdown::Waiting(waiting);
+        if env.gates.pause.is_none() {
+            env.replication.request_acks_now();
+        }
         self.pauses.hold_for_shutdown(true);
         self.refresh_gates(env);
-        env.replication.request_acks();
         log::info!("Waiting for replicas before shutting down.");
         Ok(Leaving::AfterReplicas)
     }

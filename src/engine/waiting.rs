@@ -1,4 +1,5 @@
-//! Clients whose commands wait: run again, told that their time has run out, let go on.
+//! Clients whose commands wait: run again, told that their time has run out or that they have got
+//! what they waited for, let go on.
 //!
 //! Who waits for what is the business of [`blocking`]; here are their sessions and replies. While
 //! a client waits, what it sends is read, so that its end is noticed, but not parsed. When its
@@ -12,6 +13,7 @@ use crate::commands::blocking::{self};
 use crate::commands::context::Ctx;
 use crate::commands::env::Env;
 use crate::commands::error::CmdError;
+use crate::commands::wait::NO_FILE;
 
 const ROLE_CHANGED: CmdError = CmdError::Fixed(
     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
@@ -67,6 +69,16 @@ impl<W: World> Runtime<W> {
         true
     }
 
+    /// Ends the waits of those who have got the acknowledgements that they wait for.
+    fn serve_acked(&mut self, env: &mut Env) {
+        for served in env.served_by_acks() {
+            let refusal = served.in_vain.then_some(&NO_FILE);
+            if !self.end_wait(env, served.client, refusal) {
+                env.waiters.remove(served.client);
+            }
+        }
+    }
+
     /// The connection of a client that waits. One that is being closed waits no more.
     fn waiting_key(&mut self, env: &mut Env, client: u64) -> Option<usize> {
         let key = self.clients.key_of(client)?;
@@ -107,6 +119,7 @@ impl<W: World> Engine<W> {
                 env.waiters.remove(client);
             }
         }
+        runtime.serve_acked(env);
         while !self.runtime.clients.to_resume.is_empty() {
             for key in std::mem::take(&mut self.runtime.clients.to_resume) {
                 self.run_held(key);

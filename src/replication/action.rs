@@ -19,6 +19,9 @@ pub struct Facts {
     pub child: RunningChild,
     /// Whether no database holds a key.
     pub dataset_empty: bool,
+    /// The offset up to which our append-only file holds the stream on disk; none while there is
+    /// no such file.
+    pub fsynced_offset: Option<u64>,
 }
 
 /// The one background process a server may have.

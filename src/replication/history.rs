@@ -4,8 +4,10 @@
 //! [`Identity`] says how many bytes the replication stream has, [`ReplLog`] holds the last of them;
 //! the two must move in step, and this value is the only place where either does. The log exists
 //! once somebody may want to continue: from the first replica on, or from the moment we follow a
-//! master. Without it nothing is counted, since nobody could ask for the bytes; that is why a log
-//! that begins anew begins a new history, unless the history was learned from elsewhere.
+//! master. Without it bytes are not counted, since nobody could ask for them; that is why a log
+//! that begins anew begins a new history, unless the history was learned from elsewhere. But each
+//! command moves the offset on even then, so that an append-only file can say up to where it holds
+//! what clients have written.
 //!
 //! Invariant: while there is a log, its next offset is one more than the identity's offset.
 
@@ -70,9 +72,10 @@ impl History {
 
     /// Adds a command of our own, as it goes over the wire, preceded by a `SELECT` when `db` is
     /// another database than the last, or when a replica may not know the last. Commands that
-    /// concern no database pass `None`.
+    /// concern no database pass `None`. Without a log it counts as one.
     pub fn feed(&mut self, db: Option<u32>, command: &[u8]) {
         if self.log.is_none() {
+            self.identity.advance(1);
             return;
         }
         if let Some(db) = db
@@ -171,13 +174,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_counted_before_a_log_is_kept() {
+    fn commands_and_not_bytes_are_counted_before_a_log_is_kept() {
         let mut history = History::new(&mut Rng::from_seed(1));
         history.feed(Some(0), b"PING\r\n");
-        assert_eq!(history.identity().offset(), 0);
+        history.feed(Some(1), b"PING\r\n");
+        assert_eq!(history.identity().offset(), 2);
         history.keep_log(1 << 20);
         history.feed(None, b"PING\r\n");
-        assert_eq!(history.identity().offset(), 6);
+        assert_eq!(history.identity().offset(), 8);
         history.check_invariants();
     }
 

@@ -459,10 +459,16 @@ impl Replication {
         self.source.request_acks();
     }
 
-    /// To be called before [`readers`](Self::readers), each time before the driver sleeps.
-    pub fn before_sleep(&mut self) {
-        if let Role::Master = self.role {
-            self.source.before_sleep(&mut self.history);
+    /// The same without delay, though a pause may begin before the driver sleeps.
+    pub fn request_acks_now(&mut self) {
+        self.feed(None, &wire::get_ack());
+    }
+
+    /// To be called before [`readers`](Self::readers), each time before the driver sleeps. While
+    /// writes are `paused` nothing is added to the stream; what was asked for is done afterwards.
+    pub fn before_sleep(&mut self, paused: bool) {
+        if !paused && self.source.take_ack_request() {
+            self.request_acks_now();
         }
     }
 
@@ -494,6 +500,12 @@ impl Replication {
     }
 
     // ---- Facts ----
+
+    /// The end of our stream, in bytes.
+    #[inline]
+    pub fn offset(&self) -> u64 {
+        self.history.identity().offset()
+    }
 
     /// Our place in the replication tree.
     pub fn identity(&self) -> &Identity {

@@ -19,6 +19,7 @@ impl Rig {
                 now,
                 child: RunningChild::None,
                 dataset_empty: false,
+                fsynced_offset: None,
             },
             out: Vec::new(),
         };

@@ -24,9 +24,23 @@ pub fn command(args: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// `REPLCONF ACK offset`, by which a replica says how far it is.
-pub fn ack(offset: u64) -> Vec<u8> {
-    command(&[b"REPLCONF", b"ACK", offset.to_string().as_bytes()])
+/// `REPLCONF ACK offset`, by which a replica says how far it is, and, if it keeps an append-only
+/// file, with `FACK offset` how far that is on disk.
+pub fn ack(offset: u64, fsynced: Option<u64>) -> Vec<u8> {
+    let offset = offset.to_string();
+    let ack: [&[u8]; 3] = [b"REPLCONF", b"ACK", offset.as_bytes()];
+    match fsynced {
+        None => command(&ack),
+        Some(fsynced) => {
+            let fsynced = fsynced.to_string();
+            command(&[ack[0], ack[1], ack[2], b"FACK", fsynced.as_bytes()])
+        }
+    }
+}
+
+/// `REPLCONF GETACK *`, by which a master asks how far its replicas are.
+pub fn get_ack() -> Vec<u8> {
+    command(&[b"REPLCONF", b"GETACK", b"*"])
 }
 
 /// The peer sent more than [`LINE_BYTES_MAX`] bytes without ending the line.
@@ -98,8 +112,12 @@ mod tests {
     fn commands_are_arrays_of_bulk_strings() {
         assert_eq!(command(&[b"PING"]), b"*1\r\n$4\r\nPING\r\n");
         assert_eq!(
-            ack(1234),
+            ack(1234, None),
             b"*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$4\r\n1234\r\n"
+        );
+        assert_eq!(
+            ack(12, Some(7)),
+            b"*5\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$2\r\n12\r\n$4\r\nFACK\r\n$1\r\n7\r\n"
         );
     }
 

@@ -20,10 +20,12 @@
 //! Running the whole command again, instead of handing an element over, is what the reference
 //! does: every check is made anew, and what is propagated is what happened.
 
+mod acked;
+pub mod acks;
 mod waiters;
 
 use super::activity::Parked;
-use super::call::conclude;
+use super::call::{WaitEnd, conclude};
 use super::context::Ctx;
 use super::dispatch::{self, Outcome};
 use super::env::Env;
@@ -34,6 +36,7 @@ use crate::base::longdouble::LongDouble;
 use crate::base::numbers::parse_i64;
 use crate::keyspace::Type;
 use crate::resp::args::OwnedArgs;
+use acks::AckWait;
 pub use waiters::{Waiter, Waiters};
 
 /// How commands that take seconds document it.
@@ -150,6 +153,20 @@ impl Ctx<'_> {
         });
         true
     }
+
+    /// Has the client wait for acknowledgements; otherwise as [`block`](Self::block).
+    #[must_use = "a client that may not wait is due a reply"]
+    pub fn block_for_acks(&mut self, acks: AckWait, timeout: Timeout) -> bool {
+        let block = Block {
+            timeout,
+            ..Block::until_told()
+        };
+        let waits = self.block(block, []);
+        if waits {
+            self.env.waiters.expect_acks(self.session.id, acks);
+        }
+        waits
+    }
 }
 
 impl Env {
@@ -189,14 +206,19 @@ pub fn resume(ctx: &mut Ctx<'_>) {
     }
 }
 
-/// Ends the wait of a client without running its command: its time has run out, or (`refusal`)
-/// somebody does not let it wait longer.
+/// Ends the wait of a client without running its command: its time has run out, it has got the
+/// acknowledgements that it waited for, or (`refusal`) somebody does not let it wait longer.
 pub fn end_wait(ctx: &mut Ctx<'_>, refusal: Option<&CmdError>) {
     let Some(parked) = ctx.session.activity.end_wait() else {
         return;
     };
-    ctx.env.waiters.remove(ctx.session.id);
-    conclude(ctx, *parked, refusal);
+    let acks = ctx.env.waiters.remove(ctx.session.id);
+    let end = match (refusal, acks) {
+        (Some(error), _) => WaitEnd::Refused(error),
+        (None, Some(acks)) => WaitEnd::Acked(acks),
+        (None, None) => WaitEnd::OutOfTime,
+    };
+    conclude(ctx, *parked, end);
 }
 
 #[cfg(test)]

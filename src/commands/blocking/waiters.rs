@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::RangeInclusive;
 
+use super::acks::{AckWait, AckWaits};
 use crate::keyspace::Type;
 
 /// A client in a queue.
@@ -37,6 +38,8 @@ struct Place {
     until_mono_ms: Option<u64>,
     db: usize,
     keys: Vec<Box<[u8]>>,
+    /// It waits for acknowledgements, and for no key.
+    ack: Option<AckWait>,
 }
 
 /// See the module's head.
@@ -48,6 +51,8 @@ pub struct Waiters {
     deadlines: BTreeSet<(u64, u64)>,
     ready: VecDeque<(usize, Box<[u8]>)>,
     last_ticket: u64,
+    /// Those who wait for acknowledgements.
+    pub(super) acks: AckWaits,
 }
 
 impl Waiters {
@@ -124,16 +129,29 @@ impl Waiters {
             until_mono_ms,
             db,
             keys: own,
+            ack: None,
         };
         let before = self.clients.insert(waiter.client, place);
         assert!(before.is_none(), "a client waits for one thing at a time");
     }
 
-    /// A client does not wait any more.
-    pub fn remove(&mut self, client: u64) {
-        let Some(place) = self.clients.remove(&client) else {
-            return;
-        };
+    /// A client that has begun to wait, for no key, waits for acknowledgements.
+    pub fn expect_acks(&mut self, client: u64, wait: AckWait) {
+        let place = self.clients.get_mut(&client).expect("a client that waits");
+        assert!(
+            place.keys.is_empty(),
+            "a client waits for one thing at a time"
+        );
+        place.ack = Some(wait);
+        self.acks.insert(wait, place.ticket, client);
+    }
+
+    /// A client does not wait any more. Gives the acknowledgements that it waited for, if it did.
+    pub fn remove(&mut self, client: u64) -> Option<AckWait> {
+        let place = self.clients.remove(&client)?;
+        if let Some(wait) = place.ack {
+            self.acks.remove(wait, place.ticket, client);
+        }
         if let Some(until) = place.until_mono_ms {
             self.deadlines.remove(&(until, client));
         }
@@ -145,6 +163,7 @@ impl Waiters {
                 queues.remove(&key);
             }
         }
+        place.ack
     }
 
     /// A key has changed: those who wait for it are to be looked at.

@@ -19,7 +19,7 @@
 //! | `cluster.rs` | servers and clients together, and what may happen to them |
 //! | `scenarios.rs` | runs that somebody has written down |
 //! | `stage.rs` | one server whose peers a test plays, tick by tick |
-//! | `hold_tests.rs`, `stream_tests.rs`, `write_phase_tests.rs` | what is seen there |
+//! | `hold_tests.rs`, `stream_tests.rs`, `wait_tests.rs`, `write_phase_tests.rs` | what is seen there |
 
 mod client;
 mod cluster;
@@ -32,6 +32,7 @@ mod oracle;
 mod scenarios;
 mod stage;
 mod stream_tests;
+mod wait_tests;
 mod world;
 mod write_phase_tests;
 

@@ -379,9 +379,9 @@ impl Link {
     /// Tells the master how far we are.
     pub(super) fn send_ack(&mut self, cx: &mut Context) {
         if let Stage::Streaming(Streaming { counts: true, .. }) = self.stage {
-            cx.push(Action::SendMaster(wire::ack(
-                cx.history.identity().offset(),
-            )));
+            let offset = cx.history.identity().offset();
+            let ack = wire::ack(offset, cx.facts.fsynced_offset);
+            cx.push(Action::SendMaster(ack));
         }
     }
 

@@ -111,6 +111,8 @@ pub struct Source {
     cron_rounds: u64,
     /// Somebody waits for acknowledgements: ask all replicas for one before sleeping.
     acks_wanted: bool,
+    /// How often the answer to "who has acknowledged what" has changed.
+    ack_changes: u64,
     stats: SyncStats,
 }
 
@@ -124,6 +126,7 @@ impl Source {
             empty_since_ms: now_ms,
             cron_rounds: 0,
             acks_wanted: false,
+            ack_changes: 0,
             stats: SyncStats::default(),
         }
     }
@@ -173,6 +176,7 @@ impl Source {
     pub(super) fn on_ack(&mut self, client: ClientId, ack: Ack, now_ms: u64) {
         if let Some(at) = self.index_of(client) {
             self.replicas[at].on_ack(ack, now_ms);
+            self.ack_changes += 1;
         }
     }
 
@@ -239,6 +243,7 @@ impl Source {
     fn admit(&mut self, replica: Replica) {
         self.client_options.remove(&replica.client);
         self.replicas.push(replica);
+        self.ack_changes += 1;
     }
 
     fn continue_from(&mut self, cx: &mut Context, replica: &mut Replica, offset: i64) {

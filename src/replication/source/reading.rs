@@ -6,7 +6,6 @@ use crate::replication::LaggingReplica;
 use crate::replication::action::ClientId;
 use crate::replication::history::History;
 use crate::replication::settings::ReplicationSettings;
-use crate::replication::wire;
 
 impl Source {
     /// Replicas that have something to read from the log.
@@ -110,6 +109,32 @@ impl Source {
         self.count_online(|replica| replica.fsynced_offset >= offset)
     }
 
+    /// The offset up to which so many replicas have run the stream; none if there are not as many.
+    pub fn acked_by(&self, count: usize) -> Option<u64> {
+        self.nth_largest(count, |replica| replica.ack_offset)
+    }
+
+    /// The offset up to which the append-only files of so many replicas hold the stream.
+    pub fn fsynced_by(&self, count: usize) -> Option<u64> {
+        self.nth_largest(count, |replica| replica.fsynced_offset)
+    }
+
+    /// The largest offset that so many online replicas have reached.
+    fn nth_largest(&self, count: usize, offset: impl Fn(&Replica) -> u64) -> Option<u64> {
+        let Some(at) = count.checked_sub(1) else {
+            return Some(u64::MAX);
+        };
+        let online = self.replicas.iter().filter(|replica| replica.is_online());
+        let mut offsets: Vec<u64> = online.map(offset).collect();
+        offsets.sort_unstable_by(|a, b| b.cmp(a));
+        offsets.get(at).copied()
+    }
+
+    /// Grows whenever the answers of the functions above may have become larger.
+    pub fn ack_changes(&self) -> u64 {
+        self.ack_changes
+    }
+
     fn count_online(&self, accept: impl Fn(&Replica) -> bool) -> usize {
         self.replicas
             .iter()
@@ -130,10 +155,9 @@ impl Source {
         self.acks_wanted = true;
     }
 
-    /// Feeds the `REPLCONF GETACK` that [`request_acks`](Self::request_acks) asked for.
-    pub(in crate::replication) fn before_sleep(&mut self, history: &mut History) {
-        if std::mem::take(&mut self.acks_wanted) {
-            history.feed(None, &wire::command(&[b"REPLCONF", b"GETACK", b"*"]));
-        }
+    /// Whether [`request_acks`](Self::request_acks) asked for a `REPLCONF GETACK`, which is seen
+    /// to from now on.
+    pub(in crate::replication) fn take_ack_request(&mut self) -> bool {
+        std::mem::take(&mut self.acks_wanted)
     }
 }

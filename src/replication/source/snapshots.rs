@@ -274,6 +274,7 @@ impl Source {
             other => unreachable!("nothing was sent to a replica in {other:?}"),
         });
         replica.heard_ms = cx.now_ms();
+        self.ack_changes += 1;
         cx.notice(format!("Synchronization with replica {name} succeeded"));
     }
 

@@ -553,10 +553,21 @@ fn acknowledgements_are_counted_for_those_who_wait() {
         .to_vec();
     assert_eq!(acked, [2, 2, 1, 1, 0]);
     assert_eq!((source.count_fsynced(50), source.count_fsynced(51)), (1, 0));
+    let by = [0, 1, 2, 3].map(|count| (source.acked_by(count), source.fsynced_by(count)));
+    let nobody = (Some(u64::MAX), Some(u64::MAX));
+    let want = [
+        nobody,
+        (Some(200), Some(50)),
+        (Some(100), Some(0)),
+        (None, None),
+    ];
+    assert_eq!(by, want);
     rig.read(1);
     rig.repl.source_mut().request_acks();
-    rig.repl.before_sleep();
-    rig.repl.before_sleep();
+    rig.repl.before_sleep(true);
+    assert_eq!(rig.read(1), "", "writes are paused");
+    rig.repl.before_sleep(false);
+    rig.repl.before_sleep(false);
     assert_eq!(
         rig.read(1),
         "*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"
