@@ -58,9 +58,6 @@ pub struct Persistence {
     pub last_load_keys_loaded: u64,
     /// Keys found expired at the last load.
     pub last_load_keys_expired: u64,
-    /// The offset of our stream up to which our own append-only file is on disk; none while there
-    /// is no file, or not all of the data set is in it yet.
-    pub fsynced_offset: Option<u64>,
 }
 
 impl Persistence {
@@ -79,7 +76,6 @@ impl Persistence {
             aof_failure: String::new(),
             last_load_keys_loaded: 0,
             last_load_keys_expired: 0,
-            fsynced_offset: None,
         }
     }
 }

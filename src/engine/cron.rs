@@ -57,6 +57,7 @@ impl<W: World> Engine<W> {
             || !clients.to_resume.is_empty()
             || !clients.to_write.is_empty()
             || self.env.waiters.has_ready()
+            || self.env.has_ack_news()
             || self.env.eviction.is_going_on()
             || link.stream.is_due()
             || link.has_more && self.runtime.load_wakes_at_us().is_none()

@@ -46,14 +46,23 @@ impl Env {
         if self.waiters.acks.is_empty() {
             return Vec::new();
         }
-        let progress = Progress {
-            replicas: self.replication.source().ack_changes(),
-            fsynced: self.persistence.fsynced_offset,
-            file: self.config.appendonly,
-        };
-        if !self.waiters.acks.is_news(progress) {
+        let progress = self.ack_progress();
+        if !self.waiters.acks.note_news(progress) {
             return Vec::new();
         }
         self.waiters.acks.served(|need| self.ack_level(need))
+    }
+
+    /// Whether somebody who waits for acknowledgements may have what he waits for.
+    pub fn has_ack_news(&self) -> bool {
+        !self.waiters.acks.is_empty() && self.waiters.acks.is_news(self.ack_progress())
+    }
+
+    fn ack_progress(&self) -> Progress {
+        Progress {
+            replicas: self.replication.source().ack_changes(),
+            fsynced: self.persistence.fsynced_offset,
+            file: self.config.appendonly,
+        }
     }
 }

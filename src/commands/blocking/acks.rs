@@ -87,8 +87,13 @@ impl AckWaits {
         self.groups.is_empty()
     }
 
-    /// Whether more may have been acknowledged than at the last call.
-    pub fn is_news(&mut self, progress: Progress) -> bool {
+    /// Whether more may have been acknowledged than when somebody looked last.
+    pub fn is_news(&self, progress: Progress) -> bool {
+        self.seen != Some(progress)
+    }
+
+    /// The same, and somebody looks now.
+    pub fn note_news(&mut self, progress: Progress) -> bool {
         self.seen.replace(progress) != Some(progress)
     }
 
