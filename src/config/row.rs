@@ -56,6 +56,8 @@ pub enum Apply {
     CrashLog,
     /// Start or stop the append only file.
     Appendonly,
+    /// Remove the files that the append only file does not need any more.
+    AofAutoGc,
     /// Settle pending fsyncs before a stricter policy begins.
     Appendfsync,
 }

@@ -59,6 +59,10 @@ impl<W: World> Runtime<W> {
                 self.switch_aof_off(env);
                 Ok(())
             }
+            Apply::AofAutoGc => {
+                self.remove_history(settings);
+                Ok(())
+            }
             Apply::Appendfsync => {
                 self.appendfsync_changed(env, settings.appendfsync)?;
                 Ok(())

@@ -484,7 +484,7 @@ impl<W: World> Runtime<W> {
         if env.config.appendonly {
             return self.load_aof_at_start(env, &path);
         }
-        self.remove_history(env);
+        self.remove_history(&env.config);
         match Loader::from_file(self.world.disk(), env, &path, LoadFor::Start) {
             Ok(loader) => {
                 self.begin_load(env, loader);

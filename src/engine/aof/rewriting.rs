@@ -17,6 +17,7 @@ use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::env::Env;
 use crate::commands::host::RewriteRequest;
+use crate::config::Settings;
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::snapshot::EndedChild;
 use crate::engine::world::{Job, World};
@@ -371,7 +372,7 @@ impl<W: World> Runtime<W> {
         match persisted {
             Ok(()) => {
                 self.adopt(env, manifest, &base, named);
-                self.remove_history(env);
+                self.remove_history(&env.config);
                 true
             }
             Err(e) if e.is_in_place() => {
@@ -411,11 +412,11 @@ impl<W: World> Runtime<W> {
     }
 
     /// Removes the files that nobody needs any more, and then their names from the manifest.
-    pub(in crate::engine) fn remove_history(&mut self, env: &Env) {
-        if env.config.aof_disable_auto_gc || self.aof.manifest.history().is_empty() {
+    pub(in crate::engine) fn remove_history(&mut self, settings: &Settings) {
+        if settings.aof_disable_auto_gc || self.aof.manifest.history().is_empty() {
             return;
         }
-        let places = Places::of(&env.config);
+        let places = Places::of(settings);
         let mut manifest = self.aof.manifest.clone();
         for name in manifest.drop_history() {
             log::info!(

@@ -149,7 +149,7 @@ impl<W: World> Runtime<W> {
         env.aof.switch(true);
         env.persistence.fsynced_offset = Some(0);
         self.remove_leftovers(&places);
-        self.remove_history(env);
+        self.remove_history(&env.config);
         Ok(())
     }
 
