@@ -342,7 +342,7 @@ impl<W: World> Runtime<W> {
         let mut reply = Reply::with_buf(self.clients.pool.take(), Protocol::Resp2);
         env.is_replaying = true;
         let result = loop {
-            let (mut args, at) = match records.next() {
+            let (mut args, at) = match records.next_item() {
                 Ok(Some(Item::Command { args, at })) => (args, at),
                 Ok(Some(Item::Timestamp { .. } | Item::Annotation { .. })) => continue,
                 Ok(None) => break Ok(()),

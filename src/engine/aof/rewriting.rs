@@ -21,8 +21,8 @@ use crate::config::Settings;
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::snapshot::EndedChild;
 use crate::engine::world::{Job, World};
-use crate::persist::aof::manifest::{Manifest, temporary_increment_name};
-use crate::persist::aof::store::{self, PersistError};
+use crate::persist::aof::folder::{PersistError, persist_manifest};
+use crate::persist::aof::manifest::{Manifest, manifest_name, temporary_increment_name};
 use crate::sys::process::Exit;
 
 /// From so many failures in a row on, automatic rewrites wait.
@@ -233,7 +233,7 @@ impl<W: World> Runtime<W> {
                 return false;
             }
         };
-        if let Err(e) = store::persist(disk, &places.folder, &places.name, &manifest) {
+        if let Err(e) = persist_manifest(disk, &places.folder, &places.name, &mut manifest) {
             log::warn!("{e}");
             // The manifest that names the file may be in place all the same, so it has to stay.
             return false;
@@ -366,8 +366,11 @@ impl<W: World> Runtime<W> {
         let disk = self.world.disk();
         // The names come before the manifest that needs them.
         let persisted = match disk.sync_folder_of(&base) {
-            Ok(()) => store::persist(disk, &places.folder, &places.name, &manifest),
-            Err(e) => Err(PersistError::Sync(places.folder.clone(), e)),
+            Ok(()) => persist_manifest(disk, &places.folder, &places.name, &mut manifest),
+            Err(source) => {
+                let path = places.folder.clone();
+                Err(PersistError::SyncFolder { path, source })
+            }
         };
         match persisted {
             Ok(()) => {
@@ -375,20 +378,49 @@ impl<W: World> Runtime<W> {
                 self.remove_history(&env.config);
                 true
             }
-            Err(e) if e.is_in_place() => {
-                // After a loss of power the old manifest may be back, so what it names stays.
-                log::warn!("{e}");
-                self.adopt(env, manifest, &base, named);
-                true
-            }
             Err(e) => {
                 log::warn!("{e}");
-                let _ = self.world.disk().remove(&base);
-                if let (Some(path), Some(increment)) = (named, &mut self.aof.increment) {
-                    increment.path = path;
-                }
-                false
+                self.on_base_not_durable(env, e.left_old_one(), manifest, &base, named)
             }
+        }
+    }
+
+    /// The manifest with the new base could not be made durable. `false` if all is as it was.
+    fn on_base_not_durable(
+        &mut self,
+        env: &mut Env,
+        left_old_one: bool,
+        manifest: Manifest,
+        base: &Path,
+        named: Option<PathBuf>,
+    ) -> bool {
+        // What an increment holds that the old manifest names is safe with either manifest, so
+        // nothing of either is removed. One that only the new manifest names is not.
+        if !left_old_one && (named.is_none() || !self.put_old_manifest_back(env)) {
+            self.adopt(env, manifest, base, named);
+            return true;
+        }
+        let _ = self.world.disk().remove(base);
+        if let (Some(path), Some(increment)) = (named, &mut self.aof.increment) {
+            increment.path = path;
+        }
+        false
+    }
+
+    /// Whether a process that starts now finds the manifest that was there before.
+    fn put_old_manifest_back(&mut self, env: &Env) -> bool {
+        let places = Places::of(&env.config);
+        let disk = self.world.disk();
+        if self.aof.manifest.is_empty() {
+            return disk
+                .remove(&places.path(&manifest_name(&places.name)))
+                .is_ok();
+        }
+        let mut old = self.aof.manifest.clone();
+        old.note_outdated();
+        match persist_manifest(disk, &places.folder, &places.name, &mut old) {
+            Ok(()) => true,
+            Err(e) => !e.left_old_one(),
         }
     }
 
@@ -433,7 +465,7 @@ impl<W: World> Runtime<W> {
             }
         }
         let disk = self.world.disk();
-        match store::persist(disk, &places.folder, &places.name, &manifest) {
+        match persist_manifest(disk, &places.folder, &places.name, &mut manifest) {
             Ok(()) => self.aof.manifest = manifest,
             // They are removed again at the next start.
             Err(e) => log::warn!("{e}"),

@@ -9,8 +9,8 @@ use crate::commands::env::Env;
 use crate::config::Appendfsync;
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::world::{Job, World};
-use crate::persist::aof::manifest::{Manifest, temporary_increment_name};
-use crate::persist::aof::store;
+use crate::persist::aof::folder::{LoadError, load_manifest, persist_manifest, remove_leftovers};
+use crate::persist::aof::manifest::Manifest;
 
 /// What a server that is started with `appendonly yes` has to load.
 pub enum AofAtStart<F> {
@@ -40,9 +40,19 @@ impl<W: World> Runtime<W> {
     /// Reads the manifest, if there is one.
     pub(super) fn read_manifest(&mut self, env: &Env) -> Result<(), String> {
         let places = Places::of(&env.config);
-        let manifest = store::load(self.world.disk(), &places.folder, &places.name);
-        self.aof.manifest = manifest.map_err(|e| e.to_string())?.unwrap_or_default();
-        Ok(())
+        match load_manifest(self.world.disk(), &places.folder, &places.name) {
+            Ok(manifest) => {
+                self.aof.manifest = manifest.unwrap_or_default();
+                Ok(())
+            }
+            Err(LoadError::Manifest(e)) => {
+                for line in e.messages() {
+                    log::warn!("{}", String::from_utf8_lossy(line.trim_ascii()));
+                }
+                Err(format!("The AOF manifest makes no sense: {e}"))
+            }
+            Err(e) => Err(e.to_string()),
+        }
     }
 
     /// An old-style file beside the folder becomes the base, in two steps of which each can be
@@ -62,7 +72,7 @@ impl<W: World> Runtime<W> {
         make_folder(disk, &places.folder)
             .map_err(|e| fail("Can't open or create append-only dir", os_text(&e)))?;
         self.aof.manifest.take_over_old_file(&places.name);
-        store::persist(disk, &places.folder, &places.name, &self.aof.manifest)
+        persist_manifest(disk, &places.folder, &places.name, &mut self.aof.manifest)
             .map_err(|e| e.to_string())?;
         let disk = self.world.disk();
         disk.rename(&old, &inside).map_err(|e| {
@@ -127,7 +137,8 @@ impl<W: World> Runtime<W> {
         };
         let disk = self.world.disk();
         let file = disk.open_append(&path).map_err(cannot_open)?;
-        store::persist(disk, &places.folder, &places.name, &manifest).map_err(|e| e.to_string())?;
+        persist_manifest(disk, &places.folder, &places.name, &mut manifest)
+            .map_err(|e| e.to_string())?;
         let bytes = size_of_file(disk, &path);
         let what = if is_new { "Creating" } else { "Opening" };
         log::info!(
@@ -173,7 +184,7 @@ impl<W: World> Runtime<W> {
     /// Removes what a process that was killed has left in the folder.
     fn remove_leftovers(&mut self, places: &Places) {
         let disk = self.world.disk();
-        let _ = disk.remove(&places.path(&temporary_increment_name(&places.name)));
+        remove_leftovers(disk, &places.folder, &places.name);
         for path in disk.files_in(&places.folder).unwrap_or_default() {
             if Places::shown(&path).starts_with("temp-rewriteaof-") {
                 let _ = disk.remove(&path);

@@ -320,6 +320,8 @@ impl DiskFile for SimFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::persist::aof::folder::{load_manifest, persist_manifest};
+    use crate::persist::aof::manifest::Manifest;
 
     fn content(disk: &mut SimDisk, path: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -362,5 +364,28 @@ mod tests {
             assert_eq!(disk.exists(folder).unwrap(), synced);
             assert_eq!(disk.exists(path).unwrap(), synced);
         }
+    }
+
+    #[test]
+    fn a_manifest_outlives_a_power_loss_once_it_is_persisted() {
+        let folder = Path::new("logs");
+        let mut rng = Rng::from_seed(7);
+        let mut disk = SimDisk::default();
+        disk.create_folder(folder).unwrap();
+        disk.sync_folder_of(folder).unwrap();
+        let mut manifest = Manifest::default();
+        for _ in 0..50 {
+            let before = manifest.clone();
+            manifest.start_increment(b"log");
+            disk.set_full(rng.below(3) == 0);
+            let persisted = persist_manifest(&mut disk, folder, b"log", &mut manifest);
+            disk.lose_power(&mut rng);
+            let found = load_manifest(&mut disk, folder, b"log").unwrap();
+            if persisted.is_err() {
+                manifest = before;
+            }
+            assert_eq!(found.unwrap_or_default(), manifest);
+        }
+        assert!(manifest.increments().len() > 10);
     }
 }

@@ -23,6 +23,8 @@ use crate::base::quoting;
 
 /// How the name of an increment ends.
 const INCREMENT_SUFFIX: &[u8] = b".incr.aof";
+/// The same of a base: a snapshot, or commands.
+const BASE_SUFFIXES: [&[u8]; 2] = [b".base.rdb", b".base.aof"];
 /// A line is read in pieces of at most so many bytes.
 const LINE_BYTES_MAX: usize = 1024;
 
@@ -188,11 +190,12 @@ impl Manifest {
     /// The name of a file that waits to be removed must not be given to another one.
     fn skip_names_of_history(&mut self) {
         for info in &self.history {
-            let last = match info.name.ends_with(INCREMENT_SUFFIX) {
-                true => &mut self.increment_seq,
-                false => &mut self.base_seq,
-            };
-            *last = info.seq.max(*last);
+            let is = |suffix| info.name.ends_with(suffix);
+            if is(INCREMENT_SUFFIX) {
+                self.increment_seq = info.seq.max(self.increment_seq);
+            } else if BASE_SUFFIXES.into_iter().any(is) {
+                self.base_seq = info.seq.max(self.base_seq);
+            }
         }
     }
 
@@ -262,6 +265,11 @@ impl Manifest {
         self.dirty
     }
 
+    /// What is on disk may be something else.
+    pub fn note_outdated(&mut self) {
+        self.dirty = true;
+    }
+
     /// It is on disk as it is now.
     pub fn note_persisted(&mut self) {
         self.dirty = false;
@@ -275,8 +283,8 @@ impl Manifest {
         }
         self.base_seq = self.base_seq.saturating_add(1);
         let suffix: &[u8] = match format {
-            BaseFormat::Rdb => b".base.rdb",
-            BaseFormat::Commands => b".base.aof",
+            BaseFormat::Rdb => BASE_SUFFIXES[0],
+            BaseFormat::Commands => BASE_SUFFIXES[1],
         };
         self.dirty = true;
         let base = self.base.insert(numbered(file, self.base_seq, suffix));

@@ -29,9 +29,9 @@
 //!
 //! In reading order: [`manifest`] is the list of files and how it may change, all without I/O;
 //! [`records`] reads commands from slices of a file; [`commands`] writes a base that is not to be
-//! a snapshot; [`store`] keeps the manifest on disk.
+//! a snapshot; [`folder`] keeps the manifest on disk.
 
 pub mod commands;
+pub mod folder;
 pub mod manifest;
 pub mod records;
-pub mod store;

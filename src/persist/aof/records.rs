@@ -7,12 +7,12 @@
 //!
 //! ```text
 //! loop {
-//!     match records.next()? {                        an error is damage, at a known offset
+//!     match records.next_item()? {                   an error is damage, at a known offset
 //!         Some(item) => …
 //!         None => if records.read_from(&mut file, READ_BYTES)? == 0 { break }
 //!     }
 //! }
-//! match records.end() { Whole … Torn { at } … }      no error: a server may have been killed there
+//! match records.end() { Whole … Torn { at } … }      no error: a server may have died there
 //! ```
 //!
 //! The two ways in which a file can be bad are kept apart. One that ends within a record is what
@@ -193,7 +193,7 @@ impl Records {
     /// Reads the next record. `None` says that the rest is no whole record: push more, or, at the
     /// end of the file, ask [`Records::end`]. After an error there is nothing to be read any more,
     /// and every call gives the same error.
-    pub fn next(&mut self) -> Result<Option<Item<'_>>, FormatError> {
+    pub fn next_item(&mut self) -> Result<Option<Item<'_>>, FormatError> {
         if self.stage == Stage::Start {
             self.ranges.release();
         }
@@ -221,7 +221,7 @@ impl Records {
         self.buffer_at + self.buffer.len() as u64
     }
 
-    /// What it means when nothing follows. To be asked when [`Records::next`] has nothing more.
+    /// What it means when nothing follows, to be asked when [`Records::next_item`] has no more.
     pub fn end(&self) -> End {
         let at = self.offset();
         match self.buffer.get(self.start) {

@@ -28,11 +28,11 @@ fn read(bytes: &[u8], piece: usize) -> (Vec<Seen>, Result<End, FormatError>) {
     for piece in bytes.chunks(piece) {
         records.push(piece);
         loop {
-            match records.next() {
+            match records.next_item() {
                 Ok(Some(item)) => seen.push(keep(item)),
                 Ok(None) => break,
                 Err(error) => {
-                    assert_eq!(records.next().unwrap_err(), error);
+                    assert_eq!(records.next_item().unwrap_err(), error);
                     return (seen, Err(error));
                 }
             }
@@ -74,14 +74,14 @@ fn a_canonical_command_lends_its_wire_form() {
     let mut records = Records::new(100);
     records.push(SELECT);
     records.push(b"*1\n$04\r\nPING\r\n");
-    match records.next().unwrap() {
+    match records.next_item().unwrap() {
         Some(Item::Command { args, at }) => {
             assert_eq!(args.raw(), Some(SELECT));
             assert_eq!(at, 100..123);
         }
         other => panic!("{other:?}"),
     }
-    match records.next().unwrap() {
+    match records.next_item().unwrap() {
         Some(Item::Command { args, at }) => {
             assert_eq!(args.raw(), None);
             assert_eq!(&args[0], b"PING");
@@ -89,7 +89,7 @@ fn a_canonical_command_lends_its_wire_form() {
         }
         other => panic!("{other:?}"),
     }
-    assert!(records.next().unwrap().is_none());
+    assert!(records.next_item().unwrap().is_none());
     assert_eq!((records.offset(), records.end()), (137, End::Whole));
 }
 
@@ -190,7 +190,7 @@ fn a_log_cut_anywhere_gives_the_records_before_the_cut() {
 fn an_announced_length_takes_no_memory() {
     let mut records = Records::default();
     records.push(b"*2147483647\r\n$1\r\nx\r\n$100000000000000\r\nabc");
-    assert!(records.next().unwrap().is_none());
+    assert!(records.next_item().unwrap().is_none());
     assert!(records.buffer.capacity() < 1024);
     assert_eq!(records.end(), End::Torn { at: 0 });
 }
@@ -204,7 +204,7 @@ fn the_room_for_a_large_record_is_given_back() {
     let mut records = Records::default();
     let mut commands = 0;
     loop {
-        while let Some(item) = records.next().unwrap() {
+        while let Some(item) = records.next_item().unwrap() {
             commands += 1;
             drop(keep(item));
         }
@@ -241,8 +241,9 @@ fn tracked(commands: &[&[u8]]) -> Tracker {
 
 #[test]
 fn a_transaction_counts_when_it_is_whole() {
+    type Names<'a> = &'a [&'a [u8]];
     // The commands; up to where they count; where an unfinished transaction begins.
-    let cases: &[(&[&[u8]], u64, Option<u64>)] = &[
+    let cases: &[(Names, u64, Option<u64>)] = &[
         (&[], 10, None),
         (&[b"SET", b"SET"], 29, None),
         (&[b"SET", b"multi"], 19, Some(20)),
