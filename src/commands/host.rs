@@ -13,6 +13,7 @@ use super::gates::PauseMode;
 use super::session::{Kind, Session};
 use crate::base::time::Now;
 use crate::config::{Apply, MasterAddress, Reason, Settings};
+use crate::replication::FailoverRequest;
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
 use crate::sys::memory::MemoryStats;
@@ -368,6 +369,10 @@ pub trait Host {
         current: &Session,
         target: Option<MasterAddress>,
     ) -> Result<&'static str, CmdError>;
+    /// `FAILOVER`: begins to hand over to a replica.
+    fn failover(&mut self, env: &mut Env, request: FailoverRequest<'_>) -> Result<(), CmdError>;
+    /// `FAILOVER ABORT`; `false` if there is nothing to abort.
+    fn abort_failover(&mut self, env: &mut Env) -> bool;
     /// `PSYNC` and `SYNC`: the connection becomes a replica's.
     fn psync(
         &mut self,

@@ -1,4 +1,4 @@
-//! `REPLICAOF` and `ROLE`, and the commands with which replicas and masters speak to each other.
+//! `REPLICAOF`, `FAILOVER` and `ROLE`, and the commands with which replicas and masters speak to each other.
 //!
 //! Handlers only parse; the replication machines decide, and the server carries out what follows.
 
@@ -8,6 +8,7 @@ use super::row::{Acl, Arg, CommandGroup, Deprecation, Flags, Row};
 use super::session::Kind;
 use crate::base::numbers::parse_i64;
 use crate::config::MasterAddress;
+use crate::replication::FailoverRequest;
 use crate::replication::info::{ReplicaInfo, RoleInfo};
 use crate::resp::args::Args;
 
@@ -53,6 +54,29 @@ pub static ROWS: &[Row] = &[
             replaced_by: "`REPLICAOF`",
         }),
         ..REPLICAOF_ROW
+    },
+    Row {
+        name: "failover",
+        arity: -1,
+        flags: Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE),
+        since: "6.2.0",
+        summary: "Hands the role of master over to a replica, with no write lost.",
+        args: &[
+            Arg::block(
+                "target",
+                &[
+                    Arg::string("host"),
+                    Arg::integer("port"),
+                    Arg::pure("force", "FORCE").optional(),
+                ],
+            )
+            .token("TO")
+            .optional(),
+            Arg::pure("abort", "ABORT").optional(),
+            Arg::integer("milliseconds").token("TIMEOUT").optional(),
+        ],
+        handler: failover,
+        ..SERVER
     },
     Row {
         name: "role",
@@ -106,6 +130,9 @@ pub static ROWS: &[Row] = &[
 
 fn replicaof(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (host, port) = (&args[1], &args[2]);
+    if ctx.env.replication.is_failing_over() {
+        return Err(CmdError::err("REPLICAOF not allowed while failing over."));
+    }
     let target = if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
         None
     } else {
@@ -124,6 +151,48 @@ fn replicaof(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let line = ctx.host.replicaof(ctx.env, ctx.session, target)?;
     ctx.reply.simple(line);
     Ok(())
+}
+
+fn failover(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    if args.len() == 2 && args[1].eq_ignore_ascii_case(b"abort") {
+        if !ctx.host.abort_failover(ctx.env) {
+            return Err(CmdError::err("No failover in progress."));
+        }
+    } else {
+        let request = parse_failover(args)?;
+        ctx.host.failover(ctx.env, request)?;
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn parse_failover<'a>(args: &'a Args<'_>) -> Result<FailoverRequest<'a>, CmdError> {
+    let mut request = FailoverRequest::default();
+    let mut at = 1;
+    while at < args.len() {
+        let left = args.len() - at - 1;
+        at += match args[at].to_ascii_lowercase().as_slice() {
+            b"timeout" if left >= 1 && request.timeout_ms.is_none() => {
+                let ms = parse_i64(&args[at + 1]).ok_or(CmdError::NotInteger)?;
+                if ms <= 0 {
+                    return Err(CmdError::err("FAILOVER timeout must be greater than 0"));
+                }
+                request.timeout_ms = Some(ms as u64);
+                2
+            }
+            b"to" if left >= 2 && request.to.is_none() => {
+                let port = parse_i64(&args[at + 2]).ok_or(CmdError::NotInteger)?;
+                request.to = Some((&args[at + 1], port));
+                3
+            }
+            b"force" if !request.force => {
+                request.force = true;
+                1
+            }
+            _ => return Err(CmdError::Syntax),
+        };
+    }
+    Ok(request)
 }
 
 fn role(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {

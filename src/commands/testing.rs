@@ -34,7 +34,7 @@ use crate::base::time::Now;
 use crate::config::{Apply, MasterAddress, Reason, Settings};
 use crate::keyspace::Keyspace;
 use crate::replication::{
-    Facts, ReplId, Replication, ReplicationSettings, RunningChild, SavedIdentity,
+    Facts, FailoverRequest, ReplId, Replication, ReplicationSettings, RunningChild, SavedIdentity,
 };
 use crate::resp::args::{Args, OwnedArgs};
 use crate::resp::writer::{Protocol, Reply};
@@ -369,6 +369,16 @@ impl Host for FakeHost {
     ) -> Result<&'static str, CmdError> {
         self.wish(format!("replicaof {target:?}"));
         Ok("OK")
+    }
+
+    fn failover(&mut self, _: &mut Env, request: FailoverRequest<'_>) -> Result<(), CmdError> {
+        self.wish(format!("{request:?}"));
+        Ok(())
+    }
+
+    fn abort_failover(&mut self, _: &mut Env) -> bool {
+        self.wish("abort failover");
+        true
     }
 
     fn psync(

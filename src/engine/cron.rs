@@ -34,7 +34,10 @@ impl<W: World> Engine<W> {
         }
         let load_us = self.runtime.load_wakes_at_us();
         let deadline = self.env.waiters.next_deadline().into_iter();
-        let deadline_ms = deadline.chain(self.runtime.pauses.ends_at_ms()).min();
+        let deadline = deadline.chain(self.runtime.pauses.ends_at_ms());
+        let deadline_ms = deadline
+            .chain(self.env.replication.failover_deadline_ms())
+            .min();
         let deadline_us = deadline_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1000));
         let next_us = self.cron.next_us.min(deadline_us);
         let next_us = next_us.min(load_us.unwrap_or(u64::MAX));

@@ -22,7 +22,7 @@ use crate::commands::host::{
 use crate::commands::session::{Kind, Session};
 use crate::config::{Apply, MasterAddress, Reason, Settings};
 use crate::replication::{
-    Closed, Contents, ReplconfReply, Replicaof, SyncClient, SyncReply, SyncRequest,
+    Closed, Contents, FailoverRequest, ReplconfReply, Replicaof, SyncClient, SyncReply, SyncRequest,
 };
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
@@ -255,6 +255,15 @@ impl<W: World> Host for Runtime<W> {
         Ok(answer)
     }
 
+    fn failover(&mut self, env: &mut Env, request: FailoverRequest<'_>) -> Result<(), CmdError> {
+        self.drive(env, |r, e, out| r.begin_failover(request, e, out))
+            .map_err(CmdError::err)
+    }
+
+    fn abort_failover(&mut self, env: &mut Env) -> bool {
+        self.drive(env, |r, e, out| r.abort_failover(e, out))
+    }
+
     fn psync(
         &mut self,
         env: &mut Env,
@@ -282,10 +291,6 @@ impl<W: World> Host for Runtime<W> {
         // The machine's answer is sent as an action, behind what is in the reply: nothing.
         let was = self.clients[key].replica.replace(session.id);
         let answer = self.drive(env, |r, e, out| r.on_sync(&client, request, e, out));
-        if !env.replication.is_replica() {
-            // Our master may have handed over.
-            env.config.replicaof = None;
-        }
         match answer {
             SyncReply::Ignored => Ok(()),
             SyncReply::Accepted => {

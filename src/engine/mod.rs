@@ -8,7 +8,7 @@
 //! ```text
 //! begin_tick(now) → connections to be continued → events, one by one (read + parse + execute,
 //! accept, children, link) → end_tick: run our master's stream · load a slice · timers · expire ·
-//! wake waiters · write phase: file → replicas → replies · sweep
+//! wake waiters · failover · write phase: file → replicas → replies · sweep
 //! ```
 //!
 //! | file | holds |
@@ -309,6 +309,7 @@ impl<W: World> Engine<W> {
             make_room(env, runtime);
         }
         self.wake_waiters();
+        self.go_on_with_failover();
     }
 
     /// Gets rid of what the tick has left behind.

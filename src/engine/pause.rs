@@ -1,7 +1,9 @@
-//! What holds commands of clients back: `CLIENT PAUSE`, and a shutdown that waits for replicas.
+//! What holds commands of clients back: `CLIENT PAUSE`, a shutdown that waits for replicas, and a
+//! failover.
 //!
-//! The two are independent: neither the end of a client's pause nor `CLIENT UNPAUSE` lets writes
-//! through while a shutdown waits, and a shutdown that is called off leaves the pause as it was.
+//! The three are independent: neither the end of a client's pause nor `CLIENT UNPAUSE` lets writes
+//! through while a shutdown waits or a failover goes on, and when those end they leave the pause as
+//! it was.
 
 use crate::commands::gates::PauseMode;
 
@@ -10,6 +12,7 @@ use crate::commands::gates::PauseMode;
 pub struct Pauses {
     by_client: Option<Pause>,
     by_shutdown: bool,
+    by_failover: bool,
     /// Less is held back than before; whoever was held back has to be asked again.
     eased: bool,
 }
@@ -27,8 +30,13 @@ impl Pauses {
     pub fn mode(&self) -> Option<PauseMode> {
         match self.by_client {
             Some(pause) => Some(pause.mode),
-            None => self.by_shutdown.then_some(PauseMode::Write),
+            None => (self.by_shutdown || self.by_failover).then_some(PauseMode::Write),
         }
+    }
+
+    /// Whether nothing but a failover holds commands back.
+    pub fn is_for_failover_only(&self) -> bool {
+        self.by_failover && self.by_client.is_none() && !self.by_shutdown
     }
 
     /// Whether less is held back than when [`take_eased`](Self::take_eased) was called last.
@@ -88,6 +96,13 @@ impl Pauses {
         self.note_change_from(before);
     }
 
+    /// Holds writes back for a failover, or does not any more.
+    pub fn hold_for_failover(&mut self, hold: bool) {
+        let before = self.mode();
+        self.by_failover = hold;
+        self.note_change_from(before);
+    }
+
     /// Notes whether less is held back than `before`.
     fn note_change_from(&mut self, before: Option<PauseMode>) {
         let held = |mode| match mode {
@@ -130,5 +145,28 @@ mod tests {
         pauses.hold_for_shutdown(false);
         assert_eq!(pauses.mode(), None);
         assert!(pauses.take_eased());
+    }
+
+    #[test]
+    fn a_failover_holds_writes_back_whoever_else_does() {
+        let mut pauses = Pauses::default();
+        pauses.hold_for_failover(true);
+        assert_eq!(pauses.mode(), Some(PauseMode::Write));
+        assert!(pauses.is_for_failover_only());
+        pauses.hold_for_shutdown(true);
+        assert!(!pauses.is_for_failover_only());
+        pauses.hold_for_failover(false);
+        assert_eq!(pauses.mode(), Some(PauseMode::Write));
+        pauses.hold_for_failover(true);
+        pauses.hold_for_shutdown(false);
+        pauses.begin(PauseMode::All, 100);
+        assert!(!pauses.is_for_failover_only());
+        assert!(!pauses.is_eased());
+        pauses.end();
+        assert_eq!(pauses.mode(), Some(PauseMode::Write));
+        assert!(pauses.take_eased(), "reads may go on");
+        pauses.hold_for_failover(false);
+        assert_eq!(pauses.mode(), None);
+        assert!(pauses.take_eased() && !pauses.is_for_failover_only());
     }
 }

@@ -17,6 +17,7 @@ use super::world::{Socket, World};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::env::Env;
+use crate::config::MasterAddress;
 use crate::replication::{Action, Facts, Replication, RunningChild, SnapshotTarget};
 
 /// Bytes of the log offered to a replica in one call.
@@ -123,6 +124,10 @@ impl<W: World> Runtime<W> {
             Action::StopSnapshot => self.kill_snapshot_child(env),
             Action::SendFile { client } => self.begin_file(env, client, more),
             Action::RoleChanged => self.on_role_changed(env),
+            Action::HoldWrites(hold) => {
+                self.pauses.hold_for_failover(hold);
+                self.refresh_gates(env);
+            }
             Action::Log(level, text) => log::log!(level, "{text}"),
             action => self.carry_out_link(env, action, chunk, more),
         }
@@ -171,6 +176,11 @@ impl<W: World> Runtime<W> {
     /// The role has changed: what depends on it follows.
     fn on_role_changed(&mut self, env: &mut Env) {
         let role = role_of(env);
+        let master = env.replication.master_address();
+        env.config.replicaof = master.map(|(host, port)| MasterAddress {
+            host: host.to_owned(),
+            port,
+        });
         env.gates.replica = env.replication.is_replica();
         if env.gates.replica {
             self.end_all_waits(env);
@@ -272,6 +282,15 @@ impl<W: World> Runtime<W> {
 }
 
 impl<W: World> Engine<W> {
+    /// Goes on with a failover, now that the last command of the tick has run.
+    pub(super) fn go_on_with_failover(&mut self) {
+        let Engine { env, runtime, .. } = self;
+        if env.replication.is_failing_over() {
+            let may_ask = runtime.pauses.is_for_failover_only();
+            runtime.drive(env, |r, e, out| r.go_on_with_failover(may_ask, e, out));
+        }
+    }
+
     /// Offers the log to every replica that has something to read.
     pub(super) fn feed_replicas(&mut self) {
         let Engine { env, runtime, .. } = self;

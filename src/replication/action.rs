@@ -170,6 +170,9 @@ pub enum Action {
     /// We are a master now and were a replica, or the other way round; log lines that follow are
     /// in the new role.
     RoleChanged,
+    /// Hold writes, and all that changes the data, back from now on, or do not any more: we hand
+    /// over.
+    HoldWrites(bool),
     /// Write a line to the server's log. Redis's levels are, from the loudest: warning is
     /// `Warn`, notice is `Info`, verbose is `Debug`, debug is `Trace`.
     Log(::log::Level, String),

@@ -162,7 +162,7 @@ impl Replication {
             connected_replicas: self.source.count(),
             good_replicas: has_rule.then(|| self.source.count_good(&self.settings, now_ms)),
             replicas: self.source.infos(now_ms),
-            failover_state: "no-failover",
+            failover_state: self.failover.name(),
             id: identity.id(),
             id2: previous.map_or(ReplId::NONE, |previous| previous.id),
             offset: identity.offset(),

@@ -11,6 +11,7 @@
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
 //! | `role.rs` | the ways to get a master, another one, or none |
+//! | `failover.rs` | handing over to one of our replicas |
 //! | `replconf.rs` | `REPLCONF` |
 //! | `action.rs` | what the machines ask for, and the facts they get with each event |
 //! | `settings.rs`, `info.rs` | what comes from the configuration, what goes to `INFO` and `ROLE` |
@@ -84,6 +85,7 @@
 
 pub mod action;
 mod context;
+pub mod failover;
 pub mod history;
 pub mod identity;
 pub mod info;
@@ -101,6 +103,7 @@ mod rig;
 pub use action::{
     Action, ClientId, Contents, Facts, LoadTarget, RunningChild, SnapshotTarget, SyncKind,
 };
+pub use failover::FailoverRequest;
 pub use identity::{Identity, ReplId};
 pub use info::{
     LaggingReplica, MasterInfo, ReplicaInfo, ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo,
@@ -115,6 +118,7 @@ use self::log::ReplLog;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use context::Context;
+use failover::Failover;
 use history::History;
 use link::Link;
 use replconf::Replconf;
@@ -127,6 +131,7 @@ pub struct Replication {
     role: Role,
     history: History,
     source: Source,
+    failover: Failover,
     settings: ReplicationSettings,
     rng: Rng,
     /// When the work of a second is due again.
@@ -137,6 +142,7 @@ pub struct Replication {
 struct Parts<'a> {
     role: &'a mut Role,
     source: &'a mut Source,
+    failover: &'a mut Failover,
     cx: Context<'a>,
 }
 
@@ -147,6 +153,7 @@ impl Replication {
             role: Role::Master,
             history: History::new(&mut rng),
             source: Source::new(now.mono_ms()),
+            failover: Failover::No,
             settings,
             rng,
             next_second_ms: now.mono_ms(),
@@ -157,6 +164,7 @@ impl Replication {
         Parts {
             role: &mut self.role,
             source: &mut self.source,
+            failover: &mut self.failover,
             cx: Context {
                 facts,
                 settings: &self.settings,
@@ -174,7 +182,9 @@ impl Replication {
         facts: Facts,
         out: &'a mut Vec<Action>,
     ) -> Option<(&'a mut Link, &'a mut Source, Context<'a>)> {
-        let Parts { role, source, cx } = self.parts(facts, out);
+        let Parts {
+            role, source, cx, ..
+        } = self.parts(facts, out);
         match role {
             Role::Master => None,
             Role::Replica(link) => Some((link, source, cx)),
@@ -221,10 +231,12 @@ impl Replication {
     /// others are stream, see the module's head.
     #[must_use = "bytes that were not taken belong to the stream"]
     pub fn on_master_bytes(&mut self, bytes: &[u8], facts: Facts, out: &mut Vec<Action>) -> usize {
-        match self.link(facts, out) {
+        let taken = match self.link(facts, out) {
             Some((link, source, mut cx)) => link.on_bytes(&mut cx, source, bytes),
-            None => bytes.len(),
-        }
+            None => return bytes.len(),
+        };
+        self.settle_failover(facts, out);
+        taken
     }
 
     /// The connection to our master is gone.
@@ -285,6 +297,7 @@ impl Replication {
             role,
             source,
             mut cx,
+            ..
         } = self.parts(facts, out);
         match source.options_mut(client).apply(args) {
             Replconf::Reply(reply) => return reply,
@@ -315,6 +328,9 @@ impl Replication {
             && let Err(text) = self.take_over(id, client.description, facts, out)
         {
             return SyncReply::Refused(text.into());
+        }
+        if self.is_failing_over() {
+            return SyncReply::Refused(role::FAILING_OVER.into());
         }
         if self.is_replica() && !self.is_link_up() {
             let text = "NOMASTERLINK Can't SYNC while not connected with my master";
@@ -481,14 +497,17 @@ impl Replication {
         }
         let now_ms = facts.now.mono_ms();
         if now_ms < self.next_second_ms {
-            return;
+            return self.retry_heir(facts, out);
         }
         self.next_second_ms = (self.next_second_ms + 1000).max(now_ms + 1);
         let Parts {
             role,
             source,
+            failover,
             mut cx,
         } = self.parts(facts, out);
+        // A failover that waits for some time only wants the stream to stand still.
+        let may_ping = failover.deadline_ms().is_none();
         let is_master = match role {
             Role::Master => true,
             Role::Replica(link) => {
@@ -496,7 +515,7 @@ impl Replication {
                 false
             }
         };
-        source.on_second(&mut cx, is_master);
+        source.on_second(&mut cx, is_master, may_ping);
     }
 
     // ---- Facts ----

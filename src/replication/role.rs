@@ -3,14 +3,21 @@
 //! An operator says so (`REPLICAOF`), or our master does: it hands over to us by asking for the
 //! stream with `PSYNC id offset FAILOVER`, as our replica to be.
 //!
+//! In turn, we hand over to one of our replicas when an operator wants us to (`FAILOVER`); how that
+//! goes is told in [`super::failover`].
+//!
 //! No change of role throws data away. A master that gets a master offers its own history there,
 //! in case the two have one in common; its replicas stay until it turns out that they cannot be
 //! served any more. A replica that becomes a master goes on where it is under a new name, and its
 //! replicas are sent away only to come back at once and learn it.
 
+use super::failover::{FailoverRequest, Heir, Step};
 use super::identity::OFFSET_MAX;
-use super::link::Link;
+use super::link::{HandoverAnswer, Link};
 use super::{Action, Facts, Parts, Replication, SavedIdentity, wire};
+
+/// What who asks for the stream is told while we hand over.
+pub(super) const FAILING_OVER: &str = "NOMASTERLINK Can't SYNC while failing over";
 
 /// What `REPLICAOF host port` comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +54,7 @@ impl Replication {
             role,
             source,
             mut cx,
+            ..
         } = self.parts(facts, out);
         match role {
             Role::Replica(link) => {
@@ -130,12 +138,112 @@ impl Replication {
         if !parts.cx.history.identity().id().is(id) {
             return Err("ERR PSYNC FAILOVER replid must match my replid.");
         }
+        if !parts.failover.is_none() {
+            // We are handing over ourselves, and our heir has not answered yet.
+            return Err(FAILING_OVER);
+        }
         parts.become_master();
         parts.cx.notice(format!(
             "MASTER MODE enabled (failover request from '{requested_by}')"
         ));
         Ok(())
     }
+
+    // ---- Handing over ----
+
+    /// Whether a failover is going on.
+    pub fn is_failing_over(&self) -> bool {
+        !self.failover.is_none()
+    }
+
+    /// When a failover stops waiting, in monotonic milliseconds.
+    pub fn failover_deadline_ms(&self) -> Option<u64> {
+        self.failover.deadline_ms()
+    }
+
+    /// `FAILOVER`: begins to hand over to a replica.
+    ///
+    /// # Errors
+    ///
+    /// Why not, without the code word.
+    pub fn begin_failover(
+        &mut self,
+        request: FailoverRequest,
+        facts: Facts,
+        out: &mut Vec<Action>,
+    ) -> Result<(), &'static str> {
+        let is_replica = self.is_replica();
+        let mut parts = self.parts(facts, out);
+        let (failover, source) = (parts.failover, parts.source);
+        failover.begin(&mut parts.cx, source, is_replica, request)
+    }
+
+    /// `FAILOVER ABORT`; `false` if there is none.
+    pub fn abort_failover(&mut self, facts: Facts, out: &mut Vec<Action>) -> bool {
+        self.give_failover_up("Failover manually aborted", facts, out)
+    }
+
+    /// Goes on with a failover that waits. To be called when the last command of a tick has run,
+    /// and before [`readers`](Self::readers); `may_ask` says that nobody else holds writes back.
+    pub fn go_on_with_failover(&mut self, may_ask: bool, facts: Facts, out: &mut Vec<Action>) {
+        let mut parts = self.parts(facts, out);
+        let step = parts.failover.next_step(&mut parts.cx, parts.source);
+        match step {
+            Some(Step::HandOver(heir)) => parts.hand_over(heir),
+            Some(Step::GiveUp(why)) => {
+                self.give_failover_up(why, facts, out);
+            }
+            Some(Step::Ask) if may_ask => {
+                let begin = self.offset();
+                self.request_acks_now();
+                let end = self.offset();
+                self.failover.note_question(begin, end);
+            }
+            Some(Step::Ask) | None => {}
+        }
+    }
+
+    /// Something has happened to the link to our master, who may be our heir.
+    pub(super) fn settle_failover(&mut self, facts: Facts, out: &mut Vec<Action>) {
+        let mut parts = self.parts(facts, out);
+        let Role::Replica(link) = parts.role else {
+            return;
+        };
+        match link.handover_answer() {
+            None => {}
+            Some(HandoverAnswer::Accepted) => {
+                link.end_handover();
+                parts.failover.end(&mut parts.cx);
+            }
+            Some(HandoverAnswer::Refused) => {
+                self.give_failover_up("Failover target rejected psync request", facts, out);
+            }
+        }
+    }
+
+    /// Ends a failover; we are a master then. `false` if there is none.
+    fn give_failover_up(&mut self, why: &str, facts: Facts, out: &mut Vec<Action>) -> bool {
+        let mut parts = self.parts(facts, out);
+        if !parts.failover.give_up(&mut parts.cx, why) {
+            return false;
+        }
+        if let Role::Replica(_) = parts.role {
+            parts.become_master();
+        }
+        parts.cx.push(Action::HoldWrites(false));
+        true
+    }
+
+    /// Tries an heir again that could not be reached, more often than a master.
+    pub(super) fn retry_heir(&mut self, facts: Facts, out: &mut Vec<Action>) {
+        if self.failover.retry_is_due(facts.now.mono_ms())
+            && let Some((link, _, mut cx)) = self.link(facts, out)
+        {
+            link.on_second(&mut cx);
+        }
+    }
+
+    // ---- Facts ----
 
     /// Begins a history that continues none, so that every replica needs a snapshot.
     pub fn begin_history(&mut self) {
@@ -167,6 +275,21 @@ impl Replication {
 }
 
 impl Parts<'_> {
+    /// Becomes the replica of the heir to be.
+    fn hand_over(&mut self, heir: Heir) {
+        let cx = &mut self.cx;
+        assert!(
+            matches!(self.role, Role::Master),
+            "only a master hands over"
+        );
+        let Heir { host, port } = heir.clone();
+        self.failover.hand_over(heir, cx.now_ms());
+        cx.push(Action::RoleChanged);
+        let mut link = Link::to_heir(cx, host, port);
+        link.connect_anew(cx);
+        *self.role = Role::Replica(link);
+    }
+
     /// Leaves our master and goes on where we are, under a name of our own.
     fn become_master(&mut self) {
         let Role::Replica(link) = &mut *self.role else {

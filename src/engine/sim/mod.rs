@@ -19,7 +19,8 @@
 //! | `cluster.rs` | servers and clients together, and what may happen to them |
 //! | `scenarios.rs` | runs that somebody has written down |
 //! | `stage.rs` | one server whose peers a test plays, tick by tick |
-//! | `hold_tests.rs`, `stream_tests.rs`, `wait_tests.rs`, `write_phase_tests.rs` | what is seen there |
+//! | `hold_tests.rs`, `stream_tests.rs`, `write_phase_tests.rs` | what is seen there |
+//! | `wait_tests.rs`, `failover_tests.rs` | the same, of waiting for replicas and handing over |
 
 mod client;
 mod cluster;

@@ -5,13 +5,17 @@
 //! `REPLCONF capa`; when all are answered, `PSYNC`. The replies come in the order of the commands,
 //! so what is still awaited is a queue.
 //!
+//! A former master that hands over to one of its replicas says so with the word `FAILOVER` behind
+//! its `PSYNC`. If it gets no answer to that, it asks again: one that has taken over meanwhile says
+//! that it is a master already, and then has to be able to continue from where we are.
+//!
 //! An error to `PING` (other than that a password is needed) or to `AUTH` ends the attempt; one to
 //! `REPLCONF` does not matter. A master that is loading or has lost its own master is asked again
 //! later. Any other answer to `PSYNC` than `+CONTINUE` or `+FULLRESYNC` is taken to mean that it
 //! only knows `SYNC`.
 
 use super::snapshot::IncomingSnapshot;
-use super::{Closed, Link, Origin, Resume, Stage};
+use super::{Closed, Handover, HandoverAnswer, Link, Origin, Resume, Stage};
 use crate::replication::action::{Action, SyncKind};
 use crate::replication::context::Context;
 use crate::replication::identity::{OFFSET_MAX, ReplId};
@@ -40,6 +44,16 @@ pub(super) struct Handshake {
     pub heard_ms: u64,
 }
 
+/// What a master says to one who hands over to it.
+const HEIR_IS_MASTER: &[u8] = b"-ERR PSYNC FAILOVER can't be sent to a master.";
+
+/// What our `PSYNC` depends on.
+#[derive(Clone, Copy)]
+struct Terms {
+    resume: Resume,
+    handover: Option<Handover>,
+}
+
 /// What the handshake comes to.
 enum Outcome {
     /// More lines will come.
@@ -50,6 +64,10 @@ enum Outcome {
     Snapshot(Origin),
     /// The stream follows; the master's history goes by this name, if it said so.
     Continue(Option<ReplId>),
+    /// The one that we hand over to is a master already.
+    HeirIsMaster,
+    /// The one that we hand over to will not have it.
+    HeirRefuses,
 }
 
 impl Handshake {
@@ -70,14 +88,19 @@ impl Handshake {
             Closed::ProtocolError => "protocol error",
         };
         cx.warning(format!("Failed to read response from the server: {why}"));
-        if self.awaited.front() == Some(&Awaited::Psync) {
+        if self.awaits_psync() {
             cx.warning("Master did not reply to PSYNC, will try later");
         } else {
             cx.warning("Master did not respond to command during SYNC handshake");
         }
     }
 
-    fn on_line(&mut self, cx: &mut Context, resume: Resume, line: &[u8]) -> Outcome {
+    /// Whether everything was said, and the answer to `PSYNC` is awaited.
+    pub fn awaits_psync(&self) -> bool {
+        self.awaited.front() == Some(&Awaited::Psync)
+    }
+
+    fn on_line(&mut self, cx: &mut Context, terms: Terms, line: &[u8]) -> Outcome {
         let question = *self.awaited.front().expect("an answer is awaited");
         // While the master prepares its answer to PSYNC it sends newlines to be heard of.
         if question == Awaited::Psync && line.is_empty() {
@@ -95,12 +118,11 @@ impl Handshake {
             Awaited::Port if refused => ignore(cx, "listening-port", &text),
             Awaited::Address if refused => ignore(cx, "ip-address", &text),
             Awaited::Capabilities if refused => ignore(cx, "capa", &text),
-            Awaited::Psync => return on_psync_reply(cx, resume, line),
+            Awaited::Psync => return on_psync_reply(cx, terms, line),
             _ => {}
         }
         if self.awaited.is_empty() {
-            ask_for_stream(cx, resume);
-            self.awaited.push_back(Awaited::Psync);
+            self.ask_for_stream(cx, terms);
         }
         Outcome::Waiting
     }
@@ -143,6 +165,25 @@ impl Handshake {
         cx.send_master(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
         self.awaited.push_back(Awaited::Capabilities);
     }
+
+    /// Sends `PSYNC` with the first byte that we miss, or asks for everything.
+    fn ask_for_stream(&mut self, cx: &mut Context, terms: Terms) {
+        self.awaited.push_back(Awaited::Psync);
+        if terms.resume == Resume::Impossible {
+            cx.notice("Partial resynchronization not possible (no cached master)");
+            return cx.send_master(&[b"PSYNC", b"?", b"-1"]);
+        }
+        let identity = cx.history.identity();
+        let (id, offset) = (identity.id(), (identity.offset() + 1).to_string());
+        cx.notice(format!(
+            "Trying a partial resynchronization (request {id}:{offset})."
+        ));
+        let (id, offset) = (id.as_bytes(), offset.as_bytes());
+        match terms.handover {
+            None | Some(Handover::ToFollow) => cx.send_master(&[b"PSYNC", id, offset]),
+            Some(_) => cx.send_master(&[b"PSYNC", id, offset, b"FAILOVER"]),
+        }
+    }
 }
 
 impl Link {
@@ -165,14 +206,39 @@ impl Link {
             }
         };
         handshake.heard_ms = cx.now_ms();
-        match handshake.on_line(cx, self.resume, &line) {
+        let terms = Terms {
+            resume: self.resume,
+            handover: self.handover,
+        };
+        let asked = handshake.awaits_psync();
+        let outcome = handshake.on_line(cx, terms, &line);
+        if let Some(handover) = self.handover
+            && asked
+        {
+            self.handover = Some(judge(handover, &outcome));
+        }
+        match outcome {
             Outcome::Waiting => {}
-            Outcome::Failed => self.abandon(cx),
+            Outcome::Failed | Outcome::HeirRefuses => self.abandon(cx),
+            Outcome::HeirIsMaster => self.ask_heir_as_master(cx),
+            Outcome::Snapshot(_) if self.handover == Some(Handover::REFUSED) => self.abandon(cx),
             Outcome::Snapshot(origin) => {
                 self.stage = Stage::Receiving(IncomingSnapshot::new(origin, cx.now_ms()));
             }
             Outcome::Continue(id) => self.on_continue(cx, source, id),
         }
+    }
+
+    /// Asks our heir, which is a master, to continue from where we are.
+    fn ask_heir_as_master(&mut self, cx: &mut Context) {
+        let Stage::Handshake(handshake) = &mut self.stage else {
+            unreachable!("called in the handshake only");
+        };
+        let terms = Terms {
+            resume: self.resume,
+            handover: self.handover,
+        };
+        handshake.ask_for_stream(cx, terms);
     }
 
     /// The master goes on from where we are.
@@ -199,32 +265,26 @@ fn ignore(cx: &mut Context, option: &str, text: &str) {
     ));
 }
 
-/// Sends `PSYNC` with the first byte that we miss, or asks for everything.
-fn ask_for_stream(cx: &mut Context, resume: Resume) {
-    match resume {
-        Resume::Possible => {
-            let (id, offset) = (
-                cx.history.identity().id(),
-                cx.history.identity().offset() + 1,
-            );
-            cx.notice(format!(
-                "Trying a partial resynchronization (request {id}:{offset})."
-            ));
-            cx.send_master(&[b"PSYNC", id.as_bytes(), offset.to_string().as_bytes()]);
+/// What becomes of a handover with what our heir has said to `PSYNC`.
+fn judge(handover: Handover, outcome: &Outcome) -> Handover {
+    match outcome {
+        Outcome::Waiting => handover,
+        Outcome::HeirIsMaster => Handover::ToFollow,
+        Outcome::Continue(_) => Handover::Answered(HandoverAnswer::Accepted),
+        // One that was a master all along has other data than ours.
+        Outcome::Snapshot(_) if handover != Handover::ToFollow => {
+            Handover::Answered(HandoverAnswer::Accepted)
         }
-        Resume::Impossible => {
-            cx.notice("Partial resynchronization not possible (no cached master)");
-            cx.send_master(&[b"PSYNC", b"?", b"-1"]);
-        }
+        Outcome::Snapshot(_) | Outcome::Failed | Outcome::HeirRefuses => Handover::REFUSED,
     }
 }
 
-fn on_psync_reply(cx: &mut Context, resume: Resume, line: &[u8]) -> Outcome {
+fn on_psync_reply(cx: &mut Context, terms: Terms, line: &[u8]) -> Outcome {
     let text = wire::printable(line);
     if line.starts_with(b"+FULLRESYNC") {
         return Outcome::Snapshot(parse_full_resync(cx, line));
     }
-    if line.starts_with(b"+CONTINUE") && resume == Resume::Possible {
+    if line.starts_with(b"+CONTINUE") && terms.resume == Resume::Possible {
         return Outcome::Continue(line.get(10..).and_then(ReplId::parse));
     }
     if line.starts_with(b"-NOMASTERLINK") || line.starts_with(b"-LOADING") {
@@ -233,12 +293,18 @@ fn on_psync_reply(cx: &mut Context, resume: Resume, line: &[u8]) -> Outcome {
         ));
         return Outcome::Failed;
     }
+    if terms.handover == Some(Handover::Unanswered) && line == HEIR_IS_MASTER {
+        return Outcome::HeirIsMaster;
+    }
     if line.starts_with(b"-ERR") {
         cx.notice(format!(
             "Master does not support PSYNC or is in error state (reply: {text})"
         ));
     } else {
         cx.warning(format!("Unexpected reply to PSYNC from master: {text}"));
+    }
+    if terms.handover.is_some() {
+        return Outcome::HeirRefuses;
     }
     cx.notice("Retrying with SYNC...");
     cx.push(Action::SendMaster(b"SYNC\r\n".to_vec()));

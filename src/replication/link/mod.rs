@@ -111,6 +111,35 @@ pub struct Link {
     attempt_ms: Option<u64>,
     /// Since when the link has been down, if it was up before.
     down_since_ms: Option<u64>,
+    /// How far we are in handing over to this master, if we do.
+    handover: Option<Handover>,
+}
+
+/// How far a former master is in handing over to its master to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handover {
+    /// It was not told yet.
+    ToAsk,
+    /// It was told, and the connection broke before it answered: it may have taken over, or not.
+    Unanswered,
+    /// It says that it is a master already, which it is since we told it, or for another reason.
+    /// The first is so if it can continue from where we are.
+    ToFollow,
+    /// It has answered.
+    Answered(HandoverAnswer),
+}
+
+impl Handover {
+    const REFUSED: Handover = Handover::Answered(HandoverAnswer::Refused);
+}
+
+/// What our master to be makes of it that we hand over to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandoverAnswer {
+    /// It is our master.
+    Accepted,
+    /// It will not have it.
+    Refused,
 }
 
 impl Link {
@@ -124,6 +153,7 @@ impl Link {
             resume: Resume::Impossible,
             attempt_ms: None,
             down_since_ms: None,
+            handover: None,
         }
     }
 
@@ -133,6 +163,26 @@ impl Link {
         let mut link = Link::at_start(host, port);
         link.on_restored(cx);
         link
+    }
+
+    /// The link of a master that hands over to one of its replicas.
+    pub(super) fn to_heir(cx: &mut Context, host: String, port: u16) -> Link {
+        let mut link = Link::of_former_master(cx, host, port);
+        link.handover = Some(Handover::ToAsk);
+        link
+    }
+
+    /// What our heir has answered, once it has.
+    pub(super) fn handover_answer(&self) -> Option<HandoverAnswer> {
+        match self.handover {
+            Some(Handover::Answered(answer)) => Some(answer),
+            _ => None,
+        }
+    }
+
+    /// We have handed over.
+    pub(super) fn end_handover(&mut self) {
+        self.handover = None;
     }
 
     /// Our data is what our identity says: it was loaded from a snapshot that knew, or written by
@@ -306,6 +356,7 @@ impl Link {
             Stage::Idle | Stage::Connecting { .. } => {}
             Stage::Handshake(handshake) => {
                 handshake.explain_loss(cx, &closed);
+                self.note_unanswered();
                 self.abandon(cx);
             }
             Stage::Receiving(incoming) => {
@@ -320,6 +371,14 @@ impl Link {
                 }
                 self.on_stream_lost(cx);
             }
+        }
+    }
+
+    /// The connection is over. If our heir has been told, it may have taken over all the same.
+    fn note_unanswered(&mut self) {
+        let told = matches!(&self.stage, Stage::Handshake(handshake) if handshake.awaits_psync());
+        if told && self.handover.is_some() {
+            self.handover = Some(Handover::Unanswered);
         }
     }
 
@@ -394,6 +453,7 @@ impl Link {
             | Stage::Handshake(Handshake { heard_ms, .. }) => {
                 if cx.timed_out(*heard_ms) {
                     cx.warning("Timeout connecting to the MASTER...");
+                    self.note_unanswered();
                     self.abandon_and_retry(cx);
                 }
             }

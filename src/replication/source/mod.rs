@@ -333,9 +333,13 @@ impl Source {
 
     // ---- Once a second ----
 
-    pub(super) fn on_second(&mut self, cx: &mut Context, is_master: bool) {
+    pub(super) fn on_second(&mut self, cx: &mut Context, is_master: bool, may_ping: bool) {
         let period = cx.settings.ping_period_s.max(1);
-        if is_master && !self.replicas.is_empty() && self.cron_rounds.is_multiple_of(period) {
+        if is_master
+            && may_ping
+            && !self.replicas.is_empty()
+            && self.cron_rounds.is_multiple_of(period)
+        {
             cx.history.feed(None, &wire::command(&[b"ping"]));
         }
         self.cron_rounds += 1;

@@ -130,6 +130,30 @@ impl Source {
         offsets.get(at).copied()
     }
 
+    /// Whether the replica at this address, as it is known to others, is online; none if there is
+    /// no such replica.
+    pub fn is_online_at(&self, host: &[u8], port: i64) -> Option<bool> {
+        let mut replicas = self.replicas.iter();
+        let replica = replicas.find(|replica| replica.is_at(host, port))?;
+        Some(replica.is_online())
+    }
+
+    /// Whether a replica at this address has run the stream up to `offset`.
+    pub fn has_acked_at(&self, host: &[u8], port: i64, offset: u64) -> bool {
+        self.count_online(|replica| replica.is_at(host, port) && replica.ack_offset >= offset) > 0
+    }
+
+    /// The address of the first replica that has run the stream up to `offset` and can be reached.
+    pub fn first_acked(&self, offset: u64) -> Option<(String, u16)> {
+        let has_all = |replica: &&Replica| replica.is_online() && replica.ack_offset >= offset;
+        let mut replicas = self.replicas.iter().filter(has_all);
+        replicas.find_map(|replica| {
+            let port = u16::try_from(replica.options.listening_port);
+            let port = port.ok().filter(|port| *port != 0)?;
+            Some((replica.ip()?.to_owned(), port))
+        })
+    }
+
     /// Grows whenever the answers of the functions above may have become larger.
     pub fn ack_changes(&self) -> u64 {
         self.ack_changes

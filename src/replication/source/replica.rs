@@ -72,6 +72,12 @@ impl Replica {
             .or(self.peer_ip.as_deref())
     }
 
+    /// Whether this is where others find it.
+    pub fn is_at(&self, host: &[u8], port: i64) -> bool {
+        let is_host = |ip: &str| ip.as_bytes().eq_ignore_ascii_case(host);
+        self.ip().is_some_and(is_host) && self.options.listening_port == port
+    }
+
     /// What it is called in the log.
     pub fn name(&self) -> String {
         name(self.client, self.ip(), self.options.listening_port)
