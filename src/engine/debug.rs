@@ -64,6 +64,8 @@ impl<W: World> Runtime<W> {
             if let Some(pid) = self.snapshots.pid() {
                 self.remove_temporary(env, pid);
             }
+            // The process ends whatever the file says to it, as with `SHUTDOWN FORCE`.
+            let _ = self.close_aof(env, true);
             if !env.config.save.0.is_empty() && self.save_now(env).is_err() {
                 return Err(NOT_RESTARTED);
             }

@@ -224,34 +224,47 @@ impl<W: World> Runtime<W> {
             log::warn!("There is a child saving an .rdb. Killing it!");
             self.kill_snapshot_child(env);
         }
-        if self.close_aof(env, options.force).is_err() {
+        if self.save_at_end(env, options, signalled).is_err() {
+            log::warn!(
+                "Errors trying to shut down the server. Check the logs for more information."
+            );
             return Err(REFUSED);
-        }
-        let wanted = options.save.unwrap_or(!env.config.save.0.is_empty());
-        // While a data set is loaded we have a part of it, and the file has all.
-        if wanted && self.loader.is_none() {
-            log::info!("Saving the final RDB snapshot before exiting.");
-            self.world.tell_supervisor(Lifecycle::SavingAtEnd);
-            let saved = if signalled {
-                self.save_unless_interrupted(env)
-            } else {
-                self.save_now(env)
-            };
-            if saved.is_err() {
-                if !options.force {
-                    log::warn!("Error trying to save the DB, can't exit.");
-                    self.world.tell_supervisor(Lifecycle::CannotSaveAtEnd);
-                    log::warn!(
-                        "Errors trying to shut down the server. Check the logs for more \
-                         information."
-                    );
-                    return Err(REFUSED);
-                }
-                log::warn!("Error trying to save the DB. Exit anyway.");
-            }
         }
         self.shutdown = Shutdown::Done;
         Ok(())
+    }
+
+    /// Brings what we have to disk, as configured. An error keeps the server from leaving, and is in
+    /// the log.
+    fn save_at_end(
+        &mut self,
+        env: &mut Env,
+        options: ShutdownOptions,
+        signalled: bool,
+    ) -> Result<(), ()> {
+        self.close_aof(env, options.force)?;
+        let wanted = options.save.unwrap_or(!env.config.save.0.is_empty());
+        // While a data set is loaded we have a part of it, and the file has all.
+        if !wanted || self.loader.is_some() {
+            return Ok(());
+        }
+        log::info!("Saving the final RDB snapshot before exiting.");
+        self.world.tell_supervisor(Lifecycle::SavingAtEnd);
+        let saved = if signalled {
+            self.save_unless_interrupted(env)
+        } else {
+            self.save_now(env)
+        };
+        if saved.is_ok() {
+            return Ok(());
+        }
+        if options.force {
+            log::warn!("Error trying to save the DB. Exit anyway.");
+            return Ok(());
+        }
+        log::warn!("Error trying to save the DB, can't exit.");
+        self.world.tell_supervisor(Lifecycle::CannotSaveAtEnd);
+        Err(())
     }
 }
 

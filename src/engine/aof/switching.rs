@@ -49,7 +49,7 @@ impl<W: World> Runtime<W> {
                 for line in e.messages() {
                     log::warn!("{}", String::from_utf8_lossy(line.trim_ascii()));
                 }
-                Err(format!("The AOF manifest makes no sense: {e}"))
+                Err("The manifest of the append-only file cannot be used".to_owned())
             }
             Err(e) => Err(e.to_string()),
         }
