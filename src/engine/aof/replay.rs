@@ -19,10 +19,12 @@ use crate::commands::dispatch;
 use crate::commands::env::Env;
 use crate::commands::error::CmdError;
 use crate::commands::session::{Kind, Session};
+use crate::engine::batch::{BATCH_COMMANDS_MAX, Batch, Parsed};
 use crate::engine::loading::{Loader, aof_fill};
+use crate::engine::look_ahead::look_ahead;
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::world::World;
-use crate::persist::aof::records::{End, FormatError, Item, Records};
+use crate::persist::aof::records::{End, FormatError, Records};
 use crate::persist::rdb::RdbError;
 use crate::persist::rdb::file::LoadProgress;
 use crate::persist::rdb::fill::Fill;
@@ -85,6 +87,7 @@ pub struct Replay<F> {
     session: Option<Box<Session>>,
     /// Room to read into.
     buf: Vec<u8>,
+    batch: Box<Batch>,
     total_bytes: u64,
     /// Bytes of the files that are loaded.
     done_bytes: u64,
@@ -98,6 +101,7 @@ impl<F: DiskFile> Replay<F> {
             reading: None,
             session: Some(Box::new(Session::new(SESSION_ID, Kind::Internal))),
             buf: vec![0; READ_BYTES],
+            batch: Box::default(),
             done_bytes: 0,
         }
     }
@@ -186,6 +190,14 @@ fn bad_format(name: &str, e: &FormatError) -> String {
         "Bad file format reading the append only file {name}: {e}: make a backup of your AOF file, \
          then use ./redis-check-aof --fix <filename.manifest>"
     )
+}
+
+/// In whose name commands run, and what is known of the file that they stand in.
+struct Run<'a> {
+    session: &'a mut Session,
+    reply: &'a mut Reply,
+    transaction_at: &'a mut Option<u64>,
+    file: &'a str,
 }
 
 impl<W: World> Runtime<W> {
@@ -342,44 +354,82 @@ impl<W: World> Runtime<W> {
         let mut reply = Reply::with_buf(self.clients.pool.take(), Protocol::Resp2);
         env.is_replaying = true;
         let result = loop {
-            let (mut args, at) = match records.next_item() {
-                Ok(Some(Item::Command { args, at })) => (args, at),
-                Ok(Some(Item::Timestamp { .. } | Item::Annotation { .. })) => continue,
-                Ok(None) => break Ok(()),
-                Err(e) => break Err(bad_format(&shown, &e)),
-            };
-            let Some(command) = self.table.find(&args) else {
-                break Err(format!(
-                    "Unknown command '{}' reading the append only file {shown}",
-                    String::from_utf8_lossy(&args[0]),
-                ));
-            };
-            let mut ctx = Ctx {
-                env,
+            let (mut count, mut stop) = (0, None);
+            while count < BATCH_COMMANDS_MAX && stop.is_none() {
+                let parsed = &mut replay.batch.parsed[count];
+                match records.next_command(&mut parsed.ranges) {
+                    Ok(Some(start)) => {
+                        parsed.start = start;
+                        count += 1;
+                    }
+                    Ok(None) => stop = Some(Ok(())),
+                    Err(e) => stop = Some(Err(bad_format(&shown, &e))),
+                }
+            }
+            let mut run = Run {
                 session: &mut session,
                 reply: &mut reply,
-                table: self.table,
-                host: self,
+                transaction_at: &mut reading.transaction_at,
+                file: &shown,
             };
-            // Nothing holds back what was done before.
-            let _ = dispatch::process_found(&mut ctx, command, &mut args);
-            if reply.as_bytes().starts_with(b"-") {
-                log_refused(&reply, &session, env);
+            let parsed = &mut replay.batch.parsed[..count];
+            if let Err(e) = self.run_batch(env, &mut run, records.buffer(), parsed) {
+                break Err(e);
             }
-            reply.truncate(0);
-            match (&session.transaction, reading.transaction_at) {
-                (Some(_), None) => reading.transaction_at = Some(at.start),
-                (None, Some(_)) => reading.transaction_at = None,
-                _ => {}
-            }
-            if env.waiters.has_ready() {
-                self.serve_waiters(env);
+            if let Some(stop) = stop {
+                break stop;
             }
         };
         env.is_replaying = false;
         self.clients.pool.give(reply.take_buf());
         replay.session = Some(session);
         result
+    }
+
+    /// Runs commands that were parsed.
+    fn run_batch(
+        &mut self,
+        env: &mut Env,
+        run: &mut Run<'_>,
+        (buffer, buffer_at): (&[u8], u64),
+        parsed: &mut [Parsed],
+    ) -> Result<(), String> {
+        let table = self.table;
+        look_ahead(table, env, run.session, buffer, parsed);
+        for p in &mut *parsed {
+            let mut args = p.ranges.args(&buffer[p.start..]);
+            let Some(command) = p.command else {
+                return Err(format!(
+                    "Unknown command '{}' reading the append only file {}",
+                    String::from_utf8_lossy(&args[0]),
+                    run.file
+                ));
+            };
+            let errors_before = env.stats.error_replies;
+            let mut ctx = Ctx {
+                env,
+                session: run.session,
+                reply: run.reply,
+                table,
+                host: self,
+            };
+            // Nothing holds back what was done before.
+            let _ = dispatch::process_found(&mut ctx, command, &mut args);
+            if env.stats.error_replies > errors_before {
+                log_refused(run.reply, run.session, env);
+            }
+            run.reply.truncate(0);
+            match (&run.session.transaction, *run.transaction_at) {
+                (Some(_), None) => *run.transaction_at = Some(buffer_at + p.start as u64),
+                (None, Some(_)) => *run.transaction_at = None,
+                _ => {}
+            }
+            if env.waiters.has_ready() {
+                self.serve_waiters(env);
+            }
+        }
+        parsed.iter_mut().for_each(|p| p.ranges.release());
+        Ok(())
     }
 
     /// The end of a file was read: it must be the end of a command, too, or be cut there.
@@ -512,11 +562,13 @@ impl<W: World> Runtime<W> {
 /// Logs an error that a command of the file met: it was none when it was written.
 fn log_refused(reply: &Reply, session: &Session, env: &mut Env) {
     let text = String::from_utf8_lossy(reply.as_bytes());
+    // Of a transaction the reply is an array, and the error stands inside.
+    let error = text.lines().find_map(|line| line.strip_prefix('-'));
     env.stats.unexpected_error_replies += 1;
     log::warn!(
         "== CRITICAL == This server is sending an error to its AOF-loading-client: '{}' after \
          processing the command '{}'",
-        text.trim_start_matches('-').trim_end(),
+        error.unwrap_or_default(),
         session.last_command
     );
 }

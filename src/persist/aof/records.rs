@@ -211,6 +211,28 @@ impl Records {
         }
     }
 
+    /// As [`Records::next_item`], for somebody who reads several commands before he runs the
+    /// first: comments are passed over, and `ranges` are the arguments of the next command in what
+    /// [`Records::buffer`] has from `start` on, until more is pushed. Tells that `start`.
+    pub fn next_command(&mut self, ranges: &mut ArgRanges) -> Result<Option<usize>, FormatError> {
+        loop {
+            let begins_at = self.start;
+            match self.next_item()? {
+                Some(Item::Command { .. }) => {
+                    std::mem::swap(&mut self.ranges, ranges);
+                    return Ok(Some(begins_at));
+                }
+                Some(Item::Timestamp { .. } | Item::Annotation { .. }) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// What was pushed last, and the absolute offset of its first byte.
+    pub fn buffer(&self) -> (&[u8], u64) {
+        (&self.buffer, self.buffer_at)
+    }
+
     /// The absolute offset up to which records were handed out.
     pub fn offset(&self) -> u64 {
         self.buffer_at + self.start as u64
