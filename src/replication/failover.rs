@@ -261,3 +261,7 @@ fn named_heir(source: &Source, host: &[u8], port: i64) -> Result<Heir, &'static 
     let host = String::from_utf8_lossy(host).into_owned();
     Ok(Heir { host, port })
 }
+
+#[cfg(test)]
+#[path = "failover_tests.rs"]
+mod tests;
