@@ -361,8 +361,7 @@ fn an_heir_that_cannot_be_reached_is_tried_again_and_again() {
     go_on(&mut rig);
     for _ in 0..20 {
         let failure = ConnectFailure::Socket("Connection refused".into());
-        rig.repl
-            .on_connect_failed(failure, rig.facts, &mut rig.out);
+        rig.repl.on_connect_failed(failure, rig.facts, &mut rig.out);
         rig.out.clear();
         rig.pass_ms(200);
         rig.expect(connect(7001));
@@ -411,10 +410,7 @@ fn one_that_has_taken_over_without_our_hearing_of_it_is_followed() {
     let own = rig.repl.identity().id();
     assert_eq!(
         rig.sent(),
-        format!(
-            "*3\r\n$5\r\nPSYNC\r\n$40\r\n{own}\r\n$2\r\n{}\r\n",
-            end + 1
-        )
+        format!("*3\r\n$5\r\nPSYNC\r\n$40\r\n{own}\r\n$2\r\n{}\r\n", end + 1)
     );
     assert_eq!(state(&rig), "failover-in-progress");
     rig.bytes(format!("+CONTINUE {}\r\n", id('b')).as_bytes());

@@ -148,7 +148,24 @@ impl Cluster {
                 }
             }
         }
+        self.check_failovers();
         self.step_clients();
+    }
+
+    fn check_failovers(&mut self) {
+        let Cluster { nodes, oracle, .. } = self;
+        for node in nodes.iter() {
+            let Some(place) = oracle.check_failover(node.host, node.env()) else {
+                continue;
+            };
+            let master = node.env().and_then(|env| env.replication.master_address());
+            let is_heir = |node: &&Node| {
+                master.is_some_and(|(host, _)| host == address_of(node.host).ip().to_string())
+            };
+            if let Some(heir) = nodes.iter().find(is_heir).and_then(Node::env) {
+                oracle.check_heir(place, heir);
+            }
+        }
     }
 
     fn step_clients(&mut self) {
@@ -265,7 +282,7 @@ impl Cluster {
     /// One thing that may happen to a tree of servers.
     pub fn disturb(&mut self) {
         let (a, b) = (self.random_host(), self.random_host());
-        match self.rng.below(26) {
+        match self.rng.below(30) {
             0..=3 => self.net.borrow_mut().cut(a, b),
             4 if a != b => self.net.borrow_mut().silence(a, b),
             5 => self.net.borrow_mut().heal(),
@@ -292,7 +309,26 @@ impl Cluster {
             22 => self.change_settings(a),
             23 if self.flushes => self.tell(a, "FLUSHALL"),
             24 => self.tell(a, "SAVE"),
+            25..=28 => self.fail_over(a, b),
             _ => self.abandon_a_write(a),
+        }
+    }
+
+    /// A server is told to hand over, perhaps to a certain one, or to leave that be.
+    fn fail_over(&mut self, host: HostId, heir: HostId) {
+        let heir = address_of(heir).ip();
+        let ms = 1 + self.rng.below(3000);
+        match self.rng.below(8) {
+            0 => self.tell(host, "FAILOVER ABORT"),
+            1 => {
+                self.oracle.on_forced(host);
+                let line = format!("FAILOVER TO {heir} 6379 FORCE TIMEOUT {ms}");
+                self.tell(host, &line);
+            }
+            2 => self.tell(host, &format!("FAILOVER TO {heir} 6379 TIMEOUT {ms}")),
+            3 => self.tell(host, &format!("FAILOVER TO {heir} 6379")),
+            4 => self.tell(host, "FAILOVER"),
+            _ => self.tell(host, &format!("FAILOVER TIMEOUT {ms}")),
         }
     }
 
@@ -387,6 +423,10 @@ impl Cluster {
             let above = self.rng.below(step as u64) as usize;
             masters[(root + step) % count] = Some((root + above) % count);
         }
+        for host in 0..count {
+            self.tell(host, "FAILOVER ABORT");
+        }
+        self.run_ms(1000);
         self.arrange(&masters);
         for host in 0..count {
             self.tell(host, "CLIENT UNPAUSE");

@@ -5,11 +5,13 @@
 //!    beyond it. (What an asynchronous master did not pass on before it died, or before its
 //!    replicas went another way, may be lost: such a write is in no history that anybody follows.)
 //! 3. What a client asked for that had gone while a pause held its command back is never done.
+//! 4. While a server hands over, its data do not change; and when it has handed over, and nobody
+//!    forced that, its heir has every write that it ever acknowledged.
 //!
 //! Histories form a tree: each begins at an offset of the one before it, which a server's second
 //! replication id tells.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
@@ -31,9 +33,25 @@ struct Acknowledged {
     place: Place,
 }
 
+/// A server that hands over.
+struct Failover {
+    /// Its data.
+    data: u64,
+    /// Where it stands.
+    place: Place,
+    /// Whether it has become the replica of its heir.
+    in_progress: bool,
+}
+
 /// See the module's head.
 #[derive(Default)]
 pub struct Oracle {
+    /// Servers that hand over.
+    failovers: HashMap<HostId, Failover>,
+    /// Servers that may have been told to hand over whatever the heir lacks.
+    forced: HashSet<HostId>,
+    /// How many have handed over and were looked at.
+    handed_over: usize,
     /// The data at each place that any server was ever seen at.
     truth: HashMap<Place, u64>,
     /// Where each history began: in which one, and at which offset.
@@ -85,6 +103,64 @@ impl Oracle {
         self.note(data ^ saved.offset ^ now_us ^ host as u64);
         let known = *self.truth.entry(place).or_insert(data);
         assert_eq!(data, known, "server {host} at {place:?}, {now_us} us");
+    }
+
+    /// A server may hand over whatever its heir lacks.
+    pub fn on_forced(&mut self, host: HostId) {
+        self.forced.insert(host);
+    }
+
+    /// How many servers have handed over and were found to have lost nothing.
+    pub fn handed_over(&self) -> usize {
+        self.handed_over
+    }
+
+    /// Looks at a server that may hand over; it does not run if there is no `env`. Gives where it
+    /// stood when it has just handed over and nobody forced it.
+    pub fn check_failover(&mut self, host: HostId, env: Option<&Env>) -> Option<Place> {
+        let Some(env) = env else {
+            self.failovers.remove(&host);
+            return None;
+        };
+        if !env.replication.is_failing_over() {
+            let failover = self.failovers.remove(&host)?;
+            let forced = failover.in_progress && self.forced.remove(&host);
+            let done = failover.in_progress && env.replication.is_replica() && !forced;
+            return done.then_some(failover.place);
+        }
+        let identity = env.replication.identity();
+        let data = fingerprint(&env.keyspace);
+        let now = Failover {
+            data,
+            place: (identity.id(), identity.offset()),
+            in_progress: env.replication.is_replica(),
+        };
+        if let Some(before) = self.failovers.insert(host, now) {
+            assert_eq!(
+                before.data, data,
+                "server {host} writes while it hands over"
+            );
+        }
+        None
+    }
+
+    /// A server that stood there has handed over to this heir.
+    pub fn check_heir(&mut self, place: Place, heir: &Env) {
+        let previous = heir.replication.identity().previous();
+        if previous.is_none_or(|previous| previous.id != place.0) {
+            // It has gone elsewhere meanwhile.
+            return;
+        }
+        self.handed_over += 1;
+        for write in &self.acknowledged {
+            assert!(
+                !self.includes(place, write.place)
+                    || heir.keyspace.db(write.db).get(&write.key).is_some(),
+                "{} was acknowledged at {:?}, and lost by handing over at {place:?}",
+                String::from_utf8_lossy(&write.key),
+                write.place
+            );
+        }
     }
 
     /// Adds something to what two runs of one seed must agree on.

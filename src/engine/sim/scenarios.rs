@@ -188,3 +188,94 @@ fn what_arrives_behind_a_snapshot_is_run_when_the_load_ends() {
         cluster.converge(30_000);
     }
 }
+
+/// Hands over from the first server, which gets writes meanwhile, and has all come together under
+/// the one that took over. Gives that one.
+fn hand_over(cluster: &mut Cluster, line: &str) -> usize {
+    let before = cluster.oracle.handed_over();
+    cluster.tell(0, line);
+    for _ in 0..20 {
+        cluster.say_something();
+        cluster.run_ms(1);
+    }
+    let deadline_ms = cluster.now_ms() + 20_000;
+    while cluster.oracle.handed_over() == before {
+        assert!(cluster.now_ms() < deadline_ms, "nobody takes over");
+        cluster.run_ms(10);
+    }
+    let is_master = |host: &usize| {
+        let env = cluster.nodes[*host].env().expect("it runs");
+        !env.replication.is_replica()
+    };
+    let masters: Vec<usize> = (0..cluster.nodes.len()).filter(is_master).collect();
+    assert_eq!(masters.len(), 1, "{masters:?}");
+    masters[0]
+}
+
+#[test]
+fn a_failover_under_writes_loses_nothing_and_costs_nobody_a_snapshot() {
+    for (seed, line) in [
+        (20, "FAILOVER"),
+        (21, "FAILOVER TIMEOUT 5000"),
+        (22, "FAILOVER TO 10.0.0.3 6379"),
+        (23, "FAILOVER TO 10.0.0.3 6379 FORCE TIMEOUT 5000"),
+    ] {
+        let mut cluster = Cluster::tree(seed, &[None, Some(0), Some(0), Some(2)]);
+        cluster.net.borrow_mut().latency_us_max = 0;
+        let before = cluster.full_syncs();
+        let heir = hand_over(&mut cluster, line);
+        cluster.write(heir, 3);
+        cluster.converge(20_000);
+        assert_eq!(cluster.full_syncs(), before, "{line}");
+        assert!(!line.contains("10.0.0.3") || heir == 2);
+    }
+}
+
+#[test]
+fn a_failover_does_not_wait_until_replicas_say_by_themselves_how_far_they_are() {
+    let mut cluster = Cluster::tree(24, &[None, Some(0)]);
+    for _ in 0..10 {
+        let master = [0, 1].into_iter().find(|host| {
+            let env = cluster.nodes[*host].env().expect("it runs");
+            !env.replication.is_replica()
+        });
+        let master = master.expect("one of them");
+        cluster.write(master, 1);
+        let began_ms = cluster.now_ms();
+        cluster.tell(master, "FAILOVER");
+        let before = cluster.oracle.handed_over();
+        while cluster.oracle.handed_over() == before {
+            cluster.run_ms(1);
+        }
+        // Two round trips to ask, and some for the handshake, each of 40 milliseconds at most.
+        let took_ms = cluster.now_ms() - began_ms;
+        assert!(took_ms < 300, "{took_ms} ms");
+        cluster.converge(20_000);
+    }
+}
+
+#[test]
+fn an_heir_whose_answer_is_cut_off_is_followed_all_the_same() {
+    let mut followed = 0;
+    for cut_after_ms in 1..60 {
+        let mut cluster = Cluster::tree(25, &[None, Some(0)]);
+        cluster.write(0, 3);
+        cluster.tell(0, "FAILOVER");
+        cluster.run_ms(cut_after_ms);
+        let env = cluster.nodes[0].env().expect("it runs");
+        if !env.replication.is_replica() {
+            // A replica that is lost before it has all is not let in again.
+            continue;
+        }
+        cluster.net.borrow_mut().cut(0, 1);
+        let deadline_ms = cluster.now_ms() + 20_000;
+        while cluster.oracle.handed_over() == 0 {
+            assert!(cluster.now_ms() < deadline_ms, "after {cut_after_ms} ms");
+            cluster.run_ms(10);
+        }
+        cluster.write(1, 3);
+        cluster.converge(20_000);
+        followed += 1;
+    }
+    assert!(followed > 20, "{followed} cuts came in time");
+}
