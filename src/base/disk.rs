@@ -26,6 +26,8 @@ pub trait Disk {
     fn open_append(&mut self, path: &Path) -> io::Result<Self::File>;
     /// Whether there is a file or a folder of that name.
     fn exists(&mut self, path: &Path) -> io::Result<bool>;
+    /// Whether there is a file of that name, and not a folder.
+    fn is_file(&mut self, path: &Path) -> bool;
     /// Makes a folder if there is none of that name. Its own name is durable when the folder that
     /// it is in was synced. An error if the name belongs to a file.
     fn create_folder(&mut self, path: &Path) -> io::Result<()>;

@@ -514,6 +514,9 @@ impl<W: World> Runtime<W> {
                 return Ok(());
             }
             AofAtStart::Nothing { is_new } => {
+                if !is_new {
+                    log::info!("DB loaded from append only file: 0.000 seconds");
+                }
                 if is_new && self.world.disk().exists(snapshot).unwrap_or(false) {
                     log::warn!(
                         "WARNING: There is no append only file yet, so the server starts without \

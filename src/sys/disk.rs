@@ -35,6 +35,10 @@ impl Disk for OsDisk {
         path.try_exists()
     }
 
+    fn is_file(&mut self, path: &Path) -> bool {
+        path.is_file()
+    }
+
     fn create_folder(&mut self, path: &Path) -> io::Result<()> {
         match fs::create_dir(path) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),

@@ -226,7 +226,9 @@ impl<W: World> Runtime<W> {
                         let reason = os_text(&e);
                         Err(match e.kind() {
                             ErrorKind::NotFound => {
-                                format!("The append log file {name} doesn't exist: {reason}")
+                                format!(
+                                    "Unable to obtain the AOF file {name} length. stat: {reason}"
+                                )
                             }
                             _ => format!(
                                 "can't open the append log file {name} for reading: {reason}"
@@ -457,6 +459,9 @@ impl<W: World> Runtime<W> {
             // Each file selects its databases anew.
             session.db = 0;
         }
+        if reading.of.bytes == 0 {
+            return Ok(());
+        }
         let spent_ms = self.world.now().mono_ms() - reading.began.mono_ms();
         log::info!(
             "DB loaded from {} file {}: {:.3} seconds",
@@ -476,6 +481,9 @@ impl<W: World> Runtime<W> {
         is_last: bool,
     ) -> Result<(), String> {
         let name = reading.shown();
+        if reading.transaction_at.is_some() {
+            log::warn!("Revert incomplete MULTI/EXEC transaction in AOF file {name}");
+        }
         if !is_last {
             return Err(format!(
                 "Fatal error: the truncated file is not the last file: {name} ends in the middle \
@@ -484,7 +492,7 @@ impl<W: World> Runtime<W> {
         }
         if env.config.aof_load_truncated {
             log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
-            log::warn!("Truncating the AOF {name} at offset {complete_to}");
+            log::warn!("!!! Truncating the AOF {name} at offset {complete_to} !!!");
             let cut = self.world.disk().open_append(&reading.of.path);
             let cut = cut.and_then(|mut file| {
                 file.truncate(complete_to)?;

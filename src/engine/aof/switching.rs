@@ -10,7 +10,7 @@ use crate::config::Appendfsync;
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::world::{Job, World};
 use crate::persist::aof::folder::{LoadError, load_manifest, persist_manifest, remove_leftovers};
-use crate::persist::aof::manifest::Manifest;
+use crate::persist::aof::manifest::{FileInfo, Manifest};
 
 /// What a server that is started with `appendonly yes` has to load.
 pub enum AofAtStart<F> {
@@ -60,11 +60,11 @@ impl<W: World> Runtime<W> {
     fn take_over_old_file(&mut self, env: &Env, places: &Places) -> Result<(), String> {
         let old = super::path_of(&env.config.appendfilename);
         let disk = self.world.disk();
-        if !disk.exists(&old).unwrap_or(false) {
+        if !disk.is_file(&old) {
             return Ok(());
         }
         let inside = places.path(&places.name);
-        let is_inside = disk.exists(&inside).unwrap_or(false);
+        let is_inside = disk.is_file(&inside);
         if !self.aof.manifest.awaits_old_file(&places.name, is_inside) {
             return Ok(());
         }
@@ -145,17 +145,18 @@ impl<W: World> Runtime<W> {
             "{what} AOF incr file {} on server start",
             Places::shown(&path)
         );
-        let mut closed_bytes = 0;
-        for entry in manifest.base().into_iter().chain(manifest.increments()) {
-            if entry.name != name {
-                closed_bytes += size_of_file(disk, &places.path(&entry.name));
-            }
-        }
+        let mut size_of = |info: &FileInfo| size_of_file(disk, &places.path(&info.name));
+        let base_bytes = manifest.base().map_or(0, &mut size_of);
+        let closed = manifest
+            .increments()
+            .iter()
+            .filter(|info| info.name != name);
+        let closed_bytes = base_bytes + closed.map(size_of).sum::<u64>();
         let aof: &mut Aof<FileOf<W>> = &mut self.aof;
         aof.manifest = manifest;
         aof.closed_bytes = closed_bytes;
         aof.increment = Some(Increment::new(file, path.clone(), bytes, env.now));
-        aof.rewritten_bytes = aof.bytes();
+        aof.rewritten_bytes = base_bytes;
         aof.state = State::On;
         env.aof.switch(true);
         env.persistence.fsynced_offset = Some(0);

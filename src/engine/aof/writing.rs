@@ -235,8 +235,7 @@ impl<W: World> Runtime<W> {
         {
             if may_log {
                 log::warn!(
-                    "Short write while writing to the AOF file: (nwritten={}, expected={}): \
-                     {reason}",
+                    "Short write while writing to the AOF file: (nwritten={}, expected={})",
                     short.written,
                     env.aof.bytes().len()
                 );

@@ -173,6 +173,10 @@ impl Disk for SimDisk {
         Ok(names.files.contains_key(path) || names.folders.contains(path))
     }
 
+    fn is_file(&mut self, path: &Path) -> bool {
+        self.0.borrow().names.files.contains_key(path)
+    }
+
     fn create_folder(&mut self, path: &Path) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
         if state.names.folders.contains(path) {

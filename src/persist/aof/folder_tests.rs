@@ -55,6 +55,10 @@ impl Disk for Failing {
         self.disk.exists(path)
     }
 
+    fn is_file(&mut self, path: &Path) -> bool {
+        self.disk.is_file(path)
+    }
+
     fn create_folder(&mut self, path: &Path) -> io::Result<()> {
         self.disk.create_folder(path)
     }
