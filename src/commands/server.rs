@@ -5,6 +5,7 @@ use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::host::{Leaving, RewriteRequest, ShutdownOptions};
 use super::row::{Acl, Arg, CommandGroup, Flags, Row};
+use super::session::Kind;
 use crate::base::numbers::parse_i64;
 use crate::base::version::REDIS_VERSION;
 use crate::resp::args::Args;
@@ -190,6 +191,11 @@ impl Shutdown {
 }
 
 fn shutdown(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    if ctx.session.kind == Kind::Internal {
+        return Err(CmdError::Fixed(
+            "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client",
+        ));
+    }
     match Shutdown::parse(args.iter().skip(1))? {
         Shutdown::Begin(options) => match ctx.host.shutdown(ctx.env, ctx.session.id, options)? {
             Leaving::Now => ctx.session.activity.close_after_replies(),

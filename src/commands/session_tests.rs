@@ -59,3 +59,24 @@ fn every_command_can_be_run_by_nobody() {
         }
     }
 }
+
+#[test]
+fn a_file_that_is_replayed_can_neither_listen_nor_end_the_server() {
+    let mut rig = rig_of_nobody(Kind::Internal);
+    rig.expect(&[
+        (
+            "SUBSCRIBE news",
+            "-ERR SUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n",
+        ),
+        (
+            "PSUBSCRIBE n*",
+            "-ERR PSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n",
+        ),
+        (
+            "SHUTDOWN NOSAVE",
+            "-ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client\r\n",
+        ),
+        ("SET a 1", "+OK\r\n"),
+    ]);
+    assert!(rig.session.subscriptions.is_none());
+}

@@ -16,7 +16,7 @@ use super::context::{CmdResult, Ctx};
 use super::env::Env;
 use super::error::CmdError;
 use super::row::{Arg, ArgKind, CommandGroup, Flags, KeyFlags, KeySpec, Row};
-use super::session::{ReplyMode, Session};
+use super::session::{Kind, ReplyMode, Session};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
 use registry::TopicKind;
@@ -157,14 +157,21 @@ fn psubscribe(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 fn ssubscribe(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if ctx.env.unit.is_nested() {
-        return Err(CmdError::err(
-            "SSUBSCRIBE isn't allowed for a DENY BLOCKING client",
-        ));
+        return Err(not_here(TopicKind::Shard));
     }
     add(ctx, args, TopicKind::Shard)
 }
 
+/// Whoever runs this cannot wait for messages.
+fn not_here(kind: TopicKind) -> CmdError {
+    let verb = kind.verbs().0.to_ascii_uppercase();
+    CmdError::err(format!("{verb} isn't allowed for a DENY BLOCKING client"))
+}
+
 fn add(ctx: &mut Ctx<'_>, args: &Args<'_>, kind: TopicKind) -> CmdResult {
+    if ctx.session.kind == Kind::Internal {
+        return Err(not_here(kind));
+    }
     let client = ctx.session.id;
     for topic in args.iter_from(1) {
         let own = ctx.session.subscriptions.get_or_insert_default();
