@@ -173,3 +173,25 @@ fn the_word_is_refused_where_it_makes_no_sense() {
     assert_eq!(replica.info("role"), "slave");
     assert_eq!(replica.info("master_link_status"), "up");
 }
+
+#[test]
+fn our_master_hands_over_to_a_stock_replica() {
+    let master = ours().config("repl-backlog-size 64mb").start();
+    let heir = Server::stock(&[]);
+    follow(&heir, master.port);
+    hand_over(&master, &heir);
+    // And back, to the same one, which is its replica now.
+    assert_eq!(heir.ask("CONFIG SET repl-backlog-size 67108864"), "OK");
+    assert_eq!(heir.ask("CONFIG RESETSTAT"), "OK");
+    assert_eq!(master.ask("CONFIG RESETSTAT"), "OK");
+    assert_eq!(heir.ask("DEL counted"), "1");
+    hand_over(&heir, &master);
+}
+
+#[test]
+fn our_master_hands_over_to_ours() {
+    let master = ours().config("repl-backlog-size 64mb").start();
+    let heir = ours().start();
+    follow(&heir, master.port);
+    hand_over(&master, &heir);
+}

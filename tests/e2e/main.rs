@@ -12,6 +12,7 @@ mod config;
 mod differential;
 mod digest;
 mod expired;
+mod failover;
 mod families;
 mod faults;
 mod getkeys;
