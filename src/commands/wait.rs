@@ -8,6 +8,7 @@ use super::blocking::Timeout;
 use super::blocking::acks::{AckNeed, AckOf, AckWait};
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
+use super::operand::positive;
 use super::row::{Acl, Arg, Flags, Row};
 use crate::base::numbers::parse_i64;
 use crate::resp::args::Args;
@@ -76,9 +77,7 @@ fn wait_aof(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             ));
         }
     };
-    let replicas = parse_i64(&args[2]).ok_or(CmdError::NotInteger)?;
-    let replicas = usize::try_from(replicas)
-        .map_err(|_| CmdError::err("value is out of range, must be positive"))?;
+    let replicas = positive(&args[2])?;
     let timeout = Timeout::parse_ms(&args[3], ctx.now_ms())?;
     if ctx.env.replication.is_replica() {
         return Err(CmdError::err(

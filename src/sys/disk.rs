@@ -92,7 +92,11 @@ impl DiskFile for File {
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
-        File::sync_data(self)
+        match File::sync_data(self) {
+            // What is no file on a disk cannot be synced, and need not be.
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            result => result,
+        }
     }
 
     fn duplicate(&self) -> io::Result<File> {

@@ -267,6 +267,8 @@ impl<W: World> Runtime<W> {
             },
         };
         let at_end = match &mut reading.content {
+            // What says that it is empty may be something to read from without end.
+            _ if reading.of.bytes == 0 => true,
             Content::Commands(records) => {
                 let read = records.read_from(&mut reading.of.file, budget.clamp(1, READ_BYTES));
                 read.map_err(|e| reading.unreadable(&e))? == 0
@@ -537,8 +539,14 @@ impl<W: World> Runtime<W> {
             log::warn!("{e}");
             return Err(FAILED);
         }
-        self.empty_all(env, false);
-        let loaded = self.load_aof_whole(env);
+        let opened = match self.aof.manifest.is_empty() {
+            true => Err("There is no append only file".to_owned()),
+            false => self.open_replay(env),
+        };
+        let loaded = opened.and_then(|replay| {
+            self.empty_all(env, false);
+            self.load_aof_whole(env, replay)
+        });
         env.persistence.dirty = 0;
         if let Err(e) = loaded {
             log::warn!("{e}");
@@ -548,8 +556,11 @@ impl<W: World> Runtime<W> {
         Ok(())
     }
 
-    fn load_aof_whole(&mut self, env: &mut Env) -> Result<(), String> {
-        let mut replay = self.open_replay(env)?;
+    fn load_aof_whole(
+        &mut self,
+        env: &mut Env,
+        mut replay: Replay<FileOf<W>>,
+    ) -> Result<(), String> {
         let mut fill = Fill::new(aof_fill(env));
         let loading = std::mem::replace(
             &mut env.gates.loading,

@@ -51,7 +51,7 @@ impl<W: World> Runtime<W> {
                 }
                 Err("The manifest of the append-only file cannot be used".to_owned())
             }
-            Err(e) => Err(e.to_string()),
+            Err(e) => Err(e.to_string().trim_start_matches("Fatal error: ").to_owned()),
         }
     }
 
