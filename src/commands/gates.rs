@@ -14,7 +14,7 @@ pub enum Loading {
     Aside,
 }
 
-/// What `CLIENT PAUSE` holds back.
+/// What a pause holds back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PauseMode {
     /// Every command.
@@ -39,7 +39,8 @@ pub struct Gates {
     pub snapshots_fail: bool,
     /// The append-only file cannot be written, so writes must stop.
     pub aof_fails: bool,
-    /// `CLIENT PAUSE`, or a shutdown that waits for replicas, holds commands back: nothing changes.
+    /// `CLIENT PAUSE`, a shutdown that waits for replicas, or a failover holds commands back:
+    /// nothing changes.
     pub pause: Option<PauseMode>,
     /// A load is running.
     pub loading: Loading,

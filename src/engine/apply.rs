@@ -96,6 +96,7 @@ impl<W: World> Runtime<W> {
     pub fn after_config(&mut self, env: &mut Env) {
         self.world.settle_listening();
         env.replication.configure(replication_settings(&env.config));
+        env.replication.refresh_good_replicas(env.now);
         self.refresh_gates(env);
         env.renew_access();
     }

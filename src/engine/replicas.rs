@@ -69,6 +69,7 @@ impl<W: World> Runtime<W> {
         let mut out = std::mem::take(&mut self.actions);
         let facts = self.facts_of(env);
         let result = event(&mut env.replication, facts, &mut out);
+        env.gates.replicas_missing = !env.replication.has_enough_replicas();
         if out.is_empty() {
             self.actions = out;
             return result;
@@ -78,6 +79,7 @@ impl<W: World> Runtime<W> {
             let mut more = Vec::new();
             self.carry_out(env, action, chunk, &mut more);
             queue.extend(more);
+            env.gates.replicas_missing = !env.replication.has_enough_replicas();
         }
         result
     }

@@ -153,7 +153,7 @@ impl<W: World> Runtime<W> {
         env.gates.read_only = replica && env.config.replica_read_only;
         env.gates.stale =
             replica && !env.config.replica_serve_stale_data && !env.replication.is_link_up();
-        env.gates.replicas_missing = !replica && !env.replication.has_enough_replicas(env.now);
+        env.gates.replicas_missing = !env.replication.has_enough_replicas();
         env.gates.snapshots_fail = env.config.stop_writes_on_bgsave_error
             && !env.config.save.0.is_empty()
             && !env.persistence.last_bgsave_ok;

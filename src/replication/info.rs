@@ -138,12 +138,11 @@ pub struct SavedIdentity {
 
 impl Replication {
     /// Whether `min-replicas-to-write` is met; a replica has no such rule.
-    pub fn has_enough_replicas(&self, now: Now) -> bool {
-        let needed = self.settings.min_replicas_to_write;
+    #[inline]
+    pub fn has_enough_replicas(&self) -> bool {
         self.is_replica()
-            || needed == 0
-            || self.settings.min_replicas_max_lag_s == 0
-            || self.source.count_good(&self.settings, now.mono_ms()) >= needed
+            || !self.settings.wants_good_replicas()
+            || self.source.count_good() >= self.settings.min_replicas_to_write
     }
 
     /// The facts of `INFO replication`.
@@ -152,15 +151,14 @@ impl Replication {
         let identity = self.history.identity();
         let previous = identity.previous();
         let log = self.history.log();
-        let has_rule =
-            self.settings.min_replicas_to_write > 0 && self.settings.min_replicas_max_lag_s > 0;
+        let has_rule = self.settings.wants_good_replicas();
         ReplicationInfo {
             master: match &self.role {
                 Role::Master => None,
                 Role::Replica(link) => Some(link.info(now_ms, identity.offset())),
             },
             connected_replicas: self.source.count(),
-            good_replicas: has_rule.then(|| self.source.count_good(&self.settings, now_ms)),
+            good_replicas: has_rule.then(|| self.source.count_good()),
             replicas: self.source.infos(now_ms),
             failover_state: self.failover.name(),
             id: identity.id(),

@@ -206,6 +206,11 @@ impl Replication {
         }
     }
 
+    /// Looks again at who is well enough for `min-replicas-to-write`, which has changed.
+    pub fn refresh_good_replicas(&mut self, now: Now) {
+        self.source.refresh_good(&self.settings, now.mono_ms());
+    }
+
     // ---- Events of the link to our master ----
 
     /// The connection to our master is open.

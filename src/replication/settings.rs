@@ -53,6 +53,13 @@ pub struct ReplicationSettings {
     pub has_save_points: bool,
 }
 
+impl ReplicationSettings {
+    /// Whether `min-replicas-to-write` is a rule; without a lag it is none.
+    pub fn wants_good_replicas(&self) -> bool {
+        self.min_replicas_to_write > 0 && self.min_replicas_max_lag_s > 0
+    }
+}
+
 impl Default for ReplicationSettings {
     fn default() -> ReplicationSettings {
         ReplicationSettings {

@@ -200,3 +200,72 @@ fn a_replica_that_comes_into_step_counts() {
     assert_eq!(client.heard(), ":2", "it has written nothing");
     drop((first, second));
 }
+
+#[test]
+fn writes_are_refused_from_the_moment_on_at_which_a_replica_is_missing() {
+    let (mut stage, replica) = with_replica();
+    let line = "CONFIG SET min-replicas-to-write 1 min-replicas-max-lag 3";
+    assert_eq!(stage.ask(line), "+OK");
+    const REFUSED: &str = "-NOREPLICAS Not enough good replicas to write.";
+    assert_eq!(stage.ask("SET a 1"), "+OK");
+    stage.advance_ms(5000);
+    assert_eq!(stage.ask("SET a 2"), REFUSED, "it says nothing");
+    assert_eq!(stage.info("min_slaves_good_slaves"), "0");
+    assert_eq!(stage.ask("GET a"), "$1 1");
+    assert_eq!(stage.ask("CONFIG SET min-replicas-max-lag 0"), "+OK");
+    assert_eq!(stage.ask("SET a 3"), "+OK");
+    assert_eq!(stage.ask("CONFIG SET min-replicas-max-lag 1000"), "+OK");
+    assert_eq!(stage.ask("SET a 4"), "+OK");
+    drop(replica);
+    let mut clients = [stage.connect(), stage.connect()];
+    clients[0].say("MULTI");
+    clients[0].say("SET a 5");
+    clients[0].say("EXEC");
+    stage.settle();
+    let heard = clients[0].heard();
+    let aborted = "-EXECABORT Transaction discarded because of previous errors.";
+    assert_eq!(heard, format!("+OK {REFUSED} {aborted}"));
+    assert_eq!(stage.ask("CONFIG SET min-replicas-to-write 0"), "+OK");
+    clients[1].say("MULTI");
+    clients[1].say("SET a 6");
+    stage.settle();
+    clients[1].take();
+    assert_eq!(stage.ask("CONFIG SET min-replicas-to-write 1"), "+OK");
+    clients[1].say("EXEC");
+    stage.settle();
+    let why = REFUSED.trim_start_matches('-');
+    let aborted = format!("-EXECABORT Transaction discarded because of: {why}");
+    assert_eq!(clients[1].heard(), aborted);
+    assert_eq!(stage.ask("GET a"), "$1 4");
+}
+
+#[test]
+fn a_command_that_waited_is_refused_when_replicas_are_missing_by_then() {
+    let mut stage = Stage::new(|_| {});
+    let mut popping = stage.connect();
+    popping.say("BLPOP l 0");
+    let mut reading = stage.connect();
+    reading.say("XREAD BLOCK 0 STREAMS s $");
+    stage.settle();
+    let mut client = stage.connect();
+    for line in [
+        "MULTI",
+        "RPUSH l 1",
+        "XADD s 1-1 f v",
+        "CONFIG SET min-replicas-to-write 1",
+        "EXEC",
+    ] {
+        client.say(line);
+    }
+    stage.settle();
+    assert_eq!(
+        popping.heard(),
+        "-NOREPLICAS Not enough good replicas to write."
+    );
+    assert_eq!(
+        reading.heard(),
+        "*1 *2 $1 s *1 *2 $3 1-1 *2 $1 f $1 v",
+        "it only reads"
+    );
+    assert_eq!(stage.ask("LLEN l"), ":1");
+}

@@ -111,6 +111,9 @@ pub struct Source {
     cron_rounds: u64,
     /// Somebody waits for acknowledgements: ask all replicas for one before sleeping.
     acks_wanted: bool,
+    /// Replicas that are well enough for `min-replicas-to-write`, as of the last second, or the
+    /// last one that came into step or went.
+    good: usize,
     /// How often the answer to "who has acknowledged what" has changed.
     ack_changes: u64,
     stats: SyncStats,
@@ -126,6 +129,7 @@ impl Source {
             empty_since_ms: now_ms,
             cron_rounds: 0,
             acks_wanted: false,
+            good: 0,
             ack_changes: 0,
             stats: SyncStats::default(),
         }
@@ -226,6 +230,7 @@ impl Source {
             if decision == Decision::Continue {
                 self.continue_from(cx, &mut replica, offset);
                 self.admit(replica);
+                self.refresh_good(cx.settings, cx.now_ms());
                 return SyncReply::Accepted;
             }
             explain_refusal(cx, &name, decision, id, offset);
@@ -325,6 +330,7 @@ impl Source {
         if self.replicas.is_empty() {
             self.empty_since_ms = cx.now_ms();
         }
+        self.refresh_good(cx.settings, cx.now_ms());
         if was_in_snapshot {
             self.stop_snapshot_if_useless(cx);
         }
@@ -349,6 +355,7 @@ impl Source {
             self.drop_idle_log(cx);
         }
         self.start_snapshot_if_due(cx);
+        self.refresh_good(cx.settings, cx.now_ms());
     }
 
     /// A lone newline tells a replica that waits for its snapshot that we are alive.

@@ -166,12 +166,22 @@ impl Source {
             .count()
     }
 
-    /// Replicas that were heard of recently enough for `min-replicas-to-write`.
-    pub fn count_good(&self, settings: &ReplicationSettings, now_ms: u64) -> usize {
-        self.replicas
-            .iter()
-            .filter(|replica| replica.is_good(settings, now_ms))
-            .count()
+    /// Replicas that were heard of recently enough for `min-replicas-to-write`, when that was
+    /// looked at last.
+    pub fn count_good(&self) -> usize {
+        self.good
+    }
+
+    /// Looks at that again, if there is such a rule.
+    pub(in crate::replication) fn refresh_good(
+        &mut self,
+        settings: &ReplicationSettings,
+        now_ms: u64,
+    ) {
+        if settings.wants_good_replicas() {
+            let is_good = |replica: &&Replica| replica.is_good(settings, now_ms);
+            self.good = self.replicas.iter().filter(is_good).count();
+        }
     }
 
     /// Asks all replicas, once before the server sleeps, how far they are.

@@ -275,6 +275,7 @@ impl Source {
         });
         replica.heard_ms = cx.now_ms();
         self.ack_changes += 1;
+        self.refresh_good(cx.settings, cx.now_ms());
         cx.notice(format!("Synchronization with replica {name} succeeded"));
     }
 

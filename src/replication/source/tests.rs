@@ -465,7 +465,7 @@ fn a_replica_that_loads_for_long_keeps_its_place_with_newlines() {
     }
     assert!(rig.repl.source().contains(1));
     assert_eq!(rig.repl.info(rig.facts.now).replicas[0].lag_s, 0);
-    assert!(rig.repl.has_enough_replicas(rig.facts.now));
+    assert!(rig.repl.has_enough_replicas());
     rig.repl.feed(Some(0), SET);
     assert_eq!(rig.read(1), "", "it has not loaded the snapshot yet");
     rig.pass_ms(62_000);
@@ -594,16 +594,42 @@ fn writes_need_good_replicas_if_configured() {
         min_replicas_max_lag_s: 3,
         ..disk()
     });
-    assert!(!rig.repl.has_enough_replicas(rig.facts.now));
+    assert!(!rig.repl.has_enough_replicas());
     rig.online(1);
-    assert!(rig.repl.has_enough_replicas(rig.facts.now));
+    assert!(rig.repl.has_enough_replicas());
     rig.pass_ms(3900);
-    assert!(rig.repl.has_enough_replicas(rig.facts.now));
+    assert!(rig.repl.has_enough_replicas());
     rig.pass_ms(200);
-    assert!(!rig.repl.has_enough_replicas(rig.facts.now));
+    assert!(!rig.repl.has_enough_replicas());
     assert_eq!(rig.repl.info(rig.facts.now).good_replicas, Some(0));
+    // It is looked at once a second, and when somebody comes into step or goes.
     rig.replconf(1, "ACK 1");
+    assert_eq!(rig.repl.info(rig.facts.now).good_replicas, Some(0));
+    rig.pass_ms(1000);
     assert_eq!(rig.repl.info(rig.facts.now).good_replicas, Some(1));
+    assert!(rig.repl.has_enough_replicas());
+    rig.repl.on_client_closed(1, rig.facts, &mut rig.out);
+    assert!(!rig.repl.has_enough_replicas());
+    rig.repl.configure(ReplicationSettings {
+        min_replicas_to_write: 0,
+        ..rig.repl.settings().clone()
+    });
+    assert!(rig.repl.has_enough_replicas());
+    assert_eq!(rig.repl.info(rig.facts.now).good_replicas, None);
+    rig.online(2);
+    rig.repl.configure(ReplicationSettings {
+        min_replicas_to_write: 1,
+        ..rig.repl.settings().clone()
+    });
+    assert!(!rig.repl.has_enough_replicas(), "nobody looked meanwhile");
+    rig.repl.refresh_good_replicas(rig.facts.now);
+    assert!(rig.repl.has_enough_replicas());
+    // A replica has no such rule.
+    rig.pass_ms(10_000);
+    assert!(!rig.repl.has_enough_replicas());
+    rig.repl
+        .replicaof("m", 6379, "test", rig.facts, &mut rig.out);
+    assert!(rig.repl.has_enough_replicas());
 }
 
 #[test]
