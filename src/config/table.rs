@@ -288,7 +288,8 @@ directives! {
     /// Make a rewritten log durable piece by piece while it is written.
     aof_rewrite_incremental_fsync: bool = true, "aof-rewrite-incremental-fsync";
     /// Keep the files of past logs.
-    aof_disable_auto_gc: bool = false, "aof-disable-auto-gc".with(Traits::HIDDEN).apply(Apply::AofAutoGc);
+    aof_disable_auto_gc: bool = false, "aof-disable-auto-gc".with(Traits::HIDDEN)
+        .apply(Apply::AofAutoGc);
 
     // Replication.
 

@@ -234,8 +234,8 @@ impl<W: World> Runtime<W> {
         Ok(())
     }
 
-    /// Brings what we have to disk, as configured. An error keeps the server from leaving, and is in
-    /// the log.
+    /// Brings what we have to disk, as configured. An error keeps the server from leaving, and is
+    /// in the log.
     fn save_at_end(
         &mut self,
         env: &mut Env,
