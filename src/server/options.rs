@@ -16,6 +16,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use getopts::{Matches, Options};
 
+use crate::persist::aof::check::{self, Mode};
+
 /// Passes of a memory test that is not told how many.
 const PASSES: u32 = 50;
 
@@ -51,18 +53,16 @@ pub enum Request {
     /// Say how it is used.
     CheckRdbHelp,
     /// Check an append-only file.
-    CheckAof(CheckAof),
+    CheckAof {
+        /// Its name, or that of its manifest.
+        file: Vec<u8>,
+        /// What to do beside that.
+        mode: Mode,
+    },
+    /// Say that the time to cut an append-only file at is none.
+    CheckAofBadTimestamp,
     /// Say how the checker of append-only files is used.
     CheckAofHelp,
-}
-
-/// How an append-only file is to be checked.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum CheckAof {
-    /// And left as it is, or cut behind what is sound (`--fix`).
-    File,
-    /// And cut at a time that is none.
-    BadTimestamp,
 }
 
 /// The program that a name stands for.
@@ -198,26 +198,19 @@ fn check_rdb(args: &[Vec<u8>]) -> Request {
 
 /// A file, behind at most one option. The last word is the file whatever it looks like.
 fn check_aof(args: &[Vec<u8>]) -> Request {
-    let Some((_file, args)) = args.split_last() else {
-        return Request::CheckAofHelp;
+    let (mode, file) = match args {
+        [file] => (Some(Mode::Report), file),
+        [option, file] if option == b"--fix" => (Some(Mode::Fix), file),
+        [option, seconds, file] if option == b"--truncate-to-timestamp" => {
+            (check::parse_seconds(seconds).map(Mode::CutAfter), file)
+        }
+        _ => return Request::CheckAofHelp,
     };
-    let mut options = Options::new();
-    options
-        .optflag("", "fix", "")
-        .optopt("", "truncate-to-timestamp", "", "TIMESTAMP");
-    let words = args.iter().map(|word| OsStr::from_bytes(word));
-    let Ok(matches) = options.parse(words) else {
-        return Request::CheckAofHelp;
-    };
-    let timestamp = matches.opt_str("truncate-to-timestamp");
-    match (timestamp, matches.opt_present("fix"), matches.free.len()) {
-        (None, _, 0) => Request::CheckAof(CheckAof::File),
-        (Some(timestamp), false, 0) => Request::CheckAof(match timestamp.parse::<i64>() {
-            Ok(_) => CheckAof::File,
-            Err(_) => CheckAof::BadTimestamp,
-        }),
-        _ => Request::CheckAofHelp,
-    }
+    let file = file.clone();
+    mode.map_or(Request::CheckAofBadTimestamp, |mode| Request::CheckAof {
+        file,
+        mode,
+    })
 }
 
 #[cfg(test)]
@@ -239,7 +232,8 @@ mod tests {
         expect("redis-server a.conf --sentinel", Request::Sentinel);
         let file = b"a".to_vec();
         expect("./redis-check-rdb-7.2 a", Request::CheckRdb { file });
-        expect("redis-check-aof a", Request::CheckAof(CheckAof::File));
+        let (file, mode) = (b"a".to_vec(), Mode::Report);
+        expect("redis-check-aof a", Request::CheckAof { file, mode });
     }
 
     #[test]
@@ -310,26 +304,30 @@ mod tests {
                 Request::CheckRdb { file },
             );
         }
-        for words in [
-            "a",
-            "-v",
-            "--fix",
-            "--fix a",
-            "--fix --fix",
-            "--truncate-to-timestamp 17 a",
+        for (words, file, mode) in [
+            ("a", "a", Mode::Report),
+            ("-v", "-v", Mode::Report),
+            ("--fix", "--fix", Mode::Report),
+            ("--fix a", "a", Mode::Fix),
+            ("--fix --fix", "--fix", Mode::Fix),
+            ("--truncate-to-timestamp 17 a", "a", Mode::CutAfter(17)),
+            ("--truncate-to-timestamp -1 a", "a", Mode::CutAfter(-1)),
+            ("--truncate-to-timestamp  a", "a", Mode::CutAfter(0)),
         ] {
             let line = format!("redis-check-aof {words}");
-            expect(&line, Request::CheckAof(CheckAof::File));
+            let file = file.into();
+            expect(&line, Request::CheckAof { file, mode });
         }
-        expect(
-            "redis-check-aof --truncate-to-timestamp 1x a",
-            Request::CheckAof(CheckAof::BadTimestamp),
-        );
+        for seconds in ["1x", "x", "9223372036854775808", "-"] {
+            let line = format!("redis-check-aof --truncate-to-timestamp {seconds} a");
+            expect(&line, Request::CheckAofBadTimestamp);
+        }
         for words in [
             "a b",
             "--fux a",
             "--fix a b",
             "--truncate-to-timestamp 17",
+            "--truncate-to-timestamp=17 a",
             "--fix --truncate-to-timestamp 17 a",
         ] {
             expect(&format!("redis-check-aof {words}"), Request::CheckAofHelp);

@@ -5,12 +5,15 @@
 
 use std::io::{self, Write};
 
-use super::options::{CheckAof, Request, server_usage};
+use super::options::{Request, server_usage};
 use super::{machine, memory_test, startup};
+use crate::base::local_time::LocalTime;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::engine::path_of;
+use crate::persist::aof::check::{Checker, Mode};
 use crate::persist::rdb::check;
 use crate::sys;
+use crate::sys::disk::OsDisk;
 
 /// Runs what the command line asks for; `name` is the word by which the process was called.
 /// Returns the exit code.
@@ -44,8 +47,8 @@ pub fn run(name: &[u8], args: &[Vec<u8>]) -> u8 {
             eprintln!("Usage: {shown} <rdb-file-name>");
             1
         }
-        Request::CheckAof(CheckAof::File) => not_yet(),
-        Request::CheckAof(CheckAof::BadTimestamp) => {
+        Request::CheckAof { file, mode } => check_aof(&file, mode),
+        Request::CheckAofBadTimestamp => {
             say("Invalid timestamp, aborting...");
             1
         }
@@ -84,6 +87,22 @@ fn check_rdb(file: &[u8]) -> u8 {
     let now_ms = sys::clock::now().unix_ms();
     let mut out = io::stdout().lock();
     match check::check_file(&path_of(file), now_ms, &mut out) {
+        Ok(true) => 0,
+        Ok(false) | Err(_) => 1,
+    }
+}
+
+fn check_aof(file: &[u8], mode: Mode) -> u8 {
+    let now = sys::clock::now();
+    let time = LocalTime::new(now.unix_us, sys::clock::ahead_of_utc_s());
+    let mut checker = Checker {
+        disk: &mut OsDisk,
+        out: io::stdout().lock(),
+        answers: io::stdin().lock(),
+        log_prefix: format!("{}:C {time} # ", std::process::id()),
+        now_ms: now.unix_ms(),
+    };
+    match checker.check(file, mode) {
         Ok(true) => 0,
         Ok(false) | Err(_) => 1,
     }

@@ -366,10 +366,11 @@ fn the_checker_of_append_only_files_knows_its_words() {
         &["--fix", "a"],
         &["--truncate-to-timestamp", "1", "a"],
     ] {
-        assert_eq!(
-            check(args).code,
-            1,
-            "there is no such file, nor a checker yet"
-        );
+        let expected = Ended {
+            code: 1,
+            out: "Cannot open file a: No such file or directory\n".to_owned(),
+            err: String::new(),
+        };
+        assert_eq!(check(args), expected, "{args:?}");
     }
 }

@@ -7,6 +7,7 @@ mod harness;
 
 mod basics;
 mod buffers;
+mod check_aof;
 mod command_line;
 mod config;
 mod differential;

@@ -28,9 +28,11 @@
 //! can still be loaded: it becomes the base of a new folder.
 //!
 //! In reading order: [`manifest`] is the list of files and how it may change, all without I/O;
-//! [`records`] reads commands from slices of a file; [`commands`] writes a base that is not to be
-//! a snapshot; [`folder`] keeps the manifest on disk.
+//! [`folder`] reads and replaces it on a disk; [`records`] reads commands from slices of a file;
+//! [`commands`] writes a base that is not to be a snapshot; [`check`] is the tool that looks for
+//! what is broken.
 
+pub mod check;
 pub mod commands;
 pub mod folder;
 pub mod manifest;

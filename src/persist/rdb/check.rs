@@ -46,6 +46,17 @@ pub fn check_file(path: &Path, now_ms: i64, out: &mut impl Write) -> io::Result<
 
 /// As [`check_file`], for what can be read from `source`.
 pub fn check(mut source: impl Read, now_ms: i64, out: &mut impl Write) -> io::Result<bool> {
+    let checked = check_front(&mut source, now_ms, out)?;
+    Ok(checked.is_some())
+}
+
+/// As [`check`], for what `source` begins with. Returns what was read of the bytes behind it, and
+/// the offset of the first of those; none if the report tells of an error.
+pub fn check_front(
+    source: &mut impl Read,
+    now_ms: i64,
+    out: &mut impl Write,
+) -> io::Result<Option<(Vec<u8>, u64)>> {
     let mut decoder = Decoder::new(DecoderOptions::usual(Purpose::Check));
     let mut counts = Counts::default();
     let mut buffer = Vec::new();
@@ -59,19 +70,23 @@ pub fn check(mut source: impl Read, now_ms: i64, out: &mut impl Write) -> io::Re
             .read_to_end(&mut buffer)
             .unwrap_or(0);
         if count == 0 {
-            return report(&decoder, &decoder.unexpected_end(), &counts, out);
+            report(&decoder, &decoder.unexpected_end(), &counts, out)?;
+            return Ok(None);
         }
         if buffer.len() < decoder.wanted() {
             continue;
         }
         match check_piece(&mut decoder, &buffer, now_ms, &mut counts, out)? {
             Ok(used) => drop(buffer.drain(..used)),
-            Err(error) => return report(&decoder, &error, &counts, out),
+            Err(error) => {
+                report(&decoder, &error, &counts, out)?;
+                return Ok(None);
+            }
         }
     }
     writeln!(out, "[offset {}] \\o/ RDB looks OK! \\o/", decoder.offset())?;
     write_counts(&counts, out)?;
-    Ok(true)
+    Ok(Some((buffer, decoder.offset())))
 }
 
 fn check_piece(
@@ -136,7 +151,7 @@ fn report(
     error: &RdbError,
     counts: &Counts,
     out: &mut impl Write,
-) -> io::Result<bool> {
+) -> io::Result<()> {
     writeln!(out, "--- RDB ERROR DETECTED ---")?;
     write!(out, "[offset {}] ", error.offset)?;
     match (&error.kind, error.stage) {
@@ -161,8 +176,7 @@ fn report(
         let (id, name) = (value_type.id(), value_type.name());
         writeln!(out, "[additional info] Reading type {id} ({name})")?;
     }
-    write_counts(&counts, out)?;
-    Ok(false)
+    write_counts(&counts, out)
 }
 
 fn write_counts(counts: &Counts, out: &mut impl Write) -> io::Result<()> {
