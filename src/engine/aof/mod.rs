@@ -157,6 +157,12 @@ impl<F> Aof<F> {
         self.state != State::Off
     }
 
+    /// Whether it counts: it does not wait for its first rewrite.
+    #[cfg(test)]
+    pub fn is_on(&self) -> bool {
+        self.state == State::On
+    }
+
     /// Why writes have to be refused, as the system words it.
     pub fn refusal(&self) -> Option<&str> {
         match self.state {

@@ -451,7 +451,9 @@ impl<W: World> Runtime<W> {
             _ => None,
         };
         if let Some(complete_to) = reading.transaction_at.or(torn_at) {
-            self.cut_file(env, reading, complete_to, replay.files.is_empty())?;
+            // A file that was begun behind it, and nothing else, changes nothing.
+            let is_last = replay.files.iter().all(|file| file.bytes == 0);
+            self.cut_file(env, reading, complete_to, is_last)?;
             if let Some(session) = &mut replay.session {
                 session.transaction = None;
             }
@@ -526,6 +528,10 @@ impl<W: World> Runtime<W> {
             CmdError::Fixed("ERR Error trying to load the AOF files, check server logs.");
         if let Err(e) = self.write_increment(env, super::writing::Occasion::Forced) {
             log::warn!("{e}");
+            return Err(FAILED);
+        }
+        if self.aof.state == State::On && !env.aof.bytes().is_empty() {
+            log::warn!("The append only file lacks what cannot be written");
             return Err(FAILED);
         }
         let aof: &Aof<FileOf<W>> = &self.aof;

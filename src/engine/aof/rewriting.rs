@@ -11,13 +11,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::writing::{Increment, Occasion};
+use super::writing::{Increment, Occasion, cannot_sync};
 use super::{Aof, Places, State};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::env::Env;
 use crate::commands::host::RewriteRequest;
-use crate::config::Settings;
+use crate::config::{Appendfsync, Settings};
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::snapshot::EndedChild;
 use crate::engine::world::{Job, World};
@@ -181,8 +181,10 @@ impl<W: World> Runtime<W> {
         }
         let begun = match self.aof.state {
             State::Off => true,
-            State::Waiting => self.begin_unnamed_increment(env, &places),
-            State::On => self.settle_increment(env) && self.begin_increment(env, &places),
+            State::On if !self.aof.trouble.has_lost_sync() => {
+                self.settle_increment(env) && self.begin_increment(env, &places)
+            }
+            State::Waiting | State::On => self.begin_unnamed_increment(env, &places),
         };
         if !begun {
             return false;
@@ -216,6 +218,9 @@ impl<W: World> Runtime<W> {
             Ok(()) => true,
             Err(e) => {
                 self.note_failed_sync(env, &e);
+                if env.config.appendfsync == Appendfsync::Always {
+                    self.aof.fatal = Some(cannot_sync(&e));
+                }
                 false
             }
         }
@@ -251,7 +256,8 @@ impl<W: World> Runtime<W> {
         true
     }
 
-    /// Begins an increment that no manifest names before the rewrite has succeeded.
+    /// Begins an increment that no manifest names before the rewrite has succeeded: until then
+    /// there is nothing that it could follow. What the feed has is in the base.
     fn begin_unnamed_increment(&mut self, env: &mut Env, places: &Places) -> bool {
         let path = places.path(&temporary_increment_name(&places.name));
         match create_increment(self.world.disk(), &path) {
@@ -259,9 +265,14 @@ impl<W: World> Runtime<W> {
                 log_created(&path);
                 let mut increment = Increment::new(file, path, 0, env.now);
                 increment.synced_offset = env.replication.identity().offset();
-                self.aof.increment = Some(increment);
+                increment.is_named = false;
+                if let Some(old) = self.aof.increment.replace(increment) {
+                    self.aof.closed_bytes += old.bytes;
+                    self.world.submit(Job::Close(old.into_file()));
+                }
+                env.aof.drop_all();
                 env.aof.switch(true);
-                env.persistence.fsynced_offset = Some(0);
+                self.aof.trouble.forget_write();
                 true
             }
             Err(e) => {
@@ -271,14 +282,12 @@ impl<W: World> Runtime<W> {
         }
     }
 
-    /// A rewrite that we wait for has failed: what was collected meanwhile is of no use without its
-    /// base.
+    /// A rewrite has failed whose increment no manifest names: what was collected meanwhile is of no
+    /// use without the base.
     pub(super) fn drop_unnamed_increment(&mut self, env: &mut Env) {
-        if self.aof.state != State::Waiting {
-            return;
-        }
-        env.aof.drop_all();
-        if let Some(increment) = self.aof.increment.take() {
+        if let Some(increment) = self.aof.increment.take_if(|increment| !increment.is_named) {
+            env.aof.drop_all();
+            self.aof.trouble.forget_write();
             log::info!(
                 "Removing the temp incr aof file {} in the background",
                 Places::shown(&increment.path)
@@ -350,8 +359,8 @@ impl<W: World> Runtime<W> {
         }
         log_renamed("base", &rewritten, &base);
         let mut named = None;
-        if self.aof.state == State::Waiting
-            && let Some(increment) = &self.aof.increment
+        if let Some(increment) = &self.aof.increment
+            && !increment.is_named
         {
             let path = places.path(manifest.start_increment(&places.name));
             if let Err(e) = self.world.disk().rename(&increment.path, &path) {
@@ -368,8 +377,8 @@ impl<W: World> Runtime<W> {
         let persisted = match disk.sync_folder_of(&base) {
             Ok(()) => persist_manifest(disk, &places.folder, &places.name, &mut manifest),
             Err(source) => {
-                let path = places.folder.clone();
-                Err(PersistError::SyncFolder { path, source })
+                let name = manifest_name(&places.name);
+                Err(PersistError::Sync { name, source })
             }
         };
         match persisted {
@@ -380,7 +389,7 @@ impl<W: World> Runtime<W> {
             }
             Err(e) => {
                 log::warn!("{e}");
-                self.on_base_not_durable(env, e.left_old_one(), manifest, &base, named)
+                self.on_base_not_durable(env, e, manifest, &base, named)
             }
         }
     }
@@ -389,15 +398,19 @@ impl<W: World> Runtime<W> {
     fn on_base_not_durable(
         &mut self,
         env: &mut Env,
-        left_old_one: bool,
+        e: PersistError,
         manifest: Manifest,
         base: &Path,
         named: Option<PathBuf>,
     ) -> bool {
-        // What an increment holds that the old manifest names is safe with either manifest, so
-        // nothing of either is removed. One that only the new manifest names is not.
-        if !left_old_one && (named.is_none() || !self.put_old_manifest_back(env)) {
+        if let PersistError::SyncFolder { source, .. } = e {
+            // After a loss of power the old manifest may be back, so what it names stays, and what
+            // only the new one names is not safe.
+            let is_safe = named.is_none();
             self.adopt(env, manifest, base, named);
+            if !is_safe {
+                self.note_failed_sync(env, &source);
+            }
             return true;
         }
         let _ = self.world.disk().remove(base);
@@ -407,23 +420,6 @@ impl<W: World> Runtime<W> {
         false
     }
 
-    /// Whether a process that starts now finds the manifest that was there before.
-    fn put_old_manifest_back(&mut self, env: &Env) -> bool {
-        let places = Places::of(&env.config);
-        let disk = self.world.disk();
-        if self.aof.manifest.is_empty() {
-            return disk
-                .remove(&places.path(&manifest_name(&places.name)))
-                .is_ok();
-        }
-        let mut old = self.aof.manifest.clone();
-        old.note_outdated();
-        match persist_manifest(disk, &places.folder, &places.name, &mut old) {
-            Ok(()) => true,
-            Err(e) => !e.left_old_one(),
-        }
-    }
-
     /// The manifest on disk names the new base and the last increment.
     fn adopt(&mut self, env: &mut Env, manifest: Manifest, base: &Path, named: Option<PathBuf>) {
         let base_bytes = size_of_file(self.world.disk(), base);
@@ -431,6 +427,7 @@ impl<W: World> Runtime<W> {
         aof.manifest = manifest;
         if let (Some(path), Some(increment)) = (named, &mut aof.increment) {
             increment.path = path;
+            increment.is_named = true;
         }
         if aof.state == State::Waiting {
             aof.state = State::On;
@@ -489,19 +486,21 @@ impl<F> Aof<F> {
     }
 }
 
-/// Makes the folder, durably.
+/// Makes the folder, durably. One that is there may have been made by somebody who ended before he
+/// had synced its name.
 pub(super) fn make_folder(disk: &mut impl Disk, folder: &Path) -> io::Result<()> {
-    if disk.exists(folder)? {
-        // It may be something else.
-        return disk.create_folder(folder);
-    }
     disk.create_folder(folder)?;
     disk.sync_folder_of(folder)
 }
 
-/// Makes an empty increment, to be written at its end however it may be cut.
-fn create_increment<D: Disk>(disk: &mut D, path: &Path) -> io::Result<D::File> {
-    disk.create(path)?;
+/// Makes an empty increment, to be written at its end however it may be cut. What has its name is
+/// of no use to anybody, and must not come back when power is lost, so it is not only emptied.
+pub(super) fn create_increment<D: Disk>(disk: &mut D, path: &Path) -> io::Result<D::File> {
+    match disk.remove(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    disk.create_new(path)?;
     disk.open_append(path)
 }
 

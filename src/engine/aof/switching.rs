@@ -1,9 +1,11 @@
 //! On and off, and the files that a server starts with.
 
-use super::rewriting::{make_folder, size_of_file};
+use std::io;
+
+use super::rewriting::{create_increment, make_folder, size_of_file};
 use super::writing::{Increment, Occasion};
 use super::{Aof, Places, Replay, State, base_format};
-use crate::base::disk::Disk;
+use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::env::Env;
 use crate::config::Appendfsync;
@@ -75,6 +77,10 @@ impl<W: World> Runtime<W> {
         persist_manifest(disk, &places.folder, &places.name, &mut self.aof.manifest)
             .map_err(|e| e.to_string())?;
         let disk = self.world.disk();
+        // Other files will follow it, so it must be as long after a loss of power as it is now.
+        disk.open(&old)
+            .and_then(|mut file| file.sync())
+            .map_err(|e| fail("Failed to fsync the old AOF file", os_text(&e)))?;
         disk.rename(&old, &inside).map_err(|e| {
             fail(
                 "Error trying to move the old AOF file into dir",
@@ -131,12 +137,20 @@ impl<W: World> Runtime<W> {
             None => (manifest.start_increment(&places.name).to_vec(), true),
         };
         let path = places.path(&name);
-        let cannot_open = |e: std::io::Error| {
+        let cannot_open = |e: io::Error| {
             let shown = Places::shown(&path);
             format!("Can't open the append-only file {shown}: {}", os_text(&e))
         };
         let disk = self.world.disk();
-        let file = disk.open_append(&path).map_err(cannot_open)?;
+        // A new one must not begin with what somebody has left who came to nothing.
+        let opened = match is_new {
+            true => create_increment(disk, &path),
+            false => disk.open_append(&path),
+        };
+        let file = opened.map_err(cannot_open)?;
+        sync_earlier_files(disk, &places, &manifest, &name)
+            .map_err(|e| format!("Fail to fsync the AOF files: {}", os_text(&e)))?;
+        manifest.note_unsynced();
         persist_manifest(disk, &places.folder, &places.name, &mut manifest)
             .map_err(|e| e.to_string())?;
         let bytes = size_of_file(disk, &path);
@@ -295,7 +309,10 @@ impl<W: World> Runtime<W> {
         if to != Appendfsync::Always || self.aof.state == State::Off {
             return Ok(());
         }
-        self.sync_now(env).map_err(|e| os_text(&e))
+        self.sync_now(env).map_err(|e| {
+            self.note_failed_sync(env, &e);
+            os_text(&e)
+        })
     }
 
     /// The server is about to end: what it has still to write is written. A file that waits for
@@ -322,9 +339,24 @@ impl<W: World> Runtime<W> {
                 log::warn!("{e}");
             }
             if let Err(e) = self.sync_now(env) {
-                log::warn!("Fail to fsync the AOF file: {}.", os_text(&e));
+                // Something else may keep the server from leaving.
+                self.note_failed_sync(env, &e);
             }
         }
         Ok(())
     }
+}
+
+/// Only the last file may be cut short by a loss of power. Whoever wrote the ones before it may have
+/// been killed before he could tell that another one was to follow.
+fn sync_earlier_files<D: Disk>(
+    disk: &mut D,
+    places: &Places,
+    manifest: &Manifest,
+    last: &[u8],
+) -> io::Result<()> {
+    for entry in manifest.increments().iter().filter(|e| e.name != last) {
+        disk.open(&places.path(&entry.name))?.sync_data()?;
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Aof, State};
-use crate::base::disk::DiskFile;
+use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::base::time::Now;
 use crate::commands::env::Env;
@@ -45,21 +45,25 @@ pub(super) struct Increment<F> {
     sync_asked_ms: u64,
     /// Since when a write waits for a sync, in monotonic milliseconds.
     postponed_ms: Option<u64>,
+    /// Whether the manifest names it.
+    pub(super) is_named: bool,
     /// The place in our stream up to which the increment on disk is complete.
     pub(super) synced_offset: u64,
 }
 
 impl<F> Increment<F> {
-    /// A file of so many bytes, all of them on disk.
+    /// A file of so many bytes, of which none need be on disk: whoever wrote them may have been
+    /// killed before a sync.
     pub(super) fn new(file: F, path: PathBuf, bytes: u64, now: Now) -> Increment<F> {
         Increment {
             file,
             path,
             bytes,
-            sync_asked_bytes: bytes,
+            sync_asked_bytes: 0,
             sync: None,
             sync_asked_ms: now.mono_ms(),
             postponed_ms: None,
+            is_named: true,
             synced_offset: 0,
         }
     }
@@ -99,6 +103,12 @@ impl Trouble {
     /// Whether a sync has failed, so that what it was about has to be written anew.
     pub(super) fn has_lost_sync(&self) -> bool {
         self.sync.is_some()
+    }
+
+    /// What could not be written is not to be written any more.
+    pub(super) fn forget_write(&mut self) {
+        self.write = None;
+        self.logged_ms = None;
     }
 
     /// A rewrite begins: the base will have all that was written before.
@@ -178,7 +188,8 @@ impl<W: World> Runtime<W> {
         }
     }
 
-    /// The same, now. `Ok` says that nothing is left in the feed.
+    /// The same, now. What could not be written, or must not be since a sync has failed, is in the
+    /// feed still.
     pub(super) fn write_increment(
         &mut self,
         env: &mut Env,
@@ -188,6 +199,9 @@ impl<W: World> Runtime<W> {
         let Some(increment) = &mut aof.increment else {
             return Ok(());
         };
+        if aof.trouble.has_lost_sync() {
+            return Ok(());
+        }
         let now_ms = env.now.mono_ms();
         if !env.aof.bytes().is_empty() {
             if occasion == Occasion::Tick && must_wait(aof, env, now_ms) {
@@ -275,13 +289,7 @@ impl<W: World> Runtime<W> {
         }
         match env.config.appendfsync {
             Appendfsync::No => Ok(()),
-            Appendfsync::Always => self.sync_now(env).map_err(|e| {
-                format!(
-                    "Can't persist AOF for fsync error when the AOF fsync policy is 'always': {}. \
-                     Exiting...",
-                    os_text(&e)
-                )
-            }),
+            Appendfsync::Always => self.sync_now(env).map_err(|e| cannot_sync(&e)),
             Appendfsync::Everysec => {
                 self.sync_soon(env);
                 Ok(())
@@ -315,12 +323,14 @@ impl<W: World> Runtime<W> {
         if increment.sync.is_some() || now_ms < increment.sync_asked_ms + SYNC_PERIOD_MS {
             return;
         }
-        increment.sync_asked_ms = now_ms;
-        let file = match increment.file.duplicate() {
-            Ok(file) => file,
-            // As good as a sync that failed, and tried again like one.
-            Err(e) => return self.note_failed_sync(env, &e),
+        // Who shares an open file with us would be told in our place that its sync has failed.
+        let Ok(file) = self.world.disk().open(&increment.path) else {
+            return match self.sync_now(env) {
+                Ok(()) => {}
+                Err(e) => self.note_failed_sync(env, &e),
+            };
         };
+        increment.sync_asked_ms = now_ms;
         aof.last_request += 1;
         let request = aof.last_request;
         increment.sync_asked_bytes = increment.bytes;
@@ -368,6 +378,14 @@ impl<W: World> Runtime<W> {
         // written anew.
         self.refresh_gates(env);
     }
+}
+
+/// Why a server must not go on that cannot sync what it is to sync before it replies.
+pub(super) fn cannot_sync(e: &io::Error) -> String {
+    format!(
+        "Can't persist AOF for fsync error when the AOF fsync policy is 'always': {}. Exiting...",
+        os_text(e)
+    )
 }
 
 /// Whether the write waits: for a sync that runs, or since the last try has just failed.

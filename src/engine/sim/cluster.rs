@@ -257,6 +257,19 @@ impl Cluster {
         panic!("writes to server {server} were not answered");
     }
 
+    /// Has some client write to a server, together with the next number of its journal. Of the
+    /// number the server learns last, and of both at once.
+    pub fn write_to_journal(&mut self, server: HostId, clients: usize) {
+        if self.writers.len() < clients {
+            let client = self.connect(server);
+            self.writers.push(client);
+        }
+        let which = self.rng.below(self.writers.len() as u64) as usize;
+        self.next_serial += 1;
+        let (serial, client) = (self.next_serial, &mut self.writers[which]);
+        load::write_to_journal(client, serial, &mut self.rng);
+    }
+
     // ---- What happens by chance ----
 
     fn random_host(&mut self) -> HostId {
@@ -288,10 +301,7 @@ impl Cluster {
             5 => self.net.borrow_mut().heal(),
             6 => self.kill(a),
             7 => self.nodes[a].terminate(&self.net),
-            8 => {
-                self.kill(a);
-                self.nodes[a].disk.lose_power(&mut self.rng);
-            }
+            8 => self.nodes[a].lose_power(&self.net),
             9..=11 => self.start(a, (a != b).then_some(b)),
             12..=14 if a != b => self.follow(a, Some(b)),
             15 => self.follow(a, None),

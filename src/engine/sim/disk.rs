@@ -4,26 +4,35 @@
 //! that programs see, and those that were synced; a folder is itself a name in the one above. A
 //! process that dies loses neither; a machine that loses power keeps what was synced: of what was
 //! written behind that any beginning may be there or not, and a file that was cut may be whole
-//! again. A disk may be full, and it takes its time.
+//! again. Of the names that were changed since, it keeps the first so many changes, in their order.
+//!
+//! What else a disk may do:
+//!
+//! - It is full: a write takes what there is room for and says so, and the next one fails.
+//! - It fails now and then, whatever it is asked ([`SimDisk::set_failing`]).
+//! - A sync fails. What it was about is then held to be on disk, and is not: a later sync of the
+//!   file succeeds, and when power is lost there are zeros in its place, or, if nothing behind it
+//!   was synced, the file ends there.
+//!   Whoever has the file open is told once ([`SimFile::sync`]), and those that share one open file
+//!   are told once together.
+//! - It takes its time.
+//! - The process that uses it ends in the middle of it all ([`SimDisk::end_process_after`]).
 
-use std::cell::RefCell;
+mod file;
+
+use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::base::disk::{Disk, DiskFile};
+pub use file::{BegunSync, SimFile};
+use file::{Content, SharedContent};
+
+use crate::base::disk::Disk;
 use crate::base::rng::Rng;
-
-/// What a file holds.
-#[derive(Default)]
-struct Content {
-    bytes: Vec<u8>,
-    synced: Vec<u8>,
-}
-
-type SharedContent = Rc<RefCell<Content>>;
 
 /// Which names there are.
 #[derive(Clone, Default)]
@@ -32,17 +41,33 @@ struct Names {
     folders: BTreeSet<PathBuf>,
 }
 
+/// One name that is made or taken away.
+enum Edit {
+    File(PathBuf, SharedContent),
+    NoFile(PathBuf),
+    Folder(PathBuf),
+}
+
+impl Edit {
+    fn is_in(&self, folder: &Path) -> bool {
+        let (Edit::File(path, _) | Edit::NoFile(path) | Edit::Folder(path)) = self;
+        path.parent() == Some(folder)
+    }
+}
+
 impl Names {
-    /// Makes the names in `folder` those that they are in `now`.
-    fn take_over(&mut self, folder: &Path, now: &Names) {
-        let is_in_it = |path: &Path| path.parent() == Some(folder);
-        self.files.retain(|path, _| !is_in_it(path));
-        self.folders.retain(|path| !is_in_it(path));
-        let files = now.files.iter().filter(|(path, _)| is_in_it(path));
-        self.files
-            .extend(files.map(|(path, content)| (path.clone(), Rc::clone(content))));
-        let folders = now.folders.iter().filter(|path| is_in_it(path));
-        self.folders.extend(folders.cloned());
+    fn apply(&mut self, edit: &Edit) {
+        match edit {
+            Edit::File(path, content) => {
+                self.files.insert(path.clone(), Rc::clone(content));
+            }
+            Edit::NoFile(path) => {
+                self.files.remove(path);
+            }
+            Edit::Folder(path) => {
+                self.folders.insert(path.clone());
+            }
+        }
     }
 
     /// Whether a name can be made: the folder that it is to stand in is there. The working folder
@@ -60,19 +85,80 @@ impl Names {
     }
 }
 
+/// How long a sync takes on another thread, in microseconds, if nobody says otherwise.
+const SYNC_US: Range<u64> = 1..20_000;
+
 /// The working folder.
 const ROOT: &str = "/sim";
+
+/// What a process meets that ends in the middle of a call: it unwinds with this.
+pub struct ProcessEnded;
+
+/// A disk that fails now and then.
+struct Failing {
+    rng: Rng,
+    per_mille: u64,
+}
 
 #[derive(Default)]
 struct State {
     names: Names,
     synced_names: Names,
-    /// Nothing can be written any more.
-    full: bool,
+    /// Changes of names since their folders were synced, in order; each happens as a whole.
+    changes: Vec<Vec<Edit>>,
+    /// How many bytes can be written yet, if that is limited.
+    room: Option<usize>,
+    failing: Option<Failing>,
+    /// Files cannot be read.
+    unreadable: bool,
+    /// So many of the next syncs of files fail.
+    failing_syncs: u64,
+    /// So many of the next cuts fail.
+    failing_cuts: u64,
+    /// So many of the next syncs of folders fail, after so many that do not.
+    failing_folder_syncs: u64,
+    folder_syncs_before: u64,
+    /// How often it has refused something.
+    refusals: u64,
+    /// How many changes may be made before the process ends.
+    changes_left: Option<u64>,
     /// How long the disk takes for a kilobyte, in microseconds.
     us_per_kib: u64,
+    /// How long a sync takes on another thread, in microseconds, if that is known.
+    sync_us: Option<Range<u64>>,
+    /// How many syncs of files have ended on the thread that asked for them.
+    syncs: u64,
     /// How long it has kept its user waiting since somebody asked, in microseconds.
     spent_us: u64,
+}
+
+impl State {
+    fn refuse<T>(&mut self, kind: ErrorKind) -> io::Result<T> {
+        self.refusals += 1;
+        Err(kind.into())
+    }
+
+    fn change(&mut self, edits: Vec<Edit>) {
+        for edit in &edits {
+            self.names.apply(edit);
+        }
+        self.changes.push(edits);
+    }
+
+    /// One of the calls that were chosen to fail, or one that happens to.
+    fn fails(&mut self, chosen: impl Fn(&mut State) -> &mut u64) -> bool {
+        let left = chosen(self);
+        if *left > 0 {
+            *left -= 1;
+            return true;
+        }
+        self.happens_to_fail()
+    }
+
+    fn happens_to_fail(&mut self) -> bool {
+        let failing = self.failing.as_mut();
+        failing.is_some_and(|failing| failing.rng.below(1000) < failing.per_mille)
+    }
 }
 
 /// See the module's head. A copy is the same disk.
@@ -82,12 +168,90 @@ pub struct SimDisk(Rc<RefCell<State>>);
 impl SimDisk {
     /// Makes it full, or makes room.
     pub fn set_full(&self, full: bool) {
-        self.0.borrow_mut().full = full;
+        self.set_room(full.then_some(0));
+    }
+
+    /// Leaves room for so many bytes, or for any number.
+    pub fn set_room(&self, bytes: Option<usize>) {
+        self.0.borrow_mut().room = bytes;
+    }
+
+    /// Of a thousand calls so many fail from now on.
+    pub fn set_failing(&self, per_mille: u64, rng: Rng) {
+        self.0.borrow_mut().failing = (per_mille > 0).then_some(Failing { rng, per_mille });
+    }
+
+    /// Has so many of the next syncs of files fail.
+    pub fn fail_syncs(&self, count: u64) {
+        self.0.borrow_mut().failing_syncs = count;
+    }
+
+    /// Has so many of the next cuts fail.
+    pub fn fail_cuts(&self, count: u64) {
+        self.0.borrow_mut().failing_cuts = count;
+    }
+
+    /// Has so many of the next syncs of folders fail.
+    pub fn fail_folder_syncs(&self, count: u64) {
+        self.fail_folder_syncs_but(0, count);
+    }
+
+    /// The same after so many that do not fail.
+    pub fn fail_folder_syncs_but(&self, before: u64, count: u64) {
+        let mut state = self.0.borrow_mut();
+        state.folder_syncs_before = before;
+        state.failing_folder_syncs = count;
+    }
+
+    /// Nothing can be read, or everything.
+    pub fn set_unreadable(&self, unreadable: bool) {
+        self.0.borrow_mut().unreadable = unreadable;
+    }
+
+    /// It does again whatever it is asked.
+    pub fn mend(&self) {
+        let mut state = self.0.borrow_mut();
+        state.room = None;
+        state.failing = None;
+        state.unreadable = false;
+        state.failing_syncs = 0;
+        state.failing_cuts = 0;
+        state.failing_folder_syncs = 0;
+        state.folder_syncs_before = 0;
+        state.sync_us = None;
+        state.us_per_kib = 0;
+    }
+
+    /// How often it has refused to do something.
+    pub fn refusals(&self) -> u64 {
+        self.0.borrow().refusals
+    }
+
+    /// The process that uses it ends when it has made so many changes more, in the middle of the
+    /// next one; or not at all.
+    pub fn end_process_after(&self, changes: Option<u64>) {
+        self.0.borrow_mut().changes_left = changes;
     }
 
     /// How long it takes for a kilobyte, in microseconds.
     pub fn set_speed(&self, us_per_kib: u64) {
         self.0.borrow_mut().us_per_kib = us_per_kib;
+    }
+
+    /// How long a sync takes on another thread, in microseconds.
+    pub fn set_sync_time(&self, us: Range<u64>) {
+        self.0.borrow_mut().sync_us = Some(us);
+    }
+
+    /// How long a sync takes on another thread now, in microseconds.
+    pub fn sync_us(&self, rng: &mut Rng) -> u64 {
+        let us = self.0.borrow().sync_us.clone().unwrap_or(SYNC_US);
+        us.start + rng.below(us.end - us.start)
+    }
+
+    /// How many syncs of files have ended on the thread that asked for them.
+    pub fn syncs(&self) -> u64 {
+        self.0.borrow().syncs
     }
 
     /// How long it has kept its user waiting since the last call, in microseconds.
@@ -97,38 +261,80 @@ impl SimDisk {
 
     /// The machine loses power.
     pub fn lose_power(&self, rng: &mut Rng) {
-        let mut state = self.0.borrow_mut();
+        let state = &mut *self.0.borrow_mut();
+        let kept = rng.below(state.changes.len() as u64 + 1) as usize;
+        for edit in state.changes.drain(..).take(kept).flatten() {
+            state.synced_names.apply(&edit);
+        }
         state.names = state.synced_names.clone();
         state.names.drop_orphans();
         state.synced_names = state.names.clone();
         for content in state.names.files.values() {
-            let mut content = content.borrow_mut();
-            let common = content.synced.len().min(content.bytes.len());
-            let unsynced = content.bytes.len() - common;
-            let kept = rng.below(unsynced as u64 + 1) as usize;
-            let mut bytes = content.synced.clone();
-            if content.bytes.starts_with(&bytes) {
-                bytes.extend_from_slice(&content.bytes[common..common + kept]);
-            }
-            content.synced.clone_from(&bytes);
-            content.bytes = bytes;
+            content.borrow_mut().lose_power(rng);
+        }
+    }
+
+    /// Another process begins to use it, which cannot know what syncs of the one before it have
+    /// lost. No program can make that good, so nothing is held to be lost any more.
+    pub fn forget_lost_syncs(&self) {
+        let state = self.0.borrow();
+        for content in state.names.files.values() {
+            content.borrow_mut().forget_lost();
         }
     }
 
     /// Puts a whole file in place, durably, as a child that has done its work does.
     pub fn store(&self, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
-        if state.full {
-            return Err(ErrorKind::StorageFull.into());
+        if state.room.is_some_and(|room| room < bytes.len()) {
+            return state.refuse(ErrorKind::StorageFull);
         }
-        let synced = bytes.clone();
-        let content = Rc::new(RefCell::new(Content { bytes, synced }));
-        state
-            .names
-            .files
-            .insert(path.to_owned(), Rc::clone(&content));
-        state.synced_names.files.insert(path.to_owned(), content);
+        if state.fails(|state| &mut state.failing_syncs) {
+            return state.refuse(ErrorKind::Other);
+        }
+        drop(state);
+        self.put(path, bytes, true);
         Ok(())
+    }
+
+    /// Puts a file there that some earlier process has left.
+    pub fn put(&self, path: &Path, bytes: Vec<u8>, is_synced: bool) {
+        let state = &mut *self.0.borrow_mut();
+        let content = match is_synced {
+            true => Content::stored(bytes),
+            false => Content::unsynced(bytes),
+        };
+        let edit = Edit::File(path.to_owned(), Rc::new(RefCell::new(content)));
+        state.names.apply(&edit);
+        state.synced_names.apply(&edit);
+    }
+
+    /// Begins to change something, if the process lives that long and the disk does it.
+    fn begin_change(&self) -> io::Result<RefMut<'_, State>> {
+        if self.ends_process() {
+            resume_unwind(Box::new(ProcessEnded));
+        }
+        let mut state = self.0.borrow_mut();
+        match state.happens_to_fail() {
+            false => Ok(state),
+            true => state.refuse(ErrorKind::Other),
+        }
+    }
+
+    /// Whether the process ends at this change.
+    fn ends_process(&self) -> bool {
+        let left = &mut self.0.borrow_mut().changes_left;
+        match left {
+            None => false,
+            Some(0) => {
+                *left = None;
+                true
+            }
+            Some(count) => {
+                *count -= 1;
+                false
+            }
+        }
     }
 }
 
@@ -142,15 +348,19 @@ impl Disk for SimDisk {
     }
 
     fn create(&mut self, path: &Path) -> io::Result<SimFile> {
-        let content = SharedContent::default();
-        let names = &mut self.0.borrow_mut().names;
-        if names.folders.contains(path) {
+        let mut state = self.begin_change()?;
+        if state.names.folders.contains(path) {
             return Err(ErrorKind::IsADirectory.into());
         }
-        if !names.has_folder_of(path) {
+        if !state.names.has_folder_of(path) {
             return Err(ErrorKind::NotFound.into());
         }
-        names.files.insert(path.to_owned(), Rc::clone(&content));
+        if let Some(content) = state.names.files.get(path) {
+            content.borrow_mut().bytes.clear();
+            return Ok(SimFile::new(self, content));
+        }
+        let content = SharedContent::default();
+        state.change(vec![Edit::File(path.to_owned(), Rc::clone(&content))]);
         Ok(SimFile::new(self, &content))
     }
 
@@ -178,7 +388,7 @@ impl Disk for SimDisk {
     }
 
     fn create_folder(&mut self, path: &Path) -> io::Result<()> {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.begin_change()?;
         if state.names.folders.contains(path) {
             return Ok(());
         }
@@ -188,10 +398,10 @@ impl Disk for SimDisk {
         if !state.names.has_folder_of(path) {
             return Err(ErrorKind::NotFound.into());
         }
-        if state.full {
-            return Err(ErrorKind::StorageFull.into());
+        if state.room == Some(0) {
+            return state.refuse(ErrorKind::StorageFull);
         }
-        state.names.folders.insert(path.to_owned());
+        state.change(vec![Edit::Folder(path.to_owned())]);
         Ok(())
     }
 
@@ -208,24 +418,39 @@ impl Disk for SimDisk {
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        let names = &mut self.0.borrow_mut().names;
-        if !names.has_folder_of(to) {
+        let mut state = self.begin_change()?;
+        if !state.names.has_folder_of(to) {
             return Err(ErrorKind::NotFound.into());
         }
-        let content = names.files.remove(from).ok_or(ErrorKind::NotFound)?;
-        names.files.insert(to.to_owned(), content);
+        let content = state.names.files.get(from).ok_or(ErrorKind::NotFound)?;
+        let content = Rc::clone(content);
+        let gone = Edit::NoFile(from.to_owned());
+        state.change(vec![gone, Edit::File(to.to_owned(), content)]);
         Ok(())
     }
 
     fn remove(&mut self, path: &Path) -> io::Result<()> {
-        let removed = self.0.borrow_mut().names.files.remove(path);
-        removed.map(drop).ok_or(ErrorKind::NotFound.into())
+        let mut state = self.begin_change()?;
+        if !state.names.files.contains_key(path) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        state.change(vec![Edit::NoFile(path.to_owned())]);
+        Ok(())
     }
 
     fn sync_folder_of(&mut self, path: &Path) -> io::Result<()> {
-        let state = &mut *self.0.borrow_mut();
+        let state = &mut *self.begin_change()?;
+        if state.folder_syncs_before > 0 {
+            state.folder_syncs_before -= 1;
+        } else if state.fails(|state| &mut state.failing_folder_syncs) {
+            return state.refuse(ErrorKind::Other);
+        }
         let folder = path.parent().unwrap_or(Path::new(""));
-        state.synced_names.take_over(folder, &state.names);
+        // One that concerns another folder, too, happens in both.
+        let is_due = |edits: &mut Vec<Edit>| edits.iter().any(|edit| edit.is_in(folder));
+        for edit in state.changes.extract_if(.., is_due).flatten() {
+            state.synced_names.apply(&edit);
+        }
         Ok(())
     }
 
@@ -234,162 +459,6 @@ impl Disk for SimDisk {
     }
 }
 
-/// An open file.
-pub struct SimFile {
-    disk: SimDisk,
-    content: SharedContent,
-    read_at: usize,
-}
-
-impl SimFile {
-    fn new(disk: &SimDisk, content: &SharedContent) -> SimFile {
-        SimFile {
-            disk: disk.clone(),
-            content: Rc::clone(content),
-            read_at: 0,
-        }
-    }
-
-    fn spend(&self, bytes: usize) {
-        let mut state = self.disk.0.borrow_mut();
-        state.spent_us += bytes as u64 * state.us_per_kib / 1024;
-    }
-}
-
-impl Read for SimFile {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let content = self.content.borrow();
-        let left = &content.bytes[self.read_at.min(content.bytes.len())..];
-        let count = left.len().min(into.len());
-        into[..count].copy_from_slice(&left[..count]);
-        self.read_at += count;
-        Ok(count)
-    }
-}
-
-impl Write for SimFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.disk.0.borrow().full {
-            return Err(ErrorKind::StorageFull.into());
-        }
-        self.spend(bytes.len());
-        self.content.borrow_mut().bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl DiskFile for SimFile {
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.content.borrow().bytes.len() as u64)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let mut content = self.content.borrow_mut();
-        self.spend(content.bytes.len() - content.synced.len().min(content.bytes.len()));
-        content.synced = content.bytes.clone();
-        Ok(())
-    }
-
-    fn sync_data(&mut self) -> io::Result<()> {
-        self.sync()
-    }
-
-    fn duplicate(&self) -> io::Result<SimFile> {
-        Ok(SimFile {
-            disk: self.disk.clone(),
-            content: Rc::clone(&self.content),
-            read_at: self.read_at,
-        })
-    }
-
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        let len = usize::try_from(len).map_err(|_| ErrorKind::FileTooLarge)?;
-        self.content.borrow_mut().bytes.resize(len, 0);
-        Ok(())
-    }
-
-    fn start_writeback(&mut self, _: Range<u64>) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn finish_writeback(&mut self, _: Range<u64>) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::persist::aof::folder::{load_manifest, persist_manifest};
-    use crate::persist::aof::manifest::Manifest;
-
-    fn content(disk: &mut SimDisk, path: &str) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        disk.open(Path::new(path))
-            .ok()?
-            .read_to_end(&mut bytes)
-            .unwrap();
-        Some(bytes)
-    }
-
-    #[test]
-    fn a_file_opened_to_append_keeps_what_it_holds_and_can_be_cut() {
-        let mut disk = SimDisk::default();
-        let path = Path::new("log");
-        disk.open_append(path).unwrap().write_all(b"hello").unwrap();
-        let mut file = disk.open_append(path).unwrap();
-        file.write_all(b" world").unwrap();
-        file.truncate(4).unwrap();
-        file.write_all(b"!").unwrap();
-        assert_eq!(content(&mut disk, "log").unwrap(), b"hell!");
-    }
-
-    #[test]
-    fn a_folder_lives_through_a_power_loss_when_the_one_above_it_was_synced() {
-        for synced in [false, true] {
-            let mut disk = SimDisk::default();
-            let (folder, path) = (Path::new("logs"), Path::new("logs/one"));
-            assert_eq!(disk.create(path).err().unwrap().kind(), ErrorKind::NotFound);
-            disk.create_folder(folder).unwrap();
-            disk.create_folder(folder).unwrap();
-            let mut file = disk.create(path).unwrap();
-            file.write_all(b"x").unwrap();
-            file.sync().unwrap();
-            disk.sync_folder_of(path).unwrap();
-            if synced {
-                disk.sync_folder_of(folder).unwrap();
-            }
-            assert_eq!(disk.files_in(folder).unwrap(), [path]);
-            disk.lose_power(&mut Rng::from_seed(1));
-            assert_eq!(disk.exists(folder).unwrap(), synced);
-            assert_eq!(disk.exists(path).unwrap(), synced);
-        }
-    }
-
-    #[test]
-    fn a_manifest_outlives_a_power_loss_once_it_is_persisted() {
-        let folder = Path::new("logs");
-        let mut rng = Rng::from_seed(7);
-        let mut disk = SimDisk::default();
-        disk.create_folder(folder).unwrap();
-        disk.sync_folder_of(folder).unwrap();
-        let mut manifest = Manifest::default();
-        for _ in 0..50 {
-            let before = manifest.clone();
-            manifest.start_increment(b"log");
-            disk.set_full(rng.below(3) == 0);
-            let persisted = persist_manifest(&mut disk, folder, b"log", &mut manifest);
-            disk.lose_power(&mut rng);
-            let found = load_manifest(&mut disk, folder, b"log").unwrap();
-            if persisted.is_err() {
-                manifest = before;
-            }
-            assert_eq!(found.unwrap_or_default(), manifest);
-        }
-        assert!(manifest.increments().len() > 10);
-    }
-}
+#[path = "disk_tests.rs"]
+mod tests;

@@ -2,6 +2,7 @@
 //! differ by, if they can.
 
 use super::client::{SimClient, Topic};
+use super::survival::JOURNAL;
 use crate::base::rng::Rng;
 
 /// Bytes of an ordinary value at most.
@@ -59,6 +60,31 @@ pub fn write_plainly(client: &mut SimClient, serial: u64, rng: &mut Rng) {
         key: key.clone(),
     };
     client.send(&[b"SET", &key, &value(rng)], topic);
+}
+
+/// Sends a write of any type and a number for the journal, to be done together.
+pub fn write_to_journal(client: &mut SimClient, serial: u64, rng: &mut Rng) {
+    let number = format!("RPUSH {JOURNAL} {serial}");
+    if rng.below(3) == 0 {
+        return client.say(&number);
+    }
+    client.say("MULTI");
+    let db = rng.below(3);
+    if db > 0 {
+        client.say(&format!("SELECT {db}"));
+    }
+    match rng.below(8) {
+        0 => {
+            let key = format!("w{}", rng.below(20)).into_bytes();
+            client.send(&[b"SET", &key, &value(rng)], Topic::Other);
+        }
+        _ => some_write(client, rng),
+    }
+    if db > 0 {
+        client.say("SELECT 0");
+    }
+    client.say(&number);
+    client.say("EXEC");
 }
 
 /// Sends one write of any type.

@@ -16,14 +16,20 @@
 //! | `node.rs`, `client.rs` | a server; a client |
 //! | `load.rs` | what clients send |
 //! | `oracle.rs` | what must hold |
+//! | `survival.rs` | what a server must bring back that starts again |
 //! | `cluster.rs` | servers and clients together, and what may happen to them |
+//! | `crash_runs.rs` | single servers that crash |
 //! | `scenarios.rs` | runs that somebody has written down |
 //! | `stage.rs` | one server whose peers a test plays, tick by tick |
 //! | `hold_tests.rs`, `stream_tests.rs`, `write_phase_tests.rs` | what is seen there |
 //! | `wait_tests.rs`, `failover_tests.rs` | the same, of waiting for replicas and handing over |
+//! | `aof_tests.rs`, `aof_fault_tests.rs` | the same, of the append-only file and failing disks |
 
+mod aof_fault_tests;
+mod aof_tests;
 mod client;
 mod cluster;
+mod crash_runs;
 mod disk;
 mod hold_tests;
 mod load;
@@ -33,10 +39,12 @@ mod oracle;
 mod scenarios;
 mod stage;
 mod stream_tests;
+mod survival;
 mod wait_tests;
 mod world;
 mod write_phase_tests;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -60,12 +68,17 @@ fn random_run(seed: u64) -> u64 {
     cluster.oracle.trace()
 }
 
-/// Runs seeds on all processors.
+/// Runs ten thousand seeds on all processors, or those that `SIM_SEEDS=from..to` names.
 ///
 /// # Panics
 ///
 /// A run fails; its seed is named.
-fn random_runs(seeds: std::ops::Range<u64>) {
+fn random_runs(run: fn(u64) -> u64) {
+    let named = std::env::var("SIM_SEEDS").unwrap_or_else(|_| "0..10000".to_owned());
+    let bounds = named
+        .split_once("..")
+        .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    let seeds: Range<u64> = bounds.expect("SIM_SEEDS is two numbers with two dots between");
     let next = AtomicU64::new(seeds.start);
     let failed = AtomicU64::new(u64::MAX);
     let work = || {
@@ -74,7 +87,7 @@ fn random_runs(seeds: std::ops::Range<u64>) {
             if seed >= seeds.end || failed.load(Ordering::Relaxed) != u64::MAX {
                 return;
             }
-            if std::panic::catch_unwind(|| random_run(seed)).is_err() {
+            if std::panic::catch_unwind(|| run(seed)).is_err() {
                 failed.fetch_min(seed, Ordering::Relaxed);
             }
         }
@@ -93,14 +106,9 @@ fn random_runs(seeds: std::ops::Range<u64>) {
     );
 }
 
-/// Ten thousand seeds, or those that `SIM_SEEDS=from..to` names.
 #[test]
 fn trees_of_servers_converge_after_any_trouble_and_lose_nothing_they_may_not() {
-    let named = std::env::var("SIM_SEEDS").unwrap_or_else(|_| "0..10000".to_owned());
-    let bounds = named
-        .split_once("..")
-        .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    random_runs(bounds.expect("SIM_SEEDS is two numbers with two dots between"));
+    random_runs(random_run);
 }
 
 #[test]

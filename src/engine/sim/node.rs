@@ -1,10 +1,12 @@
 //! A server of the simulated tree: the engine that runs, around it what survives its death.
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::OnceLock;
 
-use super::disk::SimDisk;
+use super::disk::{ProcessEnded, SimDisk};
 use super::net::{HostId, SharedNet};
+use super::survival::{Death, Observed, Survival};
 use super::world::{SimWorld, terminate};
 use crate::base::rng::Rng;
 use crate::commands::FAMILIES;
@@ -33,8 +35,23 @@ pub struct Node {
     pub children_fail: bool,
     /// It does nothing until then, in microseconds.
     pub frozen_until_us: u64,
+    /// What it must bring back when it starts again.
+    pub survival: Survival,
+    /// Whether it is held to that.
+    pub keeps_journal: bool,
+    /// Whether its end in the middle of a call is that of its machine.
+    pub loses_power: bool,
+    rng: Rng,
     /// Whom it wrote to in its last tick, in order.
     pub written: Vec<HostId>,
+    /// What it finds is no file that a server has left.
+    pub may_fail_to_start: bool,
+    /// Why it ended by itself the last time.
+    pub last_words: String,
+    /// How often its disk had refused something when it was started.
+    refusals_before: u64,
+    /// It has not loaded all that it is to load at its start.
+    starts: bool,
     engine: Option<Engine<SimWorld>>,
     wakes_at_us: u64,
 }
@@ -78,6 +95,20 @@ pub fn settings(rng: &mut Rng) -> Settings {
     }
 }
 
+/// What is seen of a server at the end of a tick.
+fn observe(engine: &Engine<SimWorld>, now_us: u64) -> Observed {
+    let aof = &engine.runtime.aof;
+    let world = engine.world();
+    Observed {
+        now_us,
+        is_on: aof.is_on(),
+        is_refused: aof.refusal().is_some(),
+        unwritten: engine.env().aof.bytes().len(),
+        is_syncing: world.is_syncing(),
+        has_child: world.has_child(),
+    }
+}
+
 impl Node {
     /// A server that does not run yet.
     pub fn new(host: HostId, settings: Settings) -> Node {
@@ -88,7 +119,15 @@ impl Node {
             decoys: Vec::new(),
             children_fail: false,
             frozen_until_us: 0,
+            survival: Survival::default(),
+            keeps_journal: false,
+            loses_power: false,
+            rng: Rng::from_seed(host as u64),
             written: Vec::new(),
+            may_fail_to_start: false,
+            last_words: String::new(),
+            refusals_before: 0,
+            starts: false,
             engine: None,
             wakes_at_us: 0,
         }
@@ -110,6 +149,31 @@ impl Node {
             .is_some_and(|env| env.gates.loading != Loading::No)
     }
 
+    /// Its children do their work, or none of them does.
+    pub fn set_children_die(&mut self, die: bool) {
+        let engine = self.engine.as_mut().expect("it runs");
+        engine.world_mut().children_die = die;
+    }
+
+    /// Whether it has an append-only file that counts.
+    pub fn has_aof(&self) -> bool {
+        let engine = self.engine.as_ref();
+        engine.is_some_and(|engine| engine.runtime.aof.is_on())
+    }
+
+    /// Whether it runs, has the append-only file that it is to have, and takes writes.
+    pub fn is_in_order(&self) -> bool {
+        let Some(engine) = &self.engine else {
+            return false;
+        };
+        let aof = &engine.runtime.aof;
+        let env = engine.env();
+        !self.is_loading()
+            && aof.refusal().is_none()
+            && aof.is_on() == env.config.appendonly
+            && env.aof.bytes().is_empty()
+    }
+
     /// Starts it, as a replica of `master` or as a master.
     pub fn start(&mut self, net: &SharedNet, master: Option<HostId>, mut rng: Rng) {
         if self.is_up() {
@@ -121,6 +185,7 @@ impl Node {
             port: 6379,
         });
         let mut world = SimWorld::new(self.host, net, self.disk.clone(), rng.fork());
+        self.rng = rng.fork();
         world.decoys.clone_from(&self.decoys);
         world.children_fail = self.children_fail;
         let parts = EngineParts {
@@ -132,34 +197,119 @@ impl Node {
         };
         let mut engine = Engine::new(parts, world).expect("plain settings");
         engine.world_mut().listen(&settings).expect("it may listen");
-        match engine.begin() {
-            Ok(()) => self.engine = Some(engine),
-            Err(e) => panic!("server {} does not start: {e}", self.host),
-        }
+        self.disk.forget_lost_syncs();
+        self.refusals_before = self.disk.refusals();
+        self.starts = true;
+        self.engine = Some(engine);
         self.wakes_at_us = net.borrow().now_us;
         self.frozen_until_us = 0;
+        if let Some(Err(e)) = self.unless_it_ends(net, Engine::begin) {
+            self.on_fatal(net, e);
+        }
+        self.note_started(net.borrow().now_us);
+    }
+
+    /// Looks at what it has when it has loaded all.
+    fn note_started(&mut self, now_us: u64) {
+        let Some(engine) = self.engine.as_ref().filter(|_| self.starts) else {
+            return;
+        };
+        self.starts = engine.env().gates.loading != Loading::No;
+        if self.keeps_journal && !self.starts {
+            self.survival.check_start(self.host, engine.env(), now_us);
+        }
+    }
+
+    /// What it has done in a tick was told to clients. Once there is an append-only file that
+    /// counts, it is in the configuration that the server is started with.
+    fn note_told(&mut self, now_us: u64) {
+        self.settings.appendonly |= self.keeps_journal && self.has_aof();
+        let Some(engine) = self.engine.as_ref().filter(|_| self.keeps_journal) else {
+            return;
+        };
+        if engine.env().gates.loading == Loading::No {
+            let observed = observe(engine, now_us);
+            self.survival.end_tick(engine.env(), observed);
+        }
+    }
+
+    /// Has the engine do something; none if the process ends in the middle of that.
+    fn unless_it_ends<T>(
+        &mut self,
+        net: &SharedNet,
+        work: impl FnOnce(&mut Engine<SimWorld>) -> T,
+    ) -> Option<T> {
+        let engine = self.engine.as_mut()?;
+        match catch_unwind(AssertUnwindSafe(|| work(engine))) {
+            Ok(done) => Some(done),
+            Err(ended) if ended.is::<ProcessEnded>() => {
+                log::info!("server {} ends in the middle of a call", self.host);
+                self.kill(net);
+                if self.loses_power {
+                    self.lose_power(net);
+                }
+                None
+            }
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    /// The server says that it must not go on.
+    ///
+    /// # Panics
+    ///
+    /// It does so at its start, for the sake of its append-only file, though its disk has done all
+    /// that it was asked: that file must load, whatever happened before.
+    fn on_fatal(&mut self, net: &SharedNet, words: String) {
+        let refused = self.disk.refusals() > self.refusals_before;
+        log::info!("server {} ends: {words}", self.host);
+        if !self.settings.appendonly && !self.keeps_journal {
+            // The snapshot of the start was damaged, which only lost power can do to it; its owner
+            // puts it out of the way.
+            self.disk = SimDisk::default();
+        } else {
+            assert!(
+                refused || !self.starts || self.may_fail_to_start,
+                "server {} does not start: {words}",
+                self.host
+            );
+        }
+        self.last_words = words;
+        self.kill(net);
     }
 
     /// It is gone from one instant to the next; what the process had on disk stays.
     pub fn kill(&mut self, net: &SharedNet) {
-        if self.engine.take().is_some() {
+        if let Some(engine) = self.engine.take() {
+            if self.keeps_journal && !self.starts {
+                self.survival.see(engine.env());
+            }
+            self.survival.die(Death::OfProcess);
             net.borrow_mut().take_down(self.host);
-            self.disk.set_full(false);
+            self.disk.mend();
+            self.disk.end_process_after(None);
         }
+    }
+
+    /// Its machine loses power.
+    pub fn lose_power(&mut self, net: &SharedNet) {
+        self.kill(net);
+        self.survival.die(Death::OfMachine);
+        self.disk.lose_power(&mut self.rng);
     }
 
     /// It is asked to leave, and does: with a snapshot, if it has save points.
     pub fn terminate(&mut self, net: &SharedNet) {
-        if let Some(engine) = &mut self.engine {
+        let over = self.unless_it_ends(net, |engine| {
             engine.begin_tick();
             engine.on_event(terminate());
-            if engine.end_tick().is_ok() && !engine.is_over() {
-                // It waits for its replicas, and nobody waits for it.
-                self.wakes_at_us = 0;
-                return;
-            }
+            engine.end_tick().is_err() || engine.is_over()
+        });
+        match over {
+            // It waits for its replicas, and nobody waits for it.
+            Some(false) => self.wakes_at_us = 0,
+            _ => self.kill(net),
         }
-        self.kill(net);
     }
 
     /// When it wants to run again, in microseconds; none if it does not run.
@@ -196,36 +346,35 @@ impl Node {
     /// It writes to a socket before the end of the tick.
     pub fn tick(&mut self, net: &SharedNet) -> bool {
         let now_us = net.borrow().now_us;
-        let Some(engine) = &mut self.engine else {
+        let host = self.host;
+        let Some(ended) = self.unless_it_ends(net, |engine| {
+            log::trace!("{now_us} us: server {host}");
+            engine.world_mut().ahead_us = 0;
+            let events = engine.world_mut().take_events();
+            net.borrow_mut().take_written();
+            engine.begin_tick();
+            for event in events {
+                engine.on_event(event);
+            }
+            let early = net.borrow_mut().take_written();
+            assert!(
+                early.is_empty(),
+                "server {host} writes to {early:?} before the end of a tick",
+            );
+            engine.end_tick()
+        }) else {
             return false;
         };
-        log::trace!("{now_us} us: server {}", self.host);
-        engine.world_mut().ahead_us = 0;
-        let events = engine.world_mut().take_events();
-        net.borrow_mut().take_written();
-        engine.begin_tick();
-        for event in events {
-            engine.on_event(event);
-        }
-        let early = net.borrow_mut().take_written();
-        assert!(
-            early.is_empty(),
-            "server {} writes to {early:?} before the end of a tick",
-            self.host
-        );
-        let ended = engine.end_tick();
         self.written = net.borrow_mut().take_written();
-        let engine = match (ended, &mut self.engine) {
-            (Ok(()), Some(engine)) if !engine.is_over() => engine,
-            (ended, _) => {
-                if ended.is_err() {
-                    // The snapshot of the start was damaged, which only lost power can do to it;
-                    // its owner puts it out of the way.
-                    self.disk = SimDisk::default();
-                }
-                self.kill(net);
-                return false;
-            }
+        if let Err(words) = ended {
+            self.on_fatal(net, words);
+            return false;
+        }
+        self.note_started(now_us);
+        self.note_told(now_us);
+        let Some(engine) = self.engine.as_mut().filter(|engine| !engine.is_over()) else {
+            self.kill(net);
+            return false;
         };
         engine.world_mut().pass_disk_time();
         let ahead_us = engine.world().ahead_us;

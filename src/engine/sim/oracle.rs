@@ -19,7 +19,7 @@ use foldhash::fast::FixedState;
 use super::net::HostId;
 use crate::commands::debug::digest;
 use crate::commands::env::Env;
-use crate::keyspace::{Keyspace, ValueRef};
+use crate::keyspace::{Entry, Keyspace, ValueRef};
 use crate::replication::ReplId;
 
 /// A place in a history.
@@ -65,9 +65,18 @@ pub struct Oracle {
 
 /// A number that stands for a data set.
 pub fn fingerprint(keyspace: &Keyspace) -> u64 {
+    fingerprint_of(keyspace, |_| true)
+}
+
+/// A number that stands for all of a data set that goes away only if somebody wants it to.
+pub fn lasting_fingerprint(keyspace: &Keyspace) -> u64 {
+    fingerprint_of(keyspace, |entry| entry.expire_at_ms().is_none())
+}
+
+fn fingerprint_of(keyspace: &Keyspace, counts: impl Fn(Entry<'_>) -> bool) -> u64 {
     let mut sum = 0u64;
     for (number, db) in keyspace.iter().enumerate() {
-        for entry in db.iter() {
+        for entry in db.iter().filter(|entry| counts(*entry)) {
             let mut hasher = FixedState::with_seed(7).build_hasher();
             hasher.write_usize(number);
             hasher.write(entry.key());

@@ -18,6 +18,7 @@
 use std::rc::Rc;
 
 use super::cluster::Cluster;
+use super::disk::SimDisk;
 use super::net::{HostId, SharedNet, SimSocket, address_of};
 use super::node::Node;
 use crate::commands::env::Env;
@@ -46,6 +47,11 @@ pub struct Stage {
 impl Stage {
     /// A server that has started, with these changes of the default settings.
     pub fn new(configure: impl FnOnce(&mut Settings)) -> Stage {
+        Stage::with_disk(SimDisk::default(), configure)
+    }
+
+    /// The same with what some earlier server has left.
+    pub fn with_disk(disk: SimDisk, configure: impl FnOnce(&mut Settings)) -> Stage {
         let mut cluster = Cluster::new(1, 0);
         {
             let mut net = cluster.net.borrow_mut();
@@ -59,7 +65,9 @@ impl Stage {
         };
         settings.save.0.clear();
         configure(&mut settings);
-        cluster.nodes.push(Node::new(SERVER, settings));
+        let mut node = Node::new(SERVER, settings);
+        node.disk = disk;
+        cluster.nodes.push(node);
         cluster.start(SERVER, None);
         let mut stage = Stage { cluster, peers: 0 };
         stage.settle();
@@ -69,6 +77,30 @@ impl Stage {
     /// The server.
     pub fn server(&mut self) -> &mut Node {
         &mut self.cluster.nodes[SERVER]
+    }
+
+    /// Its disk.
+    pub fn disk(&self) -> SimDisk {
+        self.cluster.nodes[SERVER].disk.clone()
+    }
+
+    /// Its process is killed, and it is started again.
+    pub fn restart(&mut self) {
+        self.cluster.kill(SERVER);
+        self.start();
+    }
+
+    /// Its machine loses power, and it is started again.
+    pub fn lose_power(&mut self) {
+        let net = Rc::clone(&self.cluster.net);
+        self.server().lose_power(&net);
+        self.start();
+    }
+
+    /// It is started, if it does not run, and has all loaded when it does.
+    pub fn start(&mut self) {
+        self.cluster.start(SERVER, None);
+        self.settle();
     }
 
     /// What its commands work on.

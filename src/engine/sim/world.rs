@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::disk::{SimDisk, SimFile};
+use super::disk::{BegunSync, SimDisk, SimFile};
 use super::net::{HostId, SharedNet, SimSocket, address_of};
-use crate::base::disk::DiskFile;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::commands::error::CmdError;
@@ -51,12 +50,16 @@ pub struct SimWorld {
     pids: i32,
     /// Events that will be told at their time, in microseconds.
     coming: Vec<(u64, Event)>,
+    /// Syncs that run, with the time when they end and the numbers of their requests.
+    syncs: Vec<(u64, u64, BegunSync)>,
     /// How far this server's own time is ahead, because it slept or waited for its disk.
     pub ahead_us: u64,
     /// Names are answered with these addresses before the right one.
     pub decoys: Vec<SocketAddr>,
     /// Children fail at times.
     pub children_fail: bool,
+    /// No child does its work.
+    pub children_die: bool,
 }
 
 impl SimWorld {
@@ -70,9 +73,11 @@ impl SimWorld {
             child: None,
             pids: 100,
             coming: Vec::new(),
+            syncs: Vec::new(),
             ahead_us: 0,
             decoys: Vec::new(),
             children_fail: false,
+            children_die: false,
         }
     }
 
@@ -89,7 +94,18 @@ impl SimWorld {
     pub fn next_us(&self) -> Option<u64> {
         let child = self.child.as_ref().map(|child| child.next_us);
         let coming = self.coming.iter().map(|(at, _)| *at);
-        coming.chain(child).min()
+        let syncs = self.syncs.iter().map(|(at, ..)| *at);
+        coming.chain(syncs).chain(child).min()
+    }
+
+    /// Whether a sync runs on another thread.
+    pub fn is_syncing(&self) -> bool {
+        !self.syncs.is_empty()
+    }
+
+    /// Whether a child runs.
+    pub fn has_child(&self) -> bool {
+        self.child.is_some()
     }
 
     /// What is to be told now, the network's events included.
@@ -102,6 +118,10 @@ impl SimWorld {
         self.coming = later;
         let due: Vec<(u64, Event)> = due;
         events.extend(due.into_iter().map(|(_, event)| event));
+        for (_, request, sync) in self.syncs.extract_if(.., |(at, ..)| *at <= now_us) {
+            let result = sync.end();
+            events.push(Event::Synced { request, result });
+        }
         self.step_child(now_us, &mut events);
         events
     }
@@ -248,6 +268,7 @@ impl Jobs for SimWorld {
         }
         let mut bytes = Vec::new();
         let result = match self.rng.below(30) {
+            _ if self.children_die => Err("every child dies".to_owned()),
             0 if self.children_fail => Err("the child has died".to_owned()),
             _ => work.write_pipe(&mut bytes, &mut ()),
         };
@@ -298,10 +319,9 @@ impl Jobs for SimWorld {
         match job {
             Job::Free(garbage) => drop(garbage),
             Job::Close(file) => drop(file),
-            Job::Sync { request, mut file } => {
-                let result = file.sync_data();
-                let at = self.net.borrow().now_us + 1 + self.rng.below(20_000);
-                self.coming.push((at, Event::Synced { request, result }));
+            Job::Sync { request, file } => {
+                let at = self.net.borrow().now_us + self.disk.sync_us(&mut self.rng);
+                self.syncs.push((at, request, file.begin_sync()));
             }
         }
     }

@@ -265,8 +265,9 @@ impl Manifest {
         self.dirty
     }
 
-    /// What is on disk may be something else.
-    pub fn note_outdated(&mut self) {
+    /// It may be in place, but nobody knows whether it would survive a loss of power: whoever
+    /// persisted it may have ended before the last step.
+    pub fn note_unsynced(&mut self) {
         self.dirty = true;
     }
 
