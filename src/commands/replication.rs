@@ -1,4 +1,5 @@
-//! `REPLICAOF`, `FAILOVER` and `ROLE`, and the commands with which replicas and masters speak to each other.
+//! `REPLICAOF`, `FAILOVER` and `ROLE`, and the commands with which replicas and masters speak to
+//! each other.
 //!
 //! Handlers only parse; the replication machines decide, and the server carries out what follows.
 

@@ -1,26 +1,26 @@
 //! A planned failover: a master hands over to one of its replicas, and no write is lost.
 //!
 //! ```text
-//!            FAILOVER                 a replica has all, or the time
-//!                                     is over and it is forced          the heir says yes
-//!  no failover ────────▶ waiting for sync ──────────────────▶ in progress ────────────▶ no failover,
-//!       ▲                      │                                  │                     a replica
-//!       │ ABORT, time over     │          ABORT, the heir says no │
-//!       └──────────────────────┴──────────────────────────────────┘
+//!            FAILOVER              a replica has all, or the
+//!                                  time is over and it is forced      the heir says yes
+//!  no failover ───▶ waiting for sync ──────────────────▶ in progress ─────────────▶ a replica,
+//!    a master              │                                  │                     no failover
+//!       ▲                  │ ABORT, time over                 │ ABORT, the heir says no
+//!       └──────────────────┴──────────────────────────────────┘
 //! ```
 //!
 //! From the request to the end nothing is written: clients' writes are held back, nothing expires,
 //! nothing is evicted. So there is an offset at which a replica has all that was ever acknowledged,
 //! and it says itself when it is there. Then we become its replica, as `REPLICAOF` would make us,
-//! but with the word `FAILOVER` behind our `PSYNC`, upon which it becomes a master before it answers;
-//! what it says is read by the link (`link/handshake.rs`). As long as it has not answered we try for
-//! ever, and only `ABORT` ends that: then we are a master again, under a new name.
+//! but with the word `FAILOVER` behind our `PSYNC`, upon which it becomes a master before it
+//! answers; what it says is read by the link (`link/handshake.rs`). As long as it has not answered
+//! we try for ever, and only `ABORT` ends that: then we are a master again, under a new name.
 //!
 //! **Asking.** Replicas say how far they are once a second. To wait for that would make everybody
-//! wait, so they are asked, with a `REPLCONF GETACK` that is the last thing in the stream. A replica
-//! answers before it counts the question, so one that is where the question begins has all data.
-//! Nobody is asked when a replica is known to have all, or when clients were paused before: who
-//! paused them may rely on the offset to stand still.
+//! wait, so they are asked, with a `REPLCONF GETACK` that is the last thing in the stream. A
+//! replica answers before it counts the question, so one that is where the question begins has all
+//! data. Nobody is asked when a replica is known to have all, or when clients were paused before:
+//! who paused them may rely on the offset to stand still.
 
 use super::action::Action;
 use super::context::Context;

@@ -14,7 +14,8 @@
 //! | `failover.rs` | handing over to one of our replicas |
 //! | `replconf.rs` | `REPLCONF` |
 //! | `action.rs` | what the machines ask for, and the facts they get with each event |
-//! | `settings.rs`, `info.rs` | what comes from the configuration, what goes to `INFO` and `ROLE` |
+//! | `settings.rs` | what comes from the configuration |
+//! | `info.rs`, `describe.rs` | what goes to `INFO` and `ROLE` |
 //! | `wire.rs` | lines and commands as bytes |
 //!
 //! # The contract
@@ -85,6 +86,7 @@
 
 pub mod action;
 mod context;
+mod describe;
 pub mod failover;
 pub mod history;
 pub mod identity;

@@ -37,4 +37,5 @@ mod tools;
 mod transactions;
 mod types;
 mod values;
+mod wait;
 mod waiting;

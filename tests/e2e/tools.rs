@@ -1,5 +1,6 @@
 //! Redis's own tools and our scripts against the running server.
 
+use std::fs::File;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -62,6 +63,43 @@ fn redis_cli_fetches_a_snapshot_as_a_replica_would() {
     std::fs::rename(file, copy.path("dump.rdb")).unwrap();
     copy.start_again();
     assert_same_data(&server, &copy);
+}
+
+#[test]
+fn redis_cli_fetches_functions_and_no_keys() {
+    let server = server_with_keys();
+    let file = server.path("functions.rdb");
+    let shown = redis_cli(server.port, &["--functions-rdb", file.to_str().unwrap()]);
+    assert!(shown.contains("Transfer finished with success"), "{shown}");
+    let mut copy = Server::prepare(Options::ours());
+    std::fs::rename(file, copy.path("dump.rdb")).unwrap();
+    copy.start_again();
+    assert_eq!(copy.ask("DBSIZE"), "0");
+    assert!(copy.log().contains("Done loading RDB, keys loaded: 0"));
+}
+
+#[test]
+fn redis_cli_shows_the_stream_of_a_master() {
+    let server = server_with_keys();
+    let shown = File::create(server.path("shown")).unwrap();
+    let mut child = Command::new("redis-cli")
+        .args(["-p", &server.port.to_string(), "--replica"])
+        .stdin(Stdio::null())
+        .stdout(shown)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("it is in step", || {
+        server.info("slave0").contains("state=online")
+    });
+    assert_eq!(server.ask("SET shown yes"), "OK");
+    wait_until("it shows the write", || {
+        let shown = std::fs::read_to_string(server.path("shown")).unwrap();
+        shown.contains("\"SELECT\",\"0\"") && shown.contains("\"SET\",\"shown\",\"yes\"")
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("it is gone", || server.info("connected_slaves") == "0");
 }
 
 #[test]

@@ -153,7 +153,12 @@ impl Cluster {
     }
 
     fn check_failovers(&mut self) {
-        let Cluster { nodes, oracle, .. } = self;
+        let Cluster {
+            nodes,
+            oracle,
+            flushes,
+            ..
+        } = self;
         for node in nodes.iter() {
             let Some(place) = oracle.check_failover(node.host, node.env()) else {
                 continue;
@@ -163,7 +168,7 @@ impl Cluster {
                 master.is_some_and(|(host, _)| host == address_of(node.host).ip().to_string())
             };
             if let Some(heir) = nodes.iter().find(is_heir).and_then(Node::env) {
-                oracle.check_heir(place, heir);
+                oracle.check_heir(place, heir, *flushes);
             }
         }
     }
