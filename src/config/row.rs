@@ -52,8 +52,10 @@ pub enum Apply {
     Maxmemory,
     /// Start or stop accounting for the memory of clients.
     MaxmemoryClients,
-    /// Install or remove the crash report's signal handlers.
+    /// Install or remove the crash report's signal handlers, and have it test the memory or not.
     CrashLog,
+    /// Watch the loop, or no longer.
+    Watchdog,
     /// Start or stop the append only file.
     Appendonly,
     /// Remove the files that the append only file does not need any more.

@@ -134,7 +134,8 @@ directives! {
     /// Write a report when the server crashes.
     crash_log_enabled: bool = true, "crash-log-enabled".apply(Apply::CrashLog);
     /// Test the memory when the server crashes.
-    crash_memcheck_enabled: bool = true, "crash-memcheck-enabled";
+    crash_memcheck_enabled: bool = true, "crash-memcheck-enabled"
+        .apply(Apply::CrashLog);
     /// Leave by `exit` instead of `abort` after a panic.
     use_exit_on_panic: bool = false, "use-exit-on-panic".with(Traits::HIDDEN);
     /// Databases to choose from with SELECT.
@@ -177,7 +178,8 @@ directives! {
     /// Do it more often when there are many clients.
     dynamic_hz: bool = true, "dynamic-hz";
     /// Milliseconds of a stuck event loop that are reported; 0 reports none.
-    watchdog_period: u32 = 0, "watchdog-period".range(0, INT_MAX).with(Traits::HIDDEN);
+    watchdog_period: u32 = 0, "watchdog-period".range(0, INT_MAX).with(Traits::HIDDEN)
+        .apply(Apply::Watchdog);
     /// How a SIGINT shuts the server down.
     shutdown_on_sigint: ShutdownOnSignal = ShutdownOnSignal::default(), "shutdown-on-sigint"
         .with(Traits::MULTI);

@@ -37,6 +37,15 @@ pub fn replication_settings(s: &Settings) -> replication::ReplicationSettings {
     }
 }
 
+/// Milliseconds within which the loop has to do a round of periodic work; 0 if it does not matter.
+/// By itself it does one `hz` times a second, so less than two such periods would say nothing.
+pub fn watchdog_period_ms(settings: &Settings) -> u32 {
+    match settings.watchdog_period {
+        0 => 0,
+        period_ms => period_ms.max(1000 / settings.hz * 2),
+    }
+}
+
 impl<W: World> Runtime<W> {
     /// Carries out the hook of a directive that changes; `settings` are those to come.
     pub fn apply(&mut self, env: &mut Env, hook: Apply, settings: &Settings) -> Result<(), Reason> {
@@ -87,7 +96,8 @@ impl<W: World> Runtime<W> {
             | Apply::Dir
             | Apply::ProcTitle
             | Apply::OomScore
-            | Apply::CrashLog => self.apply_to_process(env, hook, settings),
+            | Apply::CrashLog
+            | Apply::Watchdog => self.apply_to_process(env, hook, settings),
             Apply::None | Apply::Hz | Apply::ReplBacklogSize | Apply::GoodReplicas => Ok(()),
         }
     }
@@ -95,6 +105,7 @@ impl<W: World> Runtime<W> {
     /// The settings have changed: what is derived from them follows.
     pub fn after_config(&mut self, env: &mut Env) {
         self.world.settle_listening();
+        env.config.watchdog_period = watchdog_period_ms(&env.config);
         env.replication.configure(replication_settings(&env.config));
         env.replication.refresh_good_replicas(env.now);
         self.refresh_gates(env);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Engine;
+use super::apply::watchdog_period_ms;
 use super::runtime::Runtime;
 use super::world::World;
 use crate::commands::env::Env;
@@ -74,6 +75,7 @@ impl<W: World> Engine<W> {
             return;
         }
         let started_ns = self.runtime.world.mono_ns();
+        self.watch_loop();
         let hz = u64::from(self.env.config.hz);
         self.cron.next_us = now_us + 1_000_000 / hz;
         self.env.renew_access();
@@ -105,6 +107,24 @@ impl<W: World> Engine<W> {
         self.each_second();
         let spent_ns = self.runtime.world.mono_ns() - started_ns;
         self.env.stats.cron_us += spent_ns / 1000;
+    }
+
+    /// A round that is due when a tick ends comes behind the next tick's events, which are to be
+    /// watched, too, although this tick may have used the watch up.
+    #[inline]
+    pub fn watch_loop_if_late(&mut self, now_us: u64) {
+        if now_us >= self.cron.next_us {
+            self.watch_loop();
+        }
+    }
+
+    /// From this round to the next no more time may pass than is configured.
+    fn watch_loop(&mut self) {
+        if self.env.config.watchdog_period > 0 {
+            let period_ms = watchdog_period_ms(&self.env.config);
+            let period = Duration::from_millis(period_ms.into());
+            self.runtime.world.watch_loop(period);
+        }
     }
 
     fn note_memory(&mut self) {

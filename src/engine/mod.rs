@@ -83,6 +83,7 @@ use crate::keyspace::expiry::{ExpiryCycle, Pace};
 use crate::replication::Replication;
 use crate::sys::clock::CycleClock;
 use crate::sys::collation::Collation;
+pub use apply::watchdog_period_ms;
 use cron::Cron;
 use outgoing::ConnectProgress;
 use runtime::Runtime;
@@ -295,6 +296,7 @@ impl<W: World> Engine<W> {
         let now_us = self.runtime.world.mono_ns() / 1000;
         let stats = &mut self.env.stats;
         stats.note_turn(self.tick.started_us, now_us, commands);
+        self.watch_loop_if_late(now_us);
         Ok(())
     }
 

@@ -258,6 +258,8 @@ pub trait ProcessControl {
     fn pid(&self) -> u32;
     /// Whether somebody has asked for the process to be interrupted, and was not heard yet.
     fn interrupt_is_pending(&self) -> bool;
+    /// The loop comes back within this time; if it does not, where it stands is logged.
+    fn watch_loop(&mut self, period: Duration);
     /// Another second has begun: whatever the world has to do by itself now and then is due.
     fn on_second(&mut self);
     /// Bytes of memory in use; cheap.

@@ -16,7 +16,7 @@ use super::logger::Logger;
 use super::reactor::Server;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::config::crash_report_lines;
-use crate::sys::crash::{REPORT_END, REPORT_START, last_command, report_crashes};
+use crate::sys::crash::{REPORT_START, end_report, last_command, report_crashes};
 
 /// Makes panics report themselves in the log.
 pub fn install_hook(logger: Logger) {
@@ -48,7 +48,7 @@ pub fn run_guarded(server: &mut Server) -> i32 {
             for line in String::from_utf8_lossy(&settings).lines() {
                 log::error!("{line}");
             }
-            log::error!("{REPORT_END}");
+            end_report();
             // The report is written; the abort needs none of its own.
             let _ = report_crashes(false);
             std::process::abort()

@@ -76,6 +76,7 @@ fn start(name: &[u8], args: &[Vec<u8>]) -> Result<Server, Failure> {
     // Before there is any other thread: a signal goes to whichever thread does not block it.
     let signals = Signals::new().map_err(|e| format!("Cannot receive signals: {e}"))?;
     crash::install_hook(logger.clone());
+    sys::crash::test_memory(settings.crash_memcheck_enabled);
     if settings.crash_log_enabled {
         sys::crash::report_crashes(true).map_err(|e| format!("Cannot report crashes: {e}"))?;
     }

@@ -29,6 +29,7 @@ use crate::commands::error::CmdError;
 use crate::config::{Apply, Reason, Settings};
 use crate::engine::path_of;
 use crate::engine::snapshot_work::SnapshotWork;
+use crate::engine::watchdog_period_ms;
 use crate::engine::world::{
     Accepted, Clock, Event, Interest, Job, Jobs, Lifecycle, Network, ProcessChange, ProcessControl,
     ProcessEnd, ProcessRole, Wake, WorkFigures,
@@ -39,6 +40,7 @@ use crate::sys::memory::{MemoryStats, Meter};
 use crate::sys::process::Exit;
 use crate::sys::signals::{Signal, Signals};
 use crate::sys::title::ProcessTitle;
+use crate::sys::watchdog::Watchdog;
 
 /// Events taken from the poll at once.
 const EVENTS_MAX: usize = 1024;
@@ -79,6 +81,8 @@ pub struct OsWorld {
     process: Process,
     /// The kernel's score for killing us that we were started with, while we set another.
     oom_base: Option<i32>,
+    /// The watch on the loop, while one is wanted.
+    watchdog: Option<Watchdog>,
 }
 
 impl OsWorld {
@@ -95,7 +99,7 @@ impl OsWorld {
         let meter = Meter::new()?;
         let waker = Waker::new(registry, WORKERS)?;
         let workers = Workers::start(&meter.share(), settings.bio_cpulist.as_deref(), waker)?;
-        Ok(OsWorld {
+        let mut world = OsWorld {
             poll,
             listeners: Listeners::default(),
             workers,
@@ -104,7 +108,10 @@ impl OsWorld {
             child: None,
             process,
             oom_base: None,
-        })
+            watchdog: None,
+        };
+        world.watch(settings)?;
+        Ok(world)
     }
 
     /// Waits for something to happen, at most so long.
@@ -336,6 +343,12 @@ impl ProcessControl for OsWorld {
         self.meter.used_memory()
     }
 
+    fn watch_loop(&mut self, period: Duration) {
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.expect_within(period);
+        }
+    }
+
     fn memory(&self) -> MemoryStats {
         self.meter.stats()
     }
@@ -355,8 +368,10 @@ impl ProcessControl for OsWorld {
             Apply::ProcTitle => self.show_title(settings, change.config_file),
             Apply::OomScore => self.apply_oom_score(settings, change.role)?,
             Apply::CrashLog => {
+                sys::crash::test_memory(settings.crash_memcheck_enabled);
                 sys::crash::report_crashes(settings.crash_log_enabled).map_err(|e| os_text(&e))?
             }
+            Apply::Watchdog => self.watch(settings).map_err(|e| os_text(&e))?,
             // The engine asks for nothing else.
             _ => {}
         }
@@ -406,6 +421,18 @@ impl ProcessControl for OsWorld {
 }
 
 impl OsWorld {
+    /// Watches the loop from now on, or no longer.
+    fn watch(&mut self, settings: &Settings) -> io::Result<()> {
+        let period_ms = watchdog_period_ms(settings);
+        if period_ms == 0 {
+            self.watchdog = None;
+        } else if self.watchdog.is_none() {
+            self.watchdog = Some(Watchdog::new()?);
+        }
+        self.watch_loop(Duration::from_millis(period_ms.into()));
+        Ok(())
+    }
+
     /// The last acts of a server whose loop has ended.
     pub fn leave(&mut self, settings: &Settings) {
         if let Some(path) = settings.pidfile.as_deref().filter(|path| !path.is_empty()) {

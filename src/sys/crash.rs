@@ -8,8 +8,9 @@
 //! - all that it needs to know is kept ready in statics: the only ones of the program that change,
 //!   since a handler is given no argument of ours,
 //! - what matters most is written first, with nothing but `open` and `write`,
-//! - the names of functions come last. To find them the heap is needed; should that end in a
-//!   second crash, the system ends the process, and if it never ends, an alarm does.
+//! - the names of functions come later. To find them the heap is needed; should that end in a
+//!   second crash, the system ends the process, and if it never ends, an alarm does,
+//! - the memory is tested last (`memcheck`), since no other thread goes on afterwards.
 //!
 //! Afterwards the signal takes its ordinary course, so the exit status and the core are those of
 //! the crash. A signal that comes while another thread writes its report waits for the end.
@@ -22,6 +23,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use super::log_file::{LogFile, Opened};
+use super::memcheck;
 use super::process;
 use crate::base::line::Line;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
@@ -47,6 +49,9 @@ const FRAMES_MAX: usize = 64;
 /// How long finding their names may take, in seconds.
 const NAMES_SECONDS_MAX: u32 = 10;
 
+/// What a watch on the loop sends, which must not interrupt a report.
+pub(super) const WATCHDOG_SIGNAL: c_int = libc::SIGVTALRM;
+
 /// Where reports go.
 static LOG_FILE: LogFile = LogFile::new();
 /// The name of the command that was begun last.
@@ -55,6 +60,10 @@ static COMMAND: AtomicPtr<&'static str> = AtomicPtr::new(ptr::null_mut());
 static REPORTER: AtomicI32 = AtomicI32::new(0);
 /// The signal that it reports.
 static REPORTED: AtomicI32 = AtomicI32::new(0);
+
+/// The process whose memory is tested at the end of a report; zero if none is. A child that was
+/// forked would test copies, made of all the memory that it shares with its parent.
+static TESTED: AtomicI32 = AtomicI32::new(0);
 
 /// The log, to whose end reports go.
 pub fn log_file() -> &'static LogFile {
@@ -83,13 +92,18 @@ pub fn last_command() -> &'static str {
 pub fn report_crashes(wanted: bool) -> io::Result<()> {
     if wanted {
         use_alternate_stack()?;
-        // The first call loads a library, which the handler could not.
-        capture(&mut [ptr::null_mut(); 1]);
+        prepare_traces();
     }
     for (signal, _) in FATAL {
         react(signal, wanted);
     }
     Ok(())
+}
+
+/// Has the end of a report test the memory from now on, or no longer.
+pub fn test_memory(wanted: bool) {
+    let process = if wanted { std::process::id() } else { 0 };
+    TESTED.store(process as i32, Ordering::Release);
 }
 
 /// Gives the calling thread a stack for the handler, unless it has a large one already.
@@ -152,14 +166,22 @@ extern "C" fn on_crash(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
         },
     }
     REPORTED.store(signal, Ordering::Release);
+    // SAFETY: it only changes what happens on a signal of ours.
+    unsafe { libc::signal(WATCHDOG_SIGNAL, libc::SIG_IGN) };
     let mut out = Report::open();
     // SAFETY: the system hands a handler of this kind valid pointers.
     let (info, at) = unsafe { (&*info, instruction(context)) };
     describe(&mut out, signal, info, at);
     out.frames();
     out.names();
-    out.line(format_args!("{REPORT_END}"));
+    out.end();
     die(signal)
+}
+
+/// Ends a report that somebody else has begun, of a process that is about to end: the memory is
+/// tested if that is wanted, for which all other threads stop for good.
+pub fn end_report() {
+    Report::open().end();
 }
 
 /// Finding names takes too long.
@@ -215,7 +237,7 @@ fn describe(out: &mut Report, signal: c_int, info: &libc::siginfo_t, at: Option<
 /// # Safety
 ///
 /// `context` is what a handler was given.
-unsafe fn instruction(context: *mut c_void) -> Option<usize> {
+pub(super) unsafe fn instruction(context: *mut c_void) -> Option<usize> {
     // SAFETY: such a context is a valid `ucontext_t`.
     let machine = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
     #[cfg(target_arch = "x86_64")]
@@ -229,6 +251,11 @@ unsafe fn instruction(context: *mut c_void) -> Option<usize> {
     }
 }
 
+/// Makes it possible for a handler to look for callers: the first call loads a library.
+pub(super) fn prepare_traces() {
+    capture(&mut [ptr::null_mut(); 1]);
+}
+
 /// Fills in the return addresses of the callers; returns how many there are.
 fn capture(frames: &mut [*mut c_void]) -> c_int {
     // SAFETY: the array has room for as many addresses as are asked for.
@@ -236,15 +263,34 @@ fn capture(frames: &mut [*mut c_void]) -> c_int {
 }
 
 /// A report on its way to the log. Writing cannot fail in a way that would help anybody to know.
-struct Report(Option<Opened>);
+pub(super) struct Report(Option<Opened>);
 
 impl Report {
-    fn open() -> Report {
+    pub(super) fn open() -> Report {
         Report(LOG_FILE.open().ok())
     }
 
+    /// Tests the memory, if that is wanted of this process, and writes the last line.
+    fn end(&mut self) {
+        let is_tested = TESTED.load(Ordering::Acquire) == std::process::id() as i32;
+        if let Some(opened) = &mut self.0
+            && is_tested
+        {
+            memcheck::report(opened);
+        }
+        self.line(format_args!("{REPORT_END}"));
+    }
+
+    /// Writes a line that says that a handler wrote it, and when.
+    pub(super) fn handler_line(&mut self, text: fmt::Arguments<'_>) {
+        let pid = std::process::id();
+        // SAFETY: no memory is written to.
+        let now = unsafe { libc::time(ptr::null_mut()) };
+        self.line(format_args!("{pid}:signal-handler ({now}) {text}"));
+    }
+
     /// Writes a line with one call, cut if it is very long.
-    fn line(&mut self, text: fmt::Arguments<'_>) {
+    pub(super) fn line(&mut self, text: fmt::Arguments<'_>) {
         self.write(Line::of(text).ended());
     }
 
@@ -257,11 +303,24 @@ impl Report {
     /// The addresses of the callers.
     fn frames(&mut self) {
         self.line(format_args!("------ STACK TRACE ------"));
+        self.callers();
+    }
+
+    /// The same without a headline.
+    pub(super) fn callers(&mut self) {
         let mut frames = [ptr::null_mut(); FRAMES_MAX];
         let count = capture(&mut frames);
+        self.symbols(&frames[..usize::try_from(count).unwrap_or(0)]);
+    }
+
+    /// Addresses, and what part of which file is there.
+    pub(super) fn symbols(&mut self, addresses: &[*mut c_void]) {
         let fd = self.0.as_ref().map_or(-1, Opened::fd);
-        // SAFETY: so many addresses were filled in; this function allocates nothing.
-        unsafe { libc::backtrace_symbols_fd(frames.as_ptr(), count, fd) };
+        // SAFETY: the addresses are valid for reading, whatever they are; this function allocates
+        // nothing.
+        unsafe {
+            libc::backtrace_symbols_fd(addresses.as_ptr(), addresses.len() as c_int, fd);
+        }
     }
 
     /// The names of the callers: this may fail in all ways, see the module's head.
@@ -356,6 +415,31 @@ mod tests {
         });
         assert_eq!(exit, Exit::Signal(libc::SIGSEGV));
         holds(&report, &["(SIGSEGV)", "Accessing address: 0x", REPORT_END]);
+    }
+
+    #[test]
+    fn the_memory_is_tested_at_the_end_where_that_is_wanted() {
+        let (_, report) = crash(|| {
+            test_memory(true);
+            process::crash_by_bad_access();
+        });
+        let end = format!(" if possible.\n{REPORT_END}\n");
+        holds(&report, &["\n------ FAST MEMORY TEST ------\n", &end]);
+        let (_, report) = crash(|| {
+            test_memory(true);
+            test_memory(false);
+            process::crash_by_bad_access();
+        });
+        assert!(!report.contains("FAST MEMORY TEST"), "{report}");
+        let (_, report) = crash(|| {
+            test_memory(true);
+            match process::fork().unwrap() {
+                ForkResult::Child => process::crash_by_bad_access(),
+                ForkResult::Parent { child } => process::wait_for(child).unwrap(),
+            };
+        });
+        holds(&report, &["crash_by_bad_access", REPORT_END]);
+        assert!(!report.contains("FAST MEMORY TEST"), "{report}");
     }
 
     #[test]

@@ -12,8 +12,10 @@ pub mod crash;
 pub mod disk;
 pub mod entropy;
 pub mod facts;
+mod halt;
 pub mod limits;
 pub mod log_file;
+mod memcheck;
 pub mod memory;
 pub mod prefetch;
 pub mod process;
@@ -24,6 +26,7 @@ pub mod syslog;
 pub mod title;
 pub mod usage;
 pub mod wait;
+pub mod watchdog;
 pub mod writeback;
 
 use std::io;

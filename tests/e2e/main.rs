@@ -39,3 +39,4 @@ mod types;
 mod values;
 mod wait;
 mod waiting;
+mod watchdogs;

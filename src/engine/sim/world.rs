@@ -336,6 +336,8 @@ impl Jobs for SimWorld {
 impl ProcessControl for SimWorld {
     fn on_second(&mut self) {}
 
+    fn watch_loop(&mut self, _: Duration) {}
+
     fn pid(&self) -> u32 {
         1
     }
