@@ -59,15 +59,6 @@ struct Load<'a> {
 
 /// Runs a workload with random keys and measures a turn of it.
 pub fn measure(port: u16, pid: u32, workload: &Workload, turn: Turn) -> Sample {
-    let mut state = 0x2545_F491_4F6C_DD1D_u64.wrapping_mul(turn.seed.wrapping_mul(2) + 1);
-    let keys = workload.keys;
-    let random = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        // The high half of a product maps evenly onto the range without a division.
-        ((u128::from(state) * u128::from(keys)) >> 64) as u64
-    };
     // What is in flight when the measured time ends counts for nothing, but it is carried out.
     let in_flight_max = (turn.clients * turn.pipeline) as u64;
     let ops_max = turn.ops_max.saturating_sub(in_flight_max);
@@ -77,7 +68,7 @@ pub fn measure(port: u16, pid: u32, workload: &Workload, turn: Turn) -> Sample {
         workload,
         turn.clients,
         turn.pipeline,
-        Box::new(random),
+        Box::new(random_keys(workload.keys, turn.seed)),
     );
     load.run(|started, done| started.elapsed() < WARM_UP && done < warm_up_ops_max);
     let (before, done) = (cpu_time(pid), load.done);
@@ -88,6 +79,27 @@ pub fn measure(port: u16, pid: u32, workload: &Workload, turn: Turn) -> Sample {
     Sample {
         ops_per_second: ops / elapsed.as_secs_f64(),
         cpu_ns_per_op: cpu.as_nanos() as f64 / ops,
+    }
+}
+
+/// Runs a workload with random keys, and says how many operations that were.
+pub fn drive(port: u16, workload: &Workload, turn: Turn) -> u64 {
+    let random = Box::new(random_keys(workload.keys, turn.seed));
+    let mut load = Load::connect(port, workload, turn.clients, turn.pipeline, random);
+    load.run(|started, done| started.elapsed() < turn.time && done < turn.ops_max);
+    // What is in flight is carried out, too.
+    load.done + (turn.clients * turn.pipeline) as u64
+}
+
+/// Numbers below `keys`, as many as are asked for.
+fn random_keys(keys: u64, seed: u64) -> impl FnMut() -> u64 {
+    let mut state = 0x2545_F491_4F6C_DD1D_u64.wrapping_mul(seed.wrapping_mul(2) + 1);
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        // The high half of a product maps evenly onto the range without a division.
+        ((u128::from(state) * u128::from(keys)) >> 64) as u64
     }
 }
 

@@ -9,6 +9,7 @@
 //! What runs is chosen by environment variables (see `Settings`); the output is Markdown, fit for
 //! `docs/performance.md`.
 
+mod appending;
 mod collections;
 mod datasets;
 mod echo;
@@ -18,6 +19,7 @@ mod memory;
 mod pause;
 mod peer;
 mod persistence;
+mod replicating;
 mod report;
 mod settings;
 mod sizes;
@@ -41,4 +43,6 @@ fn main() {
     growth::run(&settings, &peers);
     sizes::run(&settings, &peers);
     pause::run(&settings, &peers);
+    appending::run(&settings, &peers);
+    replicating::run(&settings, &peers);
 }

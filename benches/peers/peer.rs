@@ -36,7 +36,19 @@ impl Peer {
     }
 
     pub fn start(&self) -> Running {
-        Running::start(self, tempfile::tempdir().expect("a folder"), free_port())
+        self.start_with(&[])
+    }
+
+    /// Starts with more options, each as its name and its value.
+    pub fn start_with(&self, options: &[(&str, &str)]) -> Running {
+        let option = |(name, value): &(&str, &str)| [format!("--{name}"), value.to_string()];
+        let args = options.iter().flat_map(option).collect();
+        Running::start(
+            self,
+            tempfile::tempdir().expect("a folder"),
+            free_port(),
+            args,
+        )
     }
 }
 
@@ -45,11 +57,12 @@ pub struct Running {
     pub port: u16,
     child: Child,
     folder: tempfile::TempDir,
+    args: Vec<String>,
 }
 
 impl Running {
-    /// Starts in a folder; a `dump.rdb` that lies there is loaded before this returns.
-    fn start(peer: &Peer, folder: tempfile::TempDir, port: u16) -> Running {
+    /// Starts in a folder; what was saved there is loaded before this returns.
+    fn start(peer: &Peer, folder: tempfile::TempDir, port: u16, args: Vec<String>) -> Running {
         let child = Command::new(&peer.path)
             .args([
                 "--port",
@@ -60,6 +73,7 @@ impl Running {
                 "",
             ])
             .args(["--repl-diskless-sync-delay", "0", "--protected-mode", "no"])
+            .args(&args)
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(fs::File::create(folder.path().join("log")).expect("a log"))
@@ -70,6 +84,7 @@ impl Running {
             port,
             child,
             folder,
+            args,
         };
         let deadline = Instant::now() + Duration::from_secs(120);
         while running.try_ask("PING").is_none_or(|reply| reply != "+PONG") {
@@ -89,8 +104,9 @@ impl Running {
         self.kill();
         let (port, empty) = (self.port, tempfile::tempdir().expect("a folder"));
         let folder = std::mem::replace(&mut self.folder, empty);
+        let args = std::mem::take(&mut self.args);
         let start = Instant::now();
-        let running = Running::start(peer, folder, port);
+        let running = Running::start(peer, folder, port, args);
         (running, start.elapsed())
     }
 

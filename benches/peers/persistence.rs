@@ -100,6 +100,6 @@ fn full_sync(master: &Running, peer: &Peer) -> (f64, f64) {
     (millis(took), millis(worst))
 }
 
-fn millis(time: Duration) -> f64 {
+pub fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }

@@ -106,9 +106,9 @@ fn chosen_groups(settings: &Settings) -> Vec<Group> {
 }
 
 /// One line of both tables.
-struct Row {
-    name: String,
-    samples: Vec<Sample>,
+pub struct Row {
+    pub name: String,
+    pub samples: Vec<Sample>,
 }
 
 pub fn run(settings: &Settings, peers: &[Peer]) {
@@ -172,14 +172,15 @@ pub fn alternate(
     turns.iter().map(|turns| median_sample(turns)).collect()
 }
 
-fn median_sample(turns: &[Sample]) -> Sample {
+pub fn median_sample(turns: &[Sample]) -> Sample {
     Sample {
         ops_per_second: median(turns.iter().map(|t| t.ops_per_second).collect()),
         cpu_ns_per_op: median(turns.iter().map(|t| t.cpu_ns_per_op).collect()),
     }
 }
 
-fn print_tables(rows: &[Row], peers: &[Peer]) {
+/// The processor time and the speed of all of them.
+pub fn print_tables(rows: &[Row], peers: &[Peer]) {
     let mut table = Table::begin("Server CPU, ns per operation", "workload", peers, 0);
     for row in rows {
         table.row(
