@@ -32,6 +32,7 @@ use crate::base::version::REDIS_VERSION;
 use crate::commands::env::Env;
 use crate::commands::host::SnapshotStats;
 use crate::keyspace::Keyspace;
+use crate::persist::aof::folder::unfinished_path;
 use crate::persist::aof::manifest::BaseFormat;
 use crate::persist::rdb::encoder::EncoderOptions;
 use crate::persist::rdb::file;
@@ -411,7 +412,7 @@ impl<W: World> Runtime<W> {
         target: &Path,
         format: BaseFormat,
     ) -> Result<(), String> {
-        let unfinished = aof::unfinished_path(folder, self.world.pid());
+        let unfinished = unfinished_path(folder, self.world.pid());
         let work = self.base_work(env, folder.to_owned(), format);
         work.write_base(self.world.disk(), &unfinished, target, &mut ())
     }

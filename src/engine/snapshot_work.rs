@@ -4,12 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::aof;
 use crate::base::disk::Disk;
 use crate::base::errno::os_text;
 use crate::config::Settings;
 use crate::keyspace::Keyspace;
 use crate::persist::aof::commands::{CommandsOptions, save_commands};
+use crate::persist::aof::folder::{rewritten_path, unfinished_path};
 use crate::persist::aof::manifest::BaseFormat;
 use crate::persist::rdb::file::{self, SaveError};
 use crate::persist::rdb::save::{SaveObserver, SaveOptions, save_snapshot};
@@ -36,7 +36,7 @@ impl Product {
         match self {
             Product::File(path) => Some(path.clone()),
             Product::Pipe => None,
-            Product::AofBase { folder, .. } => Some(aof::rewritten_path(folder, pid)),
+            Product::AofBase { folder, .. } => Some(rewritten_path(folder, pid)),
         }
     }
 
@@ -45,7 +45,7 @@ impl Product {
         match self {
             Product::File(path) => Some(file::temporary_path(path, pid)),
             Product::Pipe => None,
-            Product::AofBase { folder, .. } => Some(aof::unfinished_path(folder, pid)),
+            Product::AofBase { folder, .. } => Some(unfinished_path(folder, pid)),
         }
     }
 }

@@ -7,190 +7,28 @@
 //! no sense stops the start, and the files stay as they are.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::io::ErrorKind;
 
-use super::{Aof, Places, State};
+use super::file::{Aof, Places, State};
+use super::reading::{
+    Content, Part, READ_BYTES, Reading, Replay, SNAPSHOT_MAGIC, ToLoad, bad_format,
+};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
-use crate::base::time::Now;
 use crate::commands::context::Ctx;
 use crate::commands::dispatch;
 use crate::commands::env::Env;
 use crate::commands::error::CmdError;
-use crate::commands::session::{Kind, Session};
-use crate::engine::batch::{BATCH_COMMANDS_MAX, Batch, Parsed};
+use crate::commands::session::Session;
+use crate::engine::batch::{BATCH_COMMANDS_MAX, Parsed};
 use crate::engine::loading::{Loader, aof_fill};
 use crate::engine::look_ahead::look_ahead;
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::world::World;
-use crate::persist::aof::records::{End, FormatError, Records};
-use crate::persist::rdb::RdbError;
+use crate::persist::aof::records::{End, Records};
 use crate::persist::rdb::file::LoadProgress;
 use crate::persist::rdb::fill::Fill;
-use crate::persist::rdb::load::StreamLoader;
 use crate::resp::writer::{Protocol, Reply};
-
-/// Bytes read from a file at once.
-const READ_BYTES: usize = 256 * 1024;
-/// The number of the session that replays; it is nobody's.
-const SESSION_ID: u64 = 0;
-/// What a file begins with that begins with a snapshot.
-const SNAPSHOT_MAGIC: &[u8] = b"REDIS";
-
-/// Which part a file is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Part {
-    Base,
-    Increment,
-}
-
-impl Part {
-    fn name(self) -> &'static str {
-        match self {
-            Part::Base => "base",
-            Part::Increment => "incr",
-        }
-    }
-}
-
-/// A file that is to be loaded.
-struct ToLoad<F> {
-    file: F,
-    path: PathBuf,
-    part: Part,
-    bytes: u64,
-}
-
-/// What the file that is read holds at the place where we are.
-enum Content {
-    /// Its first bytes have not come.
-    Unknown,
-    Snapshot(Box<StreamLoader>),
-    Commands(Box<Records>),
-}
-
-/// The file that is read.
-struct Reading<F> {
-    of: ToLoad<F>,
-    content: Content,
-    /// Where the transaction begins that is not complete.
-    transaction_at: Option<u64>,
-    began: Now,
-}
-
-/// The files of an append-only file on their way into the keyspace.
-pub struct Replay<F> {
-    files: VecDeque<ToLoad<F>>,
-    reading: Option<Reading<F>>,
-    /// In whose name the commands run; lent out while they do.
-    session: Option<Box<Session>>,
-    /// Room to read into.
-    buf: Vec<u8>,
-    batch: Box<Batch>,
-    total_bytes: u64,
-    /// Bytes of the files that are loaded.
-    done_bytes: u64,
-}
-
-impl<F: DiskFile> Replay<F> {
-    fn new(files: VecDeque<ToLoad<F>>) -> Replay<F> {
-        Replay {
-            total_bytes: files.iter().map(|file| file.bytes).sum(),
-            files,
-            reading: None,
-            session: Some(Box::new(Session::new(SESSION_ID, Kind::Internal))),
-            buf: vec![0; READ_BYTES],
-            batch: Box::default(),
-            done_bytes: 0,
-        }
-    }
-
-    /// Bytes in all files.
-    pub fn total_bytes(&self) -> u64 {
-        self.total_bytes
-    }
-
-    /// Bytes loaded so far.
-    pub fn loaded_bytes(&self) -> u64 {
-        self.done_bytes + self.reading.as_ref().map_or(0, Reading::loaded_bytes)
-    }
-}
-
-impl<F: DiskFile> Reading<F> {
-    fn new(of: ToLoad<F>, now: Now) -> Reading<F> {
-        Reading {
-            of,
-            content: Content::Unknown,
-            transaction_at: None,
-            began: now,
-        }
-    }
-
-    fn shown(&self) -> String {
-        Places::shown(&self.of.path)
-    }
-
-    fn loaded_bytes(&self) -> u64 {
-        match &self.content {
-            Content::Unknown => 0,
-            Content::Snapshot(loader) => loader.offset(),
-            Content::Commands(records) => records.offset(),
-        }
-    }
-
-    /// Whatever went wrong when the file was read.
-    fn unreadable(&self, e: &io::Error) -> String {
-        let name = self.shown();
-        format!(
-            "Unrecoverable error reading the append only file {name}: {}",
-            os_text(e)
-        )
-    }
-
-    /// Reads into a buffer; 0 is the end of the file.
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, String> {
-        loop {
-            match self.of.file.read(buf) {
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                result => return result.map_err(|e| self.unreadable(&e)),
-            }
-        }
-    }
-
-    /// Looks at what the file begins with.
-    fn recognize(&mut self, beginning: &[u8], env: &Env) {
-        self.content = if beginning.starts_with(SNAPSHOT_MAGIC) {
-            match self.of.part {
-                Part::Base => log::info!("Reading RDB base file on AOF loading..."),
-                Part::Increment => log::info!("Reading RDB preamble from AOF file..."),
-            }
-            let options = Loader::<F>::options(env, Some(self.of.bytes));
-            Content::Snapshot(Box::new(StreamLoader::new(options)))
-        } else {
-            Content::Commands(Box::default())
-        };
-    }
-
-    fn bad_snapshot(&self, e: &RdbError) -> String {
-        log::warn!("{e}");
-        let what = match self.of.part {
-            Part::Base => "RDB file",
-            Part::Increment => "RDB preamble of the AOF file",
-        };
-        format!(
-            "Error reading the {what} {}, AOF loading aborted",
-            self.shown()
-        )
-    }
-}
-
-fn bad_format(name: &str, e: &FormatError) -> String {
-    format!(
-        "Bad file format reading the append only file {name}: {e}: make a backup of your AOF file, \
-         then use ./redis-check-aof --fix <filename.manifest>"
-    )
-}
 
 /// In whose name commands run, and what is known of the file that they stand in.
 struct Run<'a> {
@@ -313,7 +151,8 @@ impl<W: World> Runtime<W> {
             }
         };
         if matches!(reading.content, Content::Unknown) && count > 0 {
-            reading.recognize(&buf[..count], env);
+            let options = Loader::<FileOf<W>>::options(env, Some(reading.of.bytes));
+            reading.recognize(&buf[..count], options);
         }
         match &mut reading.content {
             Content::Unknown => {}

@@ -11,8 +11,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::writing::{Increment, Occasion, cannot_sync};
-use super::{Aof, Places, State};
+use super::file::{Aof, Places, State};
+use super::increment::Increment;
+use super::writing::{Occasion, cannot_sync};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::env::Env;
@@ -21,93 +22,14 @@ use crate::config::{Appendfsync, Settings};
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::snapshot::EndedChild;
 use crate::engine::world::{Job, World};
-use crate::persist::aof::folder::{PersistError, persist_manifest};
+use crate::persist::aof::folder::{
+    PersistError, persist_manifest, rewritten_path, unfinished_path,
+};
 use crate::persist::aof::manifest::{Manifest, manifest_name, temporary_increment_name};
 use crate::sys::process::Exit;
 
-/// From so many failures in a row on, automatic rewrites wait.
-const FAILURES_BEFORE_LIMIT: u64 = 3;
-/// The longest wait, in minutes.
-const LIMIT_MINUTES_MAX: u64 = 60;
 /// A rewrite that has to repair the file is tried this often.
 const REPAIR_PERIOD_MS: u64 = 2000;
-
-/// Rewrites, as far as they outlast a child.
-#[derive(Debug)]
-pub(super) struct Rewriting {
-    /// One is to be begun by periodic work, since it was asked for when none could be.
-    pub(super) scheduled: bool,
-    /// Rewrites since the start.
-    pub(super) started: u64,
-    /// Whether the last one succeeded.
-    pub(super) last_ok: bool,
-    /// How long the last one took, in seconds; -1 before the first.
-    pub(super) last_duration_s: i64,
-    /// Copy-on-write bytes of the last child.
-    pub(super) last_cow_bytes: u64,
-    pub(super) failures_in_a_row: u64,
-    limit: Limit,
-    /// When one was tried last, in monotonic milliseconds.
-    tried_ms: Option<u64>,
-}
-
-impl Default for Rewriting {
-    fn default() -> Rewriting {
-        Rewriting {
-            scheduled: false,
-            started: 0,
-            last_ok: true,
-            last_duration_s: -1,
-            last_cow_bytes: 0,
-            failures_in_a_row: 0,
-            limit: Limit::default(),
-            tried_ms: None,
-        }
-    }
-}
-
-/// How long automatic rewrites wait after failures: a minute, then twice as long each time.
-#[derive(Debug, Default)]
-struct Limit {
-    delay_minutes: u64,
-    /// None may be begun before, in monotonic milliseconds.
-    until_ms: Option<u64>,
-}
-
-impl Limit {
-    /// Whether a rewrite has to wait, with so many failures before it.
-    fn holds(&mut self, failures: u64, now_ms: u64) -> bool {
-        if failures < FAILURES_BEFORE_LIMIT {
-            *self = Limit::default();
-            return false;
-        }
-        if let Some(until_ms) = self.until_ms {
-            if now_ms < until_ms {
-                return true;
-            }
-            self.until_ms = None;
-            return false;
-        }
-        self.delay_minutes = (self.delay_minutes * 2).clamp(1, LIMIT_MINUTES_MAX);
-        self.until_ms = Some(now_ms + self.delay_minutes * 60_000);
-        log::warn!(
-            "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in \
-             {} minutes",
-            self.delay_minutes
-        );
-        true
-    }
-}
-
-/// The file that the child `pid` makes.
-pub fn rewritten_path(folder: &Path, pid: u32) -> PathBuf {
-    folder.join(format!("temp-rewriteaof-bg-{pid}.aof"))
-}
-
-/// The file that process `pid` writes before it has its name.
-pub fn unfinished_path(folder: &Path, pid: u32) -> PathBuf {
-    folder.join(format!("temp-rewriteaof-{pid}.aof"))
-}
 
 impl<W: World> Runtime<W> {
     /// `BGREWRITEAOF`.
@@ -467,22 +389,6 @@ impl<W: World> Runtime<W> {
             // They are removed again at the next start.
             Err(e) => log::warn!("{e}"),
         }
-    }
-}
-
-impl<F> Aof<F> {
-    /// By how much the file has grown since the last rewrite, in percent, if that is enough.
-    fn growth_percent_if_due(&self, env: &Env) -> Option<u64> {
-        let percent = u64::from(env.config.auto_aof_rewrite_percentage);
-        let bytes = self.bytes();
-        if self.state != State::On || percent == 0 || bytes <= env.config.auto_aof_rewrite_min_size
-        {
-            return None;
-        }
-        let before = self.rewritten_bytes.max(1);
-        let growth = (u128::from(bytes) * 100 / u128::from(before)) as u64;
-        let growth = growth.saturating_sub(100);
-        (growth >= percent).then_some(growth)
     }
 }
 

@@ -1,10 +1,15 @@
 //! On and off, and the files that a server starts with.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
+use super::file::{Aof, Places, State, base_format};
+use super::increment::Increment;
+use super::reading::AofAtStart;
 use super::rewriting::{create_increment, make_folder, size_of_file};
-use super::writing::{Increment, Occasion};
-use super::{Aof, Places, Replay, State, base_format};
+use super::writing::Occasion;
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::env::Env;
@@ -13,17 +18,6 @@ use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::world::{Job, World};
 use crate::persist::aof::folder::{LoadError, load_manifest, persist_manifest, remove_leftovers};
 use crate::persist::aof::manifest::{FileInfo, Manifest};
-
-/// What a server that is started with `appendonly yes` has to load.
-pub enum AofAtStart<F> {
-    /// There is nothing: it begins with no keys.
-    Nothing {
-        /// There is no manifest either, so there has been no such file before.
-        is_new: bool,
-    },
-    /// These files.
-    Files(Box<Replay<F>>),
-}
 
 impl<W: World> Runtime<W> {
     /// Reads the manifest, and takes over the file of a server before 7.0, which had only one.
@@ -60,7 +54,7 @@ impl<W: World> Runtime<W> {
     /// An old-style file beside the folder becomes the base, in two steps of which each can be
     /// done again: the manifest names it, then it moves into the folder.
     fn take_over_old_file(&mut self, env: &Env, places: &Places) -> Result<(), String> {
-        let old = super::path_of(&env.config.appendfilename);
+        let old = PathBuf::from(OsStr::from_bytes(&env.config.appendfilename));
         let disk = self.world.disk();
         if !disk.is_file(&old) {
             return Ok(());

@@ -29,6 +29,16 @@ pub fn path_in(folder: &Path, name: &[u8]) -> PathBuf {
     folder.join(OsStr::from_bytes(name))
 }
 
+/// The file that the child `pid` makes.
+pub fn rewritten_path(folder: &Path, pid: u32) -> PathBuf {
+    folder.join(format!("temp-rewriteaof-bg-{pid}.aof"))
+}
+
+/// The file that process `pid` writes before it has its name.
+pub fn unfinished_path(folder: &Path, pid: u32) -> PathBuf {
+    folder.join(format!("temp-rewriteaof-{pid}.aof"))
+}
+
 /// Why there is no manifest to start from.
 #[derive(Debug, Error)]
 #[allow(missing_docs)]
