@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod aof;
 mod basics;
 mod buffers;
 mod check_aof;

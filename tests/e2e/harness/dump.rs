@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::{Conn, Server, Value, encode, wait_equal_offsets, wait_for};
 
 /// Database and key.
-type Place = (u64, Vec<u8>);
+pub type Place = (u64, Vec<u8>);
 
 /// Value and absolute expiry in milliseconds (-1 for none).
-type Content = (Vec<u8>, i64);
+pub type Content = (Vec<u8>, i64);
 
-type Data = BTreeMap<Place, Content>;
+pub type Data = BTreeMap<Place, Content>;
 
 /// Every key of every database.
 #[track_caller]
@@ -199,7 +199,7 @@ pub fn assert_same_data(one: &Server, other: &Server) {
 }
 
 /// The first differences between what two servers hold; none if they hold the same.
-fn differences(left: &Data, right: &Data) -> Option<String> {
+pub fn differences(left: &Data, right: &Data) -> Option<String> {
     if left == right {
         return None;
     }

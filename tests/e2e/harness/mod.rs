@@ -4,9 +4,11 @@
 //! tests run side by side. The subject is our binary; `TANIST_TEST_SERVER=/path/to/redis-server`
 //! puts another in its place, which is how the tests themselves are checked against the reference.
 
+mod aof;
 mod conn;
 mod dump;
 mod load;
+mod parallel;
 mod proxy;
 mod replication;
 mod rng;
@@ -15,9 +17,15 @@ mod value;
 mod wait;
 mod workload;
 
+pub use aof::{
+    Contents, aof_folder, copy_files, files_in, increment_of, manifest_of, names_in, rewrite,
+    rewrite_in_vain,
+};
 pub use conn::{Command, Conn, encode, show_command};
+use dump::{Data, differences};
 pub use dump::{assert_same_data, dump, dump_without_times, wait_same_data};
 pub use load::Writer;
+pub use parallel::run_side_by_side;
 pub use proxy::Proxy;
 pub use replication::{
     follow, info_field, offset_of, wait_equal_offsets, wait_link_down, wait_link_up,
