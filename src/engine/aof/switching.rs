@@ -85,7 +85,7 @@ impl<W: World> Runtime<W> {
             .and_then(|()| disk.sync_folder_of(&old))
             .map_err(|e| fail("Failed to fsync directory", os_text(&e)))?;
         log::info!(
-            "Successfully migrated an old-style AOF configuration ({}) into the AOF directory ({}).",
+            "Successfully migrated an old-style AOF file ({}) into the AOF directory ({}).",
             old.display(),
             places.folder.display()
         );

@@ -61,7 +61,7 @@ fn an_old_file_becomes_the_base_of_a_folder_as_it_is() {
         let moved = fs::read(aof_folder(&ours).join("appendonly.aof")).expect("the moved file");
         assert!(moved == file, "the file was changed");
         ours.wait_log(
-            "Successfully migrated an old-style AOF configuration (appendonly.aof) into the AOF \
+            "Successfully migrated an old-style AOF file (appendonly.aof) into the AOF \
              directory (appendonlydir).",
         );
         // It is not done twice, and a rewrite ends it.

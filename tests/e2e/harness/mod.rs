@@ -18,8 +18,8 @@ mod wait;
 mod workload;
 
 pub use aof::{
-    Contents, aof_folder, copy_files, files_in, increment_of, manifest_of, names_in, rewrite,
-    rewrite_in_vain,
+    Contents, aof_folder, child_of, copy_files, files_in, increment_of, kill_child_of, manifest_of,
+    names_in, rewrite, rewrite_in_vain, wait_rewritten,
 };
 pub use conn::{Command, Conn, encode, show_command};
 use dump::{Data, differences};

@@ -390,6 +390,15 @@ impl Server {
         *self.conn.lock().unwrap_or_else(|e| e.into_inner()) = None;
     }
 
+    /// SIGKILL, for the server alone: a child that saves goes on until it notices.
+    pub fn kill_without_children(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("the server runs");
+            child.wait().expect("a killed child can be awaited");
+        }
+        *self.conn.lock().unwrap_or_else(|e| e.into_inner()) = None;
+    }
+
     /// `SHUTDOWN` with these options, and waiting for the end.
     #[track_caller]
     pub fn shutdown(&mut self, options: &str) -> Exit {
