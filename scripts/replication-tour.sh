@@ -51,6 +51,14 @@ type_in() {
     cli "$port" --no-raw "$@" 2>&1 | tr -d '\r'
 }
 
+# The same for several commands on one connection, a line each.
+type_in_all() {
+    local port=$1 line
+    shift
+    for line in "$@"; do echo "127.0.0.1:$port> $line"; done
+    printf '%s\n' "$@" | cli "$port" --no-raw 2>&1 | tr -d '\r'
+}
+
 # One field of INFO replication.
 field() { cli "$1" INFO replication 2>/dev/null | tr -d '\r' | sed -n "s/^$2://p"; }
 
@@ -157,6 +165,16 @@ for port in "$second" "$third"; do
     type_in "$port" GET color
 done
 
+step "WAIT tells how many replicas have what this client wrote"
+waited=$(type_in_all "$first" "SET color green" "WAIT 2 5000")
+echo "$waited"
+expect "replicas that have it" "${waited##*$'\n'}" "(integer) 2"
+for port in "$second" "$third"; do
+    expect "the write at $port" "$(cli "$port" GET color)" green
+done
+type_in "$first" SET color blue
+for port in "$second" "$third"; do await "the write at $port" blue cli "$port" GET color; done
+
 step "A replica refuses writes"
 refusal=$(type_in "$second" SET color red)
 echo "$refusal"
@@ -223,6 +241,23 @@ shut_down "$third"
 start "$third"
 await_link "$third" up
 expect "role of $third" "$(field "$third" role)" slave
+show "$third"
+
+step "FAILOVER hands the role over, and no write is lost"
+await "replica $third online" "*port=$third,state=online*" field "$second" slave0
+old_id=$(field "$second" master_replid)
+type_in "$second" SET before-the-failover yes
+type_in "$second" FAILOVER TO 127.0.0.1 "$third"
+await "the failover at $second" no-failover field "$second" master_failover_state
+await_link "$second" up
+expect "role of $third" "$(field "$third" role)" master
+expect "role of $second" "$(field "$second" role)" slave
+expect "the last write, at $third" "$(cli "$third" GET before-the-failover)" yes
+expect "the history it came from" "$(field "$third" master_replid2)" "$old_id"
+expect "full syncs given by $third" "$(full_syncs "$third")" 0
+expect "partial syncs given by $third" "$(partial_syncs "$third")" 1
+type_in "$third" SET after-the-failover yes
+await "the write at $second" yes cli "$second" GET after-the-failover
 show "$third"
 
 echo
