@@ -26,6 +26,9 @@ const EPOCH_US: i64 = 1_700_000_000_000_000;
 /// Bytes that a child hands over at once.
 const CHILD_PIECE_BYTES: usize = 3000;
 
+/// That a sync on another thread has ended is told so much later, in microseconds.
+const SYNC_TOLD_US: u64 = 1000;
+
 /// A child that saves. What it writes is known at once; it takes its time all the same.
 struct SimChild {
     pid: i32,
@@ -98,9 +101,10 @@ impl SimWorld {
         coming.chain(syncs).chain(child).min()
     }
 
-    /// Whether a sync runs on another thread.
+    /// Whether a sync runs on another thread, or has ended without a word yet.
     pub fn is_syncing(&self) -> bool {
-        !self.syncs.is_empty()
+        let is_sync = |(_, event): &(u64, Event)| matches!(event, Event::Synced { .. });
+        !self.syncs.is_empty() || self.coming.iter().any(is_sync)
     }
 
     /// Whether a child runs.
@@ -111,6 +115,11 @@ impl SimWorld {
     /// What is to be told now, the network's events included.
     pub fn take_events(&mut self) -> Vec<Event> {
         let now_us = self.net.borrow().now_us;
+        for (at, request, sync) in self.syncs.extract_if(.., |(at, ..)| *at <= now_us) {
+            let result = sync.end();
+            let told_at = at + SYNC_TOLD_US;
+            self.coming.push((told_at, Event::Synced { request, result }));
+        }
         let mut events = self.net.borrow_mut().take_events(self.host);
         let (due, later) = std::mem::take(&mut self.coming)
             .into_iter()
@@ -118,10 +127,6 @@ impl SimWorld {
         self.coming = later;
         let due: Vec<(u64, Event)> = due;
         events.extend(due.into_iter().map(|(_, event)| event));
-        for (_, request, sync) in self.syncs.extract_if(.., |(at, ..)| *at <= now_us) {
-            let result = sync.end();
-            events.push(Event::Synced { request, result });
-        }
         self.step_child(now_us, &mut events);
         events
     }
