@@ -239,42 +239,6 @@ fn settings_of_the_file_live_through_config_rewrite() {
 }
 
 #[test]
-fn clients_are_told_that_the_file_is_loaded() {
-    let mut server = Server::ours(&[
-        "appendonly yes",
-        "loading-process-events-interval-bytes 1024",
-    ]);
-    let mut conn = server.connect();
-    for n in 0..2000 {
-        conn.send(&encode(&["SET", &format!("key:{n}"), &"v".repeat(50)]));
-    }
-    for _ in 0..2000 {
-        conn.read_value().expect("a reply");
-    }
-    server.kill();
-    let config = fs::read_to_string(server.path("redis.conf")).expect("a config file");
-    fs::write(server.path("redis.conf"), config + "key-load-delay 500\n").expect("written");
-    let port = server.port;
-    let asking = std::thread::spawn(move || {
-        wait_for(
-            "it answers",
-            || {
-                let mut conn = Conn::to(port).ok()?;
-                let reply = conn.try_command(&["GET", "key:1"]).ok()?.to_string();
-                let info = conn.try_command(&["INFO", "persistence"]).ok()?;
-                Some((reply, info.to_string()))
-            },
-            String::new,
-        )
-    });
-    server.start_again();
-    let (reply, info) = asking.join().expect("it was answered");
-    assert_eq!(reply, "-LOADING Redis is loading the dataset in memory");
-    assert_eq!(info_field(&info, "loading"), "1");
-    assert_eq!(server.ask("DBSIZE"), "2000");
-}
-
-#[test]
 fn a_replica_keeps_a_file_of_its_own_through_full_syncs_and_restarts() {
     for load in ["disabled", "swapdb"] {
         let master = Server::ours(&[]);
