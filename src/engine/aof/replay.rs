@@ -128,8 +128,8 @@ impl<W: World> Runtime<W> {
         }
     }
 
-    /// Reads and loads what belongs to the snapshot that a file begins with, if it does. Whether the
-    /// end of the file was met.
+    /// Reads and loads what belongs to the snapshot that a file begins with, if it does. Whether
+    /// the end of the file was met.
     fn load_snapshot(
         &mut self,
         env: &mut Env,

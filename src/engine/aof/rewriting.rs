@@ -162,7 +162,10 @@ impl<W: World> Runtime<W> {
         };
         if let Err(e) = persist_manifest(disk, &places.folder, &places.name, &mut manifest) {
             log::warn!("{e}");
-            // The manifest that names the file may be in place all the same, so it has to stay.
+            if !e.left_old_one() {
+                // Whoever starts now finds it named, so the file has to stay, empty as it is.
+                self.aof.manifest = manifest;
+            }
             return false;
         }
         log_created(&path);
@@ -204,8 +207,8 @@ impl<W: World> Runtime<W> {
         }
     }
 
-    /// A rewrite has failed whose increment no manifest names: what was collected meanwhile is of no
-    /// use without the base.
+    /// A rewrite has failed whose increment no manifest names: what was collected meanwhile is of
+    /// no use without the base.
     pub(super) fn drop_unnamed_increment(&mut self, env: &mut Env) {
         if let Some(increment) = self.aof.increment.take_if(|increment| !increment.is_named) {
             env.aof.drop_all();

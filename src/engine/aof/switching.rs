@@ -341,15 +341,16 @@ impl<W: World> Runtime<W> {
     }
 }
 
-/// Only the last file may be cut short by a loss of power. Whoever wrote the ones before it may have
-/// been killed before he could tell that another one was to follow.
+/// Only the last file may be cut short by a loss of power. Whoever wrote, or cut, the ones before
+/// it may have been killed before he could tell that another one was to follow.
 fn sync_earlier_files<D: Disk>(
     disk: &mut D,
     places: &Places,
     manifest: &Manifest,
     last: &[u8],
 ) -> io::Result<()> {
-    for entry in manifest.increments().iter().filter(|e| e.name != last) {
+    let all = manifest.base().into_iter().chain(manifest.increments());
+    for entry in all.filter(|e| e.name != last) {
         disk.open(&places.path(&entry.name))?.sync_data()?;
     }
     Ok(())

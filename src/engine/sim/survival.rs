@@ -1,9 +1,9 @@
 //! What a server with an append-only file must bring back when it starts again.
 //!
 //! Clients push numbers to one list, the *journal*, each together with the rest of what they write,
-//! and no number twice. So the journal tells how far a data set goes: a server that starts must hold
-//! a beginning of the journal that it had, without a hole and without anything twice, and all else
-//! as it was at that place.
+//! and no number twice. So the journal tells how far a data set goes: a server that starts must
+//! hold a beginning of the journal that it had, without a hole and without anything twice, and all
+//! else as it was at that place.
 //!
 //! ```text
 //! 4 9 10 | 12 13 | 17              what is in memory
@@ -230,6 +230,7 @@ impl Survival {
             );
         };
         if self.is_exact
+            && here.1 == found.len()
             && let Some(known) = self.data.get(&here)
         {
             let data = lasting_fingerprint(&env.keyspace);
@@ -261,5 +262,7 @@ impl Survival {
             .filter(|(epoch, numbers)| may_be(*epoch, numbers))
             .map(|(epoch, _)| (epoch, found.len()))
             .find(|place| *place >= promised)
+            // The same before the first epoch.
+            .or_else(|| (promised == (0, 0) && found.iter().all(is_new)).then_some((0, 0)))
     }
 }

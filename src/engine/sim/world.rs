@@ -118,7 +118,8 @@ impl SimWorld {
         for (at, request, sync) in self.syncs.extract_if(.., |(at, ..)| *at <= now_us) {
             let result = sync.end();
             let told_at = at + SYNC_TOLD_US;
-            self.coming.push((told_at, Event::Synced { request, result }));
+            self.coming
+                .push((told_at, Event::Synced { request, result }));
         }
         let mut events = self.net.borrow_mut().take_events(self.host);
         let (due, later) = std::mem::take(&mut self.coming)

@@ -162,7 +162,13 @@ fn write_whole<D: Disk>(
     bytes: &[u8],
 ) -> Result<(), PersistError> {
     let name = || name.to_vec();
-    let created = disk.create(path);
+    // What an earlier try has left may lack what a sync that failed was about, whatever is written
+    // over it.
+    let removed = match disk.remove(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    };
+    let created = removed.and_then(|()| disk.create(path));
     let mut file = created.map_err(|source| PersistError::Create {
         name: name(),
         source,

@@ -143,7 +143,7 @@ fn a_file_that_has_grown_is_rewritten_by_itself() {
         wait_until("it is rewritten", || {
             conn.command(&["SET", "key", &value]);
             conn.command(&["RPUSH", "list", &value]);
-            server.info("aof_rewrites") >= rewrites.to_owned()
+            server.info("aof_rewrites").as_str() >= rewrites
         });
         wait_rewritten(&server);
     }
