@@ -374,10 +374,6 @@ impl<W: World> Runtime<W> {
             return Err(FAILED);
         }
         let aof: &Aof<FileOf<W>> = &self.aof;
-        if aof.state == State::Waiting {
-            log::warn!("The append only file waits for its first rewrite");
-            return Err(FAILED);
-        }
         if aof.state == State::Off
             && let Err(e) = self.read_manifest(env)
         {
