@@ -59,6 +59,9 @@ type_in_all() {
     printf '%s\n' "$@" | cli "$port" --no-raw 2>&1 | tr -d '\r'
 }
 
+# One field of INFO persistence.
+persistence() { cli "$1" INFO persistence 2>/dev/null | tr -d '\r' | sed -n "s/^$2://p"; }
+
 # One field of INFO replication.
 field() { cli "$1" INFO replication 2>/dev/null | tr -d '\r' | sed -n "s/^$2://p"; }
 
@@ -259,6 +262,24 @@ expect "partial syncs given by $third" "$(partial_syncs "$third")" 1
 type_in "$third" SET after-the-failover yes
 await "the write at $second" yes cli "$second" GET after-the-failover
 show "$third"
+
+step "An append-only file brings back what no snapshot has"
+type_in "$third" CONFIG SET appendonly yes
+await "its first rewrite" ok persistence "$third" aof_last_bgrewrite_status
+await "the end of that rewrite" 0 persistence "$third" aof_rewrite_in_progress
+expect "rewrites that failed" "$(persistence "$third" aof_rewrites_consecutive_failures)" 0
+type_in "$third" CONFIG REWRITE
+type_in "$third" CONFIG SET appendfsync always
+type_in "$third" SET logged yes
+echo "\$ kill -KILL \$(cat $third.pid)"
+kill -KILL "$(<"$place/$third.pid")"
+await "the end of $third" "" cli "$third" PING
+rm -f "$place/$third.pid"
+start "$third"
+type_in "$third" GET logged
+expect "the last write before the kill" "$(cli "$third" GET logged)" yes
+await_link "$second" up
+await "the write at $second" yes cli "$second" GET logged
 
 echo
 echo "The tour is over: every step did what the tutorial says."
