@@ -52,8 +52,6 @@ pub trait DiskFile: Read + Write + Sized {
     /// Waits until everything written can be read again after a loss of power; what else is known
     /// of the file, as when it was written, may be older.
     fn sync_data(&mut self) -> io::Result<()>;
-    /// The same open file once more, for somebody else to close.
-    fn duplicate(&self) -> io::Result<Self>;
     /// Cuts a file that was opened to be written to its first `len` bytes; what is written next to
     /// a file opened by [`Disk::open_append`] stands behind them. Durable when it was synced.
     fn truncate(&mut self, len: u64) -> io::Result<()>;

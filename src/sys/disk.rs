@@ -99,10 +99,6 @@ impl DiskFile for File {
         }
     }
 
-    fn duplicate(&self) -> io::Result<File> {
-        self.try_clone()
-    }
-
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.set_len(len)
     }

@@ -70,6 +70,15 @@ fn nothing_is_written_behind_what_a_failed_sync_has_lost() {
     }
 }
 
+/// What a sync that failed was about, and what comes after it, survives a loss of power.
+fn check_that_all_is_written_anew(mut stage: Stage) {
+    assert_eq!(stage.ask("CONFIG SET appendfsync always"), "+OK");
+    stage.advance_ms(REPAIR_MS);
+    push(&mut stage, 2);
+    stage.lose_power();
+    assert_eq!(list(&mut stage), "*2 $1 1 $1 2");
+}
+
 #[test]
 fn a_failed_sync_is_not_forgotten_when_the_policy_changes() {
     let mut stage = server(|settings| settings.appendfsync = Appendfsync::No);
@@ -77,11 +86,7 @@ fn a_failed_sync_is_not_forgotten_when_the_policy_changes() {
     stage.disk().fail_syncs(1);
     let refused = stage.ask("CONFIG SET appendfsync always");
     assert!(refused.starts_with('-'), "{refused}");
-    assert_eq!(stage.ask("CONFIG SET appendfsync always"), "+OK");
-    stage.advance_ms(REPAIR_MS);
-    push(&mut stage, 2);
-    stage.lose_power();
-    assert_eq!(list(&mut stage), "*2 $1 1 $1 2");
+    check_that_all_is_written_anew(stage);
 }
 
 #[test]
@@ -92,11 +97,7 @@ fn a_failed_sync_is_not_forgotten_when_the_server_stays_after_all() {
     stage.disk().fail_syncs(2);
     let refused = stage.ask("SHUTDOWN SAVE");
     assert!(refused.starts_with("-ERR Errors trying"), "{refused}");
-    assert_eq!(stage.ask("CONFIG SET appendfsync always"), "+OK");
-    stage.advance_ms(REPAIR_MS);
-    push(&mut stage, 2);
-    stage.lose_power();
-    assert_eq!(list(&mut stage), "*2 $1 1 $1 2");
+    check_that_all_is_written_anew(stage);
 }
 
 #[test]

@@ -117,13 +117,6 @@ impl DiskFile for FailingFile {
         self.sync()
     }
 
-    fn duplicate(&self) -> io::Result<FailingFile> {
-        Ok(FailingFile {
-            file: self.file.duplicate()?,
-            steps_left: self.steps_left.clone(),
-        })
-    }
-
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.file.truncate(len)
     }
