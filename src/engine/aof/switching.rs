@@ -1,9 +1,6 @@
 //! On and off, and the files that a server starts with.
 
-use std::ffi::OsStr;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use super::file::{Aof, Places, State, base_format};
 use super::increment::Increment;
@@ -14,6 +11,7 @@ use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::env::Env;
 use crate::config::Appendfsync;
+use crate::engine::path_of;
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::world::{Job, World};
 use crate::persist::aof::folder::{LoadError, load_manifest, persist_manifest, remove_leftovers};
@@ -54,7 +52,7 @@ impl<W: World> Runtime<W> {
     /// An old-style file beside the folder becomes the base, in two steps of which each can be
     /// done again: the manifest names it, then it moves into the folder.
     fn take_over_old_file(&mut self, env: &Env, places: &Places) -> Result<(), String> {
-        let old = PathBuf::from(OsStr::from_bytes(&env.config.appendfilename));
+        let old = path_of(&env.config.appendfilename);
         let disk = self.world.disk();
         if !disk.is_file(&old) {
             return Ok(());
