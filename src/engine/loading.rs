@@ -220,11 +220,20 @@ impl<F: DiskFile> Loader<F> {
         matches!(self.source, Source::File(_) | Source::Aof(_))
     }
 
+    /// Keys of snapshots and commands of files that were loaded: what `key-load-delay` counts.
+    fn loaded(&self) -> u64 {
+        let commands = match &self.source {
+            Source::Aof(replay) => replay.commands,
+            Source::File(_) | Source::Pushed(_) => 0,
+        };
+        self.fill.loaded() + commands
+    }
+
     /// Has the load pause as `key-load-delay` wants it, after a slice before which `loaded` keys
-    /// were there.
+    /// and commands were there.
     fn pause_after(&mut self, loaded: u64, env: &Env) {
-        let due_us = |keys| delay_us(env.config.key_load_delay, keys);
-        let pause_us = due_us(self.fill.loaded()) - due_us(loaded);
+        let due_us = |count| delay_us(env.config.key_load_delay, count);
+        let pause_us = due_us(self.loaded()) - due_us(loaded);
         self.resumes_at_us = env.now.mono_us + pause_us;
     }
 
@@ -249,7 +258,7 @@ impl<F: DiskFile> Loader<F> {
 
     /// Loads a slice of a file.
     fn step(&mut self, env: &mut Env) -> Loaded {
-        let loaded = self.fill.loaded();
+        let loaded = self.loaded();
         let Source::File(file) = &mut self.source else {
             return Loaded::More;
         };
@@ -269,7 +278,7 @@ impl<F: DiskFile> Loader<F> {
 
     /// Loads bytes of a pushed load.
     pub fn push(&mut self, bytes: &[u8], env: &mut Env) -> Result<(), String> {
-        let loaded = self.fill.loaded();
+        let loaded = self.loaded();
         let Source::Pushed(loader) = &mut self.source else {
             return Err("nothing can be pushed into a load from a file".to_owned());
         };
@@ -385,7 +394,7 @@ impl<W: World> Runtime<W> {
         let Some(mut loader) = self.loader.take() else {
             return Ok(());
         };
-        let loaded = loader.fill.loaded();
+        let loaded = loader.loaded();
         let Source::Aof(replay) = &mut loader.source else {
             unreachable!("somebody looked");
         };

@@ -75,6 +75,8 @@ pub struct Replay<F> {
     pub(super) total_bytes: u64,
     /// Bytes of the files that are loaded.
     pub(super) done_bytes: u64,
+    /// Commands that were run.
+    pub commands: u64,
 }
 
 impl<F: DiskFile> Replay<F> {
@@ -87,6 +89,7 @@ impl<F: DiskFile> Replay<F> {
             buf: vec![0; READ_BYTES],
             batch: Box::default(),
             done_bytes: 0,
+            commands: 0,
         }
     }
 

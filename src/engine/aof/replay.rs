@@ -219,6 +219,7 @@ impl<W: World> Runtime<W> {
             if let Err(e) = self.run_batch(env, &mut run, records.buffer(), parsed) {
                 break Err(e);
             }
+            replay.commands += count as u64;
             if let Some(stop) = stop {
                 break stop;
             }

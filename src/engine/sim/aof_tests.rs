@@ -424,6 +424,28 @@ fn a_file_that_is_cut_anywhere_is_loaded_up_to_the_last_command_that_was_done() 
 }
 
 #[test]
+fn key_load_delay_holds_for_each_command_of_a_file_and_clients_are_told_that_it_is_loaded() {
+    let lines: Vec<String> = (0..200).map(|n| format!("SET key:{n} 1")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let mut stage = Stage::with_disk(disk_with(&commands(&lines)), |settings| {
+        settings.appendonly = true;
+        settings.key_load_delay = 10_000;
+    });
+    let loading = "-LOADING Redis is loading the dataset in memory";
+    stage.advance_ms(500);
+    for line in ["GET key:1", "PING", "BGREWRITEAOF", "WAIT 0 0", "SET a b"] {
+        assert_eq!(stage.ask(line), loading, "{line}");
+    }
+    assert_eq!(stage.info("loading"), "1");
+    assert_eq!(stage.info("async_loading"), "0");
+    stage.advance_ms(1000);
+    assert_eq!(stage.info("loading"), "1");
+    wait_for(&mut stage, "loading", "0");
+    assert!(stage.cluster.now_ms() >= 1900, "200 times 10 ms");
+    assert_eq!(stage.ask("DBSIZE"), ":200");
+}
+
+#[test]
 fn a_command_that_nobody_knows_stops_the_start_and_the_file_stays() {
     let bytes = commands(&["SET a 1", "NOSUCH a", "SET a 2"]);
     let mut stage = Stage::with_disk(disk_with(&bytes), |_| {});
