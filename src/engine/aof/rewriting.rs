@@ -94,11 +94,7 @@ impl<W: World> Runtime<W> {
     fn begin_rewrite(&mut self, env: &mut Env) -> bool {
         let places = Places::of(&env.config);
         if let Err(e) = make_folder(self.world.disk(), &places.folder) {
-            log::warn!(
-                "Can't open or create append-only dir {}: {}",
-                places.folder.display(),
-                os_text(&e)
-            );
+            log::warn!("{e}");
             return false;
         }
         let begun = match self.aof.state {
@@ -397,9 +393,19 @@ impl<W: World> Runtime<W> {
 
 /// Makes the folder, durably. One that is there may have been made by somebody who ended before he
 /// had synced its name.
-pub(super) fn make_folder(disk: &mut impl Disk, folder: &Path) -> io::Result<()> {
-    disk.create_folder(folder)?;
-    disk.sync_folder_of(folder)
+///
+/// # Errors
+///
+/// Which of the two failed, and why.
+pub(super) fn make_folder(disk: &mut impl Disk, folder: &Path) -> Result<(), String> {
+    let failed = |what: &str, e: &io::Error| {
+        let (folder, reason) = (folder.display(), os_text(e));
+        format!("Can't {what} append-only dir {folder}: {reason}")
+    };
+    let created = disk.create_folder(folder);
+    created.map_err(|e| failed("open or create", &e))?;
+    let synced = disk.sync_folder_of(folder);
+    synced.map_err(|e| failed("sync the name of", &e))
 }
 
 /// Makes an empty increment, to be written at its end however it may be cut. What has its name is

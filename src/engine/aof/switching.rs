@@ -63,8 +63,7 @@ impl<W: World> Runtime<W> {
             return Ok(());
         }
         let fail = |what: &str, e: String| format!("{what}: {e}");
-        make_folder(disk, &places.folder)
-            .map_err(|e| fail("Can't open or create append-only dir", os_text(&e)))?;
+        make_folder(disk, &places.folder)?;
         self.aof.manifest.take_over_old_file(&places.name);
         persist_manifest(disk, &places.folder, &places.name, &mut self.aof.manifest)
             .map_err(|e| e.to_string())?;
@@ -113,13 +112,7 @@ impl<W: World> Runtime<W> {
     /// They cannot be made or opened; the server must not go on.
     pub fn open_aof(&mut self, env: &mut Env) -> Result<(), String> {
         let places = Places::of(&env.config);
-        make_folder(self.world.disk(), &places.folder).map_err(|e| {
-            format!(
-                "Can't open or create append-only dir {}: {}",
-                places.folder.display(),
-                os_text(&e)
-            )
-        })?;
+        make_folder(self.world.disk(), &places.folder)?;
         let mut manifest = self.aof.manifest.clone();
         if manifest.is_empty() {
             self.write_first_base(env, &places, &mut manifest)?;
