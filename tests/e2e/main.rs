@@ -13,6 +13,7 @@ mod command_line;
 mod config;
 mod differential;
 mod digest;
+mod disks;
 mod expired;
 mod failover;
 mod families;

@@ -54,7 +54,7 @@ impl Contents {
 
 /// The folder with the files.
 pub fn aof_folder(server: &Server) -> PathBuf {
-    server.path("appendonlydir")
+    server.data_path("appendonlydir")
 }
 
 /// The names in a folder, sorted.

@@ -6,6 +6,7 @@
 
 mod aof;
 mod conn;
+mod disk;
 mod dump;
 mod load;
 mod parallel;
@@ -22,6 +23,8 @@ pub use aof::{
     names_in, rewrite, rewrite_in_vain, wait_rewritten,
 };
 pub use conn::{Command, Conn, encode, show_command};
+pub use disk::ReadOnly;
+use disk::{SmallDisk, failing_calls_library};
 use dump::{Data, differences};
 pub use dump::{assert_same_data, dump, dump_without_times, wait_same_data};
 pub use load::Writer;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use super::{Conn, Value, wait_for, wait_until};
+use super::{Conn, SmallDisk, Value, failing_calls_library, names_in, wait_for, wait_until};
 
 /// Ports below the kernel's ephemeral range, so that outgoing connections never take one.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -73,7 +73,14 @@ pub struct Options {
     binary: PathBuf,
     config: Vec<String>,
     args: Vec<String>,
+    disk_bytes: Option<usize>,
+    calls_can_fail: bool,
 }
+
+/// The folder of the data of a server with a disk of its own, within its folder.
+const DATA: &str = "data";
+/// The folder that tells which calls fail.
+const FAILING_CALLS: &str = "failing";
 
 impl Options {
     /// Our server, or what stands in its place.
@@ -82,6 +89,8 @@ impl Options {
             binary: subject_path(),
             config: Vec::new(),
             args: Vec::new(),
+            disk_bytes: None,
+            calls_can_fail: false,
         }
     }
 
@@ -90,6 +99,8 @@ impl Options {
             binary: stock_path(),
             config: Vec::new(),
             args: Vec::new(),
+            disk_bytes: None,
+            calls_can_fail: false,
         }
     }
 
@@ -114,8 +125,28 @@ impl Options {
         self
     }
 
+    /// Puts the data on a disk of so many bytes, if that can be had.
+    pub fn small_disk(mut self, bytes: usize) -> Options {
+        self.disk_bytes = Some(bytes);
+        self.config(format!("dir {DATA}"))
+    }
+
+    /// Makes calls fail when [`Server::fail_calls`] says so.
+    pub fn calls_can_fail(mut self) -> Options {
+        self.calls_can_fail = true;
+        self
+    }
+
     pub fn start(self) -> Server {
         Server::start(self)
+    }
+
+    /// Starts a server if it can have the disk that it is to have.
+    #[track_caller]
+    pub fn start_if_possible(self) -> Option<Server> {
+        let server = Server::prepare(self);
+        let has_disk = server.disk.is_some();
+        has_disk.then(|| Server::start_prepared(server))
     }
 
     /// Starts a server that is expected to give up by itself.
@@ -149,6 +180,7 @@ impl Exit {
 /// leaves nothing behind; do not start servers on short-lived helper threads.
 pub struct Server {
     pub port: u16,
+    disk: Option<SmallDisk>,
     folder: tempfile::TempDir,
     options: Options,
     child: Option<Child>,
@@ -174,7 +206,11 @@ impl Server {
 
     #[track_caller]
     pub fn start(options: Options) -> Server {
-        let mut server = Server::prepare(options);
+        Server::start_prepared(Server::prepare(options))
+    }
+
+    #[track_caller]
+    fn start_prepared(mut server: Server) -> Server {
         // Another process may take the port between our look and the server's bind.
         for _ in 0..5 {
             server.spawn();
@@ -196,8 +232,14 @@ impl Server {
     pub fn prepare(options: Options) -> Server {
         let folder = tempfile::tempdir().expect("a folder for the server");
         let (port, conn) = (free_port(), Mutex::new(None));
+        if options.calls_can_fail {
+            fs::create_dir(folder.path().join(FAILING_CALLS)).expect("a folder");
+        }
+        let bytes = options.disk_bytes;
+        let disk = bytes.and_then(|bytes| SmallDisk::mount(folder.path().join(DATA), bytes));
         let server = Server {
             port,
+            disk,
             folder,
             options,
             child: None,
@@ -233,6 +275,11 @@ impl Server {
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
             .process_group(0);
+        if self.options.calls_can_fail {
+            command
+                .env("LD_PRELOAD", failing_calls_library())
+                .env("TANIST_TEST_FAILING_CALLS", self.path(FAILING_CALLS));
+        }
         // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
         unsafe {
             command.pre_exec(
@@ -272,6 +319,35 @@ impl Server {
 
     pub fn dir(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// A file of its data.
+    pub fn data_path(&self, name: &str) -> PathBuf {
+        match &self.disk {
+            Some(_) => self.path(DATA).join(name),
+            None => self.path(name),
+        }
+    }
+
+    /// Its small disk.
+    pub fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("it has a disk of its own")
+    }
+
+    /// Has calls fail from now on: `fsync`, `fdatasync`, `fork`.
+    pub fn fail_calls(&self, calls: &[&str]) {
+        for call in calls {
+            let path = self.path(FAILING_CALLS).join(call);
+            File::create(path).expect("a file");
+        }
+    }
+
+    /// Has all calls succeed again.
+    pub fn mend_calls(&self) {
+        let folder = self.path(FAILING_CALLS);
+        for name in names_in(&folder) {
+            fs::remove_file(folder.join(name)).expect("a file that is there");
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -1,0 +1,136 @@
+//! Disks that fill up, that may only be read, and that fail.
+//!
+//! A small file system is mounted in a mount namespace of the test's own thread, which the servers
+//! inherit that it starts, and nobody else sees. That takes root, or a user namespace:
+//! `unshare --map-root-user --mount cargo test --test e2e disks`.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The name of the file that takes all room.
+const FILLER: &str = "filler";
+
+/// A small file system in memory, gone when it is dropped.
+pub struct SmallDisk {
+    folder: PathBuf,
+}
+
+/// Whether this thread may mount file systems that nobody else sees; if not, the test says so.
+fn may_mount() -> bool {
+    // SAFETY: unshare(2) touches no memory; only this thread gets a namespace of its own.
+    if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+        let e = std::io::Error::last_os_error();
+        eprintln!("not tested: no file system can be mounted here ({e}); see harness/disk.rs");
+        return false;
+    }
+    mount(&["--make-rprivate", "/"]);
+    true
+}
+
+#[track_caller]
+fn mount(args: &[&str]) {
+    let done = Command::new("mount").args(args).output().expect("mount(8)");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "mount {args:?}: {said}");
+}
+
+fn unmount(folder: &Path) {
+    let done = Command::new("umount").arg("--lazy").arg(folder).status();
+    assert!(done.expect("umount(8)").success(), "{}", folder.display());
+}
+
+impl SmallDisk {
+    /// One of so many bytes, seen in a folder that is made for it; none where nothing can be
+    /// mounted.
+    pub fn mount(folder: PathBuf, bytes: usize) -> Option<SmallDisk> {
+        fs::create_dir_all(&folder).expect("a folder");
+        if !may_mount() {
+            return None;
+        }
+        let size = format!("size={bytes}");
+        let place = folder.to_str().expect("a plain name");
+        mount(&["-t", "tmpfs", "-o", &size, "tmpfs", place]);
+        Some(SmallDisk { folder })
+    }
+
+    /// Takes all room but for so many bytes.
+    pub fn fill(&self, left: usize) {
+        let mut filler = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join(FILLER))
+            .expect("a file");
+        let piece = vec![0; 4096];
+        loop {
+            match filler.write(&piece) {
+                Ok(_) => {}
+                Err(e) if e.kind() == ErrorKind::StorageFull => break,
+                Err(e) => panic!("the disk cannot be filled: {e}"),
+            }
+        }
+        let size = filler.metadata().expect("its size").len();
+        let cut = filler.set_len(size.saturating_sub(left as u64));
+        cut.expect("a file can be cut");
+    }
+
+    /// Gives all room back.
+    pub fn empty(&self) {
+        fs::remove_file(self.folder.join(FILLER)).expect("the disk was filled");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        unmount(&self.folder);
+    }
+}
+
+/// A folder in which nothing can be made, replaced or opened for writing; what is open stays so.
+/// It ends when dropped.
+pub struct ReadOnly {
+    folder: PathBuf,
+}
+
+impl ReadOnly {
+    /// Makes a folder of a [`SmallDisk`] read-only.
+    pub fn make(folder: PathBuf) -> ReadOnly {
+        let place = folder.to_str().expect("a plain name");
+        mount(&["--bind", place, place]);
+        mount(&["-o", "remount,bind,ro", place]);
+        ReadOnly { folder }
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        unmount(&self.folder);
+    }
+}
+
+/// The library that makes calls fail, built when it is first asked for.
+pub fn failing_calls_library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let library = folder.join("failing_calls.so");
+        let fresh = folder.join(format!("failing_calls.{}.so", std::process::id()));
+        let source = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/e2e/harness/failing_calls.c"
+        );
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&fresh)
+            .args([source, "-ldl"])
+            .output()
+            .expect("cc, which Rust links with");
+        let said = String::from_utf8_lossy(&built.stderr);
+        assert!(built.status.success(), "{said}");
+        // Another run of the tests may use the one that is there.
+        fs::rename(fresh, &library).expect("the library has its name");
+        library
+    })
+}
