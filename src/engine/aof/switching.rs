@@ -1,6 +1,7 @@
 //! On and off, and the files that a server starts with.
 
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 
 use super::file::{Aof, Places, State, base_format};
 use super::increment::Increment;
@@ -15,7 +16,7 @@ use crate::engine::path_of;
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::world::{Job, World};
 use crate::persist::aof::folder::{LoadError, load_manifest, persist_manifest, remove_leftovers};
-use crate::persist::aof::manifest::{FileInfo, Manifest};
+use crate::persist::aof::manifest::{FileInfo, Manifest, manifest_name};
 
 impl<W: World> Runtime<W> {
     /// Reads the manifest, and takes over the file of a server before 7.0, which had only one.
@@ -36,7 +37,11 @@ impl<W: World> Runtime<W> {
         let places = Places::of(&env.config);
         match load_manifest(self.world.disk(), &places.folder, &places.name) {
             Ok(manifest) => {
-                self.aof.manifest = manifest.unwrap_or_default();
+                self.aof.manifest = manifest.unwrap_or_else(|| {
+                    let mut manifest = Manifest::default();
+                    spare_unnamed_files(self.world.disk(), &places, &mut manifest);
+                    manifest
+                });
                 Ok(())
             }
             Err(LoadError::Manifest(e)) => {
@@ -345,4 +350,21 @@ fn sync_earlier_files<D: Disk>(
         disk.open(&places.path(&entry.name))?.sync_data()?;
     }
     Ok(())
+}
+
+/// There is no manifest: files that one has named before it was lost are not loaded, since nobody
+/// knows whether they are all, but they are not overwritten either.
+fn spare_unnamed_files(disk: &mut impl Disk, places: &Places, manifest: &mut Manifest) {
+    let found = disk.files_in(&places.folder).unwrap_or_default();
+    let names = found.iter().filter_map(|path| path.file_name());
+    let count = manifest.skip_names(&places.name, names.map(OsStrExt::as_bytes));
+    if count > 0 {
+        log::warn!(
+            "The folder {} has no manifest {}, but {count} files that one may have named. They are \
+             neither loaded nor overwritten. If you miss data, stop the server and write a \
+             manifest that names them.",
+            places.folder.display(),
+            manifest_name(&places.name).escape_ascii()
+        );
+    }
 }

@@ -199,6 +199,31 @@ impl Manifest {
         }
     }
 
+    /// Gives no new file of `file` the name of one that was found in the folder. Returns how many
+    /// there are. This is for a folder whose manifest is lost: what nobody can load any more may be
+    /// all that somebody has.
+    pub fn skip_names<'a>(&mut self, file: &[u8], found: impl Iterator<Item = &'a [u8]>) -> usize {
+        let mut skipped = 0;
+        for name in found {
+            let number = |suffix| {
+                let digits = name
+                    .strip_prefix(file)?
+                    .strip_prefix(b".")?
+                    .strip_suffix(suffix)?;
+                numbers::parse_i64(digits)
+            };
+            if let Some(seq) = number(INCREMENT_SUFFIX) {
+                self.increment_seq = seq.max(self.increment_seq);
+            } else if let Some(seq) = BASE_SUFFIXES.into_iter().find_map(number) {
+                self.base_seq = seq.max(self.base_seq);
+            } else {
+                continue;
+            }
+            skipped += 1;
+        }
+        skipped
+    }
+
     fn add(&mut self, kind: FileKind, info: FileInfo) -> Result<(), ManifestFault> {
         match kind {
             FileKind::Base => {
@@ -347,7 +372,7 @@ impl Manifest {
             name: file.to_vec(),
             seq: 1,
         });
-        self.base_seq = 1;
+        self.base_seq = self.base_seq.max(1);
         self.dirty = true;
     }
 }

@@ -255,3 +255,22 @@ fn no_file_gets_the_name_of_one_that_waits_to_be_removed() {
     let mut manifest = Manifest::parse(text).unwrap();
     assert_eq!(manifest.start_base(b"a", BaseFormat::Rdb), b"a.10.base.rdb");
 }
+
+#[test]
+fn no_file_gets_the_name_of_one_that_a_lost_manifest_may_have_named() {
+    let found: [&[u8]; 8] = [
+        b"a.3.base.rdb",
+        b"a.4.base.aof",
+        b"a.12.incr.aof",
+        b"b.99.base.rdb",
+        b"a.98.base",
+        b"a.x.incr.aof",
+        b"a",
+        b"temp-a.incr",
+    ];
+    let mut manifest = Manifest::default();
+    assert_eq!(manifest.skip_names(b"a", found.into_iter()), 3);
+    assert!(manifest.is_empty());
+    assert_eq!(manifest.start_base(b"a", BaseFormat::Rdb), b"a.5.base.rdb");
+    assert_eq!(manifest.start_increment(b"a"), b"a.13.incr.aof");
+}

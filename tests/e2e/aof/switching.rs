@@ -271,3 +271,26 @@ fn a_replica_keeps_a_file_of_its_own_through_full_syncs_and_restarts() {
         assert_eq!(replica.ask("MGET own last"), "[(nil) 1]");
     }
 }
+
+#[test]
+fn files_whose_manifest_is_lost_are_neither_loaded_nor_overwritten() {
+    let mut server = Server::ours(&["appendonly yes"]);
+    server.ask("SET a 1");
+    server.kill();
+    let manifest = aof_folder(&server).join("appendonly.aof.manifest");
+    let text = fs::read(&manifest).unwrap();
+    fs::remove_file(&manifest).unwrap();
+    let before = files_in(&aof_folder(&server));
+    server.start_again();
+    assert_eq!(server.ask("DBSIZE"), "0");
+    assert!(server.log().contains("has no manifest"));
+    server.ask("SET b 1");
+    rewrite(&server);
+    let after = files_in(&aof_folder(&server));
+    assert!(before.iter().all(|file| after.contains(file)));
+    // As the log says, they can be had back.
+    server.kill();
+    fs::write(&manifest, text).unwrap();
+    server.start_again();
+    assert_eq!(server.ask("MGET a b"), "[1 (nil)]");
+}
