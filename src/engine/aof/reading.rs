@@ -159,13 +159,12 @@ impl<F: DiskFile> Reading<F> {
     }
 
     pub(super) fn bad_snapshot(&self, e: &RdbError) -> String {
-        log::warn!("{e}");
         let what = match self.of.part {
             Part::Base => "RDB file",
             Part::Increment => "RDB preamble of the AOF file",
         };
         format!(
-            "Error reading the {what} {}, AOF loading aborted",
+            "Error reading the {what} {}, AOF loading aborted: {e}",
             self.shown()
         )
     }

@@ -244,9 +244,10 @@ impl<W: World> Runtime<W> {
             let mut args = p.ranges.args(&buffer[p.start..]);
             let Some(command) = p.command else {
                 return Err(format!(
-                    "Unknown command '{}' reading the append only file {}",
+                    "Unknown command '{}' reading the append only file {}, at offset {}",
                     String::from_utf8_lossy(&args[0]),
-                    run.file
+                    run.file,
+                    buffer_at + p.start as u64
                 ));
             };
             let errors_before = env.stats.error_replies;

@@ -48,7 +48,11 @@ impl<W: World> Runtime<W> {
                 for line in e.messages() {
                     log::warn!("{}", String::from_utf8_lossy(line.trim_ascii()));
                 }
-                Err("The manifest of the append-only file cannot be used".to_owned())
+                let name = manifest_name(&places.name);
+                let name = String::from_utf8_lossy(&name);
+                Err(format!(
+                    "The manifest of the append-only file, {name}, cannot be used"
+                ))
             }
             Err(e) => Err(e.to_string().trim_start_matches("Fatal error: ").to_owned()),
         }
