@@ -43,7 +43,7 @@ impl<W: World> Runtime<W> {
     ///
     /// # Errors
     ///
-    /// One cannot be opened.
+    /// One cannot be opened, or is a snapshot without a single byte.
     pub(super) fn open_replay(&mut self, env: &Env) -> Result<Replay<FileOf<W>>, String> {
         let places = Places::of(&env.config);
         let manifest = &self.aof.manifest;
@@ -75,6 +75,14 @@ impl<W: World> Runtime<W> {
                     },
                     |(bytes, file)| Ok((file, bytes)),
                 )?;
+            if bytes == 0 && part == Part::Base && entry.is_snapshot() {
+                // Whoever has no keys has a snapshot of none. To load what follows alone would
+                // bring back something that never was.
+                return Err(format!(
+                    "Error reading the RDB file {}, AOF loading aborted: it is empty (at offset 0)",
+                    Places::shown(&path)
+                ));
+            }
             files.push_back(ToLoad {
                 file,
                 path,

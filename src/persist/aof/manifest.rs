@@ -67,6 +67,13 @@ pub struct FileInfo {
     pub seq: i64,
 }
 
+impl FileInfo {
+    /// Whether it is a base that was written as a snapshot, as its name tells.
+    pub fn is_snapshot(&self) -> bool {
+        self.name.ends_with(BASE_SUFFIXES[0])
+    }
+}
+
 /// The name of the manifest of an append-only file called `file`.
 pub fn manifest_name(file: &[u8]) -> Vec<u8> {
     [file, b".manifest"].concat()
