@@ -24,12 +24,15 @@
 //! | `hold_tests.rs`, `stream_tests.rs`, `write_phase_tests.rs` | what is seen there |
 //! | `wait_tests.rs`, `failover_tests.rs` | the same, of waiting for replicas and handing over |
 //! | `aof_tests.rs`, `aof_fault_tests.rs` | the same, of the append-only file and failing disks |
+//! | `damage.rs`, `aof_damage_tests.rs` | the same, of append-only files that were damaged |
 
+mod aof_damage_tests;
 mod aof_fault_tests;
 mod aof_tests;
 mod client;
 mod cluster;
 mod crash_runs;
+mod damage;
 mod disk;
 mod hold_tests;
 mod load;

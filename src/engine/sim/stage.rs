@@ -52,6 +52,13 @@ impl Stage {
 
     /// The same with what some earlier server has left.
     pub fn with_disk(disk: SimDisk, configure: impl FnOnce(&mut Settings)) -> Stage {
+        let mut stage = Stage::prepared(disk, configure);
+        stage.start();
+        stage
+    }
+
+    /// The same before it is started.
+    pub fn prepared(disk: SimDisk, configure: impl FnOnce(&mut Settings)) -> Stage {
         let mut cluster = Cluster::new(1, 0);
         {
             let mut net = cluster.net.borrow_mut();
@@ -68,10 +75,7 @@ impl Stage {
         let mut node = Node::new(SERVER, settings);
         node.disk = disk;
         cluster.nodes.push(node);
-        cluster.start(SERVER, None);
-        let mut stage = Stage { cluster, peers: 0 };
-        stage.settle();
-        stage
+        Stage { cluster, peers: 0 }
     }
 
     /// The server.
