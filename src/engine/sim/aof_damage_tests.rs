@@ -352,6 +352,20 @@ fn damage(bytes: &mut Vec<u8>, rng: &mut Rng) -> String {
     format!("damage of kind {kind} at {at}")
 }
 
+/// The last file may have been cut, or have got something more, and the manifest has its successor;
+/// nothing else is overwritten.
+fn check_kept(before: &Files, after: &Files) {
+    let mut others = 0;
+    for (path, bytes) in before.iter().filter(|(path, _)| **path != manifest_path()) {
+        let found = &after[path];
+        let common = found.len().min(bytes.len());
+        let is_kept = found[..common] == bytes[..common];
+        assert!(is_kept, "{} is overwritten", path.display());
+        others += usize::from(found.len() != bytes.len());
+    }
+    assert!(others <= 1, "{others} files have another length");
+}
+
 /// Damages one file and starts a server with it. Whether it runs.
 fn damaged_start(rng: &mut Rng) -> bool {
     let mut files = pick(rng, folders()).clone();
@@ -369,6 +383,9 @@ fn damaged_start(rng: &mut Rng) -> bool {
     log::info!("{}: {what}", path.display());
     if stage.server().is_up() {
         assert!(!stage.server().is_loading(), "it has not loaded all");
+        if *path != manifest_path() {
+            check_kept(&files, &files_on(&stage.disk()));
+        }
         check_order(&mut stage);
         return true;
     }
