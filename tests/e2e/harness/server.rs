@@ -211,19 +211,29 @@ impl Server {
 
     #[track_caller]
     fn start_prepared(mut server: Server) -> Server {
+        let exit = server.start_or_exit();
+        assert!(
+            exit.is_none(),
+            "the server did not start\n{}",
+            server.log_tail()
+        );
+        server
+    }
+
+    /// Starts a server that was prepared and may give up by itself. Tells how it did, if it does.
+    #[track_caller]
+    pub fn start_or_exit(&mut self) -> Option<Exit> {
         // Another process may take the port between our look and the server's bind.
         for _ in 0..5 {
-            server.spawn();
-            if server.answers() {
-                return server;
+            let said_before = self.log().len();
+            self.spawn();
+            let status = self.exits_unheard()?;
+            let log = self.log();
+            if !log[said_before..].contains("Address already in use") {
+                return Some(Exit { status, log });
             }
-            assert!(
-                server.log().contains("Address already in use"),
-                "the server did not start\n{}",
-                server.log_tail()
-            );
-            server.port = free_port();
-            server.write_config();
+            self.port = free_port();
+            self.write_config();
         }
         panic!("found no free port");
     }
@@ -294,27 +304,27 @@ impl Server {
         self.child = Some(spawned.unwrap_or_else(|e| panic!("{}: {e}", binary.display())));
     }
 
-    /// Waits until the server says something; false if it exits instead.
+    /// Waits until the server says something, or exits instead; then, how.
     #[track_caller]
-    fn answers(&mut self) -> bool {
+    fn exits_unheard(&mut self) -> Option<ExitStatus> {
         let mut child = self.child.take().expect("just spawned");
-        let answers = wait_for(
+        let exited = wait_for(
             "the server answers",
             || {
                 let reply = Conn::to(self.port).and_then(|mut conn| conn.try_command(&["PING"]));
-                if child.try_wait().expect("a child").is_some() {
-                    return Some(false);
+                if let Some(status) = child.try_wait().expect("a child") {
+                    return Some(Some(status));
                 }
                 match reply {
                     Ok(Value::Error(text)) if text.starts_with("LOADING") => None,
-                    Ok(_) => Some(true),
+                    Ok(_) => Some(None),
                     Err(_) => None,
                 }
             },
             || self.log_tail(),
         );
-        self.child = answers.then_some(child);
-        answers
+        self.child = exited.is_none().then_some(child);
+        exited
     }
 
     pub fn dir(&self) -> &Path {
@@ -515,7 +525,7 @@ impl Server {
     pub fn start_again(&mut self) {
         self.spawn();
         assert!(
-            self.answers(),
+            self.exits_unheard().is_none(),
             "the server did not start again\n{}",
             self.log_tail()
         );
