@@ -16,7 +16,7 @@ use crate::engine::path_of;
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::world::{Job, World};
 use crate::persist::aof::folder::{LoadError, load_manifest, persist_manifest, remove_leftovers};
-use crate::persist::aof::manifest::{FileInfo, Manifest, manifest_name};
+use crate::persist::aof::manifest::{FileInfo, Manifest, is_increment, manifest_name};
 
 impl<W: World> Runtime<W> {
     /// Reads the manifest, and takes over the file of a server before 7.0, which had only one.
@@ -37,11 +37,9 @@ impl<W: World> Runtime<W> {
         let places = Places::of(&env.config);
         match load_manifest(self.world.disk(), &places.folder, &places.name) {
             Ok(manifest) => {
-                self.aof.manifest = manifest.unwrap_or_else(|| {
-                    let mut manifest = Manifest::default();
-                    spare_unnamed_files(self.world.disk(), &places, &mut manifest);
-                    manifest
-                });
+                let mut manifest = manifest.unwrap_or_default();
+                spare_unnamed_files(self.world.disk(), &places, &mut manifest);
+                self.aof.manifest = manifest;
                 Ok(())
             }
             Err(LoadError::Manifest(e)) => {
@@ -356,17 +354,24 @@ fn sync_earlier_files<D: Disk>(
     Ok(())
 }
 
-/// There is no manifest: files that one has named before it was lost are not loaded, since nobody
-/// knows whether they are all, but they are not overwritten either.
+/// Files that a manifest has named before it was lost or cut are not loaded, since nobody knows
+/// whether they are all, but they are not overwritten either. What a server leaves that ends before
+/// its manifest names it is no such file: an increment without a byte, and a base behind the one
+/// that is named.
 fn spare_unnamed_files(disk: &mut impl Disk, places: &Places, manifest: &mut Manifest) {
-    let found = disk.files_in(&places.folder).unwrap_or_default();
+    let is_lost = manifest.is_empty();
+    let mut found = disk.files_in(&places.folder).unwrap_or_default();
+    found.retain(|path| {
+        let name = path.file_name().unwrap_or_default();
+        is_lost || is_increment(name.as_bytes()) && size_of_file(disk, path) > 0
+    });
     let names = found.iter().filter_map(|path| path.file_name());
     let count = manifest.skip_names(&places.name, names.map(OsStrExt::as_bytes));
     if count > 0 {
         log::warn!(
-            "The folder {} has no manifest {}, but {count} files that one may have named. They are \
-             neither loaded nor overwritten. If you miss data, stop the server and write a \
-             manifest that names them.",
+            "{count} files of an append-only file in the folder {} are named by no manifest {}. \
+             They are neither loaded nor overwritten. If you miss data, stop the server, and put \
+             their names into the manifest.",
             places.folder.display(),
             manifest_name(&places.name).escape_ascii()
         );

@@ -115,6 +115,11 @@ pub enum ManifestFault {
     UnknownType,
 }
 
+/// Whether a file is an increment, by its name.
+pub fn is_increment(name: &[u8]) -> bool {
+    name.ends_with(INCREMENT_SUFFIX)
+}
+
 /// Where and why a manifest cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestError {
@@ -207,28 +212,25 @@ impl Manifest {
     }
 
     /// Gives no new file of `file` the name of one that was found in the folder. Returns how many
-    /// there are. This is for a folder whose manifest is lost: what nobody can load any more may be
-    /// all that somebody has.
+    /// there are behind those that are named. This is for a folder whose manifest is lost, or cut:
+    /// what nobody can load any more may be all that somebody has.
     pub fn skip_names<'a>(&mut self, file: &[u8], found: impl Iterator<Item = &'a [u8]>) -> usize {
-        let mut skipped = 0;
+        let (named_bases, named_increments) = (self.base_seq, self.increment_seq);
+        let mut behind = 0;
         for name in found {
             let number = |suffix| {
-                let digits = name
-                    .strip_prefix(file)?
-                    .strip_prefix(b".")?
-                    .strip_suffix(suffix)?;
-                numbers::parse_i64(digits)
+                let digits = name.strip_prefix(file)?.strip_prefix(b".")?;
+                numbers::parse_i64(digits.strip_suffix(suffix)?)
             };
             if let Some(seq) = number(INCREMENT_SUFFIX) {
                 self.increment_seq = seq.max(self.increment_seq);
+                behind += usize::from(seq > named_increments);
             } else if let Some(seq) = BASE_SUFFIXES.into_iter().find_map(number) {
                 self.base_seq = seq.max(self.base_seq);
-            } else {
-                continue;
+                behind += usize::from(seq > named_bases);
             }
-            skipped += 1;
         }
-        skipped
+        behind
     }
 
     fn add(&mut self, kind: FileKind, info: FileInfo) -> Result<(), ManifestFault> {
