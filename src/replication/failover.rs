@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!            FAILOVER              a replica has all, or the
-//!                                  time is over and it is forced      the heir says yes
+//!                                  time is over and it is forced     the target says yes
 //!  no failover ───▶ waiting for sync ──────────────────▶ in progress ─────────────▶ a replica,
 //!    a master              │                                  │                     no failover
-//!       ▲                  │ ABORT, time over                 │ ABORT, the heir says no
+//!       ▲                  │ ABORT, time over                 │ ABORT, the target says no
 //!       └──────────────────┴──────────────────────────────────┘
 //! ```
 //!
@@ -26,7 +26,7 @@ use super::action::Action;
 use super::context::Context;
 use super::source::Source;
 
-/// How often an heir is tried that cannot be reached.
+/// How often a target is tried that cannot be reached.
 const RETRY_MS: u64 = 100;
 
 /// Where a failover stands.
@@ -37,10 +37,10 @@ pub enum Failover {
     No,
     /// Writes are held back until a replica has all of them.
     WaitingForSync(Waiting),
-    /// We are the replica of this heir, which has not said yet that it is a master.
+    /// We are the replica of this target, which has not said yet that it is a master.
     InProgress {
         /// Who takes over.
-        heir: Heir,
+        target: FailoverTarget,
         /// When to look after the link to it again, in monotonic milliseconds.
         retry_ms: u64,
     },
@@ -50,10 +50,10 @@ pub enum Failover {
 #[derive(Debug)]
 pub struct Waiting {
     /// Who shall take over; anybody, if nobody was named.
-    heir: Option<Heir>,
+    target: Option<FailoverTarget>,
     /// How long to wait, in monotonic milliseconds.
     until_ms: Option<u64>,
-    /// Whether the heir takes over after that time, whatever it lacks.
+    /// Whether the target takes over after that time, whatever it lacks.
     force: bool,
     /// The offsets at which the last question to replicas begins and ends.
     question: Option<(u64, u64)>,
@@ -61,7 +61,7 @@ pub struct Waiting {
 
 /// The replica that takes over.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Heir {
+pub struct FailoverTarget {
     /// Its address.
     pub host: String,
     /// Its port.
@@ -83,7 +83,7 @@ pub struct FailoverRequest<'a> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Step {
     /// Become the replica of this one.
-    HandOver(Heir),
+    HandOver(FailoverTarget),
     /// Give it up, for this reason.
     GiveUp(&'static str),
     /// Ask replicas how far they are.
@@ -139,18 +139,18 @@ impl Failover {
                 "FAILOVER with force option requires both a timeout and target HOST and IP.",
             );
         }
-        let heir = match request.to {
+        let target = match request.to {
             None => None,
-            Some((host, port)) => Some(named_heir(source, host, port)?),
+            Some((host, port)) => Some(named_target(source, host, port)?),
         };
-        cx.notice(match &heir {
-            Some(Heir { host, port }) => format!("FAILOVER requested to {host}:{port}."),
+        cx.notice(match &target {
+            Some(FailoverTarget { host, port }) => format!("FAILOVER requested to {host}:{port}."),
             None => "FAILOVER requested to any replica.".to_owned(),
         });
         cx.push(Action::HoldWrites(true));
         let until_ms = |ms| cx.now_ms().saturating_add(ms);
         *self = Failover::WaitingForSync(Waiting {
-            heir,
+            target,
             until_ms: request.timeout_ms.map(until_ms),
             force: request.force,
             question: None,
@@ -174,8 +174,8 @@ impl Failover {
         let question = waiting.question.filter(is_last);
         // One that is where the last question begins has run everything before it.
         let all_data = question.map_or(end, |(begin, _)| begin);
-        let found = match &waiting.heir {
-            Some(Heir { host, port }) => {
+        let found = match &waiting.target {
+            Some(FailoverTarget { host, port }) => {
                 let has_all = source.has_acked_at(host.as_bytes(), (*port).into(), all_data);
                 has_all.then(|| (host.clone(), *port))
             }
@@ -187,7 +187,7 @@ impl Failover {
         cx.notice(format!(
             "Failover target {host}:{port} is synced, failing over."
         ));
-        Some(Step::HandOver(Heir { host, port }))
+        Some(Step::HandOver(FailoverTarget { host, port }))
     }
 
     /// Replicas were asked; the question stands there in the stream.
@@ -197,15 +197,15 @@ impl Failover {
         }
     }
 
-    /// We are about to become the replica of our heir.
-    pub(super) fn hand_over(&mut self, heir: Heir, now_ms: u64) {
+    /// We are about to become the replica of our target.
+    pub(super) fn hand_over(&mut self, target: FailoverTarget, now_ms: u64) {
         *self = Failover::InProgress {
-            heir,
+            target,
             retry_ms: now_ms + RETRY_MS,
         };
     }
 
-    /// Whether to look after the link to our heir again, sooner than replicas do otherwise.
+    /// Whether to look after the link to our target again, sooner than replicas do otherwise.
     pub(super) fn retry_is_due(&mut self, now_ms: u64) -> bool {
         match self {
             Failover::InProgress { retry_ms, .. } if *retry_ms <= now_ms => {
@@ -216,7 +216,7 @@ impl Failover {
         }
     }
 
-    /// Our heir is our master.
+    /// Our target is our master.
     pub(super) fn end(&mut self, cx: &mut Context) {
         *self = Failover::No;
         cx.push(Action::HoldWrites(false));
@@ -224,13 +224,13 @@ impl Failover {
 
     /// Nothing comes of it. Returns whether there was one.
     pub(super) fn give_up(&mut self, cx: &mut Context, why: &str) -> bool {
-        let heir = match std::mem::take(self) {
+        let target = match std::mem::take(self) {
             Failover::No => return false,
-            Failover::WaitingForSync(waiting) => waiting.heir,
-            Failover::InProgress { heir, .. } => Some(heir),
+            Failover::WaitingForSync(waiting) => waiting.target,
+            Failover::InProgress { target, .. } => Some(target),
         };
-        let whom = heir.map_or("any replica".to_owned(), |heir| {
-            format!("{}:{}", heir.host, heir.port)
+        let whom = target.map_or("any replica".to_owned(), |target| {
+            format!("{}:{}", target.host, target.port)
         });
         cx.notice(format!("FAILOVER to {whom} aborted: {why}"));
         true
@@ -239,19 +239,19 @@ impl Failover {
 
 impl Waiting {
     fn time_is_over(&self, cx: &mut Context) -> Step {
-        let Some(heir) = self.heir.clone().filter(|_| self.force) else {
+        let Some(target) = self.target.clone().filter(|_| self.force) else {
             return Step::GiveUp("Replica never caught up before timeout");
         };
-        let Heir { host, port } = &heir;
+        let FailoverTarget { host, port } = &target;
         cx.notice(format!(
             "FAILOVER to {host}:{port} time out exceeded, failing over."
         ));
-        Step::HandOver(heir)
+        Step::HandOver(target)
     }
 }
 
 /// The replica that was named.
-fn named_heir(source: &Source, host: &[u8], port: i64) -> Result<Heir, &'static str> {
+fn named_target(source: &Source, host: &[u8], port: i64) -> Result<FailoverTarget, &'static str> {
     const STRANGER: &str = "FAILOVER target HOST and PORT is not a replica.";
     let online = source.is_online_at(host, port).ok_or(STRANGER)?;
     let port = u16::try_from(port).map_err(|_| STRANGER)?;
@@ -259,7 +259,7 @@ fn named_heir(source: &Source, host: &[u8], port: i64) -> Result<Heir, &'static 
         return Err("FAILOVER target replica is not online.");
     }
     let host = String::from_utf8_lossy(host).into_owned();
-    Ok(Heir { host, port })
+    Ok(FailoverTarget { host, port })
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ fn connect(port: u16) -> Action {
     Action::Connect { host, port }
 }
 
-/// A master whose heir, at port 7001, has been asked to take over.
+/// A master whose target, at port 7001, has been asked to take over.
 fn asking() -> Rig {
     let mut rig = master(2);
     begin(&mut rig, to(7001)).expect("it may");
@@ -323,7 +323,7 @@ fn it_may_be_aborted_as_long_as_it_goes_on() {
 }
 
 #[test]
-fn an_heir_that_says_no_leaves_us_the_master() {
+fn an_target_that_says_no_leaves_us_the_master() {
     for answer in [
         "-ERR PSYNC FAILOVER replid must match my replid.",
         "-ERR PSYNC FAILOVER can't be sent to a master.",
@@ -346,7 +346,7 @@ fn an_heir_that_says_no_leaves_us_the_master() {
 }
 
 #[test]
-fn an_heir_may_give_a_snapshot_if_it_must() {
+fn an_target_may_give_a_snapshot_if_it_must() {
     let mut rig = asking();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n", id('b')).as_bytes());
     assert_eq!(state(&rig), "no-failover");
@@ -355,7 +355,7 @@ fn an_heir_may_give_a_snapshot_if_it_must() {
 }
 
 #[test]
-fn an_heir_that_cannot_be_reached_is_tried_again_and_again() {
+fn an_target_that_cannot_be_reached_is_tried_again_and_again() {
     let mut rig = master(1);
     begin(&mut rig, to(7001)).expect("it may");
     go_on(&mut rig);
@@ -367,7 +367,7 @@ fn an_heir_that_cannot_be_reached_is_tried_again_and_again() {
         rig.expect(connect(7001));
         assert_eq!(state(&rig), "failover-in-progress");
     }
-    // It may break off before the heir was told, too.
+    // It may break off before the target was told, too.
     rig.repl.on_connected(rig.facts, &mut rig.out);
     rig.bytes(b"+PONG\r\n+OK\r\n");
     rig.closed();
@@ -377,7 +377,7 @@ fn an_heir_that_cannot_be_reached_is_tried_again_and_again() {
     assert!(rig.sent().contains("FAILOVER"));
 }
 
-/// An heir that was told, and whose answer was lost: the connection breaks, and we are connected
+/// A target that was told, and whose answer was lost: the connection breaks, and we are connected
 /// again.
 fn unanswered() -> Rig {
     let mut rig = asking();
@@ -395,7 +395,7 @@ fn unanswered() -> Rig {
 const IS_MASTER: &[u8] = b"-ERR PSYNC FAILOVER can't be sent to a master.\r\n";
 
 #[test]
-fn an_heir_whose_answer_was_lost_is_asked_again() {
+fn an_target_whose_answer_was_lost_is_asked_again() {
     let mut rig = unanswered();
     rig.bytes(format!("+CONTINUE {}\r\n", id('b')).as_bytes());
     assert_eq!(state(&rig), "no-failover");
@@ -449,5 +449,5 @@ fn nobody_gets_the_stream_from_us_while_we_hand_over() {
     let own = rig.repl.identity().id().to_string();
     assert_eq!(rig.psync(9, &own, "1"), refused);
     assert_eq!(rig.hand_over(10, &own, "1"), refused);
-    assert!(rig.repl.is_replica(), "our heir has not answered yet");
+    assert!(rig.repl.is_replica(), "our target has not answered yet");
 }

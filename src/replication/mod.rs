@@ -504,7 +504,7 @@ impl Replication {
         }
         let now_ms = facts.now.mono_ms();
         if now_ms < self.next_second_ms {
-            return self.retry_heir(facts, out);
+            return self.retry_target(facts, out);
         }
         self.next_second_ms = (self.next_second_ms + 1000).max(now_ms + 1);
         let Parts {

@@ -11,7 +11,7 @@
 //! served any more. A replica that becomes a master goes on where it is under a new name, and its
 //! replicas are sent away only to come back at once and learn it.
 
-use super::failover::{FailoverRequest, Heir, Step};
+use super::failover::{FailoverRequest, FailoverTarget, Step};
 use super::identity::OFFSET_MAX;
 use super::link::{HandoverAnswer, Link};
 use super::{Action, Facts, Parts, Replication, SavedIdentity, wire};
@@ -139,7 +139,7 @@ impl Replication {
             return Err("ERR PSYNC FAILOVER replid must match my replid.");
         }
         if !parts.failover.is_none() {
-            // We are handing over ourselves, and our heir has not answered yet.
+            // We are handing over ourselves, and our target has not answered yet.
             return Err(FAILING_OVER);
         }
         parts.become_master();
@@ -189,7 +189,7 @@ impl Replication {
         let mut parts = self.parts(facts, out);
         let step = parts.failover.next_step(&mut parts.cx, parts.source);
         match step {
-            Some(Step::HandOver(heir)) => parts.hand_over(heir),
+            Some(Step::HandOver(target)) => parts.hand_over(target),
             Some(Step::GiveUp(why)) => {
                 self.give_failover_up(why, facts, out);
             }
@@ -203,7 +203,7 @@ impl Replication {
         }
     }
 
-    /// Something has happened to the link to our master, who may be our heir.
+    /// Something has happened to the link to our master, who may be our target.
     pub(super) fn settle_failover(&mut self, facts: Facts, out: &mut Vec<Action>) {
         let mut parts = self.parts(facts, out);
         let Role::Replica(link) = parts.role else {
@@ -234,8 +234,8 @@ impl Replication {
         true
     }
 
-    /// Tries an heir again that could not be reached, more often than a master.
-    pub(super) fn retry_heir(&mut self, facts: Facts, out: &mut Vec<Action>) {
+    /// Tries a target again that could not be reached, more often than a master.
+    pub(super) fn retry_target(&mut self, facts: Facts, out: &mut Vec<Action>) {
         if self.failover.retry_is_due(facts.now.mono_ms())
             && let Some((link, _, mut cx)) = self.link(facts, out)
         {
@@ -275,17 +275,17 @@ impl Replication {
 }
 
 impl Parts<'_> {
-    /// Becomes the replica of the heir to be.
-    fn hand_over(&mut self, heir: Heir) {
+    /// Becomes the replica of the target to be.
+    fn hand_over(&mut self, target: FailoverTarget) {
         let cx = &mut self.cx;
         assert!(
             matches!(self.role, Role::Master),
             "only a master hands over"
         );
-        let Heir { host, port } = heir.clone();
-        self.failover.hand_over(heir, cx.now_ms());
+        let FailoverTarget { host, port } = target.clone();
+        self.failover.hand_over(target, cx.now_ms());
         cx.push(Action::RoleChanged);
-        let mut link = Link::to_heir(cx, host, port);
+        let mut link = Link::to_target(cx, host, port);
         link.connect_anew(cx);
         *self.role = Role::Replica(link);
     }

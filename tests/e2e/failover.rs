@@ -135,17 +135,17 @@ fn fifty_clients_write_on_through_thirty_failovers_and_lose_nothing() {
         let ends = clients.into_iter().map(|client| client.join());
         ends.map(|end| end.expect("a client")).collect()
     });
-    let heir = servers
+    let target = servers
         .iter()
         .find(|server| server.info("role") == "master");
-    let heir = heir.expect("a master");
+    let target = target.expect("a master");
     for (n, last) in acknowledged.iter().enumerate() {
-        let kept: u64 = heir.ask(&format!("GET c{n}")).parse().expect("a number");
+        let kept: u64 = target.ask(&format!("GET c{n}")).parse().expect("a number");
         // One more may have been written that nobody was told of.
         assert!((*last..=last + 1).contains(&kept), "c{n}: {last}, {kept}");
     }
     wait_equal_offsets(&servers);
-    assert_same_data(heir, servers[0]);
+    assert_same_data(target, servers[0]);
     let now: Vec<i64> = servers.iter().map(|s| s.info_number("sync_full")).collect();
     assert_eq!(now, full, "everybody continued");
     pauses_us.sort_unstable();
@@ -177,16 +177,16 @@ fn fail_over(servers: &[&Server], from: usize, round: usize) -> usize {
     wait_state(old, "no-failover");
     assert_eq!(old.info("role"), "slave", "{}", old.log_tail());
     let port = old.info("master_port");
-    let is_heir = |server: &&Server| server.port.to_string() == port;
-    let heir = servers.iter().position(is_heir).expect("one of them");
-    assert!(round % 3 == 1 || heir == named);
+    let is_target = |server: &&Server| server.port.to_string() == port;
+    let target = servers.iter().position(is_target).expect("one of them");
+    assert!(round % 3 == 1 || target == named);
     for (at, server) in servers.iter().enumerate() {
-        if at != heir && at != from {
-            follow(server, servers[heir].port);
+        if at != target && at != from {
+            follow(server, servers[target].port);
         }
     }
     wait_link_up(old);
-    heir
+    target
 }
 
 #[test]
@@ -224,14 +224,14 @@ fn nothing_expires_while_a_failover_goes_on() {
     wait_until("its time has come", || master.ask("EXISTS a") == "0");
     assert_eq!(master.ask("DBSIZE"), "2", "but it is there");
     replicas[0].thaw();
-    wait_until("the heir lets it expire", || {
+    wait_until("the target lets it expire", || {
         replicas[0].info("role") == "master" && replicas[0].ask("DBSIZE") == "1"
     });
     assert_eq!(replicas[0].info("sync_full"), "0");
 }
 
 #[test]
-fn an_heir_that_will_not_have_it_leaves_the_master_as_it_was() {
+fn an_target_that_will_not_have_it_leaves_the_master_as_it_was() {
     let (master, replicas) = tree(2, &[]);
     let full = master.info("sync_full");
     let partial = master.info_number("sync_partial_ok");
@@ -265,9 +265,9 @@ fn an_heir_that_will_not_have_it_leaves_the_master_as_it_was() {
         master.info_number("sync_partial_ok") == partial + 2
     });
     assert_eq!(master.info("sync_full"), full);
-    let mut heir = replicas[0].connect();
-    assert_eq!(heir.ask("AUTH secret"), "OK");
-    wait_until("the data are the same", || heir.ask("GET a") == "3");
+    let mut target = replicas[0].connect();
+    assert_eq!(target.ask("AUTH secret"), "OK");
+    wait_until("the data are the same", || target.ask("GET a") == "3");
 }
 
 #[test]
@@ -327,15 +327,15 @@ fn one_that_is_forced_catches_up_before_it_takes_over_if_it_can() {
     let (master, replicas) = tree(1, &[]);
     replicas[0].freeze();
     assert_eq!(master.ask("SET a 1"), "OK");
-    let heir = &replicas[0];
-    let line = format!("FAILOVER TO 127.0.0.1 {} FORCE TIMEOUT 100", heir.port);
+    let target = &replicas[0];
+    let line = format!("FAILOVER TO 127.0.0.1 {} FORCE TIMEOUT 100", target.port);
     assert_eq!(master.ask(&line), "OK");
     wait_state(&master, "failover-in-progress");
-    heir.thaw();
+    target.thaw();
     wait_link_up(&master);
     assert_eq!(state(&master), "no-failover");
-    assert_eq!(heir.ask("GET a"), "1");
-    assert_eq!(heir.info("sync_full"), "0");
+    assert_eq!(target.ask("GET a"), "1");
+    assert_eq!(target.info("sync_full"), "0");
     assert!(master.log().contains("time out exceeded, failing over."));
 }
 

@@ -20,64 +20,64 @@ fn count_until_refused(port: u16) -> JoinHandle<String> {
     })
 }
 
-/// Has a stock master hand over to `heir`, one of its replicas, under a writer and a counting
+/// Has a stock master hand over to `target`, one of its replicas, under a writer and a counting
 /// client, and looks at both afterwards.
 #[track_caller]
-fn hand_over(master: &Server, heir: &Server) {
+fn hand_over(master: &Server, target: &Server) {
     let load = Writer::start(master.port, 31);
     let counting = count_until_refused(master.port);
     wait_until("writes flow", || load.acknowledged() > 1000);
     let id = master.info("master_replid");
-    // The master may not have seen yet that the heir is online.
+    // The master may not have seen yet that the target is online.
     wait_until("the master is willing", || {
-        master.ask(&format!("FAILOVER TO 127.0.0.1 {}", heir.port)) == "OK"
+        master.ask(&format!("FAILOVER TO 127.0.0.1 {}", target.port)) == "OK"
     });
     wait_for(
-        "the heir is the master",
-        || (heir.info("role") == "master").then_some(()),
+        "the target is the master",
+        || (target.info("role") == "master").then_some(()),
         || {
-            let facts = [master, heir].map(|s| s.ask("INFO replication"));
+            let facts = [master, target].map(|s| s.ask("INFO replication"));
             format!(
                 "{}\n{}\n{}",
                 facts.join("\n"),
                 master.log_tail(),
-                heir.log_tail()
+                target.log_tail()
             )
         },
     );
     load.stop();
     let last = counting.join().expect("the count");
     wait_link_up(master);
-    assert_eq!(heir.ask("SET written afterwards"), "OK");
-    wait_equal_offsets(&[heir, master]);
+    assert_eq!(target.ask("SET written afterwards"), "OK");
+    wait_equal_offsets(&[target, master]);
     assert_eq!(
-        heir.ask("GET counted"),
+        target.ask("GET counted"),
         last,
         "what was acknowledged is kept"
     );
     assert_eq!(master.ask("GET written"), "afterwards");
-    assert_same_data(heir, master);
+    assert_same_data(target, master);
     wait_until("the handover is over", || {
         master.info("master_failover_state") == "no-failover"
     });
     assert_eq!(master.info("role"), "slave");
-    assert_eq!(master.info("master_port"), heir.port.to_string());
-    assert_eq!(heir.info("master_failover_state"), "no-failover");
-    assert_eq!(heir.info("master_replid2"), id);
-    assert_ne!(heir.info("master_replid"), id);
-    assert_eq!(heir.info("sync_full"), "0", "{}", heir.log_tail());
-    assert!(heir.info_number("sync_partial_ok") >= 1);
-    assert_eq!(heir.ask("CONFIG GET replicaof"), "[replicaof ]");
+    assert_eq!(master.info("master_port"), target.port.to_string());
+    assert_eq!(target.info("master_failover_state"), "no-failover");
+    assert_eq!(target.info("master_replid2"), id);
+    assert_ne!(target.info("master_replid"), id);
+    assert_eq!(target.info("sync_full"), "0", "{}", target.log_tail());
+    assert!(target.info_number("sync_partial_ok") >= 1);
+    assert_eq!(target.ask("CONFIG GET replicaof"), "[replicaof ]");
 }
 
 #[test]
 fn a_stock_master_hands_over_to_our_replica() {
     let master = Server::stock(&["repl-backlog-size 64mb"]);
-    let heir = ours().start();
-    follow(&heir, master.port);
+    let target = ours().start();
+    follow(&target, master.port);
     let id = master.info("master_replid");
-    hand_over(&master, &heir);
-    let log = heir.log();
+    hand_over(&master, &target);
+    let log = target.log();
     let at = |text: &str| {
         log.find(text)
             .unwrap_or_else(|| panic!("no {text:?} in\n{log}"))
@@ -87,34 +87,34 @@ fn a_stock_master_hands_over_to_our_replica() {
     let enabled = at("MASTER MODE enabled (failover request from 'id=");
     let accepted = at("Partial resynchronization request from 127.0.0.1:");
     assert!(request < renamed && renamed < enabled && enabled < accepted);
-    // It is a master for good, and the other may be its heir in turn.
-    assert_eq!(heir.info("connected_slaves"), "1");
-    assert!(heir.info("slave0").contains("state=online"));
+    // It is a master for good, and the other may be its target in turn.
+    assert_eq!(target.info("connected_slaves"), "1");
+    assert!(target.info("slave0").contains("state=online"));
     assert_eq!(master.ask("REPLICAOF NO ONE"), "OK");
-    follow(&heir, master.port);
-    hand_over(&master, &heir);
+    follow(&target, master.port);
+    hand_over(&master, &target);
 }
 
 #[test]
-fn the_replicas_of_the_heir_stay_with_it() {
+fn the_replicas_of_the_target_stay_with_it() {
     let master = Server::stock(&["repl-backlog-size 64mb"]);
-    let heir = ours().start();
+    let target = ours().start();
     let below = [ours().start(), Server::stock(&[])];
-    follow(&heir, master.port);
+    follow(&target, master.port);
     for server in &below {
-        follow(server, heir.port);
+        follow(server, target.port);
     }
-    let full = heir.info_number("sync_full");
-    assert_eq!(heir.ask("CONFIG RESETSTAT"), "OK");
+    let full = target.info_number("sync_full");
+    assert_eq!(target.ask("CONFIG RESETSTAT"), "OK");
     assert!(full >= 1);
-    hand_over(&master, &heir);
+    hand_over(&master, &target);
     for server in &below {
         wait_link_up(server);
     }
-    wait_equal_offsets(&[&heir, &master, &below[0], &below[1]]);
-    assert_eq!(heir.info("sync_full"), "0");
-    assert_eq!(heir.info("connected_slaves"), "3");
-    assert_same_data(&heir, &below[0]);
+    wait_equal_offsets(&[&target, &master, &below[0], &below[1]]);
+    assert_eq!(target.info("sync_full"), "0");
+    assert_eq!(target.info("connected_slaves"), "3");
+    assert_same_data(&target, &below[0]);
     // Ours hears from a client what the stock master said: the word is all it takes.
     let mut conn = below[0].connect();
     let id = below[0].info("master_replid");
@@ -127,10 +127,10 @@ fn the_replicas_of_the_heir_stay_with_it() {
 #[test]
 fn a_master_that_needs_replicas_has_one_right_after_the_handover() {
     let master = Server::stock(&[]);
-    let heir = ours().config("min-replicas-to-write 1").start();
-    follow(&heir, master.port);
-    hand_over(&master, &heir);
-    assert_eq!(heir.info("min_slaves_good_slaves"), "1");
+    let target = ours().config("min-replicas-to-write 1").start();
+    follow(&target, master.port);
+    hand_over(&master, &target);
+    assert_eq!(target.info("min_slaves_good_slaves"), "1");
 }
 
 #[test]
@@ -177,21 +177,21 @@ fn the_word_is_refused_where_it_makes_no_sense() {
 #[test]
 fn our_master_hands_over_to_a_stock_replica() {
     let master = ours().config("repl-backlog-size 64mb").start();
-    let heir = Server::stock(&[]);
-    follow(&heir, master.port);
-    hand_over(&master, &heir);
+    let target = Server::stock(&[]);
+    follow(&target, master.port);
+    hand_over(&master, &target);
     // And back, to the same one, which is its replica now.
-    assert_eq!(heir.ask("CONFIG SET repl-backlog-size 67108864"), "OK");
-    assert_eq!(heir.ask("CONFIG RESETSTAT"), "OK");
+    assert_eq!(target.ask("CONFIG SET repl-backlog-size 67108864"), "OK");
+    assert_eq!(target.ask("CONFIG RESETSTAT"), "OK");
     assert_eq!(master.ask("CONFIG RESETSTAT"), "OK");
-    assert_eq!(heir.ask("DEL counted"), "1");
-    hand_over(&heir, &master);
+    assert_eq!(target.ask("DEL counted"), "1");
+    hand_over(&target, &master);
 }
 
 #[test]
 fn our_master_hands_over_to_ours() {
     let master = ours().config("repl-backlog-size 64mb").start();
-    let heir = ours().start();
-    follow(&heir, master.port);
-    hand_over(&master, &heir);
+    let target = ours().start();
+    follow(&target, master.port);
+    hand_over(&master, &target);
 }

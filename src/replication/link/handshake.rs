@@ -45,7 +45,7 @@ pub(super) struct Handshake {
 }
 
 /// What a master says to one who hands over to it.
-const HEIR_IS_MASTER: &[u8] = b"-ERR PSYNC FAILOVER can't be sent to a master.";
+const TARGET_IS_MASTER: &[u8] = b"-ERR PSYNC FAILOVER can't be sent to a master.";
 
 /// What our `PSYNC` depends on.
 #[derive(Clone, Copy)]
@@ -65,9 +65,9 @@ enum Outcome {
     /// The stream follows; the master's history goes by this name, if it said so.
     Continue(Option<ReplId>),
     /// The one that we hand over to is a master already.
-    HeirIsMaster,
+    TargetIsMaster,
     /// The one that we hand over to will not have it.
-    HeirRefuses,
+    TargetRefuses,
 }
 
 impl Handshake {
@@ -219,8 +219,8 @@ impl Link {
         }
         match outcome {
             Outcome::Waiting => {}
-            Outcome::Failed | Outcome::HeirRefuses => self.abandon(cx),
-            Outcome::HeirIsMaster => self.ask_heir_as_master(cx),
+            Outcome::Failed | Outcome::TargetRefuses => self.abandon(cx),
+            Outcome::TargetIsMaster => self.ask_target_as_master(cx),
             Outcome::Snapshot(_) if self.handover == Some(Handover::REFUSED) => self.abandon(cx),
             Outcome::Snapshot(origin) => {
                 self.stage = Stage::Receiving(IncomingSnapshot::new(origin, cx.now_ms()));
@@ -229,8 +229,8 @@ impl Link {
         }
     }
 
-    /// Asks our heir, which is a master, to continue from where we are.
-    fn ask_heir_as_master(&mut self, cx: &mut Context) {
+    /// Asks our target, which is a master, to continue from where we are.
+    fn ask_target_as_master(&mut self, cx: &mut Context) {
         let Stage::Handshake(handshake) = &mut self.stage else {
             unreachable!("called in the handshake only");
         };
@@ -265,17 +265,17 @@ fn ignore(cx: &mut Context, option: &str, text: &str) {
     ));
 }
 
-/// What becomes of a handover with what our heir has said to `PSYNC`.
+/// What becomes of a handover with what our target has said to `PSYNC`.
 fn judge(handover: Handover, outcome: &Outcome) -> Handover {
     match outcome {
         Outcome::Waiting => handover,
-        Outcome::HeirIsMaster => Handover::ToFollow,
+        Outcome::TargetIsMaster => Handover::ToFollow,
         Outcome::Continue(_) => Handover::Answered(HandoverAnswer::Accepted),
         // One that was a master all along has other data than ours.
         Outcome::Snapshot(_) if handover != Handover::ToFollow => {
             Handover::Answered(HandoverAnswer::Accepted)
         }
-        Outcome::Snapshot(_) | Outcome::Failed | Outcome::HeirRefuses => Handover::REFUSED,
+        Outcome::Snapshot(_) | Outcome::Failed | Outcome::TargetRefuses => Handover::REFUSED,
     }
 }
 
@@ -293,8 +293,8 @@ fn on_psync_reply(cx: &mut Context, terms: Terms, line: &[u8]) -> Outcome {
         ));
         return Outcome::Failed;
     }
-    if terms.handover == Some(Handover::Unanswered) && line == HEIR_IS_MASTER {
-        return Outcome::HeirIsMaster;
+    if terms.handover == Some(Handover::Unanswered) && line == TARGET_IS_MASTER {
+        return Outcome::TargetIsMaster;
     }
     if line.starts_with(b"-ERR") {
         cx.notice(format!(
@@ -304,7 +304,7 @@ fn on_psync_reply(cx: &mut Context, terms: Terms, line: &[u8]) -> Outcome {
         cx.warning(format!("Unexpected reply to PSYNC from master: {text}"));
     }
     if terms.handover.is_some() {
-        return Outcome::HeirRefuses;
+        return Outcome::TargetRefuses;
     }
     cx.notice("Retrying with SYNC...");
     cx.push(Action::SendMaster(b"SYNC\r\n".to_vec()));

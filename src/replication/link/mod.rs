@@ -166,13 +166,13 @@ impl Link {
     }
 
     /// The link of a master that hands over to one of its replicas.
-    pub(super) fn to_heir(cx: &mut Context, host: String, port: u16) -> Link {
+    pub(super) fn to_target(cx: &mut Context, host: String, port: u16) -> Link {
         let mut link = Link::of_former_master(cx, host, port);
         link.handover = Some(Handover::ToAsk);
         link
     }
 
-    /// What our heir has answered, once it has.
+    /// What our target has answered, once it has.
     pub(super) fn handover_answer(&self) -> Option<HandoverAnswer> {
         match self.handover {
             Some(Handover::Answered(answer)) => Some(answer),
@@ -374,7 +374,7 @@ impl Link {
         }
     }
 
-    /// The connection is over. If our heir has been told, it may have taken over all the same.
+    /// The connection is over. If our target has been told, it may have taken over all the same.
     fn note_unanswered(&mut self) {
         let told = matches!(&self.stage, Stage::Handshake(handshake) if handshake.awaits_psync());
         if told && self.handover.is_some() {
