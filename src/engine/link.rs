@@ -9,7 +9,8 @@ use std::ops::Range;
 
 use super::Engine;
 use super::incoming::Incoming;
-use super::loading::{DELAYED_SLICE_BYTES, LoadFor, Loader};
+use super::load_delay::LoadDelay;
+use super::loading::{LoadFor, Loader};
 use super::master_stream::MasterStream;
 use super::outgoing::{ConnectError, ConnectProgress, Target};
 use super::runtime::{FileOf, Runtime};
@@ -342,9 +343,11 @@ impl<W: World> Engine<W> {
                 break;
             }
             let runtime = &mut self.runtime;
-            let bytes_max = match runtime.link.stream.is_running() {
-                false if self.env.config.key_load_delay != 0 => DELAYED_SLICE_BYTES,
-                _ => READ_BYTES_MAX,
+            let bytes_max = match &runtime.loader {
+                Some(loader) => loader.slice_bytes(&self.env),
+                None if runtime.link.stream.is_running() => READ_BYTES_MAX,
+                // What is read may be the beginning of a snapshot.
+                None => LoadDelay::default().slice_bytes(&self.env.config),
             };
             let Some(socket) = runtime.outgoing.socket(connection) else {
                 break;

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::aof::{AofAtStart, Replay};
+use super::load_delay::LoadDelay;
 use super::runtime::{FileOf, Runtime};
 use super::snapshot::snapshot_path;
 use super::world::{Lifecycle, World};
@@ -17,7 +18,6 @@ use crate::base::time::Now;
 use crate::commands::env::Env;
 use crate::commands::gates::Loading;
 use crate::commands::host::LoadingFacts;
-use crate::config::Settings;
 use crate::keyspace::Keyspace;
 use crate::persist::rdb::check;
 use crate::persist::rdb::decoder::{DecoderOptions, Purpose};
@@ -26,12 +26,6 @@ use crate::persist::rdb::fill::{
     AccessBits, AuxFields, DuplicateKeys, ExpiredKeys, Fill, FillOptions,
 };
 use crate::persist::rdb::load;
-
-/// Bytes loaded between two looks at the clients, at most; fewer if
-/// `loading-process-events-interval-bytes` says so.
-const SLICE_BYTES: usize = 256 * 1024;
-/// The same while `key-load-delay` has the load pause, so that the pauses are short.
-pub(super) const DELAYED_SLICE_BYTES: usize = 1024;
 
 /// Where the data comes from.
 enum Source<F> {
@@ -70,18 +64,7 @@ pub struct Loader<F> {
     expired: Vec<(usize, Vec<u8>)>,
     total_bytes: u64,
     started: Now,
-    /// It pauses until then, in monotonic microseconds.
-    resumes_at_us: u64,
-}
-
-/// How long so many keys are to be delayed: each by so many microseconds, or, if the number is
-/// negative, one in so many by a microsecond.
-fn delay_us(delay: i32, keys: u64) -> u64 {
-    let size = u64::from(delay.unsigned_abs());
-    match delay {
-        0.. => keys * size,
-        _ => keys / size,
-    }
+    delay: LoadDelay,
 }
 
 /// How the base of the append-only file is loaded: whole, since the commands behind it say what
@@ -96,14 +79,6 @@ pub fn aof_fill(env: &Env) -> FillOptions {
             false => AccessBits::Lru,
         },
         stream_bytes: None,
-    }
-}
-
-/// Bytes to load in one slice.
-fn slice_bytes(settings: &Settings) -> usize {
-    match settings.key_load_delay {
-        0 => SLICE_BYTES.min(settings.loading_process_events_interval_bytes as usize),
-        _ => DELAYED_SLICE_BYTES,
     }
 }
 
@@ -171,7 +146,7 @@ impl<F: DiskFile> Loader<F> {
             expired: Vec::new(),
             total_bytes,
             started: env.now,
-            resumes_at_us: 0,
+            delay: LoadDelay::default(),
         })
     }
 
@@ -186,7 +161,7 @@ impl<F: DiskFile> Loader<F> {
             serves_reads: false,
             expired: Vec::new(),
             started: env.now,
-            resumes_at_us: 0,
+            delay: LoadDelay::default(),
         }
     }
 
@@ -202,7 +177,7 @@ impl<F: DiskFile> Loader<F> {
             expired: Vec::new(),
             total_bytes: size.unwrap_or(0),
             started: env.now,
-            resumes_at_us: 0,
+            delay: LoadDelay::default(),
         }
     }
 
@@ -232,14 +207,14 @@ impl<F: DiskFile> Loader<F> {
     /// Has the load pause as `key-load-delay` wants it, after a slice before which `loaded` keys
     /// and commands were there.
     fn pause_after(&mut self, loaded: u64, env: &Env) {
-        let due_us = |count| delay_us(env.config.key_load_delay, count);
-        let pause_us = due_us(self.loaded()) - due_us(loaded);
-        self.resumes_at_us = env.now.mono_us + pause_us;
+        let now_loaded = self.loaded();
+        self.delay
+            .pause_after(loaded, now_loaded, &env.config, env.now);
     }
 
-    /// How long the load has to pause yet, in microseconds.
-    fn pause_us(&self, env: &Env) -> u64 {
-        self.resumes_at_us.saturating_sub(env.now.mono_us)
+    /// Bytes to load in the next slice.
+    pub fn slice_bytes(&self, env: &Env) -> usize {
+        self.delay.slice_bytes(&env.config)
     }
 
     /// What `INFO persistence` shows.
@@ -258,7 +233,7 @@ impl<F: DiskFile> Loader<F> {
 
     /// Loads a slice of a file.
     fn step(&mut self, env: &mut Env) -> Loaded {
-        let loaded = self.loaded();
+        let (loaded, slice_bytes) = (self.loaded(), self.slice_bytes(env));
         let Source::File(file) = &mut self.source else {
             return Loaded::More;
         };
@@ -266,7 +241,7 @@ impl<F: DiskFile> Loader<F> {
         let mut sink = self.fill.sink(&mut env.keyspace, |db, key| {
             expired.push((db, key.to_vec()))
         });
-        match file.step(slice_bytes(&env.config), &mut sink) {
+        match file.step(slice_bytes, &mut sink) {
             Ok(LoadProgress::More) => {
                 self.pause_after(loaded, env);
                 Loaded::More
@@ -347,7 +322,7 @@ impl<W: World> Runtime<W> {
     /// Whether a load pauses (`key-load-delay`), so that no bytes are to be pushed into it.
     pub fn load_pauses(&self, env: &Env) -> bool {
         let pauses =
-            |loader: &Loader<FileOf<W>>| !loader.is_self_driven() && loader.pause_us(env) > 0;
+            |loader: &Loader<FileOf<W>>| !loader.is_self_driven() && loader.delay.pauses(env.now);
         self.loader.as_ref().is_some_and(pauses)
     }
 
@@ -355,7 +330,7 @@ impl<W: World> Runtime<W> {
     pub fn load_wakes_at_us(&self) -> Option<u64> {
         let loader = self.loader.as_ref()?;
         let goes_on = loader.is_self_driven() || self.link.has_more;
-        goes_on.then_some(loader.resumes_at_us)
+        goes_on.then_some(loader.delay.resumes_at_us())
     }
 
     /// Loads a slice, if a load from a file runs.
@@ -367,10 +342,8 @@ impl<W: World> Runtime<W> {
         let Some(loader) = &mut self.loader else {
             return Ok(());
         };
-        if env.config.key_load_delay == 0 {
-            loader.resumes_at_us = 0;
-        }
-        if !loader.is_self_driven() || loader.pause_us(env) > 0 {
+        loader.delay.follow(&env.config);
+        if !loader.is_self_driven() || loader.delay.pauses(env.now) {
             return Ok(());
         }
         if matches!(loader.source, Source::Aof(_)) {
@@ -394,11 +367,11 @@ impl<W: World> Runtime<W> {
         let Some(mut loader) = self.loader.take() else {
             return Ok(());
         };
-        let loaded = loader.loaded();
+        let (loaded, slice_bytes) = (loader.loaded(), loader.slice_bytes(env));
         let Source::Aof(replay) = &mut loader.source else {
             unreachable!("somebody looked");
         };
-        let step = self.replay_slice(env, replay, &mut loader.fill, slice_bytes(&env.config));
+        let step = self.replay_slice(env, replay, &mut loader.fill, slice_bytes);
         loader.pause_after(loaded, env);
         let (started, gone) = (loader.started, step.as_ref() != Ok(&LoadProgress::More));
         self.loader = Some(loader);
@@ -556,7 +529,7 @@ impl<W: World> Runtime<W> {
         loop {
             match loader.step(env) {
                 Loaded::More => {
-                    let pause = Duration::from_micros(loader.pause_us(env));
+                    let pause = Duration::from_micros(loader.delay.pause_us(env.now));
                     self.world.sleep(pause);
                 }
                 Loaded::Done => return Ok(()),
@@ -572,20 +545,5 @@ impl<W: World> Runtime<W> {
         }
         let replica = env.replication.is_replica();
         self.world.tell_supervisor(Lifecycle::Ready { replica });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::delay_us;
-
-    #[test]
-    fn a_negative_delay_is_one_microsecond_for_so_many_keys() {
-        assert_eq!([0, 1, 5].map(|keys| delay_us(50, keys)), [0, 50, 250]);
-        assert_eq!(
-            [0, 24, 25, 74].map(|keys| delay_us(-25, keys)),
-            [0, 0, 1, 2]
-        );
-        assert_eq!(delay_us(i32::MIN, 1 << 32), 2);
     }
 }

@@ -44,6 +44,7 @@ mod host;
 mod incoming;
 mod input;
 mod link;
+mod load_delay;
 mod loading;
 mod look_ahead;
 mod master_stream;
