@@ -1,7 +1,8 @@
 //! `key-load-delay`: pauses that make a load last, so that tests can see what happens meanwhile.
 //!
-//! A pause is due for each key or command, so what is loaded between two looks at the clients
-//! should be one: a slice grows while none ends within it, and shrinks when several do.
+//! A pause is due for each key or command. No clock of ours is finer than a millisecond, so shorter
+//! pauses are added up, and a slice of the load is to be worth some milliseconds: it grows while it
+//! is worth less, and shrinks when it is worth more.
 
 use std::ops::RangeInclusive;
 
@@ -13,11 +14,15 @@ use crate::config::Settings;
 const SLICE_BYTES: usize = 256 * 1024;
 /// The same while there are pauses.
 const DELAYED_SLICE_BYTES: RangeInclusive<usize> = 1024..=64 * 1024;
+/// How long the pause after a slice is to be, in microseconds; a shorter one is not made at once.
+const PAUSE_US: RangeInclusive<u64> = 1000..=10_000;
 
 /// How far a load is to be held up.
 pub struct LoadDelay {
     /// The load pauses until then, in monotonic microseconds.
     resumes_at_us: u64,
+    /// Pauses that were too short to be made, in microseconds.
+    owed_us: u64,
     /// Bytes to load next, while there are pauses.
     slice_bytes: usize,
 }
@@ -26,6 +31,7 @@ impl Default for LoadDelay {
     fn default() -> LoadDelay {
         LoadDelay {
             resumes_at_us: 0,
+            owed_us: 0,
             slice_bytes: *DELAYED_SLICE_BYTES.start(),
         }
     }
@@ -53,11 +59,18 @@ impl LoadDelay {
     /// A slice was loaded, which brought the number of keys and commands from `before` to `after`.
     pub fn pause_after(&mut self, before: u64, after: u64, settings: &Settings, now: Now) {
         let due_us = |count| delay_us(settings.key_load_delay, count);
-        self.resumes_at_us = now.mono_us + due_us(after) - due_us(before);
-        let wanted = match after - before {
-            0 => self.slice_bytes * 2,
-            1 => self.slice_bytes,
-            2.. => self.slice_bytes / 2,
+        let pause_us = due_us(after) - due_us(before);
+        let (shortest, longest) = PAUSE_US.into_inner();
+        self.owed_us += pause_us;
+        if self.owed_us >= shortest {
+            self.resumes_at_us = now.mono_us + std::mem::take(&mut self.owed_us);
+        }
+        let wanted = if pause_us < shortest {
+            self.slice_bytes * 2
+        } else if pause_us > longest {
+            self.slice_bytes / 2
+        } else {
+            self.slice_bytes
         };
         let (least, most) = DELAYED_SLICE_BYTES.into_inner();
         self.slice_bytes = wanted.clamp(least, most);
@@ -107,43 +120,50 @@ mod tests {
         assert_eq!(delay_us(i32::MIN, 1 << 32), 2);
     }
 
-    #[test]
-    fn what_was_loaded_is_paused_for() {
-        let now = Now::default();
-        for (setting, before, after, us) in [
-            (100, 5, 8, 300),
-            (100, 5, 5, 0),
-            (-10, 5, 8, 0),
-            (-10, 5, 31, 3),
-            (0, 5, 8, 0),
-        ] {
-            let mut delay = LoadDelay::default();
-            delay.pause_after(before, after, &settings(setting), now);
-            let pause_us = delay.resumes_at_us() - now.mono_us;
-            assert_eq!(pause_us, us, "{setting} {before} {after}");
-            assert_eq!(delay.pauses(now), us > 0);
+    /// Loads so many keys of that size in virtual time. Returns how long it took, in microseconds,
+    /// and the number of slices.
+    fn load(keys: u64, key_bytes: usize, settings: &Settings) -> (u64, u64) {
+        let (mut delay, mut now, mut slices) = (LoadDelay::default(), Now::default(), 0);
+        let (start_us, mut bytes, mut loaded) = (now.mono_us, 0, 0);
+        while loaded < keys {
+            bytes += delay.slice_bytes(settings);
+            let before = std::mem::replace(&mut loaded, keys.min((bytes / key_bytes) as u64));
+            delay.pause_after(before, loaded, settings, now);
+            now.mono_us += delay.pause_us(now);
+            slices += 1;
         }
-        let mut delay = LoadDelay::default();
-        delay.pause_after(0, 1000, &settings(1000), now);
-        delay.follow(&settings(0));
-        assert!(!delay.pauses(now));
+        (now.mono_us - start_us, slices)
     }
 
     #[test]
-    fn a_slice_comes_to_hold_about_one_key() {
-        for key_bytes in [10, 3000, 10_000, 50_000] {
-            let mut delay = LoadDelay::default();
-            let (mut bytes, mut slices) = (0, 0);
-            while bytes < 1000 * key_bytes {
-                let next = bytes + delay.slice_bytes(&settings(1));
-                let keys = |bytes: usize| (bytes / key_bytes) as u64;
-                delay.pause_after(keys(bytes), keys(next), &settings(1), Now::default());
-                (bytes, slices) = (next, slices + 1);
+    fn a_load_takes_as_long_as_its_keys_are_to_be_delayed() {
+        for setting in [0, 1, 100, 5000, 300_000, -10] {
+            for key_bytes in [10, 1000, 10_000, 1_000_000] {
+                let due_us = delay_us(setting, 1000);
+                let (spent_us, _) = load(1000, key_bytes, &settings(setting));
+                let is_about_that = spent_us <= due_us && due_us - spent_us < 1000;
+                assert!(is_about_that, "{setting} {key_bytes}: {spent_us}");
             }
-            assert!(slices <= 3000, "{key_bytes}: {slices}");
-            assert!(delay.slice_bytes(&settings(1)) <= 2 * key_bytes.max(1024));
         }
-        let unhurried = LoadDelay::default().slice_bytes(&settings(0));
-        assert!(unhurried > 100_000);
+    }
+
+    #[test]
+    fn slices_are_few_and_their_pauses_short() {
+        for (setting, key_bytes, most) in [(100, 10, 40), (100, 10_000, 310), (5000, 100, 1010)] {
+            let (_, slices) = load(1000, key_bytes, &settings(setting));
+            assert!(slices <= most, "{setting} {key_bytes}: {slices}");
+        }
+        let (spent_us, slices) = load(10_000, 10, &settings(100));
+        assert!(spent_us / slices <= 20_000, "{slices}");
+    }
+
+    #[test]
+    fn pauses_end_when_there_are_to_be_none_any_more() {
+        let (mut delay, now) = (LoadDelay::default(), Now::default());
+        delay.pause_after(0, 1000, &settings(1000), now);
+        assert!(delay.pauses(now));
+        delay.follow(&settings(0));
+        assert!(!delay.pauses(now));
+        assert_eq!(delay.resumes_at_us(), 0);
     }
 }
