@@ -1,6 +1,7 @@
 //! A disk that fails to sync, and a kernel that gives no child.
 
 use std::fs;
+use std::path::Path;
 
 use super::{Record, wait_info, wait_writable};
 use crate::harness::*;
@@ -111,6 +112,39 @@ fn without_children_everything_else_goes_on_and_they_come_back() {
     rewrite(&server);
     record.write_well(&server, 10);
     record.check_after_a_kill(&mut server);
+}
+
+/// How many files and sockets a process has open.
+fn open_files(server: &Server) -> usize {
+    names_in(Path::new(&format!("/proc/{}/fd", server.pid()))).len()
+}
+
+#[test]
+fn children_that_do_not_come_about_leave_nothing_open_and_no_files() {
+    let server = server(&["appendonly yes"]);
+    rewrite(&server);
+    server.fail_calls(&["fork"]);
+    let try_all = || {
+        assert_eq!(server.ask("BGSAVE"), "-ERR");
+        assert!(server.ask("BGREWRITEAOF").starts_with("-ERR "));
+    };
+    try_all();
+    wait_until("files that were closed are closed", || {
+        open_files(&server) < 30
+    });
+    let before = open_files(&server);
+    for _ in 0..50 {
+        try_all();
+    }
+    wait_until("nothing is left open", || open_files(&server) <= before);
+    // Each attempt to rewrite has begun an increment, as in the reference; a good one ends them.
+    let files = manifest_of(&server).len();
+    assert_eq!(names_in(&aof_folder(&server)).len(), files + 1);
+    server.mend_calls();
+    rewrite(&server);
+    wait_until("the increments are gone", || {
+        names_in(&aof_folder(&server)).len() == 3
+    });
 }
 
 #[test]

@@ -65,6 +65,40 @@ fn without_syncs_a_full_disk_has_writes_refused_until_there_is_room() {
 }
 
 #[test]
+fn a_file_that_is_switched_off_and_on_while_the_disk_is_full_comes_back_with_the_room() {
+    let Some(mut server) = with_file("everysec") else {
+        return;
+    };
+    let mut record = Record::default();
+    record.write_well(&server, 100);
+    server.disk().fill(LITTLE_BYTES);
+    record.write_until_refused(&server);
+    assert_eq!(server.ask("CONFIG SET appendonly no"), "OK");
+    // Without a file nobody is refused because of it.
+    record.write_well(&server, 50);
+    let _ = server.ask("CONFIG SET appendonly yes");
+    server.disk().empty();
+    wait_for(
+        "the file can be switched on",
+        || (server.ask("CONFIG SET appendonly yes") == "OK").then_some(()),
+        || server.log_tail(),
+    );
+    wait_for(
+        "its first base is whole",
+        || {
+            let is_whole = server.info("aof_last_bgrewrite_status") == "ok"
+                && server.info("aof_rewrite_in_progress") == "0"
+                && server.info("aof_rewrite_scheduled") == "0";
+            is_whole.then_some(())
+        },
+        || server.log_tail(),
+    );
+    wait_writable(&server);
+    record.write_well(&server, 50);
+    record.check_after_a_kill(&mut server);
+}
+
+#[test]
 fn with_always_a_server_ends_when_its_disk_is_full_and_has_lost_nothing() {
     let Some(mut server) = with_file("always") else {
         return;
