@@ -42,7 +42,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// So many masters that know nothing of each other.
+    /// So many masters that know nothing of each other. In half of the runs some of them have
+    /// append-only files.
     pub fn new(seed: u64, count: usize) -> Cluster {
         // What the servers log is shown where that is asked for.
         if std::env::var_os("RUST_LOG").is_some() {
@@ -61,8 +62,12 @@ impl Cluster {
             flushes: seed.is_multiple_of(4),
             next_client_host: FIRST_CLIENT_HOST,
         };
+        let files = cluster.rng.below(2) == 0;
         for host in 0..count {
-            let settings = node::settings(&mut cluster.rng);
+            let settings = match files && cluster.rng.below(3) > 0 {
+                true => node::settings_with_file(&mut cluster.rng),
+                false => node::settings(&mut cluster.rng),
+            };
             let mut node = Node::new(host, settings);
             node.decoys = match cluster.rng.below(6) {
                 0 => vec![nowhere()],
@@ -315,7 +320,8 @@ impl Cluster {
                 let us = self.rng.below(8_000_000);
                 self.nodes[a].frozen_until_us = self.net.borrow().now_us + us;
             }
-            19 => self.nodes[a].disk.set_full(true),
+            // A replica ends that cannot write its file.
+            19 if !self.nodes[a].settings.appendonly => self.nodes[a].disk.set_full(true),
             20 => self.nodes[a].disk.set_full(false),
             21 => {
                 let us = self.rng.below(20_000);

@@ -13,7 +13,7 @@ use super::node::{self, Node};
 use super::random_runs;
 use super::survival::JOURNAL;
 use crate::base::rng::Rng;
-use crate::config::{Appendfsync, Settings};
+use crate::config::Settings;
 use crate::engine::path_of;
 use crate::resp::args::encode_command;
 
@@ -30,20 +30,7 @@ fn settings(rng: &mut Rng) -> Settings {
     Settings {
         key_load_delay: 0,
         appendonly: rng.below(5) > 0,
-        appendfsync: policy(rng),
-        aof_use_rdb_preamble: rng.below(2) == 0,
-        aof_timestamp_enabled: rng.below(3) == 0,
-        no_appendfsync_on_rewrite: rng.below(4) == 0,
-        auto_aof_rewrite_min_size: 1000 + rng.below(10_000),
-        ..node::settings(rng)
-    }
-}
-
-fn policy(rng: &mut Rng) -> Appendfsync {
-    match rng.below(3) {
-        0 => Appendfsync::Always,
-        1 => Appendfsync::Everysec,
-        _ => Appendfsync::No,
+        ..node::settings_with_file(rng)
     }
 }
 

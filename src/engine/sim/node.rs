@@ -13,7 +13,7 @@ use crate::commands::FAMILIES;
 use crate::commands::context::CommandTable;
 use crate::commands::env::Env;
 use crate::commands::gates::Loading;
-use crate::config::{MasterAddress, ReplDisklessLoad, SavePoints, Settings};
+use crate::config::{Appendfsync, MasterAddress, ReplDisklessLoad, SavePoints, Settings};
 use crate::engine::world::Network;
 use crate::engine::{Engine, EngineParts};
 use crate::sys::clock::CycleClock;
@@ -92,6 +92,23 @@ pub fn settings(rng: &mut Rng) -> Settings {
             _ => ReplDisklessLoad::Swapdb,
         },
         ..Settings::default()
+    }
+}
+
+/// The same with an append-only file, which is soon due for a rewrite.
+pub fn settings_with_file(rng: &mut Rng) -> Settings {
+    Settings {
+        appendonly: true,
+        appendfsync: match rng.below(3) {
+            0 => Appendfsync::Always,
+            1 => Appendfsync::Everysec,
+            _ => Appendfsync::No,
+        },
+        aof_use_rdb_preamble: rng.below(2) == 0,
+        aof_timestamp_enabled: rng.below(3) == 0,
+        no_appendfsync_on_rewrite: rng.below(4) == 0,
+        auto_aof_rewrite_min_size: 1000 + rng.below(10_000),
+        ..settings(rng)
     }
 }
 

@@ -41,6 +41,16 @@ struct Failover {
     place: Place,
     /// Whether it has become the replica of its heir.
     in_progress: bool,
+    /// How long it waits for a replica.
+    deadline_ms: Option<u64>,
+}
+
+impl Failover {
+    /// Whether this one may be what has become of the one before. Otherwise that has ended, and
+    /// writes were done before this one began.
+    fn goes_on_from(&self, before: &Failover) -> bool {
+        self.in_progress || !before.in_progress && before.deadline_ms == self.deadline_ms
+    }
 }
 
 /// See the module's head.
@@ -143,13 +153,17 @@ impl Oracle {
             data,
             place: (identity.id(), identity.offset()),
             in_progress: env.replication.is_replica(),
+            deadline_ms: env.replication.failover_deadline_ms(),
         };
-        if let Some(before) = self.failovers.insert(host, now) {
+        if let Some(before) = self.failovers.get(&host)
+            && now.goes_on_from(before)
+        {
             assert_eq!(
                 before.data, data,
                 "server {host} writes while it hands over"
             );
         }
+        self.failovers.insert(host, now);
         None
     }
 
