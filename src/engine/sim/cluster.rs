@@ -10,6 +10,7 @@ use super::node::{self, Node};
 use super::oracle::{Oracle, fingerprint};
 use crate::base::rng::Rng;
 use crate::commands::env::Env;
+use crate::config::Appendfsync;
 use crate::replication::ReplId;
 
 /// Clients' machines have numbers from here on.
@@ -38,6 +39,8 @@ pub struct Cluster {
     next_serial: u64,
     /// Somebody empties servers now and then; then nothing that was acknowledged needs to be there.
     flushes: bool,
+    /// What clients write they write to the journal, too.
+    journals: bool,
     next_client_host: HostId,
 }
 
@@ -60,9 +63,11 @@ impl Cluster {
             errands: Vec::new(),
             next_serial: 0,
             flushes: seed.is_multiple_of(4),
+            journals: false,
             next_client_host: FIRST_CLIENT_HOST,
         };
         let files = cluster.rng.below(2) == 0;
+        cluster.journals = files && !cluster.flushes;
         for host in 0..count {
             let settings = match files && cluster.rng.below(3) > 0 {
                 true => node::settings_with_file(&mut cluster.rng),
@@ -75,6 +80,8 @@ impl Cluster {
                 _ => Vec::new(),
             };
             node.children_fail = true;
+            node.keeps_journal = cluster.journals && node.settings.appendonly;
+            node.survival.is_exact = true;
             cluster.nodes.push(node);
             cluster.start(host, None);
         }
@@ -108,6 +115,26 @@ impl Cluster {
         cluster.write(0, 20);
         cluster.converge(20_000);
         cluster
+    }
+
+    /// Starts a server anew with an append-only file that is always synced.
+    pub fn start_with_file(&mut self, host: HostId, master: Option<HostId>) {
+        self.kill(host);
+        self.journals = true;
+        let node = &mut self.nodes[host];
+        node.settings.appendonly = true;
+        node.settings.appendfsync = Appendfsync::Always;
+        node.keeps_journal = true;
+        node.survival.is_exact = true;
+        self.start(host, master);
+    }
+
+    /// The server that is nobody's replica, if there is one only.
+    pub fn only_master(&self) -> HostId {
+        let is_master = |node: &&Node| node.env().is_some_and(|env| !env.replication.is_replica());
+        let masters: Vec<&Node> = self.nodes.iter().filter(is_master).collect();
+        assert_eq!(masters.len(), 1, "masters");
+        masters[0].host
     }
 
     // ---- Time ----
@@ -148,6 +175,7 @@ impl Cluster {
         for node in &mut self.nodes {
             if node.wakes_at_us(&self.net).is_some_and(|at| at <= now_us) {
                 node.run(&self.net);
+                note_restored(node, &mut self.oracle);
                 if let Some(env) = node.env() {
                     self.oracle.check(node.host, env, now_us);
                 }
@@ -207,7 +235,12 @@ impl Cluster {
     /// Starts a server.
     pub fn start(&mut self, host: HostId, master: Option<HostId>) {
         let rng = self.rng.fork();
+        if self.nodes[host].is_up() {
+            return;
+        }
+        self.oracle.on_started(host);
         self.nodes[host].start(&self.net, master, rng);
+        note_restored(&mut self.nodes[host], &mut self.oracle);
     }
 
     /// Kills a server.
@@ -252,12 +285,7 @@ impl Cluster {
     /// Has a client write so often to a server, and waits until all of it was answered. Nothing of
     /// it changes anything later.
     pub fn write(&mut self, server: HostId, count: usize) {
-        let mut client = self.connect(server);
-        for _ in 0..count {
-            self.next_serial += 1;
-            load::write_plainly(&mut client, self.next_serial, &mut self.rng);
-        }
-        self.writers.push(client);
+        self.begin_to_write(server, count);
         for _ in 0..100 {
             self.run_ms(50);
             if self.writers.iter().all(|writer| writer.waits_for() == 0) {
@@ -265,6 +293,19 @@ impl Cluster {
             }
         }
         panic!("writes to server {server} were not answered");
+    }
+
+    /// The same without waiting.
+    pub fn begin_to_write(&mut self, server: HostId, count: usize) {
+        let mut client = self.connect(server);
+        for _ in 0..count {
+            self.next_serial += 1;
+            match self.journals {
+                true => load::write_with_number(&mut client, self.next_serial, &mut self.rng),
+                false => load::write_plainly(&mut client, self.next_serial, &mut self.rng),
+            }
+        }
+        self.writers.push(client);
     }
 
     /// Has some client write to a server, together with the next number of its journal. Of the
@@ -296,7 +337,10 @@ impl Cluster {
         let which = self.rng.below(self.writers.len() as u64) as usize;
         self.next_serial += 1;
         let client = &mut self.writers[which];
-        load::write(client, self.next_serial, &mut self.rng);
+        match self.journals {
+            true => load::write_with_number(client, self.next_serial, &mut self.rng),
+            false => load::write(client, self.next_serial, &mut self.rng),
+        }
         if self.rng.below(30) == 0 {
             self.writers.swap_remove(which);
         }
@@ -380,7 +424,8 @@ impl Cluster {
         let mut doomed = self.connect(host);
         self.next_serial += 1;
         let key = format!("ghost{}", self.next_serial);
-        doomed.say(&format!("SET {key} 1"));
+        // Should it be done after all, it is nothing that lasts.
+        doomed.say(&format!("SET {key} 1 EX 100000"));
         doomed.say("PING");
         for _ in 0..10 {
             self.run_ms(20);
@@ -537,5 +582,14 @@ impl Cluster {
     pub fn full_syncs(&self) -> u64 {
         let served = |env: &Env| env.replication.source().stats().full;
         self.nodes.iter().filter_map(Node::env).map(served).sum()
+    }
+}
+
+/// A server that has brought back what its file had promised goes on from there.
+fn note_restored(node: &mut Node, oracle: &mut Oracle) {
+    if let Some(place) = node.survival.take_restored()
+        && let Some(env) = node.env()
+    {
+        oracle.on_restored(node.host, env, place);
     }
 }

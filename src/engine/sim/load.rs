@@ -52,6 +52,26 @@ pub fn write(client: &mut SimClient, serial: u64, rng: &mut Rng) {
     }
 }
 
+/// Sends the write with this number, which is put in the journal, too, and others, to be done
+/// together.
+pub fn write_with_number(client: &mut SimClient, serial: u64, rng: &mut Rng) {
+    let db = rng.below(3) as usize;
+    let key = format!("w{serial}").into_bytes();
+    client.say("MULTI");
+    if db > 0 {
+        client.say(&format!("SELECT {db}"));
+    }
+    for _ in 0..rng.below(3) {
+        some_write(client, rng);
+    }
+    client.send(&[b"SET", &key, &value(rng)], Topic::Other);
+    if db > 0 {
+        client.say("SELECT 0");
+    }
+    client.say(&format!("RPUSH {JOURNAL} {serial}"));
+    client.send(&[b"EXEC"], Topic::Write { db, key });
+}
+
 /// Sends the write with this number, and nothing that could expire.
 pub fn write_plainly(client: &mut SimClient, serial: u64, rng: &mut Rng) {
     let key = format!("w{serial}").into_bytes();

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::disk::{ProcessEnded, SimDisk};
 use super::net::{HostId, SharedNet};
-use super::survival::{Death, Observed, Survival};
+use super::survival::{Death, FileState, Observed, Survival};
 use super::world::{SimWorld, terminate};
 use crate::base::rng::Rng;
 use crate::commands::FAMILIES;
@@ -52,6 +52,8 @@ pub struct Node {
     refusals_before: u64,
     /// It has not loaded all that it is to load at its start.
     starts: bool,
+    /// It has loaded what a master has sent since its survival was last told of a tick.
+    has_loaded: bool,
     engine: Option<Engine<SimWorld>>,
     wakes_at_us: u64,
 }
@@ -112,17 +114,13 @@ pub fn settings_with_file(rng: &mut Rng) -> Settings {
     }
 }
 
-/// What is seen of a server at the end of a tick.
-fn observe(engine: &Engine<SimWorld>, now_us: u64) -> Observed {
+/// Whether a server has an append-only file.
+fn file_state(engine: &Engine<SimWorld>) -> FileState {
     let aof = &engine.runtime.aof;
-    let world = engine.world();
-    Observed {
-        now_us,
-        is_on: aof.is_on(),
-        is_refused: aof.refusal().is_some(),
-        unwritten: engine.env().aof.bytes().len(),
-        is_syncing: world.is_syncing(),
-        has_child: world.has_child(),
+    match (aof.is_wanted(), aof.is_on()) {
+        (false, _) => FileState::Off,
+        (true, false) => FileState::Waiting,
+        (true, true) => FileState::On,
     }
 }
 
@@ -145,6 +143,7 @@ impl Node {
             last_words: String::new(),
             refusals_before: 0,
             starts: false,
+            has_loaded: false,
             engine: None,
             wakes_at_us: 0,
         }
@@ -226,28 +225,57 @@ impl Node {
         self.note_started(net.borrow().now_us);
     }
 
-    /// Looks at what it has when it has loaded all.
-    fn note_started(&mut self, now_us: u64) {
+    /// Looks at what it has when it has loaded all. Whether that is so since this tick.
+    fn note_started(&mut self, now_us: u64) -> bool {
         let Some(engine) = self.engine.as_ref().filter(|_| self.starts) else {
-            return;
+            return false;
         };
         self.starts = engine.env().gates.loading != Loading::No;
+        self.has_loaded = false;
         if self.keeps_journal && !self.starts {
-            self.survival.check_start(self.host, engine.env(), now_us);
+            let file = file_state(engine);
+            let env = engine.env();
+            self.survival.check_start(self.host, env, file, now_us);
         }
+        !self.starts
     }
 
     /// What it has done in a tick was told to clients. Once there is an append-only file that
     /// counts, it is in the configuration that the server is started with.
     fn note_told(&mut self, now_us: u64) {
         self.settings.appendonly |= self.keeps_journal && self.has_aof();
-        let Some(engine) = self.engine.as_ref().filter(|_| self.keeps_journal) else {
+        let Some(engine) = self.engine.as_mut().filter(|_| self.keeps_journal) else {
             return;
         };
-        if engine.env().gates.loading == Loading::No {
-            let observed = observe(engine, now_us);
-            self.survival.end_tick(engine.env(), observed);
+        let rewritten = engine.world_mut().rewritten.take();
+        let env = engine.env();
+        if env.gates.loading != Loading::No {
+            self.has_loaded = true;
+            return;
         }
+        let saved = env.replication.saved_identity();
+        let observed = Observed {
+            now_us,
+            file: file_state(engine),
+            starts_with_file: self.settings.appendonly,
+            has_loaded: std::mem::take(&mut self.has_loaded),
+            is_refused: engine.runtime.aof.refusal().is_some(),
+            unwritten: env.aof.bytes().len(),
+            is_syncing: engine.world().is_syncing(),
+            has_child: engine.world().has_child(),
+            rewritten,
+            place: saved.map(|saved| (saved.id, saved.offset)),
+        };
+        self.survival.end_tick(env, observed);
+    }
+
+    /// Whether what is in its memory may be in a file that it will start with.
+    fn may_be_kept(&self) -> bool {
+        let Some(engine) = &self.engine else {
+            return false;
+        };
+        let has_file = file_state(engine) != FileState::Off || !self.settings.appendonly;
+        has_file && !self.starts && engine.env().gates.loading == Loading::No
     }
 
     /// Has the engine do something; none if the process ends in the middle of that.
@@ -297,8 +325,9 @@ impl Node {
 
     /// It is gone from one instant to the next; what the process had on disk stays.
     pub fn kill(&mut self, net: &SharedNet) {
+        let may_be_kept = self.keeps_journal && self.may_be_kept();
         if let Some(engine) = self.engine.take() {
-            if self.keeps_journal && !self.starts {
+            if may_be_kept {
                 self.survival.see(engine.env());
             }
             self.survival.die(Death::OfProcess);
@@ -387,7 +416,7 @@ impl Node {
             self.on_fatal(net, words);
             return false;
         }
-        self.note_started(now_us);
+        let has_started = self.note_started(now_us);
         self.note_told(now_us);
         let Some(engine) = self.engine.as_mut().filter(|engine| !engine.is_over()) else {
             self.kill(net);
@@ -401,6 +430,7 @@ impl Node {
             self.frozen_until_us = now_us + ahead_us;
             return false;
         }
-        sleep_us == 0 || net.borrow().has_events(self.host)
+        // Others look at what it has loaded before it does anything with that.
+        !has_started && (sleep_us == 0 || net.borrow().has_events(self.host))
     }
 }

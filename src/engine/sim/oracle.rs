@@ -5,11 +5,13 @@
 //!    beyond it. (What an asynchronous master did not pass on before it died, or before its
 //!    replicas went another way, may be lost: such a write is in no history that anybody follows.)
 //! 3. What a client asked for that had gone while a pause held its command back is never done.
-//! 4. While a server hands over, its data do not change; and when it has handed over, and nobody
+//! 4. A server that starts again with an append-only file goes on from what the file has promised
+//!    (`survival.rs`): what was acknowledged in that history before is there.
+//! 5. While a server hands over, its data do not change; and when it has handed over, and nobody
 //!    forced that, its heir has every write that it ever acknowledged.
 //!
 //! Histories form a tree: each begins at an offset of the one before it, which a server's second
-//! replication id tells.
+//! replication id tells, or the file that it was started with.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
@@ -62,10 +64,15 @@ pub struct Oracle {
     forced: HashSet<HostId>,
     /// How many have handed over and were looked at.
     handed_over: usize,
+    /// How many have started again with what their files had promised.
+    restored: usize,
     /// The data at each place that any server was ever seen at.
     truth: HashMap<Place, u64>,
     /// Where each history began: in which one, and at which offset.
     parents: HashMap<ReplId, Place>,
+    /// Where masters began that have been started with a file. Their histories may change their
+    /// names as long as no replica has asked for them.
+    origins: HashMap<HostId, Place>,
     acknowledged: Vec<Acknowledged>,
     /// Keys of writes whose clients had gone before they could be done.
     abandoned: Vec<Vec<u8>>,
@@ -113,6 +120,10 @@ impl Oracle {
         if let Some(previous) = identity.previous() {
             let place = (previous.id, previous.second_offset - 1);
             self.parents.entry(identity.id()).or_insert(place);
+        } else if env.replication.is_replica() {
+            self.origins.remove(&host);
+        } else if let Some(origin) = self.origins.get(&host) {
+            self.parents.entry(identity.id()).or_insert(*origin);
         }
         let Some(saved) = env.replication.saved_identity() else {
             return;
@@ -132,6 +143,11 @@ impl Oracle {
     /// How many servers have handed over and were found to have lost nothing.
     pub fn handed_over(&self) -> usize {
         self.handed_over
+    }
+
+    /// How many servers have started again with what their files had promised.
+    pub fn restored(&self) -> usize {
+        self.restored
     }
 
     /// Looks at a server that may hand over; it does not run if there is no `env`. Gives where it
@@ -210,6 +226,10 @@ impl Oracle {
         };
         if env.keyspace.db(db).get(&key).is_some() {
             let place = (saved.id, saved.offset);
+            log::info!(
+                "{} is acknowledged at {place:?}",
+                String::from_utf8_lossy(&key)
+            );
             self.acknowledged.push(Acknowledged { db, key, place });
         }
     }
@@ -240,6 +260,22 @@ impl Oracle {
         false
     }
 
+    /// A server is started.
+    pub fn on_started(&mut self, host: HostId) {
+        self.origins.remove(&host);
+    }
+
+    /// A server has started with all that belongs to a place: its history goes on from there.
+    ///
+    /// # Panics
+    ///
+    /// A write is missing that was acknowledged before.
+    pub fn on_restored(&mut self, host: HostId, env: &Env, place: Place) {
+        self.restored += 1;
+        self.origins.insert(host, place);
+        self.check_acknowledged_at(place, env);
+    }
+
     /// No write is done whose client had gone.
     pub fn check_abandoned(&self, env: &Env) {
         for key in &self.abandoned {
@@ -255,7 +291,11 @@ impl Oracle {
     /// many are, and how many were lost with a history that nobody follows any more.
     pub fn check_acknowledged(&self, env: &Env) -> (usize, usize) {
         let saved = env.replication.saved_identity().expect("it is settled");
-        let here = (saved.id, saved.offset);
+        self.check_acknowledged_at((saved.id, saved.offset), env)
+    }
+
+    /// The same of the data that belong to this place.
+    fn check_acknowledged_at(&self, here: Place, env: &Env) -> (usize, usize) {
         let (mut kept, mut lost) = (0, 0);
         for write in &self.acknowledged {
             if !self.includes(here, write.place) {

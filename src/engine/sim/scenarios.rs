@@ -1,6 +1,7 @@
 //! Runs that somebody has written down: one thing happens to a tree, and what must follow is known.
 
 use super::cluster::Cluster;
+use super::oracle::lasting_fingerprint;
 
 #[test]
 fn a_cut_link_costs_no_snapshot() {
@@ -279,4 +280,49 @@ fn an_heir_whose_answer_is_cut_off_is_followed_all_the_same() {
         followed += 1;
     }
     assert!(followed > 20, "{followed} cuts came in time");
+}
+
+/// A replica with an append-only file of its own, and a master that has something else for it. The
+/// replica is killed at some time of the full sync, and starts again as a master.
+fn killed_in_a_sync(load: &str, after_ms: u64) -> (&'static str, bool) {
+    let mut cluster = Cluster::plain(30, &[None, None]);
+    cluster.start_with_file(1, None);
+    cluster.tell(1, &format!("CONFIG SET repl-diskless-load {load}"));
+    cluster.run_ms(100);
+    cluster.write(0, 30);
+    cluster.write(1, 10);
+    cluster.run_ms(500);
+    let data = |cluster: &Cluster, host: usize| {
+        let env = cluster.nodes[host].env().expect("it runs");
+        lasting_fingerprint(&env.keyspace)
+    };
+    let mine = data(&cluster, 1);
+    cluster.follow(1, Some(0));
+    cluster.run_ms(after_ms);
+    let is_over = data(&cluster, 0) == data(&cluster, 1);
+    cluster.kill(1);
+    cluster.start(1, None);
+    cluster.run_ms(100);
+    let found = match data(&cluster, 1) {
+        now if now == mine => "mine",
+        now if now == data(&cluster, 0) => "theirs",
+        _ => panic!("killed after {after_ms} ms it has neither the old data nor the new"),
+    };
+    cluster.follow(1, Some(0));
+    cluster.converge(20_000);
+    (found, is_over)
+}
+
+#[test]
+fn a_replica_that_is_killed_in_a_full_sync_has_the_old_data_or_the_new() {
+    for load in ["disabled", "swapdb"] {
+        let times_ms = (0..2000).step_by(20);
+        let found: Vec<(&str, bool)> = times_ms.map(|ms| killed_in_a_sync(load, ms)).collect();
+        // The sync has come in, and the first rewrite behind it goes on.
+        let count = |what: (&str, bool)| found.iter().filter(|found| **found == what).count();
+        assert!(count(("mine", false)) > 2, "{found:?}");
+        assert!(count(("mine", true)) > 2, "{found:?}");
+        assert!(count(("theirs", true)) > 2, "{found:?}");
+        assert_eq!(count(("theirs", false)), 0, "{found:?}");
+    }
 }

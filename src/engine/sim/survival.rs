@@ -19,12 +19,18 @@
 //! `no-appendfsync-on-rewrite`, no child is under way. While clients are refused because of the
 //! file, nothing new is promised, and nothing that was is taken back.
 //!
-//! When the data set is replaced (`FLUSHALL`, a full sync) the journal begins anew: a new *epoch*.
+//! When the data set is replaced the journal begins anew: a new *epoch*. After `FLUSHALL` it begins
+//! empty. A full sync ends the file, which stays what it was, and begins another, which counts once
+//! its first rewrite has succeeded: it holds what came with the sync, or more, and until then the
+//! old one must come back, whatever is in memory.
+//!
+//! In a tree a place in the journal has a place in a replication history, too: there the oracle
+//! knows which writes were acknowledged.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 
-use super::oracle::lasting_fingerprint;
+use super::oracle::{Place, lasting_fingerprint};
 use crate::commands::env::Env;
 use crate::config::Appendfsync;
 use crate::data::list::{ListRef, Side};
@@ -51,13 +57,48 @@ pub enum Death {
     OfMachine,
 }
 
+/// Whether there is an append-only file.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum FileState {
+    /// There is none, or it is as it was when it was switched off.
+    #[default]
+    Off,
+    /// One has begun that does not count before its first rewrite has succeeded.
+    Waiting,
+    /// There is one.
+    On,
+}
+
+/// The data set of an instant.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The journal.
+    numbers: Vec<u64>,
+    /// All that lasts.
+    data: u64,
+}
+
+impl Seen {
+    /// What is there now.
+    pub fn of(keyspace: &Keyspace) -> Seen {
+        Seen {
+            numbers: numbers(keyspace, 0),
+            data: lasting_fingerprint(keyspace),
+        }
+    }
+}
+
 /// What is known of a server at the end of a tick.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Observed {
     /// The time, in microseconds.
     pub now_us: u64,
-    /// The file counts: it does not wait for its first rewrite.
-    pub is_on: bool,
+    /// Whether there is a file.
+    pub file: FileState,
+    /// Whether the server starts with a file, should it end now.
+    pub starts_with_file: bool,
+    /// Whether a full sync was under way since the last tick of which was told.
+    pub has_loaded: bool,
     /// Clients are refused because of it.
     pub is_refused: bool,
     /// Bytes that are to be written to it.
@@ -66,30 +107,54 @@ pub struct Observed {
     pub is_syncing: bool,
     /// A child runs.
     pub has_child: bool,
+    /// What the last rewrite has begun with, if one has begun in this tick.
+    pub rewritten: Option<Seen>,
+    /// Where it stands in a replication history, if that is one place.
+    pub place: Option<Place>,
+}
+
+/// The journal, from one replacement of the data set to the next.
+#[derive(Default, Debug)]
+struct Epoch {
+    numbers: Vec<u64>,
+    /// No file of it holds less.
+    base: usize,
+}
+
+/// What a file holds, at least.
+#[derive(Clone, Copy, Default, Debug)]
+struct Mark {
+    position: Position,
+    place: Option<Place>,
 }
 
 /// See the module's head.
 #[derive(Default)]
 pub struct Survival {
-    /// All numbers of each epoch.
-    epochs: Vec<Vec<u64>>,
+    epochs: Vec<Epoch>,
     /// Whether everything is written together with a number, so that a place determines the data.
     pub is_exact: bool,
     /// The data at places that were seen.
     data: BTreeMap<Position, u64>,
     /// What outlives the process.
-    written: Position,
+    written: Mark,
     /// What outlives a loss of power.
-    on_disk: Position,
-    /// Places that will be on disk, with the promised time.
-    promised: VecDeque<(Position, u64)>,
+    on_disk: Mark,
+    /// What will be on disk, with the promised time.
+    promised: VecDeque<(Mark, u64)>,
     /// The time that counts for promises, in microseconds.
     clock_us: u64,
     last_us: u64,
     /// Since when something is not written, by that time while syncs run, in microseconds.
     postponed_us: u64,
+    /// The file at the end of the last tick.
+    file: FileState,
+    /// What a file holds whose first rewrite has succeeded.
+    awaited: Mark,
     /// How it ended the last time.
     death: Option<Death>,
+    /// A place whose data it has brought back, since somebody asked.
+    restored: Option<Place>,
 }
 
 /// What the journal holds behind its first `from` numbers.
@@ -115,57 +180,104 @@ fn journal(keyspace: &Keyspace) -> Option<ListRef<'_>> {
 impl Survival {
     /// A server that is to be started has these numbers in its files.
     pub fn expect(&mut self, numbers: Vec<u64>, are_on_disk: bool) {
-        self.written = (0, numbers.len());
-        self.on_disk = if are_on_disk { self.written } else { (0, 0) };
-        self.epochs = vec![numbers];
+        self.written.position = (0, numbers.len());
+        if are_on_disk {
+            self.on_disk = self.written;
+        }
+        self.epochs = vec![Epoch { numbers, base: 0 }];
     }
 
     fn here(&self) -> Position {
         let last = self.epochs.last();
-        last.map_or((0, 0), |numbers| (self.epochs.len() - 1, numbers.len()))
+        last.map_or((0, 0), |epoch| (self.epochs.len() - 1, epoch.numbers.len()))
     }
 
     /// Takes note of what the journal holds now.
     fn follow(&mut self, keyspace: &Keyspace) -> Position {
-        if self.epochs.is_empty() {
-            self.epochs.push(Vec::new());
-        }
-        let count = journal(keyspace).map_or(0, |list| list.len());
-        let mut first = None;
-        if let Some(list) = journal(keyspace) {
-            list.visit(0, Side::After, |element| {
-                first = element.with_bytes(|text| String::from_utf8_lossy(text).parse().ok());
-                ControlFlow::Break(())
-            });
-        }
-        let known = self.epochs.last_mut().expect("there is one");
-        let goes_on = count >= known.len() && (known.is_empty() || known.first() == first.as_ref());
+        let Some(epoch) = self.epochs.last_mut() else {
+            self.begin_epoch(numbers(keyspace, 0), 0);
+            return self.here();
+        };
+        let known = &mut epoch.numbers;
+        // No number is pushed twice: who has the last one has all before it.
+        let goes_on = known.last().is_none_or(|last| {
+            let rest = numbers(keyspace, known.len() - 1);
+            rest.first() == Some(last)
+        });
         if goes_on {
             known.extend(numbers(keyspace, known.len()));
         } else {
-            self.epochs.push(numbers(keyspace, 0));
+            self.begin_epoch(numbers(keyspace, 0), 0);
         }
         self.here()
+    }
+
+    /// The data set was replaced; no file holds less of the new one than `base` numbers.
+    fn begin_epoch(&mut self, numbers: Vec<u64>, base: usize) {
+        self.epochs.push(Epoch { numbers, base });
     }
 
     /// Something was executed of which nobody was told.
     pub fn see(&mut self, env: &Env) -> Position {
         let here = self.follow(&env.keyspace);
         if self.is_exact {
-            let data = lasting_fingerprint(&env.keyspace);
-            let known = *self.data.entry(here).or_insert(data);
-            assert_eq!(data, known, "the data at {here:?}");
+            self.see_data(here, lasting_fingerprint(&env.keyspace));
         }
         here
     }
 
+    fn see_data(&mut self, here: Position, data: u64) {
+        let known = *self.data.entry(here).or_insert(data);
+        assert_eq!(data, known, "the data at {here:?}");
+    }
+
+    /// Takes note of whether there is a file, and of what a new one begins with.
+    fn note_file(&mut self, env: &Env, observed: &mut Observed) {
+        let before = std::mem::replace(&mut self.file, observed.file);
+        let begins = match (before, observed.file) {
+            (FileState::Off, FileState::Waiting | FileState::On) => true,
+            // It was off in between.
+            (FileState::On, FileState::Waiting) => true,
+            _ => false,
+        };
+        if (before, observed.file) == (FileState::Waiting, FileState::On) && !observed.is_refused {
+            // The child has brought its base to disk before anybody was told of it.
+            self.on_disk = later(self.on_disk, self.awaited);
+        }
+        // A file that is switched off is rewritten all the same if somebody wants it.
+        let is_first = begins || observed.file == FileState::Off;
+        let first = observed.rewritten.take().filter(|_| is_first);
+        if !begins && first.is_none() {
+            return;
+        }
+        let first = first.unwrap_or_else(|| Seen::of(&env.keyspace));
+        let base = first.numbers.len();
+        self.begin_epoch(first.numbers, base);
+        if self.is_exact {
+            self.see_data(self.here(), first.data);
+        }
+        if begins {
+            self.awaited.position = self.here();
+        }
+    }
+
     /// A tick has ended: what it did is told to clients.
-    pub fn end_tick(&mut self, env: &Env, observed: Observed) {
-        let here = self.see(env);
+    pub fn end_tick(&mut self, env: &Env, mut observed: Observed) {
+        let was_off = self.file == FileState::Off || observed.has_loaded;
+        self.note_file(env, &mut observed);
+        if was_off && observed.file == FileState::Off && observed.starts_with_file {
+            // No file will have what is in memory now.
+            self.postponed_us = 0;
+            return;
+        }
+        let here = Mark {
+            position: self.see(env),
+            place: observed.place,
+        };
         let passed_us = observed.now_us - std::mem::replace(&mut self.last_us, observed.now_us);
         let policy = env.config.appendfsync;
         let waived = env.config.no_appendfsync_on_rewrite && observed.has_child;
-        if !observed.is_on || observed.is_refused {
+        if observed.file != FileState::On || observed.is_refused {
             self.postponed_us = 0;
             return;
         }
@@ -187,18 +299,15 @@ impl Survival {
                 self.promised.clear();
             }
             Appendfsync::Always | Appendfsync::Everysec => {
-                let last = self
-                    .promised
-                    .back()
-                    .map_or(self.on_disk, |(place, _)| *place);
-                if here > last {
+                let last = self.promised.back().map_or(self.on_disk, |(mark, _)| *mark);
+                if here.position > last.position || here.place != last.place {
                     self.promised.push_back((here, self.clock_us + PROMISED_US));
                 }
             }
             Appendfsync::No => {}
         }
-        while let Some((place, _)) = self.promised.pop_front_if(|(_, at)| *at <= self.clock_us) {
-            self.on_disk = self.on_disk.max(place);
+        while let Some((mark, _)) = self.promised.pop_front_if(|(_, at)| *at <= self.clock_us) {
+            self.on_disk = later(self.on_disk, mark);
         }
     }
 
@@ -210,17 +319,24 @@ impl Survival {
         self.postponed_us = 0;
     }
 
-    /// It has loaded what there was.
+    /// The place whose data it has brought back at its start, once.
+    pub fn take_restored(&mut self) -> Option<Place> {
+        self.restored.take()
+    }
+
+    /// It has loaded what there was, and has a file now or not.
     ///
     /// # Panics
     ///
     /// Something is missing.
-    pub fn check_start(&mut self, host: usize, env: &Env, now_us: u64) {
+    pub fn check_start(&mut self, host: usize, env: &Env, file: FileState, now_us: u64) {
         self.last_us = now_us;
-        let promised = match self.death.take() {
-            None | Some(Death::OfProcess) => self.written.max(self.on_disk),
+        self.file = file;
+        let kept = match self.death.take() {
+            None | Some(Death::OfProcess) => later(self.on_disk, self.written),
             Some(Death::OfMachine) => self.on_disk,
         };
+        let promised = kept.position;
         let found = numbers(&env.keyspace, 0);
         let Some(here) = self.place_of(&found, promised) else {
             panic!(
@@ -236,13 +352,20 @@ impl Survival {
             let data = lasting_fingerprint(&env.keyspace);
             assert_eq!(data, *known, "the data at {here:?} after a start");
         }
+        // What was promised may have been replaced since.
+        self.restored = kept.place.filter(|_| here.0 == promised.0);
         self.epochs.truncate(here.0 + 1);
-        if let Some(numbers) = self.epochs.last_mut() {
-            *numbers = found;
+        if let Some(epoch) = self.epochs.last_mut() {
+            epoch.numbers = found;
         }
         self.data.retain(|place, _| *place <= here);
-        self.written = here;
-        self.on_disk = self.on_disk.min(here);
+        self.written = Mark {
+            position: here,
+            place: self.restored,
+        };
+        if self.on_disk.position > here {
+            self.on_disk = self.written;
+        }
     }
 
     /// The place of a journal, which must not be before another one.
@@ -251,18 +374,27 @@ impl Survival {
         let Some(last) = last else {
             return found.is_empty().then_some((0, 0));
         };
-        let is_new = |number: &u64| !self.epochs.iter().flatten().any(|known| known == number);
+        let known = self.epochs.iter().flat_map(|epoch| &epoch.numbers);
+        let is_new = |number: &u64| !known.clone().any(|known| known == number);
         // What a tick pushes and then throws away is seen by nobody.
-        let may_be = |epoch: usize, numbers: &[u64]| match found.strip_prefix(numbers) {
-            Some(more) => more.is_empty() || epoch < last && more.iter().all(is_new),
-            None => numbers.starts_with(found),
+        let may_be = |at: usize, epoch: &Epoch| match found.strip_prefix(&epoch.numbers[..]) {
+            Some(more) => more.is_empty() || at < last && more.iter().all(is_new),
+            None => epoch.numbers.starts_with(found) && found.len() >= epoch.base,
         };
         let epochs = self.epochs.iter().enumerate().rev();
         epochs
-            .filter(|(epoch, numbers)| may_be(*epoch, numbers))
-            .map(|(epoch, _)| (epoch, found.len()))
+            .filter(|(at, epoch)| may_be(*at, epoch))
+            .map(|(at, _)| (at, found.len()))
             .find(|place| *place >= promised)
             // The same before the first epoch.
             .or_else(|| (promised == (0, 0) && found.iter().all(is_new)).then_some((0, 0)))
+    }
+}
+
+/// What is known when both are; the second one is that of later.
+fn later(first: Mark, second: Mark) -> Mark {
+    match second.position >= first.position {
+        true => second,
+        false => first,
     }
 }

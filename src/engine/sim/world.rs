@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use super::disk::{BegunSync, SimDisk, SimFile};
 use super::net::{HostId, SharedNet, SimSocket, address_of};
+use super::survival::Seen;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::commands::error::CmdError;
 use crate::config::{Apply, Reason, Settings};
-use crate::engine::snapshot_work::SnapshotWork;
+use crate::engine::snapshot_work::{Product, SnapshotWork};
 use crate::engine::world::{
     Accepted, Clock, Event, Interest, Job, Jobs, Lifecycle, Network, ProcessChange, ProcessControl,
     ProcessEnd, ProcessRole, Wake, WorkFigures,
@@ -63,6 +64,9 @@ pub struct SimWorld {
     pub children_fail: bool,
     /// No child does its work.
     pub children_die: bool,
+    /// The data with which the last rewrite of the append-only file has begun, since somebody
+    /// looked.
+    pub rewritten: Option<Seen>,
 }
 
 impl SimWorld {
@@ -81,6 +85,7 @@ impl SimWorld {
             decoys: Vec::new(),
             children_fail: false,
             children_die: false,
+            rewritten: None,
         }
     }
 
@@ -271,6 +276,9 @@ impl Jobs for SimWorld {
     fn fork(&mut self, work: &SnapshotWork<'_>) -> io::Result<i32> {
         if self.children_fail && self.rng.below(50) == 0 {
             return Err(ErrorKind::OutOfMemory.into());
+        }
+        if let Product::AofBase { .. } = work.product {
+            self.rewritten = Some(Seen::of(work.keyspace));
         }
         let mut bytes = Vec::new();
         let result = match self.rng.below(30) {
