@@ -73,6 +73,8 @@ pub struct Oracle {
     /// Where masters began that have been started with a file. Their histories may change their
     /// names as long as no replica has asked for them.
     origins: HashMap<HostId, Place>,
+    /// Histories that began so.
+    restarts: HashSet<ReplId>,
     acknowledged: Vec<Acknowledged>,
     /// Keys of writes whose clients had gone before they could be done.
     abandoned: Vec<Vec<u8>>,
@@ -124,6 +126,7 @@ impl Oracle {
             self.origins.remove(&host);
         } else if let Some(origin) = self.origins.get(&host) {
             self.parents.entry(identity.id()).or_insert(*origin);
+            self.restarts.insert(identity.id());
         }
         let Some(saved) = env.replication.saved_identity() else {
             return;
@@ -253,6 +256,8 @@ impl Oracle {
                 return part.1 <= at.1;
             }
             match self.parents.get(&at.0) {
+                // Such a one counts from zero again, and has all from before its beginning.
+                Some(place) if self.restarts.contains(&at.0) => at = *place,
                 Some((id, offset)) => at = (*id, (*offset).min(at.1)),
                 None => return false,
             }
