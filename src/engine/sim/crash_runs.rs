@@ -146,6 +146,7 @@ fn crash_run(seed: u64) -> u64 {
     let mut node = Node::new(SERVER, settings);
     node.children_fail = true;
     node.keeps_journal = true;
+    node.is_emptied = true;
     node.survival.is_exact = true;
     if node.settings.appendonly && cluster.rng.below(4) == 0 {
         put_old_file(&mut node, &mut cluster.rng);

@@ -39,6 +39,8 @@ pub struct Node {
     pub survival: Survival,
     /// Whether it is held to that.
     pub keeps_journal: bool,
+    /// Somebody empties it now and then.
+    pub is_emptied: bool,
     /// Whether its end in the middle of a call is that of its machine.
     pub loses_power: bool,
     rng: Rng,
@@ -136,6 +138,7 @@ impl Node {
             frozen_until_us: 0,
             survival: Survival::default(),
             keeps_journal: false,
+            is_emptied: false,
             loses_power: false,
             rng: Rng::from_seed(host as u64),
             written: Vec::new(),
@@ -219,7 +222,7 @@ impl Node {
         self.engine = Some(engine);
         self.wakes_at_us = net.borrow().now_us;
         self.frozen_until_us = 0;
-        if let Some(Err(e)) = self.unless_it_ends(net, Engine::begin) {
+        if let Some(Err(e)) = self.unless_it_ends(net, |engine, _| engine.begin()) {
             self.on_fatal(net, e);
         }
         self.note_started(net.borrow().now_us);
@@ -282,10 +285,10 @@ impl Node {
     fn unless_it_ends<T>(
         &mut self,
         net: &SharedNet,
-        work: impl FnOnce(&mut Engine<SimWorld>) -> T,
+        work: impl FnOnce(&mut Engine<SimWorld>, &mut Survival) -> T,
     ) -> Option<T> {
-        let engine = self.engine.as_mut()?;
-        match catch_unwind(AssertUnwindSafe(|| work(engine))) {
+        let (engine, survival) = (self.engine.as_mut()?, &mut self.survival);
+        match catch_unwind(AssertUnwindSafe(|| work(engine, survival))) {
             Ok(done) => Some(done),
             Err(ended) if ended.is::<ProcessEnded>() => {
                 log::info!("server {} ends in the middle of a call", self.host);
@@ -346,7 +349,7 @@ impl Node {
 
     /// It is asked to leave, and does: with a snapshot, if it has save points.
     pub fn terminate(&mut self, net: &SharedNet) {
-        let over = self.unless_it_ends(net, |engine| {
+        let over = self.unless_it_ends(net, |engine, _| {
             engine.begin_tick();
             engine.on_event(terminate());
             engine.end_tick().is_err() || engine.is_over()
@@ -393,7 +396,8 @@ impl Node {
     pub fn tick(&mut self, net: &SharedNet) -> bool {
         let now_us = net.borrow().now_us;
         let host = self.host;
-        let Some(ended) = self.unless_it_ends(net, |engine| {
+        let looks = self.is_emptied && self.may_be_kept();
+        let Some(ended) = self.unless_it_ends(net, |engine, survival| {
             log::trace!("{now_us} us: server {host}");
             engine.world_mut().ahead_us = 0;
             let events = engine.world_mut().take_events();
@@ -401,6 +405,9 @@ impl Node {
             engine.begin_tick();
             for event in events {
                 engine.on_event(event);
+                if looks {
+                    survival.see_journal(engine.env());
+                }
             }
             let early = net.borrow_mut().take_written();
             assert!(

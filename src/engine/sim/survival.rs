@@ -226,6 +226,12 @@ impl Survival {
         here
     }
 
+    /// A part of a tick is over. What it has pushed the next part may throw away, and a file that
+    /// is torn between them has it all the same.
+    pub fn see_journal(&mut self, env: &Env) {
+        self.follow(&env.keyspace);
+    }
+
     fn see_data(&mut self, here: Position, data: u64) {
         let known = *self.data.entry(here).or_insert(data);
         assert_eq!(data, known, "the data at {here:?}");
@@ -368,26 +374,20 @@ impl Survival {
         }
     }
 
-    /// The place of a journal, which must not be before another one.
+    /// The place of a journal, which must not be before another one. There are no numbers that
+    /// were never seen: where somebody empties the data set, it is looked at before and after.
     fn place_of(&self, found: &[u64], promised: Position) -> Option<Position> {
-        let last = self.epochs.len().checked_sub(1);
-        let Some(last) = last else {
+        if self.epochs.is_empty() {
             return found.is_empty().then_some((0, 0));
-        };
-        let known = self.epochs.iter().flat_map(|epoch| &epoch.numbers);
-        let is_new = |number: &u64| !known.clone().any(|known| known == number);
-        // What a tick pushes and then throws away is seen by nobody.
-        let may_be = |at: usize, epoch: &Epoch| match found.strip_prefix(&epoch.numbers[..]) {
-            Some(more) => more.is_empty() || at < last && more.iter().all(is_new),
-            None => epoch.numbers.starts_with(found) && found.len() >= epoch.base,
+        }
+        let may_be = |epoch: &Epoch| {
+            epoch.numbers.starts_with(found) && found.len() >= epoch.base.min(epoch.numbers.len())
         };
         let epochs = self.epochs.iter().enumerate().rev();
         epochs
-            .filter(|(at, epoch)| may_be(*at, epoch))
+            .filter(|(_, epoch)| may_be(epoch))
             .map(|(at, _)| (at, found.len()))
             .find(|place| *place >= promised)
-            // The same before the first epoch.
-            .or_else(|| (promised == (0, 0) && found.iter().all(is_new)).then_some((0, 0)))
     }
 }
 
