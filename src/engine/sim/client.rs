@@ -14,6 +14,8 @@ use crate::resp::args::encode_command;
 pub enum Topic {
     /// A write of this key in this database; `OK` means that it was done.
     Write { db: usize, key: Vec<u8> },
+    /// Whether the file of the server has the write with this number on disk (`WAITAOF`).
+    Stored { serial: u64 },
     /// Nobody cares about the reply.
     Other,
 }
@@ -23,6 +25,8 @@ pub enum Topic {
 pub enum Verdict {
     /// No error.
     Fine,
+    /// An array that begins with the number one.
+    One,
     /// An error, or a transaction that was given up.
     Refused,
 }
@@ -133,7 +137,8 @@ fn reply_at(bytes: &[u8]) -> Option<(usize, Verdict)> {
                     verdict = inner;
                 }
             }
-            Some((at, verdict))
+            let is_one = verdict == Verdict::Fine && bytes[line..at].starts_with(b":1\r\n");
+            Some((at, if is_one { Verdict::One } else { verdict }))
         }
         _ => Some((line, Verdict::Fine)),
     }

@@ -217,10 +217,17 @@ impl Cluster {
         writers.retain_mut(|client| match client.step() {
             Some(replies) => {
                 for (topic, verdict) in replies {
-                    if let (Topic::Write { db, key }, Verdict::Fine) = (topic, verdict)
-                        && let Some(env) = nodes[client.server].env()
-                    {
-                        oracle.on_acknowledged(env, db, key);
+                    let node = &mut nodes[client.server];
+                    match (topic, verdict) {
+                        (Topic::Write { db, key }, Verdict::Fine | Verdict::One) => {
+                            if let Some(env) = node.env() {
+                                oracle.on_acknowledged(env, db, key);
+                            }
+                        }
+                        (Topic::Stored { serial }, Verdict::One) => {
+                            node.survival.note_stored(serial);
+                        }
+                        _ => {}
                     }
                 }
                 true

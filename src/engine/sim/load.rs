@@ -70,6 +70,10 @@ pub fn write_with_number(client: &mut SimClient, serial: u64, rng: &mut Rng) {
     }
     client.say(&format!("RPUSH {JOURNAL} {serial}"));
     client.send(&[b"EXEC"], Topic::Write { db, key });
+    if rng.below(8) == 0 {
+        let argv: [&[u8]; 4] = [b"WAITAOF", b"1", b"0", b"1500"];
+        client.send(&argv, Topic::Stored { serial });
+    }
 }
 
 /// Sends the write with this number, and nothing that could expire.

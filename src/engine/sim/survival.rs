@@ -24,6 +24,8 @@
 //! its first rewrite has succeeded: it holds what came with the sync, or more, and until then the
 //! old one must come back, whatever is in memory.
 //!
+//! Whoever has asked `WAITAOF`, and was told that his number is on disk, relies on that, too.
+//!
 //! In a tree a place in the journal has a place in a replication history, too: there the oracle
 //! knows which writes were acknowledged.
 
@@ -224,6 +226,20 @@ impl Survival {
             self.see_data(here, lasting_fingerprint(&env.keyspace));
         }
         here
+    }
+
+    /// A client was told that the file has this number on disk.
+    pub fn note_stored(&mut self, number: u64) {
+        let numbers = self.epochs.last().map_or(&[][..], |epoch| &epoch.numbers);
+        let at = numbers.iter().position(|known| *known == number);
+        if let Some(at) = at.filter(|_| self.file == FileState::On) {
+            let position = (self.epochs.len() - 1, at + 1);
+            if position > self.on_disk.position {
+                let is_same = position.0 == self.on_disk.position.0;
+                let place = self.on_disk.place.filter(|_| is_same);
+                self.on_disk = Mark { position, place };
+            }
+        }
     }
 
     /// A part of a tick is over. What it has pushed the next part may throw away, and a file that
