@@ -175,7 +175,7 @@ impl Cluster {
         for node in &mut self.nodes {
             if node.wakes_at_us(&self.net).is_some_and(|at| at <= now_us) {
                 node.run(&self.net);
-                note_restored(node, &mut self.oracle);
+                node.tell_restored(&mut self.oracle);
                 if let Some(env) = node.env() {
                     self.oracle.check(node.host, env, now_us);
                 }
@@ -247,7 +247,7 @@ impl Cluster {
         }
         self.oracle.on_started(host);
         self.nodes[host].start(&self.net, master, rng);
-        note_restored(&mut self.nodes[host], &mut self.oracle);
+        self.nodes[host].tell_restored(&mut self.oracle);
     }
 
     /// Kills a server.
@@ -589,14 +589,5 @@ impl Cluster {
     pub fn full_syncs(&self) -> u64 {
         let served = |env: &Env| env.replication.source().stats().full;
         self.nodes.iter().filter_map(Node::env).map(served).sum()
-    }
-}
-
-/// A server that has brought back what its file had promised goes on from there.
-fn note_restored(node: &mut Node, oracle: &mut Oracle) {
-    if let Some(place) = node.survival.take_restored()
-        && let Some(env) = node.env()
-    {
-        oracle.on_restored(node.host, env, place);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use super::disk::{ProcessEnded, SimDisk};
 use super::net::{HostId, SharedNet};
+use super::oracle::Oracle;
 use super::survival::{Death, FileState, Observed, Survival};
 use super::world::{SimWorld, terminate};
 use crate::base::rng::Rng;
@@ -270,6 +271,15 @@ impl Node {
             place: saved.map(|saved| (saved.id, saved.offset)),
         };
         self.survival.end_tick(env, observed);
+    }
+
+    /// Says that it has brought back what its file had promised, and goes on from there.
+    pub fn tell_restored(&mut self, oracle: &mut Oracle) {
+        if let Some(place) = self.survival.take_restored()
+            && let Some(env) = self.env()
+        {
+            oracle.on_restored(self.host, env, place);
+        }
     }
 
     /// Whether what is in its memory may be in a file that it will start with.
