@@ -319,6 +319,12 @@ impl<W: World> Runtime<W> {
         Some(loader)
     }
 
+    /// Whether the data set of the start is being loaded.
+    pub fn loads_at_start(&self) -> bool {
+        let loader = self.loader.as_ref();
+        loader.is_some_and(|loader| loader.purpose == LoadFor::Start)
+    }
+
     /// Whether a load pauses (`key-load-delay`), so that no bytes are to be pushed into it.
     pub fn load_pauses(&self, env: &Env) -> bool {
         let pauses =

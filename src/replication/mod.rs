@@ -51,7 +51,8 @@
 //! who stalls ([`on_transfer`]), and calls [`on_snapshot_finished`] when all is delivered. Either
 //! way what [`Action::SendReplica`] asked for goes out before the snapshot: `+FULLRESYNC` first.
 //!
-//! **Time.** [`tick`](Replication::tick) several times a second, also while loading.
+//! **Time.** [`tick`](Replication::tick) several times a second, also while a full sync is loaded,
+//! but not before the data set of the start is.
 //!
 //! # A full sync, event by event
 //!

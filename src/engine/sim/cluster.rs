@@ -197,11 +197,11 @@ impl Cluster {
                 continue;
             };
             let master = node.env().and_then(|env| env.replication.master_address());
-            let is_heir = |node: &&Node| {
+            let is_target = |node: &&Node| {
                 master.is_some_and(|(host, _)| host == address_of(node.host).ip().to_string())
             };
-            if let Some(heir) = nodes.iter().find(is_heir).and_then(Node::env) {
-                oracle.check_heir(place, heir, *flushes);
+            if let Some(target) = nodes.iter().find(is_target).and_then(Node::env) {
+                oracle.check_target(place, target, *flushes);
             }
         }
     }
@@ -387,18 +387,18 @@ impl Cluster {
     }
 
     /// A server is told to hand over, perhaps to a certain one, or to leave that be.
-    fn fail_over(&mut self, host: HostId, heir: HostId) {
-        let heir = address_of(heir).ip();
+    fn fail_over(&mut self, host: HostId, target: HostId) {
+        let target = address_of(target).ip();
         let ms = 1 + self.rng.below(3000);
         match self.rng.below(8) {
             0 => self.tell(host, "FAILOVER ABORT"),
             1 => {
                 self.oracle.on_forced(host);
-                let line = format!("FAILOVER TO {heir} 6379 FORCE TIMEOUT {ms}");
+                let line = format!("FAILOVER TO {target} 6379 FORCE TIMEOUT {ms}");
                 self.tell(host, &line);
             }
-            2 => self.tell(host, &format!("FAILOVER TO {heir} 6379 TIMEOUT {ms}")),
-            3 => self.tell(host, &format!("FAILOVER TO {heir} 6379")),
+            2 => self.tell(host, &format!("FAILOVER TO {target} 6379 TIMEOUT {ms}")),
+            3 => self.tell(host, &format!("FAILOVER TO {target} 6379")),
             4 => self.tell(host, "FAILOVER"),
             _ => self.tell(host, &format!("FAILOVER TIMEOUT {ms}")),
         }

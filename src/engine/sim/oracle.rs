@@ -8,7 +8,7 @@
 //! 4. A server that starts again with an append-only file goes on from what the file has promised
 //!    (`survival.rs`): what was acknowledged in that history before is there.
 //! 5. While a server hands over, its data do not change; and when it has handed over, and nobody
-//!    forced that, its heir has every write that it ever acknowledged.
+//!    forced that, its target has every write that it ever acknowledged.
 //!
 //! Histories form a tree: each begins at an offset of the one before it, which a server's second
 //! replication id tells, or the file that it was started with.
@@ -41,7 +41,7 @@ struct Failover {
     data: u64,
     /// Where it stands.
     place: Place,
-    /// Whether it has become the replica of its heir.
+    /// Whether it has become the replica of its target.
     in_progress: bool,
     /// How long it waits for a replica.
     deadline_ms: Option<u64>,
@@ -60,7 +60,7 @@ impl Failover {
 pub struct Oracle {
     /// Servers that hand over.
     failovers: HashMap<HostId, Failover>,
-    /// Servers that may have been told to hand over whatever the heir lacks.
+    /// Servers that may have been told to hand over whatever the target lacks.
     forced: HashSet<HostId>,
     /// How many have handed over and were looked at.
     handed_over: usize,
@@ -138,7 +138,7 @@ impl Oracle {
         assert_eq!(data, known, "server {host} at {place:?}, {now_us} us");
     }
 
-    /// A server may hand over whatever its heir lacks.
+    /// A server may hand over whatever its target lacks.
     pub fn on_forced(&mut self, host: HostId) {
         self.forced.insert(host);
     }
@@ -186,10 +186,10 @@ impl Oracle {
         None
     }
 
-    /// A server that stood there has handed over to this heir. If somebody `flushes` servers, what
-    /// was written need not be there.
-    pub fn check_heir(&mut self, place: Place, heir: &Env, flushes: bool) {
-        let previous = heir.replication.identity().previous();
+    /// A server that stood there has handed over to this target. If somebody `flushes` servers,
+    /// what was written need not be there.
+    pub fn check_target(&mut self, place: Place, target: &Env, flushes: bool) {
+        let previous = target.replication.identity().previous();
         if previous.is_none_or(|previous| previous.id != place.0) {
             // It has gone elsewhere meanwhile.
             return;
@@ -201,7 +201,7 @@ impl Oracle {
         for write in &self.acknowledged {
             assert!(
                 !self.includes(place, write.place)
-                    || heir.keyspace.db(write.db).get(&write.key).is_some(),
+                    || target.keyspace.db(write.db).get(&write.key).is_some(),
                 "{} was acknowledged at {:?}, and lost by handing over at {place:?}",
                 String::from_utf8_lossy(&write.key),
                 write.place

@@ -92,6 +92,24 @@ fn a_restarted_replica_continues_from_its_snapshot() {
 }
 
 #[test]
+fn a_restarted_replica_asks_its_master_for_nothing_before_it_has_loaded_what_it_has() {
+    let mut cluster = Cluster::tree(5, &[None, Some(0)]);
+    cluster.write(0, 20);
+    cluster.converge(20_000);
+    let before = cluster.full_syncs();
+    cluster.tell(1, "SAVE");
+    cluster.run_ms(500);
+    cluster.kill(1);
+    cluster.nodes[1].settings.key_load_delay = 500_000;
+    cluster.start(1, Some(0));
+    cluster.run_ms(3000);
+    assert!(cluster.nodes[1].is_loading());
+    cluster.write(0, 3);
+    cluster.converge(60_000);
+    assert_eq!(cluster.full_syncs(), before);
+}
+
+#[test]
 fn replicas_continue_with_a_master_that_restarted_from_its_last_snapshot() {
     let mut cluster = Cluster::tree(6, &[None, Some(0), Some(0)]);
     // A ping behind the snapshot would put the replicas ahead of it.
@@ -224,11 +242,11 @@ fn a_failover_under_writes_loses_nothing_and_costs_nobody_a_snapshot() {
         let mut cluster = Cluster::tree(seed, &[None, Some(0), Some(0), Some(2)]);
         cluster.net.borrow_mut().latency_us_max = 0;
         let before = cluster.full_syncs();
-        let heir = hand_over(&mut cluster, line);
-        cluster.write(heir, 3);
+        let target = hand_over(&mut cluster, line);
+        cluster.write(target, 3);
         cluster.converge(20_000);
         assert_eq!(cluster.full_syncs(), before, "{line}");
-        assert!(!line.contains("10.0.0.3") || heir == 2);
+        assert!(!line.contains("10.0.0.3") || target == 2);
     }
 }
 
@@ -257,7 +275,7 @@ fn a_failover_does_not_wait_until_replicas_say_by_themselves_how_far_they_are() 
 }
 
 #[test]
-fn an_heir_whose_answer_is_cut_off_is_followed_all_the_same() {
+fn an_target_whose_answer_is_cut_off_is_followed_all_the_same() {
     let mut followed = 0;
     for cut_after_ms in 1..60 {
         let mut cluster = Cluster::tree(25, &[None, Some(0)]);
