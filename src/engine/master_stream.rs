@@ -10,19 +10,21 @@
 //! number of bytes, so that a replica that catches up still answers its clients.
 
 use super::Engine;
+use super::batch::{BATCH_COMMANDS_MAX, Batch, Parsed};
 use super::describe::describe_master;
+use super::look_ahead::look_ahead;
 use super::running::SHOWN_INPUT_BYTES_MAX;
 use super::world::World;
 use crate::base::quoting;
 use crate::base::time::Now;
 use crate::commands::activity::Activity;
-use crate::commands::context::Ctx;
+use crate::commands::context::{Command, Ctx};
 use crate::commands::dispatch::{self, Outcome};
 use crate::commands::env::Env;
 use crate::commands::session::{Kind, Session};
 use crate::config::{PropagationErrorBehavior, Settings};
 use crate::replication::Closed;
-use crate::resp::args::{ArgRanges, Args};
+use crate::resp::args::Args;
 use crate::resp::parser::{Parse, Parser, ParserLimits, Peer, ProtocolError};
 use crate::resp::writer::{Protocol, Reply};
 
@@ -48,6 +50,26 @@ enum State {
     Held,
 }
 
+/// Commands that were parsed ahead, so that the memory that they need is fetched before they run.
+struct Ahead {
+    /// How many there are.
+    count: usize,
+    /// Where each of them ends.
+    ends: [usize; BATCH_COMMANDS_MAX],
+    /// Where the parser is, behind them and what stands between commands.
+    at: usize,
+    /// Why there are no more.
+    stop: Option<Stop>,
+}
+
+/// Why nothing can be parsed for now.
+enum Stop {
+    /// No more has come.
+    Incomplete,
+    /// What comes makes no sense.
+    Broken(ProtocolError),
+}
+
 /// The stream that our master sends once we are in sync.
 pub struct MasterStream {
     /// The session that runs it; lent out while a command of it runs.
@@ -56,7 +78,8 @@ pub struct MasterStream {
     last_interaction_ms: u64,
     state: State,
     parser: Parser,
-    ranges: ArgRanges,
+    /// Lent out while commands of the stream run.
+    batch: Option<Box<Batch>>,
     /// Bytes not reported yet, from `start` on.
     buf: Vec<u8>,
     start: usize,
@@ -76,7 +99,7 @@ impl MasterStream {
             last_interaction_ms: 0,
             state: State::Stopped,
             parser: Parser::default(),
-            ranges: ArgRanges::default(),
+            batch: Some(Box::default()),
             buf: Vec::new(),
             start: 0,
             unreported: 0,
@@ -152,6 +175,53 @@ impl MasterStream {
         self.left_in_tick = BYTES_PER_TICK_MAX;
     }
 
+    /// Parses commands until the batch or this tick's share is full, or no more has come.
+    fn parse_ahead(&mut self, buf: &[u8], at: usize, parsed: &mut [Parsed]) -> Ahead {
+        let limits = ParserLimits {
+            peer: Peer::Master,
+            bulk_bytes_max: u64::MAX,
+        };
+        let mut ahead = Ahead {
+            count: 0,
+            ends: [0; BATCH_COMMANDS_MAX],
+            at,
+            stop: None,
+        };
+        while ahead.count < parsed.len() && self.left_in_tick > 0 {
+            let slot = &mut parsed[ahead.count];
+            let next = self
+                .parser
+                .next(&buf[ahead.at..], &limits, &mut slot.ranges);
+            let consumed = match next {
+                Parse::Command { consumed } => {
+                    slot.start = ahead.at;
+                    ahead.ends[ahead.count] = ahead.at + consumed;
+                    ahead.count += 1;
+                    consumed
+                }
+                // A newline says that the master is there; it counts with the command behind it.
+                Parse::Blank { consumed } => consumed,
+                Parse::Incomplete | Parse::Big { .. } => {
+                    ahead.stop = Some(Stop::Incomplete);
+                    break;
+                }
+                Parse::Error(e) => {
+                    ahead.stop = Some(Stop::Broken(e));
+                    break;
+                }
+            };
+            ahead.at += consumed;
+            self.left_in_tick = self.left_in_tick.saturating_sub(consumed);
+        }
+        ahead
+    }
+
+    /// A pause holds back what stands there: it will be parsed again, with what is behind it.
+    fn hold_back(&mut self) {
+        self.state = State::Held;
+        self.parser = Parser::default();
+    }
+
     /// Says once in a while that snapshots fail, but not our master's commands.
     fn warn_of_disk(&mut self, now_ms: u64) {
         let may_say = |last: u64| now_ms >= last + DISK_WARNING_PERIOD_MS;
@@ -183,48 +253,50 @@ impl<W: World> Engine<W> {
         }
         let stream = &mut self.runtime.link.stream;
         let buf = std::mem::take(&mut stream.buf);
-        let mut ranges = std::mem::take(&mut stream.ranges);
+        let mut batch = stream.batch.take().unwrap_or_default();
         // From here on, `start` is the first byte that was not reported.
-        let at = self.run_stream_buffer(&buf, &mut ranges);
-        self.runtime.link.stream.ranges = ranges;
+        let at = self.run_stream_buffer(&buf, &mut batch.parsed);
+        self.runtime.link.stream.batch = Some(batch);
         self.keep_stream(buf, at);
     }
 
     /// Runs whole commands of the buffer; returns where the first one stands that was not run.
-    fn run_stream_buffer(&mut self, buf: &[u8], ranges: &mut ArgRanges) -> usize {
-        let limits = ParserLimits {
-            peer: Peer::Master,
-            bulk_bytes_max: u64::MAX,
-        };
+    fn run_stream_buffer(&mut self, buf: &[u8], parsed: &mut [Parsed]) -> usize {
         let stream = &self.runtime.link.stream;
         let mut at = stream.start + stream.unreported;
         loop {
-            let stream = &mut self.runtime.link.stream;
+            let Engine { env, runtime, .. } = self;
+            let stream = &mut runtime.link.stream;
             if !stream.is_running() || stream.left_in_tick == 0 {
                 return at;
             }
-            match stream.parser.next(&buf[at..], &limits, ranges) {
-                Parse::Command { consumed } => {
-                    stream.left_in_tick = stream.left_in_tick.saturating_sub(consumed);
-                    let end = at + consumed;
-                    if self.run_for_master(&mut ranges.args(&buf[at..])) == Outcome::HeldBack {
-                        self.runtime.link.stream.state = State::Held;
-                        return at;
-                    }
-                    self.report_applied(buf, end);
-                    self.obey_closing();
-                    at = end;
-                }
-                // A newline says that the master is there; it counts with the command behind it.
-                Parse::Blank { consumed } => {
-                    stream.left_in_tick = stream.left_in_tick.saturating_sub(consumed);
-                    at += consumed;
-                }
-                Parse::Incomplete | Parse::Big { .. } => {
-                    stream.state = State::Idle;
+            let ahead = stream.parse_ahead(buf, at, parsed);
+            let parsed = &mut parsed[..ahead.count];
+            if let Some(session) = stream.session.as_deref() {
+                look_ahead(runtime.table, env, session, buf, parsed);
+            }
+            for (p, end) in parsed.iter_mut().zip(ahead.ends) {
+                let mut args = p.ranges.args(&buf[p.start..]);
+                if self.run_for_master(p.command, &mut args) == Outcome::HeldBack {
+                    self.runtime.link.stream.hold_back();
                     return at;
                 }
-                Parse::Error(e) => {
+                self.report_applied(buf, end);
+                self.obey_closing();
+                at = end;
+                if !self.runtime.link.stream.is_running() {
+                    return at;
+                }
+            }
+            parsed.iter_mut().for_each(|p| p.ranges.release());
+            at = ahead.at;
+            match ahead.stop {
+                None => {}
+                Some(Stop::Incomplete) => {
+                    self.runtime.link.stream.state = State::Idle;
+                    return at;
+                }
+                Some(Stop::Broken(e)) => {
                     self.refuse_stream(e, &buf[at..]);
                     return at;
                 }
@@ -284,8 +356,12 @@ impl<W: World> Engine<W> {
         }
     }
 
-    /// Runs a command in our master's name.
-    fn run_for_master(&mut self, args: &mut Args<'_>) -> Outcome {
+    /// Runs a command in our master's name, which was looked up before.
+    fn run_for_master(
+        &mut self,
+        command: Option<&'static Command>,
+        args: &mut Args<'_>,
+    ) -> Outcome {
         let Engine { env, runtime, .. } = self;
         let session = runtime.link.stream.session.take();
         let mut session = session.expect("one command of the stream runs at a time");
@@ -304,7 +380,10 @@ impl<W: World> Engine<W> {
             table: runtime.table,
             host: runtime,
         };
-        let outcome = dispatch::process(&mut ctx, args);
+        let outcome = match command {
+            Some(command) => dispatch::process_found(&mut ctx, command, args),
+            None => dispatch::process(&mut ctx, args),
+        };
         if env.stats.error_replies > errors_before {
             log_refused(&reply, &session, env);
             env.stats.unexpected_error_replies += 1;

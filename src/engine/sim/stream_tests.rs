@@ -221,6 +221,45 @@ fn a_pause_holds_the_stream_back_and_its_end_lets_it_go_on_though_nobody_knocks(
 }
 
 #[test]
+fn a_stream_may_be_cut_anywhere_while_a_pause_holds_it_back() {
+    let rest = [
+        "SELECT 0", "PING", "INCR n", "PING", "MULTI", "INCR n", "EXEC", "INCR n",
+    ];
+    let all = [rest.map(command).concat(), b"\n".to_vec()].concat();
+    for cut in 1..all.len() {
+        let (mut stage, mut master) = in_sync();
+        let begin = stage.offset();
+        stage.ask("CLIENT PAUSE 60000 WRITE");
+        for part in [&all[..cut], &all[cut..]] {
+            master.send(part);
+            stage.settle();
+        }
+        assert_eq!(stage.ask("EXISTS n"), ":0", "cut at {cut}");
+        stage.ask("CLIENT UNPAUSE");
+        stage.settle();
+        assert_eq!(stage.ask("GET n"), "$1 3", "cut at {cut}");
+        // The newline at the end counts with the command behind it.
+        let end = begin + all.len() as u64 - 1;
+        assert_eq!(stage.offset(), end, "cut at {cut}");
+    }
+}
+
+#[test]
+fn what_stands_before_nonsense_in_a_stream_is_run() {
+    for count in [0, 1, 15, 16, 17, 40] {
+        let (mut stage, mut master) = in_sync();
+        let begin = stage.offset();
+        let commands = command("INCR n").repeat(count);
+        master.send(&[&commands[..], b"*1\r\n:1\r\n"].concat());
+        stage.settle();
+        assert!(master.is_closed(), "{count}");
+        assert_eq!(stage.offset(), begin + commands.len() as u64, "{count}");
+        let expected = if count == 0 { ":0" } else { ":1" };
+        assert_eq!(stage.ask("EXISTS n"), expected, "{count}");
+    }
+}
+
+#[test]
 fn a_master_that_leaves_while_a_pause_holds_its_stream_back_is_asked_to_repeat_it() {
     let (mut stage, mut master) = in_sync();
     stage.ask("CLIENT PAUSE 60000 WRITE");
