@@ -18,23 +18,25 @@ pub struct SmallDisk {
     folder: PathBuf,
 }
 
-/// Whether this thread may mount file systems that nobody else sees; if not, the test says so.
-fn may_mount() -> bool {
+/// Gives this thread a mount namespace of its own, where nobody else sees what it mounts.
+fn leave_mounts_of_others() -> Result<(), String> {
     // SAFETY: unshare(2) touches no memory; only this thread gets a namespace of its own.
     if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
-        let e = std::io::Error::last_os_error();
-        eprintln!("not tested: no file system can be mounted here ({e}); see harness/disk.rs");
-        return false;
+        return Err(std::io::Error::last_os_error().to_string());
     }
-    mount(&["--make-rprivate", "/"]);
-    true
+    mount(&["--make-rprivate", "/"])
 }
 
-#[track_caller]
-fn mount(args: &[&str]) {
-    let done = Command::new("mount").args(args).output().expect("mount(8)");
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "mount {args:?}: {said}");
+fn mount(args: &[&str]) -> Result<(), String> {
+    let done = Command::new("mount").args(args).output();
+    let done = done.map_err(|e| format!("mount(8): {e}"))?;
+    match done.status.success() {
+        true => Ok(()),
+        false => Err(format!(
+            "mount {args:?}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        )),
+    }
 }
 
 fn unmount(folder: &Path) {
@@ -44,15 +46,17 @@ fn unmount(folder: &Path) {
 
 impl SmallDisk {
     /// One of so many bytes, seen in a folder that is made for it; none where nothing can be
-    /// mounted.
+    /// mounted, and then the test says so.
     pub fn mount(folder: PathBuf, bytes: usize) -> Option<SmallDisk> {
         fs::create_dir_all(&folder).expect("a folder");
-        if !may_mount() {
-            return None;
-        }
         let size = format!("size={bytes}");
         let place = folder.to_str().expect("a plain name");
-        mount(&["-t", "tmpfs", "-o", &size, "tmpfs", place]);
+        let mounted = leave_mounts_of_others()
+            .and_then(|()| mount(&["-t", "tmpfs", "-o", &size, "tmpfs", place]));
+        if let Err(e) = mounted {
+            eprintln!("not tested: no file system can be mounted here ({e}); see harness/disk.rs");
+            return None;
+        }
         Some(SmallDisk { folder })
     }
 
@@ -98,8 +102,9 @@ impl ReadOnly {
     /// Makes a folder of a [`SmallDisk`] read-only.
     pub fn make(folder: PathBuf) -> ReadOnly {
         let place = folder.to_str().expect("a plain name");
-        mount(&["--bind", place, place]);
-        mount(&["-o", "remount,bind,ro", place]);
+        let bound = mount(&["--bind", place, place]);
+        let mounted = bound.and_then(|()| mount(&["-o", "remount,bind,ro", place]));
+        mounted.expect("what could mount a disk can mount a folder");
         ReadOnly { folder }
     }
 }
