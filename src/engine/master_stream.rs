@@ -272,9 +272,7 @@ impl<W: World> Engine<W> {
             }
             let ahead = stream.parse_ahead(buf, at, parsed);
             let parsed = &mut parsed[..ahead.count];
-            if let Some(session) = stream.session.as_deref() {
-                look_ahead(runtime.table, env, session, buf, parsed);
-            }
+            look_ahead(runtime.table, env, stream.session_mut(), buf, parsed);
             for (p, end) in parsed.iter_mut().zip(ahead.ends) {
                 let mut args = p.ranges.args(&buf[p.start..]);
                 if self.run_for_master(p.command, &mut args) == Outcome::HeldBack {

@@ -26,7 +26,7 @@
 //! | `replicas.rs`, `transfer.rs` | the driver of the machines; what replicas are sent |
 //! | `snapshot.rs`, `snapshot_work.rs`, `sync_file.rs` | saving, and files that only serve a sync |
 //! | `aof/` | the append-only file |
-//! | `loading.rs` | loading, a slice at a time |
+//! | `loading.rs`, `load_delay.rs` | loading, a slice at a time; pauses in it, for tests |
 //! | `host.rs`, `apply.rs`, `debug.rs`, `migrate.rs` | what commands and directives ask for |
 //! | `cron.rs`, `rates.rs` | periodic work |
 //! | `shutdown.rs` | leaving |

@@ -369,9 +369,9 @@ fn spare_unnamed_files(disk: &mut impl Disk, places: &Places, manifest: &mut Man
     let count = manifest.skip_names(&places.name, names.map(OsStrExt::as_bytes));
     if count > 0 {
         log::warn!(
-            "{count} files of an append-only file in the folder {} are named by no manifest {}. \
-             They are neither loaded nor overwritten. If you miss data, stop the server, and put \
-             their names into the manifest.",
+            "The folder {} holds files of an append-only file that no manifest {} names ({count} \
+             of them). They are neither loaded nor overwritten. If you miss data, stop the \
+             server, and put their names into the manifest.",
             places.folder.display(),
             manifest_name(&places.name).escape_ascii()
         );

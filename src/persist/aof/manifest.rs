@@ -95,6 +95,11 @@ pub fn temporary_base_name(pid: u32) -> Vec<u8> {
     format!("temp-rewriteaof-bg-{pid}.aof").into_bytes()
 }
 
+/// Whether a file is an increment, by its name.
+pub fn is_increment(name: &[u8]) -> bool {
+    name.ends_with(INCREMENT_SUFFIX)
+}
+
 /// Why a manifest cannot be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs)]
@@ -113,11 +118,6 @@ pub enum ManifestFault {
     NotMonotonic,
     #[error("Unknown AOF file type")]
     UnknownType,
-}
-
-/// Whether a file is an increment, by its name.
-pub fn is_increment(name: &[u8]) -> bool {
-    name.ends_with(INCREMENT_SUFFIX)
 }
 
 /// Where and why a manifest cannot be understood.

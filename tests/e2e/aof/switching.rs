@@ -283,7 +283,7 @@ fn files_whose_manifest_is_lost_are_neither_loaded_nor_overwritten() {
     let before = files_in(&aof_folder(&server));
     server.start_again();
     assert_eq!(server.ask("DBSIZE"), "0");
-    assert!(server.log().contains("2 files of an append-only file"));
+    assert!(server.log().contains("names (2 of them)"));
     server.ask("SET b 1");
     rewrite(&server);
     let after = files_in(&aof_folder(&server));

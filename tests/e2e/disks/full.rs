@@ -115,7 +115,6 @@ fn with_always_a_server_ends_when_its_disk_is_full_and_has_lost_nothing() {
         "{}",
         exit.log
     );
-    // As long as there is no room it may start, but not write.
     server.disk().empty();
     server.start_again();
     record.check(&server);
