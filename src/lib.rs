@@ -18,6 +18,7 @@ pub mod persist;
 pub mod config;
 
 pub mod replication;
+pub mod sentinel;
 
 pub mod commands;
 

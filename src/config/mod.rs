@@ -30,6 +30,7 @@ mod notify;
 mod places;
 mod rewrite;
 mod row;
+pub mod sentinel;
 mod set;
 mod sources;
 mod special;

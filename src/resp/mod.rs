@@ -2,4 +2,5 @@
 
 pub mod args;
 pub mod parser;
+pub mod reply;
 pub mod writer;
