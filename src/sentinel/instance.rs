@@ -1,0 +1,262 @@
+//! What is known of a master, of its replicas, and of the peers that watch it, too.
+//!
+//! What an instance *is* is told by its type, how it is doing by its fields, what a failover does
+//! with it by an enum of its own.
+
+use super::address::Address;
+use super::failover::Failover;
+use super::link::LinkId;
+use crate::config::sentinel::MasterOptions;
+
+/// A master. No number is used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct MasterId(pub u64);
+
+/// A replica or peer. No number is used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct InstanceId(pub u64);
+
+/// Which part a server says it plays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ServerRole {
+    /// It is a master.
+    Master,
+    /// It follows one.
+    Replica,
+}
+
+impl ServerRole {
+    /// As events and fields name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ServerRole::Master => "master",
+            ServerRole::Replica => "slave",
+        }
+    }
+}
+
+/// What every instance has.
+#[derive(Debug)]
+pub struct Instance {
+    /// Where it is.
+    pub address: Address,
+    /// The way to it.
+    pub link: LinkId,
+    /// Since when we take it for down.
+    pub down_since_ms: Option<u64>,
+    /// Since when we do not take it for down, or know it.
+    pub up_since_ms: u64,
+    /// When we last announced ourselves through it; 0 makes that due.
+    pub hello_sent_ms: u64,
+}
+
+impl Instance {
+    /// Whether we take it for down.
+    pub fn is_down(&self) -> bool {
+        self.down_since_ms.is_some()
+    }
+}
+
+/// What a server has last told of itself.
+#[derive(Debug)]
+pub struct ServerView {
+    /// Its `INFO`, whole.
+    pub info: Option<Vec<u8>>,
+    /// When that came.
+    pub info_at_ms: Option<u64>,
+    /// When it was asked for last; an answer to an older question may be on its way still.
+    pub info_asked_ms: u64,
+    /// When that which it says was asked for.
+    pub info_as_of_ms: u64,
+    /// Its run id.
+    pub run_id: Option<String>,
+    /// What it says it is.
+    pub role: ServerRole,
+    /// Since when it says so.
+    pub role_since_ms: u64,
+    /// Whom it follows, if it says that it follows somebody.
+    pub master_host: Option<String>,
+    /// And at which port.
+    pub master_port: u16,
+    /// Since when it follows that one.
+    pub master_since_ms: u64,
+    /// Whether its link to its master is up.
+    pub link_up: bool,
+    /// For how long that has been down, when it last said so; -1000: it never was up.
+    pub link_down_ms: i64,
+    /// Whether a full sync is going on.
+    pub syncing: bool,
+    /// Its priority.
+    pub priority: i64,
+    /// How far its copy is.
+    pub offset: u64,
+    /// How far its copy was when its link was last seen up.
+    pub offset_when_up: Option<u64>,
+    /// Whether clients may be told of it.
+    pub announced: bool,
+    /// Since when it has been loading after a restart that we noticed, where that counts.
+    pub rebooted_since_ms: Option<u64>,
+    /// Whether a script that keeps it busy was told to end.
+    pub script_kill_sent: bool,
+}
+
+impl ServerView {
+    /// Of a server that has told nothing yet.
+    pub fn new(role: ServerRole, now_ms: u64) -> ServerView {
+        ServerView {
+            info: None,
+            info_at_ms: None,
+            info_asked_ms: 0,
+            info_as_of_ms: 0,
+            run_id: None,
+            role,
+            role_since_ms: now_ms,
+            master_host: None,
+            master_port: 0,
+            master_since_ms: now_ms,
+            link_up: false,
+            link_down_ms: 0,
+            syncing: false,
+            priority: 100,
+            offset: 0,
+            offset_when_up: None,
+            announced: true,
+            rebooted_since_ms: None,
+            script_kill_sent: false,
+        }
+    }
+}
+
+/// What a failover does with a replica that is not promoted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reconf {
+    /// Nothing yet.
+    No,
+    /// It was told its new master at this time.
+    Sent(u64),
+    /// It says that it follows that one.
+    InProgress,
+    /// Its link to that one is up.
+    Done,
+}
+
+/// A replica.
+#[derive(Debug)]
+pub struct Replica {
+    /// Its number.
+    pub id: InstanceId,
+    /// What every instance has.
+    pub base: Instance,
+    /// What it says.
+    pub view: ServerView,
+    /// What the failover that is going on does with it.
+    pub reconf: Reconf,
+    /// Who was the master in an earlier configuration is told at once that it is not any more.
+    pub demoted: bool,
+    /// When it was last told whom to follow outside a failover.
+    pub corrected_ms: u64,
+}
+
+/// What a peer says of a master.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerVerdict {
+    /// It sees it down, too.
+    pub down: bool,
+    /// When it last said so, or the opposite; 0: never.
+    pub at_ms: u64,
+    /// For whom it has voted.
+    pub leader: Option<String>,
+    /// In which epoch.
+    pub leader_epoch: u64,
+    /// When it was asked last; 0: not since the master went down.
+    pub asked_ms: u64,
+}
+
+/// Another Sentinel that watches the same master.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its number.
+    pub id: InstanceId,
+    /// Its id.
+    pub run_id: String,
+    /// What every instance has.
+    pub base: Instance,
+    /// When it last announced itself.
+    pub hello_at_ms: u64,
+    /// What it says of the master.
+    pub verdict: PeerVerdict,
+}
+
+/// A master with all that belongs to it.
+#[derive(Debug)]
+pub struct Master {
+    /// Its number.
+    pub id: MasterId,
+    /// What it is called.
+    pub name: String,
+    /// What was set for it.
+    pub options: MasterOptions,
+    /// What every instance has.
+    pub base: Instance,
+    /// What it says.
+    pub view: ServerView,
+    /// Its replicas, in the order in which they were found.
+    pub replicas: Vec<Replica>,
+    /// Our peers, likewise.
+    pub peers: Vec<Peer>,
+    /// The epoch of the failover that made it the master.
+    pub config_epoch: u64,
+    /// For whom we have voted; not known any more after a restart.
+    pub leader: Option<String>,
+    /// In which epoch.
+    pub leader_epoch: u64,
+    /// Since when enough of us take it for down.
+    pub odown_since_ms: Option<u64>,
+    /// How far a failover is.
+    pub failover: Failover,
+    /// When a failover was last tried, by us or by whom we voted for; the next may follow some
+    /// time after.
+    pub failover_tried_ms: Option<u64>,
+    /// For which try that delay was told.
+    pub delay_told_ms: Option<u64>,
+    /// When it has to be looked at again.
+    pub due_ms: u64,
+}
+
+impl Master {
+    /// Whether a failover is going on.
+    pub fn is_failing_over(&self) -> bool {
+        !matches!(self.failover, Failover::No)
+    }
+
+    /// A replica by its number.
+    pub fn replica(&self, id: InstanceId) -> Option<&Replica> {
+        self.replicas.iter().find(|replica| replica.id == id)
+    }
+
+    /// The same, to change it.
+    pub fn replica_mut(&mut self, id: InstanceId) -> Option<&mut Replica> {
+        self.replicas.iter_mut().find(|replica| replica.id == id)
+    }
+
+    /// A peer by its id.
+    pub fn peer_mut(&mut self, run_id: &str) -> Option<&mut Peer> {
+        self.peers.iter_mut().find(|peer| peer.run_id == run_id)
+    }
+
+    /// Where clients and peers are sent: to the replica that takes over, once it is a master.
+    pub fn current_address(&self) -> &Address {
+        match self.failover.promoted() {
+            Some(id) => match self.replica(id) {
+                Some(replica) => &replica.base.address,
+                None => &self.base.address,
+            },
+            None => &self.base.address,
+        }
+    }
+
+    /// How many Sentinels watch it, us included.
+    pub fn voters(&self) -> usize {
+        self.peers.len() + 1
+    }
+}
