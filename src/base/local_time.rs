@@ -10,6 +10,8 @@ const SECONDS_PER_DAY: i64 = 86_400;
 const DAYS_PER_CYCLE: i64 = 146_097;
 /// Days from the first of March of the year 0, where a cycle begins, to the first of January 1970.
 const DAYS_TO_EPOCH: i64 = 719_468;
+/// The first of January 1970 was a Thursday.
+const EPOCH_WEEKDAY: i64 = 4;
 
 /// A date and a time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct LocalTime {
     minute: u8,
     second: u8,
     milli: u16,
+    /// From Sunday, which is 0.
+    weekday: u8,
 }
 
 impl LocalTime {
@@ -41,6 +45,7 @@ impl LocalTime {
             minute: (of_day / 60 % 60) as u8,
             second: (of_day % 60) as u8,
             milli: (local_us.rem_euclid(1_000_000) / 1000) as u16,
+            weekday: (seconds.div_euclid(SECONDS_PER_DAY) + EPOCH_WEEKDAY).rem_euclid(7) as u8,
         }
     }
 
@@ -62,6 +67,16 @@ impl LocalTime {
         } = *self;
         let month = self.month_name();
         fmt::from_fn(move |f| write!(f, "{month} {day:2} {hour:02}:{minute:02}:{second:02}"))
+    }
+}
+
+impl LocalTime {
+    /// As the C library's `ctime` shows it: `Sun Nov  1 23:12:45 2026`.
+    pub fn as_ctime(&self) -> impl Display {
+        const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+        let (weekday, year) = (DAYS[usize::from(self.weekday)], self.year);
+        let rest = self.for_syslog();
+        fmt::from_fn(move |f| write!(f, "{weekday} {rest} {year}"))
     }
 }
 

@@ -96,7 +96,9 @@ pub struct ServerView {
     pub announced: bool,
     /// Since when it has been loading after a restart that we noticed, where that counts.
     pub rebooted_since_ms: Option<u64>,
-    /// Whether a script that keeps it busy was told to end.
+    /// Whether a script keeps it busy.
+    pub busy: bool,
+    /// Whether that was told to end.
     pub script_kill_sent: bool,
 }
 
@@ -122,6 +124,7 @@ impl ServerView {
             offset_when_up: None,
             announced: true,
             rebooted_since_ms: None,
+            busy: false,
             script_kill_sent: false,
         }
     }
@@ -170,6 +173,32 @@ pub struct PeerVerdict {
     pub leader_epoch: u64,
     /// When it was asked last; 0: not since the master went down.
     pub asked_ms: u64,
+    /// Whether it saw the master down when it was asked first since that went down for us.
+    pub first_down: Option<bool>,
+}
+
+/// Where a peer takes the master to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Address or name.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// When it said so.
+    pub at_ms: u64,
+}
+
+/// A configuration that a peer has announced, newer than ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewerConfig {
+    /// Its epoch.
+    pub epoch: u64,
+    /// Where the master is.
+    pub host: String,
+    /// And at which port.
+    pub port: u16,
+    /// Who said so.
+    pub from: String,
 }
 
 /// Another Sentinel that watches the same master.
@@ -185,6 +214,10 @@ pub struct Peer {
     pub hello_at_ms: u64,
     /// What it says of the master.
     pub verdict: PeerVerdict,
+    /// Where it takes the master to be, since we asked.
+    pub named: Option<Named>,
+    /// When it was asked for that.
+    pub named_asked_ms: u64,
 }
 
 /// A master with all that belongs to it.
@@ -210,6 +243,12 @@ pub struct Master {
     pub leader: Option<String>,
     /// In which epoch.
     pub leader_epoch: u64,
+    /// The number of the change that this vote is, for whether it is durable.
+    pub vote_number: u64,
+    /// A newer configuration that was announced.
+    pub newer: Option<NewerConfig>,
+    /// A peer has asked about it, so that it may see it down, too.
+    pub asked_about: bool,
     /// Since when enough of us take it for down.
     pub odown_since_ms: Option<u64>,
     /// How far a failover is.
@@ -219,6 +258,10 @@ pub struct Master {
     pub failover_tried_ms: Option<u64>,
     /// For which try that delay was told.
     pub delay_told_ms: Option<u64>,
+    /// When another server has become the master for us.
+    pub switched_ms: u64,
+    /// When we may begin a failover, so that not all of us do at once.
+    pub may_start_ms: Option<u64>,
     /// When it has to be looked at again.
     pub due_ms: u64,
 }

@@ -248,6 +248,15 @@ impl Links {
         conn
     }
 
+    /// A connection begins to be made.
+    pub fn begun(&mut self, conn: ConnId, now_ms: u64) {
+        let (id, which) = self.conns[&conn];
+        if let Some(at) = self.get_mut(id).conn_mut(which) {
+            at.stage = Stage::Connecting(conn);
+            at.begun_ms = now_ms;
+        }
+    }
+
     /// A connection is over.
     pub fn end_conn(&mut self, conn: ConnId) {
         self.conns.remove(&conn);

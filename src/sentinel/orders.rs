@@ -1,11 +1,19 @@
 //! What users and peers ask of the Sentinel by commands.
 
+use log::Level;
+
 use super::Sentinel;
+use super::act::{election, failover, members, select};
 use super::action::Verdict;
-use super::instance::Master;
+use super::address::Address;
+use super::failover::Reason;
+use super::instance::{Master, MasterId, ServerRole, ServerView};
+use super::link::{Link, LinkId};
+use super::scripts::Script;
 use super::timing::Timing;
+use crate::base::glob::glob_match;
 use crate::base::time::Now;
-use crate::config::sentinel::{CommonOptions, MasterOptions};
+use crate::config::sentinel::{CommonOptions, MasterConfig, MasterOptions};
 
 /// Why an order is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,9 +69,7 @@ impl Sentinel {
 
     /// The master of this name.
     pub fn master(&self, name: &[u8]) -> Option<&Master> {
-        self.masters
-            .values()
-            .find(|master| master.name.as_bytes() == name)
+        self.masters.get(&self.master_id(name)?)
     }
 
     /// What holds for all masters.
@@ -76,9 +82,40 @@ impl Sentinel {
         &self.timing
     }
 
+    /// A link to an instance.
+    pub fn link(&self, id: LinkId) -> &Link {
+        self.links.get(id)
+    }
+
+    /// Scripts that wait or run.
+    pub fn scripts(&self) -> &[Script] {
+        self.scripts.all()
+    }
+
+    /// How many scripts run.
+    pub fn running_scripts(&self) -> usize {
+        self.scripts.running()
+    }
+
+    /// Since when we only observe, in monotonic milliseconds, if we do.
+    pub fn tilt_since_ms(&self) -> Option<u64> {
+        self.tilt.since_ms()
+    }
+
+    /// On which occasions the process is to end.
+    pub fn simulated_failure(&self) -> SimulatedFailure {
+        self.simulate
+    }
+
     /// Could a failover of this master be agreed on?
     pub fn check_quorum(&self, master: &Master) -> QuorumCheck {
-        todo!()
+        let reachable = master.peers.iter().filter(|peer| !peer.base.is_down());
+        let usable = reachable.count() + 1;
+        QuorumCheck {
+            usable,
+            has_quorum: usable >= master.options.quorum as usize,
+            has_majority: usable > master.voters() / 2,
+        }
     }
 
     // ---- To change something ----
@@ -97,17 +134,43 @@ impl Sentinel {
         candidate: Option<&str>,
         now: Now,
     ) -> Option<Verdict> {
-        todo!()
+        let tilt = self.tilt.is_on();
+        let (masters, mut cx) = self.parts(now);
+        let is_it = |master: &&mut Master| master.base.address.is(host, port);
+        let Some(master) = masters.values_mut().find(is_it) else {
+            return Some(Verdict::default());
+        };
+        // Whoever asks sees it down.
+        master.asked_about = true;
+        cx.touched.insert(master.id);
+        let mut verdict = election::verdict_without_vote(master, tilt);
+        let Some(candidate) = candidate else {
+            return Some(verdict);
+        };
+        election::vote(master, epoch, candidate, &mut cx);
+        let vote = election::told_vote(master);
+        if vote.is_none() || cx.saves.has(master.vote_number) {
+            verdict.vote = vote;
+            return Some(verdict);
+        }
+        let number = master.vote_number;
+        if cx.saves.is_failing() {
+            return Some(verdict);
+        }
+        verdict.vote = vote;
+        cx.saves.hold_vote(number, client, verdict);
+        None
     }
 
     /// Has the state written down, and the client answered when that is done or has failed.
     pub fn answer_when_saved(&mut self, client: u64) {
-        todo!()
+        self.saves.want();
+        self.saves.hold_client(client);
     }
 
     /// A failover without asking anybody.
     pub fn force_failover(&mut self, name: &[u8], now: Now) -> Result<(), OrderError> {
-        todo!()
+        self.begin_failover(name, Reason::Forced, now)
     }
 
     /// A failover in which the master hands over, so that no write is lost. The client is answered
@@ -118,12 +181,60 @@ impl Sentinel {
         client: u64,
         now: Now,
     ) -> Result<(), OrderError> {
-        todo!()
+        self.begin_failover(name, Reason::Coordinated(client), now)
+    }
+
+    fn begin_failover(&mut self, name: &[u8], reason: Reason, now: Now) -> Result<(), OrderError> {
+        let id = self.master_id(name).ok_or(OrderError::NoSuchMaster)?;
+        let (masters, mut cx) = self.parts(now);
+        let master = masters.get_mut(&id).ok_or(OrderError::NoSuchMaster)?;
+        if master.is_failing_over() {
+            return Err(OrderError::InProgress);
+        }
+        if !select::has_candidate(master, &cx) {
+            return Err(OrderError::NoGoodReplica);
+        }
+        let can_hand_over = !master.base.is_down() && cx.links.get(master.base.link).can_send();
+        if matches!(reason, Reason::Coordinated(_)) && !can_hand_over {
+            return Err(OrderError::MasterDown);
+        }
+        failover::begin(master, reason, &mut cx);
+        Ok(())
     }
 
     /// Forgets replicas, peers and state of all masters whose names match. How many those are.
     pub fn reset(&mut self, pattern: &[u8], now: Now) -> usize {
-        todo!()
+        let matching: Vec<MasterId> = (self.masters.values())
+            .filter(|master| glob_match(pattern, master.name.as_bytes(), false))
+            .map(|master| master.id)
+            .collect();
+        for id in &matching {
+            self.reset_one(*id, now);
+        }
+        if !matching.is_empty() {
+            self.saves.want();
+        }
+        matching.len()
+    }
+
+    fn reset_one(&mut self, id: MasterId, now: Now) {
+        let (masters, mut cx) = self.parts(now);
+        let master = masters.get_mut(&id).expect("it was just found");
+        // A replica that was promoted already is the master, whatever else is forgotten.
+        let current = master.current_address();
+        let address = Address::new(current.host.clone(), current.port);
+        failover::give_up_quietly(master, &mut cx);
+        members::release_all(master, &mut cx);
+        master.base = members::master_instance(address, id, &mut cx);
+        master.view = ServerView::new(ServerRole::Master, cx.now_ms);
+        master.leader = None;
+        master.newer = None;
+        master.odown_since_ms = None;
+        master.may_start_ms = None;
+        master.failover_tried_ms = None;
+        master.delay_told_ms = None;
+        cx.warn_master("+reset-master", master);
+        cx.touched.insert(id);
     }
 
     /// Watches a master from now on.
@@ -135,42 +246,126 @@ impl Sentinel {
         quorum: u32,
         now: Now,
     ) -> Result<(), OrderError> {
-        todo!()
+        if self.names.contains_key(name) {
+            return Err(OrderError::DuplicateName);
+        }
+        if Address::new(host, port).is_named() && !self.common.resolve_hostnames {
+            return Err(OrderError::BadHost);
+        }
+        let mut options = MasterOptions::new(quorum);
+        options.down_after_ms = self.timing.default_down_after;
+        options.failover_timeout_ms = self.timing.default_failover_timeout;
+        let config = MasterConfig {
+            name: name.to_owned(),
+            host: host.to_owned(),
+            port,
+            options,
+            config_epoch: 0,
+            leader_epoch: 0,
+            replicas: Vec::new(),
+            peers: Vec::new(),
+        };
+        let id = self.add_master(config, now);
+        self.tell_monitored(id, now);
+        self.saves.want();
+        Ok(())
     }
 
     /// Watches a master no more.
-    pub fn remove(&mut self, name: &[u8]) -> Result<(), OrderError> {
-        todo!()
+    pub fn remove(&mut self, name: &[u8], now: Now) -> Result<(), OrderError> {
+        let id = self.master_id(name).ok_or(OrderError::NoSuchMaster)?;
+        let mut master = self.masters.remove(&id).ok_or(OrderError::NoSuchMaster)?;
+        self.names.remove(&master.name);
+        self.due.remove(&(master.due_ms, id));
+        let (_, mut cx) = self.parts(now);
+        cx.warn_master("-monitor", &master);
+        failover::give_up_quietly(&mut master, &mut cx);
+        members::release_all(&mut master, &mut cx);
+        self.saves.want();
+        Ok(())
     }
 
     /// Forgets a replica or a peer.
-    pub fn forget(&mut self, name: &[u8], host: &str, port: u16) -> Result<(), OrderError> {
-        todo!()
+    pub fn forget(
+        &mut self,
+        name: &[u8],
+        host: &str,
+        port: u16,
+        now: Now,
+    ) -> Result<(), OrderError> {
+        let id = self.master_id(name).ok_or(OrderError::NoSuchMaster)?;
+        let (masters, mut cx) = self.parts(now);
+        let master = masters.get_mut(&id).ok_or(OrderError::NoSuchMaster)?;
+        if master.is_failing_over() {
+            return Err(OrderError::InProgress);
+        }
+        let replica = master
+            .replicas
+            .iter()
+            .position(|r| r.base.address.is(host, port));
+        if let Some(at) = replica {
+            members::remove_replica_at(master, at, &mut cx);
+            return Ok(());
+        }
+        let peer = master
+            .peers
+            .iter()
+            .position(|p| p.base.address.is(host, port));
+        if let Some(at) = peer {
+            members::remove_peer_at(master, at, &mut cx);
+            return Ok(());
+        }
+        Err(OrderError::NoSuchInstance)
     }
 
     /// Options of a master to be changed; tell of each change with `option_set`.
     pub fn options_mut(&mut self, name: &[u8]) -> Option<&mut MasterOptions> {
-        todo!()
+        let id = self.master_id(name)?;
+        self.masters.get_mut(&id).map(|master| &mut master.options)
     }
 
     /// An option was changed: the event with what was set, and whether connections have to be made
     /// anew for it.
     pub fn option_set(&mut self, name: &[u8], shown: &str, reconnect: bool, now: Now) {
-        todo!()
+        let Some(id) = self.master_id(name) else {
+            return;
+        };
+        let (masters, mut cx) = self.parts(now);
+        let Some(master) = masters.get(&id) else {
+            return;
+        };
+        let subject = cx.of_master(master);
+        cx.event(Level::Warn, "+set", master, &subject, &format!(" {shown}"));
+        if reconnect {
+            cx.reconnect(master.base.link);
+            for replica in &master.replicas {
+                cx.reconnect(replica.base.link);
+            }
+        }
+        cx.touched.insert(id);
     }
 
     /// Changes what holds for all masters. `reconnect`: peers have to be connected to anew.
     pub fn set_common(&mut self, common: CommonOptions, reconnect: bool, now: Now) {
-        todo!()
+        self.common = common;
+        self.touched.extend(self.masters.keys().copied());
+        let peers: Vec<LinkId> = self.peer_links.values().copied().collect();
+        let (_, mut cx) = self.parts(now);
+        if reconnect {
+            for link in peers {
+                cx.reconnect(link);
+            }
+        }
     }
 
     /// Changes periods and limits.
     pub fn set_timing(&mut self, timing: Timing) {
         self.timing = timing;
+        self.touched.extend(self.masters.keys().copied());
     }
 
     /// Has the process end on these occasions.
     pub fn simulate_failure(&mut self, when: SimulatedFailure) {
-        todo!()
+        self.simulate = when;
     }
 }

@@ -1,0 +1,175 @@
+//! Servers that play another part than they should: told what they are.
+//!
+//! A Sentinel that was cut off for a while may be the one that is wrong, and what it takes for a
+//! stray replica the master. So it waits for the announcements of its peers before it corrects
+//! anybody. Where the server in question was the master before, there is no need to wait: most of
+//! the peers, asked at once, say who it is now.
+
+use log::Level;
+
+use super::failover::send_slaveof;
+use super::links::ask_info;
+use crate::sentinel::address::Address;
+use crate::sentinel::context::{Cx, renamed};
+use crate::sentinel::instance::{Master, Peer, Replica, ServerRole};
+use crate::sentinel::link::{Ask, Pending, Which};
+
+/// Announcements of peers are waited for during so many periods.
+const HELLO_PERIODS: u64 = 4;
+/// What a master has said is believed for so many periods.
+const INFO_PERIODS: u64 = 2;
+/// Who was told and has not changed is told again after this time.
+const TELL_AGAIN_MS: u64 = 2000;
+/// What peers have said of the master is believed for so long.
+const NAMED_MS: u64 = 1000;
+/// And they are asked again this soon.
+const ASK_AGAIN_MS: u64 = 500;
+
+/// Corrects replicas.
+pub fn correct(master: &mut Master, cx: &mut Cx<'_>) {
+    if master.failover.selected().is_some() || !looks_sane(master, cx) {
+        return;
+    }
+    for at in 0..master.replicas.len() {
+        if let Some(event) = fault(master, at, cx) {
+            correct_one(master, at, event, cx);
+        }
+    }
+}
+
+/// Whether the master is one, and says so, and does so now.
+fn looks_sane(master: &Master, cx: &Cx<'_>) -> bool {
+    let view = &master.view;
+    let believed_ms = cx.timing.info_period * INFO_PERIODS;
+    let is_recent = |at_ms: u64| cx.now_ms.saturating_sub(at_ms) < believed_ms;
+    view.role == ServerRole::Master
+        && !master.base.is_down()
+        && master.odown_since_ms.is_none()
+        && view.info_at_ms.is_some_and(is_recent)
+}
+
+/// What is wrong with a replica, and is to be corrected now.
+fn fault(master: &mut Master, at: usize, cx: &mut Cx<'_>) -> Option<&'static str> {
+    let replica = &master.replicas[at];
+    let view = &replica.view;
+    view.info_at_ms?;
+    // What it said before its link was lost may not hold any more.
+    let link = cx.links.get(replica.base.link);
+    if !link.can_send() || replica.base.is_down() || view.info_as_of_ms < link.commands.begun_ms {
+        return None;
+    }
+    let (event, wait_ms, since_ms) = match view.role {
+        ServerRole::Master => {
+            let wait_ms = cx.timing.publish_period * HELLO_PERIODS;
+            ("+convert-to-slave", wait_ms, view.role_since_ms)
+        }
+        ServerRole::Replica => {
+            if keeps_its_place(master, at, &master.base.address) {
+                return None;
+            }
+            (
+                "+fix-slave-config",
+                master.options.failover_timeout_ms,
+                view.master_since_ms,
+            )
+        }
+    };
+    if !cx.is_past(replica.corrected_ms, TELL_AGAIN_MS) && replica.corrected_ms != 0 {
+        cx.wake_at(replica.corrected_ms + TELL_AGAIN_MS);
+        return None;
+    }
+    let patient_since_ms = since_ms.max(replica.base.up_since_ms);
+    if cx.is_past(patient_since_ms, wait_ms + 1) {
+        return Some(event);
+    }
+    cx.wake_at(patient_since_ms + wait_ms + 1);
+    if !is_left_behind(master, at) {
+        return None;
+    }
+    peers_agree(master, cx).then_some(event)
+}
+
+/// Whether a replica is, or follows, what was the master before.
+fn is_left_behind(master: &Master, at: usize) -> bool {
+    let replica = &master.replicas[at];
+    let view = &replica.view;
+    let was_master = |other: &Replica| {
+        let host = view.master_host.as_deref().unwrap_or_default();
+        other.demoted && other.base.address.is(host, view.master_port)
+    };
+    match view.role {
+        ServerRole::Master => replica.demoted,
+        ServerRole::Replica => master.replicas.iter().any(was_master),
+    }
+}
+
+/// Whether a replica is where it should be: it follows the master, or another replica that leads
+/// there. Who still follows the master of before is not.
+pub fn keeps_its_place(master: &Master, at: usize, target: &Address) -> bool {
+    let mut at = at;
+    // As many steps as there are replicas lead to the master, or in a circle.
+    for _ in 0..=master.replicas.len() {
+        let view = &master.replicas[at].view;
+        let host = view.master_host.as_deref().unwrap_or_default();
+        if view.role != ServerRole::Replica {
+            return false;
+        }
+        if target.is(host, view.master_port) {
+            return true;
+        }
+        let next = master.replicas.iter().position(|other| {
+            let was_meant = !other.demoted || view.master_since_ms > master.switched_ms;
+            was_meant && !other.base.is_down() && other.base.address.is(host, view.master_port)
+        });
+        match next {
+            Some(next) => at = next,
+            None => return false,
+        }
+    }
+    false
+}
+
+/// Whether most of us, asked just now, take the same server for the master. Asks them if need be.
+fn peers_agree(master: &mut Master, cx: &mut Cx<'_>) -> bool {
+    let majority = master.voters() / 2 + 1;
+    let address = master.base.address.clone();
+    let agrees = |peer: &Peer| {
+        let named = peer.named.as_ref();
+        let named = named.filter(|named| cx.now_ms.saturating_sub(named.at_ms) <= NAMED_MS);
+        named.is_some_and(|named| address.is(&named.host, named.port))
+    };
+    if master.peers.iter().filter(|peer| agrees(peer)).count() + 1 >= majority {
+        return true;
+    }
+    for at in 0..master.peers.len() {
+        let peer = &master.peers[at];
+        let (link, asked_ms) = (peer.base.link, peer.named_asked_ms);
+        if asked_ms != 0 && !cx.is_past(asked_ms, ASK_AGAIN_MS) {
+            cx.wake_at(asked_ms + ASK_AGAIN_MS);
+            continue;
+        }
+        let pending = Pending {
+            ask: Ask::MasterAddress(master.id),
+            master: Some(master.id),
+        };
+        let command = renamed(master, b"SENTINEL");
+        let name = master.name.clone();
+        let args = [command, b"get-master-addr-by-name", name.as_bytes()];
+        if cx.ask(link, Which::Commands, pending, &args) {
+            master.peers[at].named_asked_ms = cx.now_ms;
+            cx.wake_at(cx.now_ms + ASK_AGAIN_MS);
+        }
+    }
+    false
+}
+
+fn correct_one(master: &mut Master, at: usize, event: &'static str, cx: &mut Cx<'_>) {
+    let link = master.replicas[at].base.link;
+    let to = master.base.address.clone();
+    send_slaveof(master, link, Some(&to), cx);
+    ask_info(master, link, cx);
+    let replica = &mut master.replicas[at];
+    replica.view.info_asked_ms = cx.now_ms;
+    replica.corrected_ms = cx.now_ms;
+    cx.tell_replica(Level::Info, event, master, &master.replicas[at]);
+}

@@ -1,0 +1,109 @@
+//! A failover in which the master hands over (`FAILOVER`), so that no write is lost.
+
+use log::Level;
+
+use super::failover::{abort, send_slaveof};
+use crate::resp::reply::Value;
+use crate::sentinel::action::{Action, Answer};
+use crate::sentinel::context::Cx;
+use crate::sentinel::event::host_of;
+use crate::sentinel::failover::{Attempt, Failover, Reason};
+use crate::sentinel::instance::{InstanceId, Master};
+use crate::sentinel::link::Ask;
+
+/// Nobody waits for an answer.
+const NOBODY: u64 = 0;
+
+/// Asks the master to hand over to the replica that was chosen.
+pub fn send(master: &mut Master, attempt: Attempt, id: InstanceId, cx: &mut Cx<'_>) -> bool {
+    let link = master.base.link;
+    if !cx.links.get(link).can_send() {
+        abort(master, "-failover-abort-master-down", cx);
+        return true;
+    }
+    let replica = master.replica(id).expect("it was just chosen");
+    let address = &replica.base.address;
+    let (host, port) = (host_of(address, cx.common), address.port.to_string());
+    let timeout = (master.options.failover_timeout_ms / 2).max(1).to_string();
+    cx.tell_replica(
+        Level::Info,
+        "+failover-state-send-failover",
+        master,
+        replica,
+    );
+    let args: [&[u8]; 6] = [
+        b"FAILOVER",
+        b"TO",
+        host.as_bytes(),
+        port.as_bytes(),
+        b"TIMEOUT",
+        timeout.as_bytes(),
+    ];
+    cx.ask_server(master, link, Ask::Failover(master.id), &args);
+    cx.tell_replica(
+        Level::Info,
+        "+failover-state-wait-promotion",
+        master,
+        replica,
+    );
+    let attempt = Attempt {
+        since_ms: cx.now_ms,
+        ..attempt
+    };
+    master.failover = Failover::WaitPromotion(attempt, id);
+    true
+}
+
+/// The master has agreed, or it has not.
+pub fn on_failover_reply(master: &mut Master, value: &Value, cx: &mut Cx<'_>) {
+    let Failover::WaitPromotion(attempt, id) = &mut master.failover else {
+        return;
+    };
+    let Reason::Coordinated(client) = attempt.reason else {
+        return;
+    };
+    let _ = id;
+    attempt.reason = Reason::Coordinated(NOBODY);
+    match value.error() {
+        None => answer(client, Answer::Ok, cx),
+        Some(error) => {
+            let error = String::from_utf8_lossy(error).into_owned();
+            let text = format!("ERR The master does not hand over: {error}");
+            answer(client, Answer::Error(text), cx);
+            abort(master, "-failover-abort-master-refused", cx);
+        }
+    }
+    cx.touched.insert(master.id);
+}
+
+/// Whoever waits for the answer is told that nothing comes of it.
+pub fn refuse(client: u64, text: &str, cx: &mut Cx<'_>) {
+    answer(client, Answer::Error(text.to_owned()), cx);
+}
+
+fn answer(client: u64, answer: Answer, cx: &mut Cx<'_>) {
+    if client != NOBODY {
+        cx.out.push(Action::Answer { client, answer });
+    }
+}
+
+/// The replica is the master: its predecessor writes down whom it follows, and has its clients ask
+/// again.
+pub fn settle_predecessor(master: &Master, id: InstanceId, cx: &mut Cx<'_>) {
+    if let Some(replica) = master.replica(id)
+        && cx.links.get(master.base.link).can_send()
+    {
+        let to = replica.base.address.clone();
+        send_slaveof(master, master.base.link, Some(&to), cx);
+    }
+}
+
+/// The master is not to hand over any more.
+pub fn call_off(master: &Master, cx: &mut Cx<'_>) {
+    cx.ask_server(
+        master,
+        master.base.link,
+        Ask::Discard,
+        &[b"FAILOVER", b"ABORT"],
+    );
+}

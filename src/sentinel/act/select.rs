@@ -1,0 +1,138 @@
+//! Which replica takes over.
+//!
+//! All that can be reached are asked anew how far they are, and for a moment all answers are waited
+//! for: what they said seconds ago is no ground to lose writes on.
+
+use super::links::ask_info;
+use crate::sentinel::context::Cx;
+use crate::sentinel::instance::{InstanceId, Master, Replica, ServerView};
+
+/// So long the answers of all are waited for.
+const ALL_ANSWER_MS: u64 = 250;
+/// So long that of anybody is.
+const ONE_ANSWERS_MS: u64 = 1000;
+/// A replica has to have answered a ping within so many periods.
+const PING_PERIODS: u64 = 5;
+/// And to have said how it is within so many, when the master is up.
+const INFO_PERIODS: u64 = 3;
+/// Its link to the master may have been down for so many times `down-after-milliseconds` more than
+/// the master is.
+const DOWN_AFTERS: u64 = 10;
+
+/// What comes of looking.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Choice {
+    /// This one.
+    Replica(InstanceId),
+    /// No replica is fit for it.
+    Nobody,
+    /// Answers are waited for, until this time.
+    NotYet(u64),
+}
+
+/// Asks all replicas how far they are.
+pub fn ask_all(master: &mut Master, cx: &mut Cx<'_>) {
+    for at in 0..master.replicas.len() {
+        ask_info(master, master.replicas[at].base.link, cx);
+        master.replicas[at].view.info_asked_ms = cx.now_ms;
+    }
+}
+
+/// Chooses among those who have answered since they were asked at `since_ms`.
+pub fn select(master: &Master, since_ms: u64, cx: &Cx<'_>) -> Choice {
+    let fit = || {
+        master
+            .replicas
+            .iter()
+            .filter(|replica| is_fit(master, replica, cx))
+    };
+    let one_ms = since_ms + ONE_ANSWERS_MS;
+    if fit().next().is_none() {
+        let wait = cx.now_ms < one_ms && master.replicas.iter().any(|r| may_become_fit(r, cx));
+        return if wait {
+            Choice::NotYet(one_ms)
+        } else {
+            Choice::Nobody
+        };
+    }
+    let is_fresh = |replica: &Replica| replica.view.info_as_of_ms >= since_ms;
+    let all_ms = since_ms + ALL_ANSWER_MS;
+    let all_answered = fit().all(is_fresh);
+    if !all_answered && cx.now_ms < all_ms {
+        return Choice::NotYet(all_ms);
+    }
+    if let Some(best) = best(fit().filter(|replica| is_fresh(replica))) {
+        return Choice::Replica(best);
+    }
+    if cx.now_ms < one_ms {
+        return Choice::NotYet(one_ms);
+    }
+    let valid_ms = match master.base.is_down() {
+        true => cx.timing.ping_period * PING_PERIODS,
+        false => cx.timing.info_period * INFO_PERIODS,
+    };
+    let is_valid = |replica: &&Replica| {
+        let at_ms = replica.view.info_at_ms;
+        at_ms.is_some_and(|at_ms| cx.now_ms.saturating_sub(at_ms) <= valid_ms)
+    };
+    best(fit().filter(is_valid)).map_or(Choice::Nobody, Choice::Replica)
+}
+
+/// Whether there is anybody who could take over.
+pub fn has_candidate(master: &Master, cx: &Cx<'_>) -> bool {
+    master
+        .replicas
+        .iter()
+        .any(|replica| is_fit(master, replica, cx))
+}
+
+/// Whether a replica may take over at all.
+fn is_fit(master: &Master, replica: &Replica, cx: &Cx<'_>) -> bool {
+    let link = cx.links.get(replica.base.link);
+    let heard_ms = cx.now_ms.saturating_sub(link.ok_ms);
+    let is_there = !replica.base.is_down() && link.can_send();
+    let down_since_ms = master.base.down_since_ms;
+    let master_down_ms = down_since_ms.map_or(0, |since_ms| cx.now_ms.saturating_sub(since_ms));
+    let link_down_ms_max = master_down_ms + master.options.down_after_ms * DOWN_AFTERS;
+    let view = &replica.view;
+    let was_linked = u64::try_from(view.link_down_ms).is_ok_and(|ms| ms <= link_down_ms_max);
+    is_there
+        && heard_ms <= cx.timing.ping_period * PING_PERIODS
+        && view.info_at_ms.is_some()
+        && view.priority != 0
+        && (was_linked || view.link_down_ms < 0)
+        && !never_synced(view)
+}
+
+/// Whether all that is missing is a connection, or the first answer.
+fn may_become_fit(replica: &Replica, cx: &Cx<'_>) -> bool {
+    let view = &replica.view;
+    let is_unheard = view.info_at_ms.is_none() || !cx.links.get(replica.base.link).can_send();
+    is_unheard && !replica.base.is_down() && view.priority != 0
+}
+
+/// Whether a replica has no copy of the data. One that is not linked and is at the very beginning
+/// of the stream has none, unless it was already there with its link up: then nothing was written.
+fn never_synced(view: &ServerView) -> bool {
+    const BEGINNING: u64 = 1;
+    let idle = view
+        .offset_when_up
+        .is_some_and(|offset| offset <= BEGINNING);
+    !view.link_up && view.offset <= BEGINNING && !idle
+}
+
+/// The best by priority, then by offset, then by run id.
+fn best<'a>(replicas: impl Iterator<Item = &'a Replica>) -> Option<InstanceId> {
+    let rank = |replica: &&Replica| {
+        let view = &replica.view;
+        // One without a run id comes last.
+        let run_id = view.run_id.as_deref().map(str::to_ascii_lowercase);
+        (
+            view.priority,
+            std::cmp::Reverse(view.offset),
+            run_id.is_none(),
+            run_id,
+        )
+    };
+    replicas.min_by_key(rank).map(|replica| replica.id)
+}
