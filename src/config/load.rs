@@ -2,7 +2,8 @@
 //!
 //! A line is a directive and its arguments. Rows of the table take most of them; what is left is
 //! the handful of directives that are not settings: `include`, and `rename-command` and `user`,
-//! which only the server can judge and which are therefore kept with their place.
+//! which only the server can judge and which are therefore kept with their place. Lines of a
+//! Sentinel are collected, since none can be judged before all are there.
 //!
 //! Nothing of the process changes here: `dir` is followed on paper, so that paths behind it are
 //! relative to it, and the server enters it when it has the whole.
@@ -21,17 +22,23 @@ use super::checks;
 use super::error::{ConfigError, SourceLine};
 use super::places::WorkingDir;
 use super::row::{Row, Traits};
+use super::sentinel::SentinelConfig;
+use super::sentinel::read::{self as sentinel_lines, SentinelLine};
 use super::sources::Sources;
+use super::special::SavePoints;
 use super::table::Settings;
 use super::value::os_text;
 use super::value::{Occasion, Reason};
 use super::wildcards;
 use crate::base::quoting;
+use crate::sys::access;
 
 /// Bytes of one file or of standard input.
 const TEXT_BYTES_MAX: u64 = 16 << 20;
 /// Files read for one start.
 const FILES_MAX: usize = 512;
+/// The port of a Sentinel that is not given another one.
+const SENTINEL_PORT: u16 = 26379;
 /// Old directives that may still stand in a file; they have no meaning any more.
 const FORGOTTEN: &[&str] = &[
     "list-max-ziplist-entries",
@@ -52,6 +59,8 @@ pub struct Config {
     pub users: Vec<UserLine>,
     /// Lines for the log, once there is one.
     pub notices: Vec<String>,
+    /// What `sentinel …` lines say, if this is a Sentinel.
+    pub sentinel: Option<SentinelConfig>,
 }
 
 /// `rename-command`.
@@ -87,15 +96,47 @@ impl Config {
             renamed_commands: Vec::new(),
             users: Vec::new(),
             notices: Vec::new(),
+            sentinel: None,
         }
+    }
+
+    /// The defaults of a Sentinel: it has a port of its own, and serves everybody, because its
+    /// peers are elsewhere.
+    pub fn sentinel_defaults(cwd: &Path) -> Config {
+        let mut config = Config::defaults(cwd);
+        config.settings.port = SENTINEL_PORT;
+        config.settings.protected_mode = false;
+        config.sentinel = Some(SentinelConfig::default());
+        config
     }
 
     /// Reads all sources, starting in the working directory `cwd`.
     pub fn load(sources: &Sources, cwd: &Path, stdin: impl Read) -> Result<Config, ConfigError> {
+        Config::defaults(cwd).read(sources, cwd, stdin)
+    }
+
+    /// Reads all sources of a Sentinel, starting in the working directory `cwd`.
+    ///
+    /// What concerns a data set is read and has no effect.
+    pub fn load_sentinel(
+        sources: &Sources,
+        cwd: &Path,
+        stdin: impl Read,
+    ) -> Result<Config, ConfigError> {
+        let mut config = Config::sentinel_defaults(cwd).read(sources, cwd, stdin)?;
+        config.settings.save = SavePoints(Vec::new());
+        config.settings.appendonly = false;
+        config.settings.replicaof = None;
+        Ok(config)
+    }
+
+    /// Reads all sources over what there is.
+    fn read(self, sources: &Sources, cwd: &Path, stdin: impl Read) -> Result<Config, ConfigError> {
         let mut loader = Loader {
-            config: Config::defaults(cwd),
+            config: self,
             seen: HashSet::new(),
             files: 0,
+            sentinel_lines: Vec::new(),
         };
         let mut line = 1;
         if let Some(path) = &sources.file {
@@ -120,6 +161,8 @@ struct Loader {
     /// Directives that a line has named.
     seen: HashSet<&'static str>,
     files: usize,
+    /// Lines that can only be judged together.
+    sentinel_lines: Vec<SentinelLine>,
 }
 
 impl Loader {
@@ -214,6 +257,10 @@ impl Loader {
                 });
             }
             (b"sentinel", []) => {}
+            (b"sentinel", words) if self.config.sentinel.is_some() => {
+                let words = words.to_vec();
+                self.sentinel_lines.push(SentinelLine { words, place });
+            }
             (b"sentinel", _) => {
                 return Err(place.error("sentinel directive while not in sentinel mode"));
             }
@@ -262,6 +309,12 @@ impl Loader {
                 })?;
         }
         let doubts = checks::doubts(settings);
+        if self.config.sentinel.is_some() {
+            let dir = &settings.dir;
+            let is_executable = |path: &[u8]| access::is_executable(&dir.join(path)).is_ok();
+            let read = sentinel_lines::read(&self.sentinel_lines, &is_executable)?;
+            self.config.sentinel = Some(read);
+        }
         self.config
             .notices
             .extend(doubts.into_iter().map(str::to_owned));

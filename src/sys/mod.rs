@@ -4,6 +4,7 @@
 //! One of the two yards where `unsafe` may stand. Every wrapper takes and gives plain values,
 //! reports failure as `io::Error`, and knows nothing of what the server does with it.
 
+pub mod access;
 pub mod affinity;
 pub mod allocator;
 pub mod clock;

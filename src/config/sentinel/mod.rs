@@ -5,8 +5,28 @@
 //! from its state each time that changes, to be written back. Who votes, promotes and switches is
 //! not known here.
 
-mod options;
+//!
+//! ```text
+//!  file ── read ──┐                        ┌── write ─── file
+//!                 ├─ tables ── Sentinel ───┤
+//!  SENTINEL SET ──┘   rows      Config     └── show ──── SENTINEL CONFIG GET
+//! ```
+//!
+//! As with the server's directives, whatever can be set is a row of a table, and all ways in and
+//! out go through the rows.
 
+mod common_table;
+mod master_table;
+mod options;
+pub(super) mod read;
+pub(super) mod write;
+
+use std::net::IpAddr;
+
+pub use common_table::{CommonChange, CommonError};
+pub use master_table::{
+    MASTER_OPTIONS, MasterOption, OptionError, OptionSet, SetContext, TIME_MS_MAX,
+};
 pub use options::{MasterOptions, RenamedCommands};
 
 /// Length of the id of a server or Sentinel, in hexadecimal digits.
@@ -30,7 +50,7 @@ pub struct SentinelConfig {
 pub struct CommonOptions {
     /// `announce-ip`: under which address or name it tells its peers to reach it.
     pub announce_ip: Option<String>,
-    /// `announce-port`: under which port.
+    /// `announce-port`: under which port, never 0.
     pub announce_port: Option<u16>,
     /// `resolve-hostnames`: whether an instance may be given by name.
     pub resolve_hostnames: bool,
@@ -55,6 +75,30 @@ impl Default for CommonOptions {
             peer_user: None,
             peer_password: None,
         }
+    }
+}
+
+impl CommonOptions {
+    /// Whether an instance may be given by this host: an address, or a name where names are looked
+    /// up.
+    pub fn accepts_host(&self, host: &[u8]) -> bool {
+        let is_address = || str::from_utf8(host).is_ok_and(|host| host.parse::<IpAddr>().is_ok());
+        is_address() || (self.resolve_hostnames && is_plain_word(host))
+    }
+}
+
+/// Whether a word can be a name in our messages and lines: text, not empty, without blanks, commas
+/// and control characters.
+pub fn is_plain_word(word: &[u8]) -> bool {
+    let is_bad = |c: char| c.is_whitespace() || c.is_control() || c == ',';
+    !word.is_empty() && str::from_utf8(word).is_ok_and(|word| !word.contains(is_bad))
+}
+
+impl SentinelConfig {
+    /// The master of this name.
+    pub fn master(&self, name: &[u8]) -> Option<&MasterConfig> {
+        let mut masters = self.masters.iter();
+        masters.find(|master| master.name.as_bytes() == name)
     }
 }
 
@@ -89,3 +133,10 @@ pub struct PeerConfig {
     /// Its id.
     pub id: String,
 }
+
+#[cfg(test)]
+mod read_tests;
+#[cfg(test)]
+mod set_tests;
+#[cfg(test)]
+mod write_tests;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 /// case, to what they are called there.
 pub type RenamedCommands = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What can be set for each master. Times are in milliseconds.
+/// What can be set for each master. Times are in milliseconds, and at most
+/// [`TIME_MS_MAX`](super::TIME_MS_MAX).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MasterOptions {
     /// `quorum`: so many Sentinels have to agree that it is down.
@@ -18,7 +19,8 @@ pub struct MasterOptions {
     pub down_after_refused_ms: u64,
     /// `failover-timeout`.
     pub failover_timeout_ms: u64,
-    /// `parallel-syncs`: so many replicas at a time are sent to the new master.
+    /// `parallel-syncs`: so many replicas at a time are sent to the new master. 0: none is, until
+    /// the time for that is up.
     pub parallel_syncs: u32,
     /// `master-reboot-down-after-period`: a master that was started anew and still loads after so
     /// long is taken for being down. 0: never for that reason.
