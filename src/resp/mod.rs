@@ -3,4 +3,5 @@
 pub mod args;
 pub mod parser;
 pub mod reply;
+pub mod reply_parser;
 pub mod writer;
