@@ -51,8 +51,12 @@ pub mod instance;
 pub mod link;
 pub mod observe;
 pub mod orders;
+#[cfg(test)]
+mod rig;
 mod save;
 pub mod scripts;
+#[cfg(test)]
+mod tests;
 mod tilt;
 pub mod timing;
 

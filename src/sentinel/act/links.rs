@@ -16,7 +16,10 @@ const PENDING_MAX: usize = 100;
 /// A server of which something is to be known soon is asked this often.
 const SOON_MS: u64 = 1000;
 /// A replica of which the next step of a failover is expected is asked this often.
-const AT_ONCE_MS: u64 = 100;
+const AT_ONCE_MS: u64 = 20;
+/// That is for this time; afterwards it is asked less often.
+const AT_ONCE_FOR_MS: u64 = 2000;
+const LATER_MS: u64 = 200;
 /// Pings of an instance that is to be taken for down soon are so much closer together.
 const PINGS_IN_DOWN_AFTER: u64 = 4;
 const PING_PERIOD_MS_MIN: u64 = 100;
@@ -226,7 +229,12 @@ fn replica_period_ms(master: &Master, at: usize, cx: &Cx<'_>) -> u64 {
         || master.is_failing_over()
         || replica.view.link_down_ms != 0;
     if is_expected {
-        AT_ONCE_MS.min(usual_ms)
+        let since_ms = master
+            .failover
+            .attempt()
+            .map_or(0, |attempt| attempt.since_ms);
+        let at_once = !cx.is_past(since_ms, AT_ONCE_FOR_MS);
+        usual_ms.min(if at_once { AT_ONCE_MS } else { LATER_MS })
     } else if is_watched {
         SOON_MS.min(usual_ms)
     } else {

@@ -8,6 +8,7 @@ use log::Level;
 
 use crate::base::time::Now;
 use crate::sentinel::Sentinel;
+use crate::sentinel::act::links::announce_soon;
 use crate::sentinel::act::members::{add_peer, remove_peer};
 use crate::sentinel::context::Cx;
 use crate::sentinel::instance::{Master, NewerConfig};
@@ -135,6 +136,8 @@ impl Sentinel {
             let peer = master.peers.last().expect("it was just added");
             cx.tell_peer(Level::Info, "+sentinel", master, peer);
             cx.saves.want();
+            // It may not know us yet.
+            announce_soon(master);
             cx.touched.insert(of);
         }
     }

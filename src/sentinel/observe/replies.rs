@@ -60,9 +60,30 @@ impl Sentinel {
         let Some([kind, channel, payload]) = value.array() else {
             return;
         };
-        if kind.text() == Some(b"message") && channel.text() == Some(CHANNEL) {
-            let payload = payload.text().unwrap_or_default().to_vec();
-            self.on_hello(&payload, now);
+        if channel.text() != Some(CHANNEL) {
+            return;
+        }
+        match kind.text() {
+            Some(b"message") => {
+                let payload = payload.text().unwrap_or_default().to_vec();
+                self.on_hello(&payload, now);
+            }
+            Some(b"subscribe") => self.announce_over(id, now),
+            _ => {}
+        }
+    }
+
+    /// We hear who announces himself over a link from now on; whoever hears us there does so, too.
+    fn announce_over(&mut self, id: LinkId, now: Now) {
+        let (masters, cx) = self.parts(now);
+        for user in cx.links.get(id).users.clone() {
+            if let Some(base) = masters
+                .get_mut(&user)
+                .and_then(|m| super::base_of_link(m, id))
+            {
+                base.hello_sent_ms = 0;
+                cx.touched.insert(user);
+            }
         }
     }
 

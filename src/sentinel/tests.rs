@@ -1,0 +1,394 @@
+//! The Sentinel at work, in a room of its own.
+
+use super::action::Answer;
+use super::orders::OrderError;
+use super::rig::{Place, Process, Rig, name_of};
+
+/// One master with two replicas, three Sentinels that know each other.
+fn trio(seed: u64) -> Rig {
+    let mut rig = Rig::group(seed, 1, 2, 3);
+    rig.wait("all know each other", 30_000, |rig| rig.is_acquainted(1, 2));
+    rig
+}
+
+fn events_of(rig: &Rig, n: usize, since_ms: u64) -> Vec<String> {
+    let of =
+        |(at, of, text): &&(u64, usize, String)| *of == n && *at >= since_ms && !text.is_empty();
+    let kind =
+        |(_, _, text): &(u64, usize, String)| text.split(' ').next().unwrap_or("").to_owned();
+    rig.story.iter().filter(of).map(kind).collect()
+}
+
+#[test]
+fn a_dead_master_is_replaced_within_half_a_second() {
+    let mut worst_ms = 0;
+    for seed in 0..50 {
+        let mut rig = trio(seed);
+        rig.kill_server(0);
+        let took_ms = rig.wait("a new master", 5000, |rig| {
+            (1..3).any(|n| rig.servers[n].master.is_none())
+        });
+        worst_ms = worst_ms.max(took_ms);
+        rig.wait("all agree", 5000, |rig| rig.is_settled(0, 0..3));
+    }
+    assert!(worst_ms < 500, "{worst_ms} ms");
+}
+
+#[test]
+fn a_stopped_master_is_replaced_soon_after_down_after() {
+    for seed in 0..20 {
+        let mut rig = trio(seed);
+        rig.servers[0].process = Process::Stopped;
+        let took_ms = rig.wait("a new master", 5000, |rig| {
+            (1..3).any(|n| rig.servers[n].master.is_none())
+        });
+        assert!(took_ms < 1500, "{took_ms} ms\n{}", rig.told());
+        rig.run_ms(3000);
+        rig.servers[0].process = Process::Running;
+        let took_ms = rig.wait("it follows", 5000, |rig| rig.is_settled(0, 0..3));
+        assert!(took_ms < 500, "{took_ms} ms\n{}", rig.told());
+    }
+}
+
+#[test]
+fn the_events_of_a_failover_come_in_the_order_that_is_known() {
+    let mut rig = Rig::group(3, 1, 2, 1);
+    rig.seats[0].disk.masters[0].options.quorum = 1;
+    rig.wait("all know each other", 30_000, |rig| rig.is_acquainted(1, 2));
+    let since_ms = rig.ms();
+    rig.kill_server(0);
+    rig.wait("all agree", 5000, |rig| rig.is_settled(0, 0..3));
+    rig.run_ms(500);
+    let events = events_of(&rig, 0, since_ms);
+    let expected = [
+        "+sdown",
+        "+odown",
+        "+new-epoch",
+        "+try-failover",
+        "+vote-for-leader",
+        "+elected-leader",
+        "+failover-state-select-slave",
+        "+selected-slave",
+        "+failover-state-send-slaveof-noone",
+        "+failover-state-wait-promotion",
+        "-role-change",
+        "+promoted-slave",
+        "+failover-state-reconf-slaves",
+        "+slave-reconf-sent",
+        "+slave-reconf-inprog",
+        "+slave-reconf-done",
+        "+failover-end",
+        "+switch-master",
+        "+slave",
+        "+slave",
+        "+sdown",
+    ];
+    assert_eq!(events, expected, "{}", rig.told());
+}
+
+#[test]
+fn a_master_that_comes_back_is_told_at_once_whom_it_follows() {
+    for seed in 0..20 {
+        let mut rig = trio(seed);
+        rig.kill_server(0);
+        rig.wait("all agree", 5000, |rig| rig.is_settled(0, 0..3));
+        rig.run_ms(5000);
+        rig.start_server(0);
+        rig.wait("it is told", 1000, |rig| rig.servers[0].master.is_some());
+        rig.wait("it follows", 1000, |rig| rig.is_settled(0, 0..3));
+    }
+}
+
+#[test]
+fn a_sentinel_that_was_cut_off_while_others_failed_over_corrects_nobody() {
+    for seed in 0..20 {
+        let mut rig = trio(seed);
+        let cut_off = [Place::Sentinel(0), Place::Server(0)];
+        for place in cut_off {
+            let others: Vec<Place> = rig
+                .places()
+                .into_iter()
+                .filter(|other| !cut_off.contains(other))
+                .collect();
+            rig.isolate(place, others);
+        }
+        rig.wait("a new master", 20_000, |rig| {
+            (1..3).any(|n| rig.servers[n].master.is_none())
+        });
+        rig.run_ms(5000);
+        let promoted = (1..3)
+            .find(|n| rig.servers[*n].master.is_none())
+            .expect("one");
+        rig.cuts.clear();
+        rig.wait("all agree", 60_000, |rig| rig.is_settled(0, 0..3));
+        assert_eq!(rig.named(0, 0), Some(promoted), "{}", rig.told());
+    }
+}
+
+#[test]
+fn a_minority_fails_nobody_over() {
+    let mut rig = trio(1);
+    rig.kill_sentinel(1);
+    rig.kill_sentinel(2);
+    rig.kill_server(0);
+    rig.run_ms(60_000);
+    assert!(
+        (1..3).all(|n| rig.servers[n].master == Some(0)),
+        "{}",
+        rig.told()
+    );
+}
+
+#[test]
+fn a_majority_is_needed_even_where_the_quorum_is_one() {
+    let mut rig = trio(2);
+    for seat in &mut rig.seats {
+        let machine = seat.machine.as_mut().expect("it runs");
+        machine.options_mut(b"m0").expect("a master").quorum = 1;
+    }
+    rig.kill_sentinel(1);
+    rig.kill_sentinel(2);
+    rig.kill_server(0);
+    rig.run_ms(60_000);
+    assert!(
+        (1..3).all(|n| rig.servers[n].master == Some(0)),
+        "{}",
+        rig.told()
+    );
+    rig.start_sentinel(1);
+    rig.wait("a new master", 60_000, |rig| {
+        (1..3).any(|n| rig.servers[n].master.is_none())
+    });
+}
+
+#[test]
+fn one_that_cannot_write_its_vote_down_does_not_vote() {
+    let mut rig = trio(3);
+    rig.seats[1].saves_fail = true;
+    rig.seats[2].saves_fail = true;
+    rig.kill_server(0);
+    rig.run_ms(30_000);
+    assert!(
+        (1..3).all(|n| rig.servers[n].master == Some(0)),
+        "{}",
+        rig.told()
+    );
+    let told = rig
+        .story
+        .iter()
+        .any(|(_, n, text)| *n == 1 && text.starts_with("+config-not-saved"));
+    assert!(told, "{}", rig.told());
+    rig.seats[1].saves_fail = false;
+    rig.wait("a new master", 60_000, |rig| {
+        (1..3).any(|n| rig.servers[n].master.is_none())
+    });
+}
+
+#[test]
+fn the_replica_with_the_best_priority_then_the_largest_offset_takes_over() {
+    for (priorities, offsets, expected) in [
+        ([100, 100], [2000, 1999], Some(1)),
+        ([100, 100], [1999, 2000], Some(2)),
+        ([100, 10], [2000, 1000], Some(2)),
+        ([0, 100], [2000, 1000], Some(2)),
+        ([100, 100], [2000, 2000], Some(1)),
+        ([0, 0], [2000, 2000], None),
+    ] {
+        let mut rig = trio(7);
+        for n in 1..3 {
+            rig.servers[n].priority = priorities[n - 1];
+        }
+        rig.run_ms(11_000);
+        rig.kill_server(0);
+        // The offsets change after the last answer that the Sentinels have.
+        rig.run_ms(20);
+        for n in 1..3 {
+            rig.servers[n].offset = offsets[n - 1];
+        }
+        rig.run_ms(5000);
+        let promoted = (1..3).find(|n| rig.servers[*n].master.is_none());
+        assert_eq!(
+            promoted,
+            expected,
+            "{priorities:?} {offsets:?}\n{}",
+            rig.told()
+        );
+    }
+}
+
+#[test]
+fn nobody_takes_over_who_never_finished_a_sync() {
+    let mut rig = trio(8);
+    for n in 1..3 {
+        rig.servers[n].link_up = false;
+        rig.isolate(Place::Server(n), [Place::Server(0)]);
+        rig.servers[n].offset = n as u64 - 1;
+    }
+    rig.servers[0].offset = 5000;
+    for seat in &mut rig.seats {
+        for master in seat.machine.as_mut().expect("it runs").masters.values_mut() {
+            master
+                .replicas
+                .iter_mut()
+                .for_each(|replica| replica.view.offset_when_up = None);
+        }
+    }
+    rig.run_ms(12_000);
+    rig.kill_server(0);
+    rig.run_ms(5000);
+    assert!(
+        (1..3).all(|n| rig.servers[n].master == Some(0)),
+        "{}",
+        rig.told()
+    );
+    let told =
+        |(_, _, text): &(u64, usize, String)| text.starts_with("-failover-abort-no-good-slave");
+    assert!(rig.story.iter().any(told), "{}", rig.told());
+}
+
+#[test]
+fn one_slow_replica_holds_nobody_up() {
+    let mut rig = trio(9);
+    rig.servers[1].process = Process::Stopped;
+    rig.kill_server(0);
+    let took_ms = rig.wait("a new master", 5000, |rig| rig.servers[2].master.is_none());
+    assert!(took_ms < 1000, "{took_ms} ms\n{}", rig.told());
+}
+
+#[test]
+fn a_planned_failover_hands_over_and_answers() {
+    let mut rig = trio(10);
+    rig.servers[0].offset = 9000;
+    let now = rig.now;
+    let machine = rig.seats[0].machine.as_mut().expect("it runs");
+    machine
+        .coordinate_failover(b"m0", 77, now)
+        .expect("it begins");
+    assert_eq!(
+        machine.coordinate_failover(b"m0", 78, now),
+        Err(OrderError::InProgress)
+    );
+    assert_eq!(
+        machine.force_failover(b"m9", now),
+        Err(OrderError::NoSuchMaster)
+    );
+    rig.turn(0);
+    rig.wait("all agree", 5000, |rig| {
+        rig.is_settled(0, 0..3) && rig.named(0, 0) != Some(0)
+    });
+    assert_eq!(rig.seats[0].answers, [(77, Answer::Ok)]);
+    let new = rig.named(0, 0).expect("a master");
+    assert!(rig.servers[new].offset >= 9000);
+    assert!(
+        rig.servers[0].reconfigured > 0,
+        "it has written down whom it follows"
+    );
+}
+
+#[test]
+fn where_the_server_cannot_hand_over_that_is_said() {
+    let mut rig = trio(11);
+    rig.servers[0].has_failover = false;
+    let now = rig.now;
+    let machine = rig.seats[0].machine.as_mut().expect("it runs");
+    machine
+        .coordinate_failover(b"m0", 77, now)
+        .expect("it begins");
+    rig.turn(0);
+    rig.run_ms(2000);
+    let [(77, Answer::Error(text))] = &rig.seats[0].answers[..] else {
+        panic!("{:?}", rig.seats[0].answers);
+    };
+    assert!(text.contains("unknown command 'FAILOVER'"), "{text}");
+    assert_eq!(rig.named(0, 0), Some(0));
+}
+
+#[test]
+fn a_forced_failover_asks_nobody() {
+    let mut rig = trio(12);
+    rig.kill_sentinel(1);
+    rig.kill_sentinel(2);
+    let now = rig.now;
+    rig.seats[0]
+        .machine
+        .as_mut()
+        .expect("it runs")
+        .force_failover(b"m0", now)
+        .expect("it begins");
+    rig.turn(0);
+    rig.wait("all follow", 20_000, |rig| {
+        rig.is_settled(0, 0..3) && rig.named(0, 0) != Some(0)
+    });
+}
+
+#[test]
+fn replicas_of_replicas_keep_their_place() {
+    let mut rig = trio(13);
+    rig.servers[2].master = Some(1);
+    rig.run_ms(60_000);
+    assert_eq!(rig.servers[2].master, Some(1), "{}", rig.told());
+    rig.servers[1].priority = 1;
+    rig.run_ms(11_000);
+    rig.kill_server(0);
+    rig.wait("all agree", 20_000, |rig| rig.is_settled(0, 0..3));
+    assert_eq!(
+        (rig.servers[1].master, rig.servers[2].master),
+        (None, Some(1))
+    );
+}
+
+#[test]
+fn reset_and_forget_and_remove_leave_nothing_behind() {
+    let mut rig = trio(14);
+    let now = rig.now;
+    let machine = rig.seats[0].machine.as_mut().expect("it runs");
+    assert_eq!(machine.reset(b"x*", now), 0);
+    assert_eq!(machine.reset(b"m*", now), 1);
+    let master = machine.master(b"m0").expect("a master");
+    assert!(master.replicas.is_empty() && master.peers.is_empty());
+    rig.turn(0);
+    rig.wait("all know each other", 30_000, |rig| rig.is_acquainted(1, 2));
+    let replica = Place::Server(2).ip().to_string();
+    let now = rig.now;
+    rig.kill_server(2);
+    let machine = rig.seats[0].machine.as_mut().expect("it runs");
+    assert_eq!(
+        machine.forget(b"m0", &replica, 1, now),
+        Err(OrderError::NoSuchInstance)
+    );
+    machine
+        .forget(b"m0", &replica, 6379, now)
+        .expect("it is known");
+    assert_eq!(machine.master(b"m0").expect("a master").replicas.len(), 1);
+    machine.remove(b"m0", now).expect("it is known");
+    assert_eq!(machine.masters_len(), 0);
+    assert!(machine.links.ids().is_empty());
+    rig.turn(0);
+    rig.run_ms(5000);
+}
+
+#[test]
+fn a_hundred_of_a_thousand_masters_are_failed_over_within_seconds() {
+    let (masters, replicas) = (1000, 1);
+    let mut rig = Rig::group(15, masters, replicas, 3);
+    rig.wait("all know each other", 60_000, |rig| {
+        rig.is_acquainted(masters, replicas)
+    });
+    for n in 0..100 {
+        rig.kill_server(n * 10 * (replicas + 1));
+    }
+    let took_ms = rig.wait("all are failed over", 5200, |rig| {
+        (0..100).all(|n| {
+            let first = n * 10 * (replicas + 1);
+            rig.servers[first + 1].master.is_none()
+        })
+    });
+    assert!(took_ms < 5200, "{took_ms} ms");
+    rig.wait("all agree", 10_000, |rig| {
+        (0..masters).all(|n| {
+            let first = n * (replicas + 1);
+            rig.is_settled(n, first..first + replicas + 1)
+        })
+    });
+    assert_eq!(name_of(7), "m7");
+}
