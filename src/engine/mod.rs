@@ -79,6 +79,7 @@ use crate::commands::context::CommandTable;
 use crate::commands::env::Env;
 use crate::commands::eviction::make_room;
 use crate::config::Settings;
+use crate::config::sentinel::SentinelConfig;
 use crate::keyspace::Keyspace;
 use crate::keyspace::expiry::{ExpiryCycle, Pace};
 use crate::replication::Replication;
@@ -125,6 +126,8 @@ pub struct EngineParts {
     pub config_file: Option<PathBuf>,
     /// All commands.
     pub table: &'static CommandTable,
+    /// What a Sentinel is to watch, and what it knows; none for a server.
+    pub sentinel: Option<SentinelConfig>,
     /// The source of all chance.
     pub rng: Rng,
     /// Measures how long commands run.
@@ -158,6 +161,7 @@ impl<W: World> Engine<W> {
             settings,
             config_file,
             table,
+            sentinel: _,
             mut rng,
             clock,
         } = parts;

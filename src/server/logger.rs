@@ -29,6 +29,8 @@ use crate::sys::log_file::LogFile;
 use crate::sys::syslog::{Severity, Syslog};
 use crate::sys::{clock, crash};
 
+/// The letter of a Sentinel.
+pub const SENTINEL_LETTER: u8 = b'X';
 /// What is said by a process that is no server: not yet, or only its child.
 const NO_SERVER: u8 = b'C';
 

@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 
 use super::options::{Request, server_usage};
+use super::process::ServerMode;
 use super::{machine, memory_test, startup};
 use crate::base::local_time::LocalTime;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
@@ -20,8 +21,8 @@ use crate::sys::disk::OsDisk;
 pub fn run(name: &[u8], args: &[Vec<u8>]) -> u8 {
     let shown = String::from_utf8_lossy(name);
     match Request::read(name, args) {
-        Request::Serve => startup::serve(name, args),
-        Request::Sentinel => not_yet(),
+        Request::Serve => startup::serve(name, args, ServerMode::Standalone),
+        Request::Sentinel => startup::serve(name, args, ServerMode::Sentinel),
         Request::Version => say(&version()),
         Request::Help => {
             eprint!("{}", server_usage());
@@ -66,11 +67,6 @@ pub fn run(name: &[u8], args: &[Vec<u8>]) -> u8 {
 fn say(line: &str) -> u8 {
     let _ = writeln!(io::stdout(), "{line}");
     0
-}
-
-fn not_yet() -> u8 {
-    eprintln!("This version of Tanist does not have this program yet.");
-    1
 }
 
 /// The line by which scripts recognise a server.

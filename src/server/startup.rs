@@ -6,8 +6,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::logger::Logger;
-use super::process::{adjust_descriptor_limit, pin};
+use super::logger::{Logger, SENTINEL_LETTER};
+use super::process::{ServerMode, adjust_descriptor_limit, pin};
 use super::reactor::Server;
 use super::supervisor::Supervisor;
 use super::world::{OsWorld, Process};
@@ -17,6 +17,7 @@ use crate::base::rng::Rng;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::FAMILIES;
 use crate::commands::context::CommandTable;
+use crate::config::sentinel::SentinelConfig;
 use crate::config::{Config, ConfigError, Settings, Sources};
 use crate::engine::world::Network;
 use crate::engine::{Engine, EngineParts, path_of};
@@ -26,10 +27,13 @@ use crate::sys::signals::Signals;
 /// The pid file of a server in the background that is not given another one.
 const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
 
-/// Starts a server and serves; `name` is the word by which the process was called, and `args` are
+/// Said by a Sentinel that could start.
+const NO_SENTINEL: &str = "This version of Tanist does not have this program yet.";
+
+/// Starts a server or Sentinel and serves; `name` is the word by which the process was called, and `args` are
 /// those of the configuration. Returns the exit code.
-pub fn serve(name: &[u8], args: &[Vec<u8>]) -> u8 {
-    match start(name, args) {
+pub fn serve(name: &[u8], args: &[Vec<u8>], mode: ServerMode) -> u8 {
+    match start(name, args, mode) {
         Ok(mut server) => crash::run_guarded(&mut server) as u8,
         Err(failure) => {
             match failure {
@@ -56,15 +60,19 @@ impl From<String> for Failure {
 }
 
 /// Brings a server up to the point where it can run.
-fn start(name: &[u8], args: &[Vec<u8>]) -> Result<Server, Failure> {
+fn start(name: &[u8], args: &[Vec<u8>], mode: ServerMode) -> Result<Server, Failure> {
     let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("redis-server"));
     let title = sys::title::ProcessTitle::claim();
     let logger = Logger::install();
-    let (config, table) = configure(args, &logger)?;
+    if mode == ServerMode::Sentinel {
+        logger.set_role(SENTINEL_LETTER);
+    }
+    let (config, table) = configure(args, &logger, mode)?;
     let Config {
         mut settings,
         file,
         notices,
+        sentinel,
         ..
     } = config;
     machine::warn_at_start(&settings);
@@ -72,6 +80,10 @@ fn start(name: &[u8], args: &[Vec<u8>]) -> Result<Server, Failure> {
     let background = settings.daemonize && !supervisor.is_there();
     if background {
         sys::process::daemonize().map_err(|e| format!("Cannot run in the background: {e}"))?;
+    }
+    if mode == ServerMode::Sentinel {
+        // Again: it may be another process now.
+        logger.set_role(SENTINEL_LETTER);
     }
     // Before there is any other thread: a signal goes to whichever thread does not block it.
     let signals = Signals::new().map_err(|e| format!("Cannot receive signals: {e}"))?;
@@ -81,23 +93,24 @@ fn start(name: &[u8], args: &[Vec<u8>]) -> Result<Server, Failure> {
         sys::crash::report_crashes(true).map_err(|e| format!("Cannot report crashes: {e}"))?;
     }
     say_hello(&settings, args.is_empty(), name, &notices);
-    logger.set_role(if settings.replicaof.is_some() {
-        b'S'
-    } else {
-        b'M'
-    });
+    match mode {
+        ServerMode::Sentinel => return Err(NO_SENTINEL.to_owned().into()),
+        ServerMode::Standalone if settings.replicaof.is_some() => logger.set_role(b'S'),
+        ServerMode::Standalone => logger.set_role(b'M'),
+    }
     prepare_process(&mut settings, background)?;
-    show_banner(&settings, &logger, "standalone");
+    show_banner(&settings, &logger, mode.name());
     let process = Process {
         logger,
         executable,
         name: name.to_vec(),
+        mode,
         args: args_for_restart(args, file.as_deref()),
         title,
         signals,
         supervisor,
     };
-    let mut engine = wire(process, settings, file, table)?;
+    let mut engine = wire(process, settings, file, sentinel, table)?;
     let settings = engine.env().config.clone();
     engine.world_mut().listen(&settings)?;
     if engine.world().listeners().is_empty() {
@@ -105,7 +118,9 @@ fn start(name: &[u8], args: &[Vec<u8>]) -> Result<Server, Failure> {
             .to_owned()
             .into());
     }
-    log::info!("Server initialized");
+    if mode == ServerMode::Standalone {
+        log::info!("Server initialized");
+    }
     engine.begin().map_err(|e| format!("Fatal error: {e}"))?;
     Ok(Server::new(engine))
 }
@@ -117,13 +132,19 @@ fn start(name: &[u8], args: &[Vec<u8>]) -> Result<Server, Failure> {
 fn configure(
     args: &[Vec<u8>],
     logger: &Logger,
+    mode: ServerMode,
 ) -> Result<(Config, &'static CommandTable), Failure> {
     let start = std::env::current_dir().unwrap_or_default();
     let sources = Sources::from_args(args);
     if sources.stdin {
         log::info!("Reading config from stdin");
     }
-    let config = Config::load(&sources, &start, std::io::stdin()).map_err(|e| match e {
+    let stdin = std::io::stdin();
+    let config = match mode {
+        ServerMode::Standalone => Config::load(&sources, &start, stdin),
+        ServerMode::Sentinel => Config::load_sentinel(&sources, &start, stdin),
+    };
+    let config = config.map_err(|e| match e {
         e @ ConfigError::Unreadable { .. } => Failure::Other(e.to_string()),
         e => Failure::Config(e.to_string()),
     })?;
@@ -147,7 +168,24 @@ fn configure(
             .map_err(|e| format!("Can't reach the system's log: {e}"))?;
     }
     let table = build_table(&config).map_err(Failure::Config)?;
+    if mode == ServerMode::Sentinel {
+        check_state_file(config.file.as_deref())?;
+    }
     Ok((config, table))
+}
+
+/// A Sentinel keeps in its configuration file what it must not forget, so there is none without
+/// one that it can replace.
+fn check_state_file(file: Option<&Path>) -> Result<(), String> {
+    let file = file.ok_or("Sentinel needs config file on disk to save state. Exiting...")?;
+    let cannot = |what: &str, e: std::io::Error| {
+        let (file, reason) = (file.display(), os_text(&e));
+        format!("Sentinel config file {file} {what}: {reason}. Exiting...")
+    };
+    sys::access::is_writable(file).map_err(|e| cannot("is not writable", e))?;
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let what = "cannot be replaced in its directory";
+    sys::access::is_writable(folder).map_err(|e| cannot(what, e))
 }
 
 /// The arguments with which this server can be started again from another folder.
@@ -233,6 +271,7 @@ fn wire(
     process: Process,
     settings: Settings,
     config_file: Option<PathBuf>,
+    sentinel: Option<SentinelConfig>,
     table: &'static CommandTable,
 ) -> Result<Engine<OsWorld>, String> {
     let cannot = |e: std::io::Error| format!("Cannot start: {e}");
@@ -243,6 +282,7 @@ fn wire(
         settings,
         config_file,
         table,
+        sentinel,
         rng,
         clock: sys::clock::CycleClock::new(),
     };

@@ -17,7 +17,8 @@ use mio::{Events, Poll, Token, Waker};
 
 use super::child::{self, Child};
 use super::listener::Listeners;
-use super::logger::Logger;
+use super::logger::{Logger, SENTINEL_LETTER};
+use super::process::ServerMode;
 use super::socket::{self, OsSocket};
 use super::supervisor::Supervisor;
 use super::token::{CHILD_DATA, CHILD_REPORT, SIGNALS, WORKERS, token_of, wake_of};
@@ -60,6 +61,8 @@ pub struct Process {
     pub executable: PathBuf,
     /// The word by which it was called, which may be another name of the executable.
     pub name: Vec<u8>,
+    /// What it is there for.
+    pub mode: ServerMode,
     /// The arguments, without that word.
     pub args: Vec<Vec<u8>>,
     /// Its place in the list of processes.
@@ -180,7 +183,8 @@ impl OsWorld {
             && let Some(title) = &mut self.process.title
         {
             let name = String::from_utf8_lossy(&self.process.name);
-            title.set(&process::process_title(settings, &name, config_file));
+            let mode = self.process.mode;
+            title.set(&process::process_title(settings, &name, mode, config_file));
         }
     }
 
@@ -379,10 +383,10 @@ impl ProcessControl for OsWorld {
     }
 
     fn set_role(&mut self, role: ProcessRole, settings: &Settings) {
-        let letter = if role == ProcessRole::Replica {
-            b'S'
-        } else {
-            b'M'
+        let letter = match (self.process.mode, role) {
+            (ServerMode::Sentinel, _) => SENTINEL_LETTER,
+            (ServerMode::Standalone, ProcessRole::Replica) => b'S',
+            (ServerMode::Standalone, _) => b'M',
         };
         self.process.logger.set_role(letter);
         // A refusal is in the log; the change of role goes on.

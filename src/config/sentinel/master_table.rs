@@ -334,7 +334,7 @@ impl MasterOption {
             Kind::Script {
                 get_mut, missing, ..
             } => {
-                if !is_executable(&values[0]) {
+                if values[0].is_empty() || !is_executable(&values[0]) {
                     return Err((*missing).into());
                 }
                 *get_mut(options) = Some(values[0].clone());

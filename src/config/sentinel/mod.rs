@@ -135,6 +135,8 @@ pub struct PeerConfig {
 }
 
 #[cfg(test)]
+mod example_tests;
+#[cfg(test)]
 mod read_tests;
 #[cfg(test)]
 mod set_tests;

@@ -212,6 +212,7 @@ impl Node {
             settings: settings.clone(),
             config_file: None,
             table: table(),
+            sentinel: None,
             rng,
             clock: CycleClock::stopped(),
         };
