@@ -24,6 +24,7 @@ use crate::config::Settings;
 use crate::data::list::ListLimits;
 use crate::keyspace::{Entry, Keyspace, OwnedEntry};
 use crate::replication::Replication;
+use crate::sentinel::Sentinel;
 use crate::sys::clock::CycleClock;
 use crate::sys::collation::Collation;
 
@@ -98,6 +99,8 @@ pub struct Env {
     pub stats: Stats,
     /// Role, identity, stream, replicas.
     pub replication: Replication,
+    /// The Sentinel that this server is, if it is one.
+    pub sentinel: Option<Box<Sentinel>>,
     /// What the append-only file has still to be given.
     pub aof: AofFeed,
     /// What was saved and what not.
@@ -157,6 +160,7 @@ impl Env {
             config_file: None,
             stats: Stats::new(commands),
             replication,
+            sentinel: None,
             aof: AofFeed::default(),
             persistence: Persistence::new(now),
             gates: Gates::OPEN,

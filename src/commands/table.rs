@@ -13,6 +13,25 @@ use super::keyspec::member_index;
 use super::row::{BeginSearch, FindKeys, Flags, KeyFlags, KeySpec, RowOf};
 use crate::resp::args::Args;
 
+/// What kind of server a table is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// One that has data.
+    Server,
+    /// A Sentinel.
+    Sentinel,
+}
+
+impl Mode {
+    /// Whether such a server has a command with these flags.
+    fn has(self, flags: Flags) -> bool {
+        match self {
+            Mode::Server => !flags.contains(Flags::ONLY_SENTINEL),
+            Mode::Sentinel => flags.contains(Flags::SENTINEL),
+        }
+    }
+}
+
 /// A command as the dispatcher finds it.
 pub struct Command<Handler: 'static> {
     /// What it is.
@@ -55,20 +74,22 @@ fn hash(name: &[u8]) -> usize {
 }
 
 impl<Handler> CommandTable<Handler> {
-    /// A table of the rows of several families. `renames` are pairs of an old and a new name; an
-    /// empty new name takes the command away.
+    /// A table of those rows of several families that this kind of server has. `renames` are pairs
+    /// of an old and a new name; an empty new name takes the command away.
     ///
     /// # Errors
     ///
     /// The text says which renaming names no command or takes a name that is in use.
     pub fn build(
+        mode: Mode,
         families: &[&'static [RowOf<Handler>]],
         renames: &[(String, String)],
     ) -> Result<CommandTable<Handler>, String> {
         let mut commands = Vec::new();
         let mut names: Vec<Box<str>> = Vec::new();
-        for row in families.iter().flat_map(|rows| rows.iter()) {
-            Command::push(row, &mut commands);
+        let rows = families.iter().flat_map(|rows| rows.iter());
+        for row in rows.filter(|row| mode.has(row.flags)) {
+            Command::push(row, mode, &mut commands);
             names.push(row.name.into());
             names.resize(commands.len(), Box::default());
         }
@@ -210,12 +231,13 @@ impl<Handler> std::fmt::Debug for Command<Handler> {
 
 impl<Handler> Command<Handler> {
     /// Adds a command and its subcommands to those that have places.
-    fn push(row: &'static RowOf<Handler>, commands: &mut Vec<Command<Handler>>) {
+    fn push(row: &'static RowOf<Handler>, mode: Mode, commands: &mut Vec<Command<Handler>>) {
+        let members = || row.subcommands.iter().filter(|row| mode.has(row.flags));
         let id = commands.len();
         let first = id + 1;
-        let members = first..first + row.subcommands.len();
-        commands.push(Command::new(row, row.name, id, members));
-        for member in row.subcommands {
+        let range = first..first + members().count();
+        commands.push(Command::new(row, row.name, id, range));
+        for member in members() {
             let full_name = format!("{}|{}", row.name, member.name);
             let id = commands.len();
             commands.push(Command::new(member, full_name.leak(), id, 0..0));

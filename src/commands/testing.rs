@@ -28,6 +28,7 @@ use super::host::{
     ServerFacts, ShutdownOptions,
 };
 use super::session::{ClientInfo, Session};
+use super::table::Mode;
 use crate::base::quoting::split_args;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
@@ -49,7 +50,9 @@ const WINDOW_BYTES: u64 = 1 << 24;
 /// All commands under their own names.
 fn table() -> &'static CommandTable {
     static TABLE: OnceLock<CommandTable> = OnceLock::new();
-    TABLE.get_or_init(|| CommandTable::build(FAMILIES, &[]).expect("rows make a table"))
+    TABLE.get_or_init(|| {
+        CommandTable::build(Mode::Server, FAMILIES, &[]).expect("rows make a table")
+    })
 }
 
 /// One client and everything it talks to.

@@ -8,6 +8,7 @@ use super::super::call::call;
 use super::super::context::{CmdResult, CommandTable, Ctx};
 use super::super::row::Row;
 use super::super::stats::Stats;
+use super::super::table::Mode;
 use super::super::testing::Rig;
 use super::*;
 use crate::base::quoting::split_args;
@@ -83,7 +84,8 @@ fn run(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 fn rig() -> Rig {
     static TABLE: OnceLock<CommandTable> = OnceLock::new();
     let families = [FAMILIES, &[ROWS]].concat();
-    let table = TABLE.get_or_init(|| CommandTable::build(&families, &[]).expect("a table"));
+    let table =
+        TABLE.get_or_init(|| CommandTable::build(Mode::Server, &families, &[]).expect("a table"));
     let mut rig = Rig::new();
     rig.table = table;
     rig.env.stats = Stats::new(table.counted());

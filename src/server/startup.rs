@@ -17,6 +17,7 @@ use crate::base::rng::Rng;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::FAMILIES;
 use crate::commands::context::CommandTable;
+use crate::commands::table::Mode;
 use crate::config::sentinel::SentinelConfig;
 use crate::config::{Config, ConfigError, Settings, Sources};
 use crate::engine::world::Network;
@@ -203,10 +204,10 @@ fn build_table(config: &Config) -> Result<&'static CommandTable, String> {
     for renamed in &config.renamed_commands {
         renames.push((text(&renamed.command), text(&renamed.name)));
         // Built anew after each, so that the error can name the line that is wrong.
-        CommandTable::build(FAMILIES, &renames)
+        CommandTable::build(Mode::Server, FAMILIES, &renames)
             .map_err(|reason| renamed.place.error(reason).to_string())?;
     }
-    let table = CommandTable::build(FAMILIES, &renames)?;
+    let table = CommandTable::build(Mode::Server, FAMILIES, &renames)?;
     Ok(Box::leak(Box::new(table)))
 }
 

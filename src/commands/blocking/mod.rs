@@ -167,6 +167,13 @@ impl Ctx<'_> {
         }
         waits
     }
+
+    /// Has the client wait until its answer is known, however long that takes; otherwise as
+    /// [`block`](Self::block).
+    #[must_use = "a client that may not wait is due a reply"]
+    pub fn block_for_answer(&mut self) -> bool {
+        self.block(Block::until_told(), [])
+    }
 }
 
 impl Env {

@@ -80,12 +80,14 @@ named_flags! {
         IN_SUBSCRIBED_STATE = 22, "";
         /// Refused like a write when snapshots fail, although it writes nothing.
         DENIED_ON_DISK_ERROR = 23, "";
-        /// Shown by a Sentinel too.
+        /// A Sentinel has it, too.
         SENTINEL = 24, "";
         /// Runs at once inside of a transaction that was begun.
         NOT_QUEUED = 25, "";
         /// Runs the commands of a transaction: gates look at them too.
         RUNS_QUEUE = 26, "";
+        /// Only a Sentinel has it.
+        ONLY_SENTINEL = 27, "";
     }
 }
 

@@ -14,6 +14,7 @@ use crate::commands::FAMILIES;
 use crate::commands::context::CommandTable;
 use crate::commands::env::Env;
 use crate::commands::gates::Loading;
+use crate::commands::table::Mode;
 use crate::config::{Appendfsync, MasterAddress, ReplDisklessLoad, SavePoints, Settings};
 use crate::engine::world::Network;
 use crate::engine::{Engine, EngineParts};
@@ -63,7 +64,9 @@ pub struct Node {
 
 fn table() -> &'static CommandTable {
     static TABLE: OnceLock<CommandTable> = OnceLock::new();
-    TABLE.get_or_init(|| CommandTable::build(FAMILIES, &[]).expect("rows make a table"))
+    TABLE.get_or_init(|| {
+        CommandTable::build(Mode::Server, FAMILIES, &[]).expect("rows make a table")
+    })
 }
 
 /// Settings with which replication has little time and little room.
