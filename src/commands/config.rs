@@ -107,18 +107,24 @@ fn set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     }
     let words: Vec<&[u8]> = args.iter_from(2).collect();
     let pairs: Vec<(&[u8], &[u8])> = words.chunks(2).map(|pair| (pair[0], pair[1])).collect();
+    set_directives(ctx, &pairs)?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// Sets directives, all of them or none.
+pub(super) fn set_directives(ctx: &mut Ctx<'_>, pairs: &[(&[u8], &[u8])]) -> CmdResult {
     let set_context = SetContext {
         loading: ctx.env.gates.loading != Loading::No,
         client_is_local: ctx.session.client().is_local,
     };
     let refusal = |error: config::SetError| CmdError::Text(error.reply());
-    let change = config::plan(&ctx.env.config, &pairs, set_context).map_err(refusal)?;
+    let change = config::plan(&ctx.env.config, pairs, set_context).map_err(refusal)?;
     let settings = change
         .carry_out(|hook, settings| ctx.host.apply_config(ctx.env, hook, settings))
         .map_err(refusal)?;
     ctx.env.config = settings;
     ctx.host.config_changed(ctx.env);
-    ctx.reply.ok();
     Ok(())
 }
 

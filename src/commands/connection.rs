@@ -242,13 +242,17 @@ fn describe_connection(ctx: &mut Ctx<'_>) {
         Protocol::Resp2 => 2,
         Protocol::Resp3 => 3,
     };
-    let role = if ctx.env.gates.replica {
-        "replica"
-    } else {
-        "master"
+    let role = match (&ctx.env.sentinel, ctx.env.gates.replica) {
+        (Some(_), _) => None,
+        (None, true) => Some("replica"),
+        (None, false) => Some("master"),
+    };
+    let mode = match role {
+        Some(_) => "standalone",
+        None => "sentinel",
     };
     let reply = &mut *ctx.reply;
-    reply.map(7);
+    reply.map(6 + usize::from(role.is_some()));
     reply.bulk("server");
     reply.bulk("redis");
     reply.bulk("version");
@@ -258,9 +262,11 @@ fn describe_connection(ctx: &mut Ctx<'_>) {
     reply.bulk("id");
     reply.int(ctx.session.id as i64);
     reply.bulk("mode");
-    reply.bulk("standalone");
-    reply.bulk("role");
-    reply.bulk(role);
+    reply.bulk(mode);
+    if let Some(role) = role {
+        reply.bulk("role");
+        reply.bulk(role);
+    }
     reply.bulk("modules");
     reply.array(0);
 }

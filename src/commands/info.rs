@@ -8,6 +8,7 @@ mod counters;
 mod memory;
 mod replication;
 mod report;
+mod sentinel;
 mod server;
 mod view;
 
@@ -17,11 +18,10 @@ use super::context::{CmdResult, Ctx};
 use super::row::{Acl, Arg, CommandGroup, Flags, Row};
 use crate::resp::args::Args;
 
-/// The rows of this family.
-pub static ROWS: &[Row] = &[Row {
+const INFO: Row = Row {
     name: "info",
     arity: -1,
-    flags: Flags::LOADING.union(Flags::STALE).union(Flags::SENTINEL),
+    flags: Flags::LOADING.union(Flags::STALE),
     acl: Acl::DANGEROUS,
     group: CommandGroup::Server,
     complexity: "O(1)",
@@ -35,7 +35,17 @@ pub static ROWS: &[Row] = &[Row {
     args: &[Arg::string("section").optional().multiple()],
     handler: info,
     ..Row::BASE
-}];
+};
+
+/// The rows of this family.
+pub static ROWS: &[Row] = &[
+    INFO,
+    Row {
+        flags: (INFO.flags.union(Flags::SENTINEL)).union(Flags::ONLY_SENTINEL),
+        handler: info_of_sentinel,
+        ..INFO
+    },
+];
 
 /// When a section is shown to those who do not name it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,10 +81,29 @@ const fn section(
     }
 }
 
+const SERVER: Section = section(&["server"], "Server", Shown::ByDefault, server::server);
+const CLIENTS: Section = section(&["clients"], "Clients", Shown::ByDefault, server::clients);
+const STATS: Section = section(&["stats"], "Stats", Shown::ByDefault, counters::stats);
+const CPU: Section = section(&["cpu"], "CPU", Shown::ByDefault, server::cpu);
+
+/// The sections of a Sentinel.
+const SECTIONS_OF_SENTINEL: &[Section] = &[
+    SERVER,
+    CLIENTS,
+    STATS,
+    CPU,
+    section(
+        &["sentinel"],
+        "Sentinel",
+        Shown::ByDefault,
+        sentinel::sentinel,
+    ),
+];
+
 /// All sections in the order in which they are shown.
 const SECTIONS: &[Section] = &[
-    section(&["server"], "Server", Shown::ByDefault, server::server),
-    section(&["clients"], "Clients", Shown::ByDefault, server::clients),
+    SERVER,
+    CLIENTS,
     section(&["memory"], "Memory", Shown::ByDefault, memory::memory),
     section(
         &["persistence"],
@@ -82,14 +111,14 @@ const SECTIONS: &[Section] = &[
         Shown::ByDefault,
         server::persistence,
     ),
-    section(&["stats"], "Stats", Shown::ByDefault, counters::stats),
+    STATS,
     section(
         &["replication"],
         "Replication",
         Shown::ByDefault,
         replication::replication,
     ),
-    section(&["cpu"], "CPU", Shown::ByDefault, server::cpu),
+    CPU,
     section(
         &["modules", "module_list"],
         "Modules",
@@ -140,14 +169,25 @@ fn is_wanted(section: &Section, words: &Args<'_>) -> bool {
 }
 
 fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let text = text_of(SECTIONS, ctx, args);
+    ctx.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+fn info_of_sentinel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let text = text_of(SECTIONS_OF_SENTINEL, ctx, args);
+    ctx.reply.bulk(text);
+    Ok(())
+}
+
+fn text_of(sections: &[Section], ctx: &mut Ctx<'_>, args: &Args<'_>) -> String {
     let view = View::gather(ctx.env, ctx.table, ctx.host);
     let mut report = Report::default();
-    for section in SECTIONS.iter().filter(|section| is_wanted(section, args)) {
+    for section in sections.iter().filter(|section| is_wanted(section, args)) {
         report.title(section.title);
         (section.write)(&view, &mut report);
     }
-    ctx.reply.verbatim("txt", report.into_text().as_bytes());
-    Ok(())
+    report.into_text()
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ pub mod report;
 #[cfg(test)]
 mod rewrite_tests;
 pub mod row;
+pub mod sentinel;
 pub mod server;
 pub mod session;
 pub mod set;
@@ -137,4 +138,5 @@ pub const FAMILIES: &[&[Row]] = &[
     introspection::ROWS,
     replication::ROWS,
     debug::ROWS,
+    sentinel::ROWS,
 ];

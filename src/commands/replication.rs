@@ -44,6 +44,21 @@ const SYNC_FLAGS: Flags = Flags::ADMIN
     .union(Flags::NO_ASYNC_LOADING)
     .union(Flags::NO_MULTI);
 
+/// The row of `ROLE`. A Sentinel has one that does something else.
+pub const ROLE: Row = Row {
+    name: "role",
+    arity: 1,
+    flags: Flags::NOSCRIPT
+        .union(Flags::LOADING)
+        .union(Flags::STALE)
+        .union(Flags::FAST),
+    acl: Acl::ADMIN.union(Acl::DANGEROUS),
+    since: "2.8.12",
+    summary: "Tells whether the server is a master or a replica, and how far it is.",
+    handler: role,
+    ..SERVER
+};
+
 /// The rows of this family.
 pub static ROWS: &[Row] = &[
     REPLICAOF_ROW,
@@ -79,20 +94,7 @@ pub static ROWS: &[Row] = &[
         handler: failover,
         ..SERVER
     },
-    Row {
-        name: "role",
-        arity: 1,
-        flags: Flags::NOSCRIPT
-            .union(Flags::LOADING)
-            .union(Flags::STALE)
-            .union(Flags::FAST)
-            .union(Flags::SENTINEL),
-        acl: Acl::ADMIN.union(Acl::DANGEROUS),
-        since: "2.8.12",
-        summary: "Tells whether the server is a master or a replica, and how far it is.",
-        handler: role,
-        ..SERVER
-    },
+    ROLE,
     Row {
         name: "psync",
         arity: -3,

@@ -197,13 +197,19 @@ fn shutdown(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         ));
     }
     match Shutdown::parse(args.iter().skip(1))? {
-        Shutdown::Begin(options) => match ctx.host.shutdown(ctx.env, ctx.session.id, options)? {
-            Leaving::Now => ctx.session.activity.close_after_replies(),
-            Leaving::AfterReplicas => {
-                // Who may not wait is not told how it ends; a refusal is in the log.
-                let _ = ctx.block(Block::until_told(), []);
+        Shutdown::Begin(mut options) => {
+            if ctx.env.sentinel.is_some() {
+                // It has nothing to save.
+                options.save = Some(false);
             }
-        },
+            match ctx.host.shutdown(ctx.env, ctx.session.id, options)? {
+                Leaving::Now => ctx.session.activity.close_after_replies(),
+                Leaving::AfterReplicas => {
+                    // Who may not wait is not told how it ends; a refusal is in the log.
+                    let _ = ctx.block(Block::until_told(), []);
+                }
+            }
+        }
         Shutdown::Abort => {
             ctx.host.abort_shutdown(ctx.env)?;
             ctx.reply.ok();

@@ -39,6 +39,7 @@ use crate::replication::{
 };
 use crate::resp::args::{Args, OwnedArgs};
 use crate::resp::writer::{Protocol, Reply};
+use crate::sentinel::testing::watching_one;
 use crate::sys::clock::CycleClock;
 
 /// When a rig's clock starts, in milliseconds since the epoch.
@@ -53,6 +54,13 @@ fn table() -> &'static CommandTable {
     TABLE.get_or_init(|| {
         CommandTable::build(Mode::Server, FAMILIES, &[]).expect("rows make a table")
     })
+}
+
+/// The same of a Sentinel.
+fn table_of_sentinel() -> &'static CommandTable {
+    static TABLE: OnceLock<CommandTable> = OnceLock::new();
+    let build = || CommandTable::build(Mode::Sentinel, FAMILIES, &[]);
+    TABLE.get_or_init(|| build().expect("rows make a table"))
 }
 
 /// One client and everything it talks to.
@@ -78,7 +86,17 @@ impl Rig {
     /// A master with an empty keyspace, default settings and a replication log, so that what is
     /// propagated can be seen.
     pub fn new() -> Rig {
-        let table = table();
+        Rig::with(table())
+    }
+
+    /// A Sentinel, as [`watching_one`] makes it.
+    pub fn of_sentinel() -> Rig {
+        let mut rig = Rig::with(table_of_sentinel());
+        rig.env.sentinel = Some(Box::new(watching_one(rig.env.now)));
+        rig
+    }
+
+    fn with(table: &'static CommandTable) -> Rig {
         let now = Now::at_unix_ms(START_MS);
         let mut rng = Rng::from_seed(1);
         let config = Settings::default();

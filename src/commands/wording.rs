@@ -53,6 +53,13 @@ pub fn quoting(before: &str, word: &[u8], after: &str) -> CmdError {
     CmdError::err([before.as_bytes(), until_nul(word), after.as_bytes()].concat())
 }
 
+/// The same with two such words; the texts stand around and between them.
+pub fn quoting_both(texts: [&str; 3], words: [&[u8]; 2]) -> CmdError {
+    let [before, between, after] = texts.map(str::as_bytes);
+    let [first, second] = words.map(until_nul);
+    CmdError::err([before, first, between, second, after].concat())
+}
+
 /// The refusal of a subcommand whose arguments, though enough, make no sense.
 pub fn bad_subcommand(args: &Args<'_>) -> CmdError {
     let name = until_nul(&args[1]);

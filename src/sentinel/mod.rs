@@ -45,6 +45,7 @@ mod act;
 pub mod action;
 pub mod address;
 mod context;
+pub mod describe;
 pub mod event;
 pub mod failover;
 pub mod instance;
@@ -57,6 +58,7 @@ mod save;
 pub mod scripts;
 #[cfg(test)]
 mod tests;
+pub mod testing;
 mod tilt;
 pub mod timing;
 

@@ -51,6 +51,21 @@ const PUBLISHING: Flags = Flags::PUBSUB
     .union(Flags::FAST)
     .union(Flags::MAY_REPLICATE);
 
+/// The row of `PUBLISH`. A Sentinel has one that does something else.
+pub const PUBLISH: Row = Row {
+    name: "publish",
+    arity: 3,
+    flags: PUBLISHING,
+    group: CommandGroup::Pubsub,
+    since: "2.0.0",
+    complexity: "O(N+M), N being the number of the channel's subscribers and M that of all \
+        patterns",
+    summary: "Sends a message to the subscribers of a channel.",
+    args: &[Arg::string("channel"), Arg::string("message")],
+    handler: publish,
+    ..Row::BASE
+};
+
 /// The rows of this family.
 pub static ROWS: &[Row] = &[
     Row {
@@ -107,19 +122,7 @@ pub static ROWS: &[Row] = &[
         handler: sunsubscribe,
         ..SUBSCRIBING_TO_SHARDS
     },
-    Row {
-        name: "publish",
-        arity: 3,
-        flags: PUBLISHING.union(Flags::SENTINEL),
-        group: CommandGroup::Pubsub,
-        since: "2.0.0",
-        complexity: "O(N+M), N being the number of the channel's subscribers and M that of all \
-            patterns",
-        summary: "Sends a message to the subscribers of a channel.",
-        args: &[Arg::string("channel"), Arg::string("message")],
-        handler: publish,
-        ..Row::BASE
-    },
+    PUBLISH,
     Row {
         name: "spublish",
         arity: 3,
