@@ -22,6 +22,12 @@ pub trait Disk {
     fn create(&mut self, path: &Path) -> io::Result<Self::File>;
     /// Makes a file that must not be there yet.
     fn create_new(&mut self, path: &Path) -> io::Result<Self::File>;
+    /// Makes a file that must not be there yet, with the permissions of another one, if that is
+    /// there and this disk has any.
+    fn create_like(&mut self, path: &Path, model: &Path) -> io::Result<Self::File> {
+        let _ = model;
+        self.create_new(path)
+    }
     /// Opens a file to write behind what it holds, or makes an empty one. It cannot be read.
     fn open_append(&mut self, path: &Path) -> io::Result<Self::File>;
     /// Whether there is a file or a folder of that name.

@@ -14,6 +14,7 @@ pub mod memsize;
 pub mod numbers;
 pub mod partial_sort;
 pub mod quoting;
+pub mod replace;
 pub mod rng;
 pub mod size_class;
 pub mod time;

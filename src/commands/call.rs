@@ -12,6 +12,7 @@ use super::error::CmdError;
 use super::host::ClientFilter;
 use super::session::{Kind, ReplyMode};
 use crate::resp::args::Args;
+use crate::sentinel::{Answer, Verdict};
 
 /// Runs the handler of an admitted command and does what follows from it.
 #[inline]
@@ -105,6 +106,8 @@ pub enum WaitEnd<'a> {
     Acked(AckWait),
     /// Somebody does not let it wait longer.
     Refused(&'a CmdError),
+    /// It waited for this.
+    Answered(&'a Answer),
 }
 
 /// Ends a command that waited and is not run again.
@@ -115,12 +118,30 @@ pub fn conclude(ctx: &mut Ctx<'_>, parked: Parked, end: WaitEnd<'_>) {
         WaitEnd::OutOfTime => ctx.reply.null_array(),
         WaitEnd::Acked(acks) => ctx.env.reply_acks(acks, ctx.reply),
         WaitEnd::Refused(error) => reply_error(ctx, &error.text()),
+        WaitEnd::Answered(answer) => reply_answer(ctx, answer),
     }
     let argv = parked.argv.expect("a parked command has argv");
     if let Some(command) = ctx.table.find(&argv.args()) {
         count(ctx, command, parked.spent_ns);
     }
     settle_reply(ctx, reply_start);
+}
+
+fn reply_answer(ctx: &mut Ctx<'_>, answer: &Answer) {
+    match answer {
+        Answer::Ok => ctx.reply.ok(),
+        Answer::Error(text) => reply_error(ctx, text.as_bytes()),
+        Answer::Verdict(Verdict { down, vote }) => {
+            let (leader, epoch) = match vote {
+                Some((leader, epoch)) => (leader.as_str(), *epoch),
+                None => ("*", 0),
+            };
+            ctx.reply.array(3);
+            ctx.reply.int(i64::from(*down));
+            ctx.reply.bulk(leader);
+            ctx.reply.int(epoch as i64);
+        }
+    }
 }
 
 /// Replies with an error, and counts it.

@@ -10,6 +10,7 @@ use crate::commands::env::Env;
 use crate::commands::gates::Loading;
 use crate::keyspace::OwnedEntry;
 use crate::keyspace::expiry::{ExpiryClock, ExpiryCycle, Pace};
+use crate::sentinel::Sentinel;
 
 /// Connections looked at in one round, at least.
 const CONNS_PER_ROUND_MIN: usize = 5;
@@ -36,8 +37,11 @@ impl<W: World> Engine<W> {
         let load_us = self.runtime.load_wakes_at_us();
         let deadline = self.env.waiters.next_deadline().into_iter();
         let deadline = deadline.chain(self.runtime.pauses.ends_at_ms());
+        let deadline = deadline.chain(self.runtime.outgoing.deadline_ms());
+        let sentinel = self.env.sentinel.as_deref();
         let deadline_ms = deadline
             .chain(self.env.replication.failover_deadline_ms())
+            .chain(sentinel.map(Sentinel::due_ms))
             .min();
         let deadline_us = deadline_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1000));
         let next_us = self.cron.next_us.min(deadline_us);
@@ -53,6 +57,7 @@ impl<W: World> Engine<W> {
             snapshots,
             to_accept,
             pauses,
+            sentinel,
             ..
         } = &self.runtime;
         !to_accept.is_empty()
@@ -66,6 +71,7 @@ impl<W: World> Engine<W> {
             || link.stream.is_due()
             || link.has_more && self.runtime.load_wakes_at_us().is_none()
             || snapshots.forwarding_is_due()
+            || sentinel.is_busy()
     }
 
     /// Does a round of periodic work when it is due.
@@ -89,22 +95,19 @@ impl<W: World> Engine<W> {
             ..
         } = runtime;
         to_accept.append(to_accept_later);
-        for (key, progress) in runtime.outgoing.give_slow_addresses_up(&mut runtime.world) {
-            if runtime.link.is_on(key) {
-                runtime.on_master_progress(env, progress);
-            }
-        }
         if !runtime.cron_paused {
             runtime.continue_shutdown(env);
             self.expire_keys(Pace::Slow { hz: hz as u32 });
             self.look_at_connections(hz as usize);
         }
         let Engine { env, runtime, .. } = self;
-        runtime.rewrite_when_due(env);
-        runtime.save_when_due(env);
-        // What is being loaded says where a replica stands, and so what to ask its master for.
-        if !runtime.loads_at_start() {
-            runtime.drive(env, |r, e, out| r.tick(e, out));
+        if env.sentinel.is_none() {
+            runtime.rewrite_when_due(env);
+            runtime.save_when_due(env);
+            // What is being loaded says where a replica stands, and so what to ask its master for.
+            if !runtime.loads_at_start() {
+                runtime.drive(env, |r, e, out| r.tick(e, out));
+            }
         }
         runtime.refresh_gates(env);
         self.each_second();

@@ -43,7 +43,7 @@ impl<W: World> Runtime<W> {
             DebugRequest::AofFlushSleep(us) => self.aof.write_delay_us = us,
             DebugRequest::Segfault => return Err(self.world.end_process(ProcessEnd::Segfault)),
             DebugRequest::Panic => panic!("called by DEBUG PANIC"),
-            DebugRequest::Exit => return Err(self.world.end_process(ProcessEnd::Exit)),
+            DebugRequest::Exit => return Err(self.world.end_process(ProcessEnd::Exit(1))),
             DebugRequest::Restart { graceful, delay_ms } => {
                 self.world.sleep(Duration::from_millis(delay_ms));
                 return self.restart(env, graceful);

@@ -7,6 +7,7 @@ use super::describe::describe_master;
 use super::loading::Loader;
 use super::rates::Measure;
 use super::runtime::Runtime;
+use super::sentinel::own_of;
 use super::shutdown::Asker;
 use super::snapshot::SnapshotPurpose;
 use super::world::{Socket, World};
@@ -56,7 +57,10 @@ impl<W: World> Host for Runtime<W> {
             run_id: self.run_id.clone(),
             tcp_port: env.config.port,
             started_mono_ms: self.started_mono_ms,
-            mode: "standalone",
+            mode: match env.sentinel {
+                Some(_) => "sentinel",
+                None => "standalone",
+            },
             supervised: self.world.supervised(),
             shutdown_in_ms: self.shutdown.time_left_ms(env.now),
             connected_clients: self.clients.len() - replicas,
@@ -151,6 +155,9 @@ impl<W: World> Host for Runtime<W> {
 
     fn config_changed(&mut self, env: &mut Env) {
         self.after_config(env);
+        if let Some(sentinel) = &mut env.sentinel {
+            sentinel.set_own(own_of(&env.config));
+        }
     }
 
     fn describe_clients(&self, env: &Env, current: &Session, filter: &ClientFilter) -> Vec<u8> {
@@ -362,7 +369,7 @@ impl<W: World> Host for Runtime<W> {
     }
 
     fn unblock(&mut self, env: &mut Env, client: u64, refusal: Option<&CmdError>) -> bool {
-        self.end_wait(env, client, refusal)
+        !env.waiters.awaits_answer(client) && self.end_wait(env, client, refusal)
     }
 
     fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply) {

@@ -112,6 +112,7 @@ impl<W: World> Runtime<W> {
             port,
             from: source.map(|from| String::from_utf8_lossy(from).into_owned()),
             timeout_ms: u64::from(env.config.repl_timeout) * 1000,
+            times_out: false,
         };
         match self.outgoing.open(target, &mut self.world) {
             Ok(connection) => self.link.connection = Some(connection),
@@ -405,8 +406,8 @@ impl<W: World> Engine<W> {
 }
 
 fn failure_of(error: ConnectError) -> ConnectFailure {
-    match error {
-        ConnectError::NotBegun(why) => ConnectFailure::NotBegun(why),
-        ConnectError::Failed(why) => ConnectFailure::Socket(why),
+    match error.begun {
+        false => ConnectFailure::NotBegun(error.reason),
+        true => ConnectFailure::Socket(error.reason),
     }
 }

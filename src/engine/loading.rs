@@ -545,7 +545,7 @@ impl<W: World> Runtime<W> {
     }
 
     /// Says that clients are welcome.
-    fn announce_ready(&mut self, env: &Env) {
+    pub(super) fn announce_ready(&mut self, env: &Env) {
         for kind in self.world.listeners() {
             log::info!("Ready to accept connections {kind}");
         }

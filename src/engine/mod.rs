@@ -22,6 +22,7 @@
 //! | `waiting.rs`, `pause.rs` | clients whose commands wait, or are held back |
 //! | `describe.rs`, `client_memory.rs`, `peak.rs` | clients described and measured |
 //! | `outgoing.rs` | connections that we make |
+//! | `sentinel/` | the driver of the Sentinel |
 //! | `link.rs`, `incoming.rs`, `master_stream.rs` | our link to our master and what it sends |
 //! | `replicas.rs`, `transfer.rs` | the driver of the machines; what replicas are sent |
 //! | `snapshot.rs`, `snapshot_work.rs`, `sync_file.rs` | saving, and files that only serve a sync |
@@ -58,6 +59,7 @@ mod reading;
 mod replicas;
 mod running;
 mod runtime;
+mod sentinel;
 mod shutdown;
 #[cfg(test)]
 mod sim;
@@ -83,6 +85,7 @@ use crate::config::sentinel::SentinelConfig;
 use crate::keyspace::Keyspace;
 use crate::keyspace::expiry::{ExpiryCycle, Pace};
 use crate::replication::Replication;
+use crate::sentinel::Sentinel;
 use crate::sys::clock::CycleClock;
 use crate::sys::collation::Collation;
 pub use apply::watchdog_period_ms;
@@ -161,9 +164,9 @@ impl<W: World> Engine<W> {
             settings,
             config_file,
             table,
-            sentinel: _,
             mut rng,
             clock,
+            sentinel,
         } = parts;
         let now = world.now();
         let collation = Collation::named(&settings.locale_collate)
@@ -179,6 +182,11 @@ impl<W: World> Engine<W> {
         let keyspace = Keyspace::new(settings.databases as usize, hash_seed);
         let commands = table.counted();
         let mut env = Env::new(now, clock, rng, settings, keyspace, replication, commands);
+        if let Some(config) = sentinel {
+            let own = sentinel::own_of(&env.config);
+            let rng = Rng::from_seed(env.rng.next_u64());
+            env.sentinel = Some(Box::new(Sentinel::new(config, own, rng, now)));
+        }
         env.config_file = config_file;
         env.collation = collation;
         let mut runtime = Runtime::new(world, run_id, table);
@@ -193,12 +201,15 @@ impl<W: World> Engine<W> {
         })
     }
 
-    /// Begins to load the data set of the start, if there is one.
+    /// Begins to load the data set of the start, if there is one; sets a Sentinel going.
     ///
     /// # Errors
     ///
     /// There is one, and it cannot be opened; the text says why.
     pub fn begin(&mut self) -> Result<(), String> {
+        if self.env.sentinel.is_some() {
+            return self.runtime.begin_as_sentinel(&mut self.env);
+        }
         self.runtime.load_at_start(&mut self.env)
     }
 
@@ -265,15 +276,20 @@ impl<W: World> Engine<W> {
                 let resolved = runtime
                     .outgoing
                     .on_resolved(request, answer, &mut runtime.world);
-                if let Some((key, progress)) = resolved {
+                for (key, progress) in resolved {
                     self.on_outgoing(key, progress, false);
                 }
             }
             Event::Synced { request, result } => runtime.on_synced(env, request, result),
+            Event::Replaced { request, result } => runtime.on_replaced(env, request, result),
             Event::ChildReport { pid, report } => {
                 runtime.snapshots.on_report(pid, report, env.now);
             }
-            Event::ChildExited { pid, exit } => runtime.on_child_exited(env, pid, exit),
+            Event::ChildExited { pid, exit } => {
+                if !runtime.on_script_exited(env, pid, exit) {
+                    runtime.on_child_exited(env, pid, exit);
+                }
+            }
             Event::Signal(signal) => runtime.shutdown_by_signal(env, signal),
         }
     }
@@ -290,6 +306,7 @@ impl<W: World> Engine<W> {
         }
         self.runtime.step_load(&mut self.env)?;
         self.run_stream();
+        self.give_slow_connections_up();
         self.run_cron();
         if !self.is_over() {
             self.finish_changes();
@@ -315,7 +332,7 @@ impl<W: World> Engine<W> {
             runtime.clients.evict(env);
             make_room(env, runtime);
         }
-        self.wake_waiters();
+        self.act_and_wake();
         self.go_on_with_failover();
     }
 
@@ -344,6 +361,9 @@ impl<W: World> Engine<W> {
             self.read_master();
         }
         let Engine { env, runtime, .. } = self;
+        if runtime.sentinel.is_busy() {
+            runtime.go_on_as_sentinel(env);
+        }
         if runtime.pauses.end_overdue(env.now.mono_ms()) {
             runtime.refresh_gates(env);
         }
@@ -384,12 +404,25 @@ impl<W: World> Engine<W> {
         }
     }
 
-    /// A connection that we made has got on.
-    fn on_outgoing(&mut self, key: usize, progress: ConnectProgress, readable: bool) {
-        if !self.runtime.link.is_on(key) {
-            return;
+    /// Connections that take too long fail, or try their next address.
+    fn give_slow_connections_up(&mut self) {
+        let Runtime {
+            outgoing, world, ..
+        } = &mut self.runtime;
+        let now_ms = self.env.now.mono_ms();
+        if outgoing.deadline_ms().is_some_and(|at_ms| at_ms <= now_ms) {
+            for (key, error) in outgoing.give_up_overdue(now_ms, world) {
+                self.on_outgoing(key, ConnectProgress::Failed(error), false);
+            }
         }
+    }
+
+    /// A connection that we made has got on: whose it is knows what that means.
+    fn on_outgoing(&mut self, key: usize, progress: ConnectProgress, readable: bool) {
         let Engine { env, runtime, .. } = self;
+        if !runtime.link.is_on(key) {
+            return runtime.on_sentinel_progress(env, key, progress, readable);
+        }
         let open = matches!(
             progress,
             ConnectProgress::Opened | ConnectProgress::Readable

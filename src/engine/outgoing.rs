@@ -1,4 +1,5 @@
-//! Connections that we make: to our master, to the target of a `MIGRATE`.
+//! Connections that we make: to our master, to the target of a `MIGRATE`, to what a Sentinel
+//! watches.
 //!
 //! ```text
 //!            resolved            connected
@@ -13,8 +14,12 @@
 //! Nothing blocks, but for [`Outgoing::open_now`] and its like, which `MIGRATE` needs.
 //!
 //! What is to be sent collects in a buffer that the write phase of the tick flushes.
+//!
+//! There may be thousands of them, so nothing here looks at all to find one: deadlines are kept in
+//! order, and an answer of the resolver knows who has asked. A name that is being looked up is not
+//! asked for a second time, however often somebody gives up and begins anew.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -46,13 +51,25 @@ enum Stage<S> {
     Over,
 }
 
-/// Why no connection came about.
+/// Why no connection came about; of the last address that was tried.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ConnectError {
-    /// It could not even be begun; the reason.
-    NotBegun(String),
-    /// It was begun and failed; the reason.
-    Failed(String),
+pub struct ConnectError {
+    /// It could be begun.
+    pub begun: bool,
+    /// The other machine says that nobody listens there.
+    pub refused: bool,
+    /// The reason.
+    pub reason: String,
+}
+
+impl ConnectError {
+    fn new(begun: bool, e: &io::Error) -> ConnectError {
+        ConnectError {
+            begun,
+            refused: e.kind() == ErrorKind::ConnectionRefused,
+            reason: os_text(e),
+        }
+    }
 }
 
 /// What an event has led to.
@@ -77,8 +94,10 @@ pub struct Target {
     pub port: u16,
     /// The address to connect from, if not just any.
     pub from: Option<String>,
-    /// The time for all of it, in milliseconds.
+    /// The time for all of it, in milliseconds. Each address has its share of it.
     pub timeout_ms: u64,
+    /// Whether it fails when that time is over, or whether its user sees to that.
+    pub times_out: bool,
 }
 
 /// One connection.
@@ -88,6 +107,8 @@ pub struct Outgoing<S> {
     stage: Stage<S>,
     out: Vec<u8>,
     sent: usize,
+    /// Under which time it stands among the deadlines.
+    deadline_ms: Option<u64>,
 }
 
 impl<S: Socket> Outgoing<S> {
@@ -98,7 +119,26 @@ impl<S: Socket> Outgoing<S> {
             stage,
             out: Vec::new(),
             sent: 0,
+            deadline_ms: None,
         }
+    }
+
+    /// When the whole has taken too long.
+    fn ends_ms(&self) -> u64 {
+        self.begun_ms.saturating_add(self.target.timeout_ms)
+    }
+
+    /// When something is to be done about it, if nothing happens before.
+    fn due_ms(&self) -> Option<u64> {
+        let next_ms = match &self.stage {
+            Stage::Resolving(_) => None,
+            Stage::Connecting {
+                rest, give_up_ms, ..
+            } => (!rest.is_empty()).then_some(*give_up_ms),
+            Stage::Open(_) | Stage::Over => return None,
+        };
+        let ends_ms = self.target.times_out.then(|| self.ends_ms());
+        next_ms.into_iter().chain(ends_ms).min()
     }
 
     /// Tries one address after the other until one is being connected to.
@@ -113,7 +153,7 @@ impl<S: Socket> Outgoing<S> {
         W: Clock + Network<Socket = S>,
     {
         let now_ms = world.now().mono_ms();
-        let left_ms = (self.begun_ms + self.target.timeout_ms).saturating_sub(now_ms);
+        let left_ms = self.ends_ms().saturating_sub(now_ms);
         while let Some(address) = rest.pop_front() {
             let share_ms = (left_ms / (rest.len() as u64 + 1)).min(ADDRESS_MS_MAX);
             let begun = world
@@ -131,7 +171,7 @@ impl<S: Socket> Outgoing<S> {
                     };
                     return Ok(());
                 }
-                Err(e) => last = ConnectError::NotBegun(os_text(&e)),
+                Err(e) => last = ConnectError::new(false, &e),
             }
         }
         self.stage = Stage::Over;
@@ -181,7 +221,7 @@ impl<S: Socket> Outgoing<S> {
                 ConnectProgress::Opened
             }
             Connecting::Failed(e) => {
-                let why = ConnectError::Failed(os_text(&e));
+                let why = ConnectError::new(true, &e);
                 match self.try_next(wake, why, world) {
                     Ok(()) => ConnectProgress::Pending,
                     Err(e) => ConnectProgress::Failed(e),
@@ -216,11 +256,23 @@ impl<S: Socket> Outgoing<S> {
     }
 }
 
+/// A name that is being looked up.
+struct Lookup {
+    name: (String, u16),
+    /// For whom.
+    keys: Vec<usize>,
+}
+
 /// All connections that the engine watches, by number.
 pub struct Outgoings<S> {
     open: Slab<Outgoing<S>>,
     /// Those with something to send this tick.
     to_flush: Vec<usize>,
+    /// When something is to be done about which of them, in monotonic milliseconds.
+    deadlines: BTreeSet<(u64, usize)>,
+    /// By the numbers of their requests.
+    lookups: HashMap<u64, Lookup>,
+    requests_by_name: HashMap<(String, u16), u64>,
     requests: u64,
 }
 
@@ -229,14 +281,17 @@ impl<S> Default for Outgoings<S> {
         Outgoings {
             open: Slab::new(),
             to_flush: Vec::new(),
+            deadlines: BTreeSet::new(),
+            lookups: HashMap::new(),
+            requests_by_name: HashMap::new(),
             requests: 0,
         }
     }
 }
 
 impl<S: Socket> Outgoings<S> {
-    /// Begins to make a connection. How it goes on is told by [`Outgoings::on_ready`] and
-    /// [`Outgoings::on_resolved`].
+    /// Begins to make a connection. How it goes on is told by [`Outgoings::on_ready`],
+    /// [`Outgoings::on_resolved`] and [`Outgoings::give_up_overdue`].
     ///
     /// # Errors
     ///
@@ -247,44 +302,69 @@ impl<S: Socket> Outgoings<S> {
     {
         let now_ms = world.now().mono_ms();
         let (host, port) = (target.host.clone(), target.port);
-        let entry = self.open.vacant_entry();
-        let key = entry.key();
-        if let Ok(ip) = host.parse::<IpAddr>() {
-            let mut outgoing = Outgoing::new(target, now_ms, Stage::Over);
-            let address = VecDeque::from([SocketAddr::new(ip, port)]);
-            let nobody = ConnectError::NotBegun(String::new());
-            outgoing.try_addresses(Wake::Outgoing(key), address, nobody, world)?;
-            entry.insert(outgoing);
-            return Ok(key);
+        let mut outgoing = Outgoing::new(target, now_ms, Stage::Over);
+        let key = self.open.vacant_key();
+        match host.parse::<IpAddr>() {
+            Ok(ip) => {
+                let address = VecDeque::from([SocketAddr::new(ip, port)]);
+                let nobody = ConnectError::new(false, &ErrorKind::AddrNotAvailable.into());
+                outgoing.try_addresses(Wake::Outgoing(key), address, nobody, world)?;
+            }
+            Err(_) => outgoing.stage = Stage::Resolving(self.look_up(key, (host, port), world)),
         }
-        self.requests += 1;
-        let request = self.requests;
-        entry.insert(Outgoing::new(target, now_ms, Stage::Resolving(request)));
-        world.resolve(request, &host, port);
+        self.open.insert(outgoing);
+        self.note_deadline(key);
         Ok(key)
     }
 
-    /// A name was resolved: whose connection that concerns, and what came of it.
+    /// Has a name looked up for a connection. The number of the request.
+    fn look_up<W>(&mut self, key: usize, name: (String, u16), world: &mut W) -> u64
+    where
+        W: Clock + Network<Socket = S>,
+    {
+        if let Some(request) = self.requests_by_name.get(&name)
+            && let Some(lookup) = self.lookups.get_mut(request)
+        {
+            lookup.keys.push(key);
+            return *request;
+        }
+        self.requests += 1;
+        let request = self.requests;
+        world.resolve(request, &name.0, name.1);
+        self.requests_by_name.insert(name.clone(), request);
+        let keys = vec![key];
+        self.lookups.insert(request, Lookup { name, keys });
+        request
+    }
+
+    /// A name was resolved: whose connections that concerns, and what came of it.
     pub fn on_resolved<W>(
         &mut self,
         request: u64,
         answer: io::Result<Vec<SocketAddr>>,
         world: &mut W,
-    ) -> Option<(usize, ConnectProgress)>
+    ) -> Vec<(usize, ConnectProgress)>
     where
         W: Clock + Network<Socket = S>,
     {
-        let asked = |stage: &Stage<S>| matches!(stage, Stage::Resolving(own) if *own == request);
-        let mut all = self.open.iter_mut();
-        let (key, outgoing) = all.find(|(_, outgoing)| asked(&outgoing.stage))?;
-        let begun = match answer {
-            Ok(found) => {
-                let nobody = ConnectError::NotBegun(os_text(&ErrorKind::AddrNotAvailable.into()));
-                outgoing.try_addresses(Wake::Outgoing(key), found.into(), nobody, world)
-            }
-            Err(e) => Err(ConnectError::NotBegun(os_text(&e))),
+        let Some(lookup) = self.lookups.remove(&request) else {
+            return Vec::new();
         };
-        Some((key, self.settle(key, begun)))
+        self.requests_by_name.remove(&lookup.name);
+        let (found, nobody) = match answer {
+            Ok(found) => (found, ErrorKind::AddrNotAvailable.into()),
+            Err(e) => (Vec::new(), e),
+        };
+        let nobody = ConnectError::new(false, &nobody);
+        let mut told = Vec::new();
+        for key in lookup.keys {
+            let outgoing = &mut self.open[key];
+            let addresses = found.iter().copied().collect();
+            let wake = Wake::Outgoing(key);
+            let begun = outgoing.try_addresses(wake, addresses, nobody.clone(), world);
+            told.push((key, self.settle(key, begun)));
+        }
+        told
     }
 
     /// The socket of a connection is ready for something.
@@ -296,37 +376,44 @@ impl<S: Socket> Outgoings<S> {
             return ConnectProgress::Pending;
         };
         let progress = outgoing.on_ready(Wake::Outgoing(key), world);
-        if matches!(progress, ConnectProgress::Failed(_)) {
-            self.open.remove(key);
-        } else {
-            self.to_flush.push(key);
+        match progress {
+            ConnectProgress::Failed(_) => drop(self.forget(key)),
+            ConnectProgress::Readable => self.to_flush.push(key),
+            ConnectProgress::Pending | ConnectProgress::Opened => {
+                self.note_deadline(key);
+                self.to_flush.push(key);
+            }
         }
         progress
     }
 
-    /// Gives up addresses that had their share of the time, where others are left; when the whole
-    /// has taken too long is its user's business.
-    pub fn give_slow_addresses_up<W>(&mut self, world: &mut W) -> Vec<(usize, ConnectProgress)>
+    /// When [`Outgoings::give_up_overdue`] has something to do, in monotonic milliseconds.
+    pub fn deadline_ms(&self) -> Option<u64> {
+        self.deadlines.first().map(|(at_ms, _)| *at_ms)
+    }
+
+    /// Gives up addresses that had their share of the time, where others are left, and connections
+    /// that have taken too long.
+    pub fn give_up_overdue<W>(&mut self, now_ms: u64, world: &mut W) -> Vec<(usize, ConnectError)>
     where
         W: Clock + Network<Socket = S>,
     {
-        let now_ms = world.now().mono_ms();
-        let is_slow = |outgoing: &Outgoing<S>| match &outgoing.stage {
-            Stage::Connecting {
-                rest, give_up_ms, ..
-            } => !rest.is_empty() && now_ms >= *give_up_ms,
-            Stage::Resolving(_) | Stage::Open(_) | Stage::Over => false,
-        };
-        let slow: Vec<usize> = (self.open.iter())
-            .filter(|(_, outgoing)| is_slow(outgoing))
-            .map(|(key, _)| key)
-            .collect();
         let mut failed = Vec::new();
-        for key in slow {
-            let why = ConnectError::Failed(os_text(&ErrorKind::TimedOut.into()));
-            let begun = self.open[key].try_next(Wake::Outgoing(key), why, world);
-            if let ConnectProgress::Failed(e) = self.settle(key, begun) {
-                failed.push((key, ConnectProgress::Failed(e)));
+        while let Some((at_ms, key)) = self.deadlines.first().copied()
+            && at_ms <= now_ms
+        {
+            let outgoing = &mut self.open[key];
+            let is_over = outgoing.target.times_out && now_ms >= outgoing.ends_ms();
+            let why = ConnectError::new(true, &ErrorKind::TimedOut.into());
+            let begun = match is_over {
+                true => Err(why),
+                false => outgoing.try_next(Wake::Outgoing(key), why, world),
+            };
+            if let Err(e) = begun {
+                self.close(key, world);
+                failed.push((key, e));
+            } else {
+                self.note_deadline(key);
             }
         }
         failed
@@ -334,12 +421,42 @@ impl<S: Socket> Outgoings<S> {
 
     fn settle(&mut self, key: usize, begun: Result<(), ConnectError>) -> ConnectProgress {
         match begun {
-            Ok(()) => ConnectProgress::Pending,
+            Ok(()) => {
+                self.note_deadline(key);
+                ConnectProgress::Pending
+            }
             Err(e) => {
-                self.open.remove(key);
+                self.forget(key);
                 ConnectProgress::Failed(e)
             }
         }
+    }
+
+    /// Puts a connection in its place among the deadlines.
+    fn note_deadline(&mut self, key: usize) {
+        let outgoing = &mut self.open[key];
+        let due_ms = outgoing.due_ms();
+        let before_ms = std::mem::replace(&mut outgoing.deadline_ms, due_ms);
+        if before_ms != due_ms {
+            if let Some(at_ms) = before_ms {
+                self.deadlines.remove(&(at_ms, key));
+            }
+            self.deadlines.extend(due_ms.map(|at_ms| (at_ms, key)));
+        }
+    }
+
+    /// Takes a connection out of all lists.
+    fn forget(&mut self, key: usize) -> Option<Outgoing<S>> {
+        let outgoing = self.open.try_remove(key)?;
+        if let Some(at_ms) = outgoing.deadline_ms {
+            self.deadlines.remove(&(at_ms, key));
+        }
+        if let Stage::Resolving(request) = outgoing.stage
+            && let Some(lookup) = self.lookups.get_mut(&request)
+        {
+            lookup.keys.retain(|other| *other != key);
+        }
+        Some(outgoing)
     }
 
     /// Closes a connection, or stops making it.
@@ -347,7 +464,7 @@ impl<S: Socket> Outgoings<S> {
     where
         W: Clock + Network<Socket = S>,
     {
-        if let Some(outgoing) = self.open.try_remove(key)
+        if let Some(outgoing) = self.forget(key)
             && let Some(socket) = outgoing.into_socket()
         {
             world.close(socket);
@@ -360,6 +477,12 @@ impl<S: Socket> Outgoings<S> {
             Stage::Open(socket) => Some(socket),
             Stage::Resolving(_) | Stage::Connecting { .. } | Stage::Over => None,
         }
+    }
+
+    /// Bytes that wait for the socket to take them.
+    pub fn unsent_bytes(&self, key: usize) -> usize {
+        let outgoing = self.open.get(key);
+        outgoing.map_or(0, |outgoing| outgoing.out.len() - outgoing.sent)
     }
 
     /// Has bytes sent in the write phase of this tick.

@@ -15,6 +15,7 @@ use super::outgoing::Outgoings;
 use super::pause::Pauses;
 use super::rates::Rates;
 use super::replicas::FileSends;
+use super::sentinel::SentinelDriver;
 use super::shutdown::Shutdown;
 use super::snapshot::Snapshots;
 use super::world::{Jobs, ProcessRole, World};
@@ -42,6 +43,8 @@ pub struct Runtime<W: World> {
     pub outgoing: Outgoings<W::Socket>,
     /// Our side of the link to our master.
     pub link: MasterLink<FileOf<W>>,
+    /// What belongs to the Sentinel, if this is one.
+    pub sentinel: SentinelDriver,
     /// Snapshot files on their way to replicas.
     pub file_sends: FileSends<FileOf<W>>,
     /// Snapshots that are made.
@@ -91,6 +94,7 @@ impl<W: World> Runtime<W> {
             clients: Clients::new(2),
             outgoing: Outgoings::default(),
             link: MasterLink::new(1),
+            sentinel: SentinelDriver::default(),
             file_sends: FileSends::default(),
             snapshots: Snapshots::default(),
             aof: Aof::default(),
@@ -166,7 +170,9 @@ impl<W: World> Runtime<W> {
 
 /// The part that this server plays.
 pub fn role_of(env: &Env) -> ProcessRole {
-    if env.replication.is_replica() {
+    if env.sentinel.is_some() {
+        ProcessRole::Sentinel
+    } else if env.replication.is_replica() {
         ProcessRole::Replica
     } else {
         ProcessRole::Master

@@ -242,6 +242,10 @@ impl<W: World> Runtime<W> {
         options: ShutdownOptions,
         signalled: bool,
     ) -> Result<(), ()> {
+        if env.sentinel.is_some() {
+            // It has no data, and writes its state down whenever that changes.
+            return Ok(());
+        }
         self.close_aof(env, options.force)?;
         let wanted = options.save.unwrap_or(!env.config.save.0.is_empty());
         // While a data set is loaded we have a part of it, and the file has all.
@@ -275,7 +279,7 @@ pub fn leave_unsaved(world: &mut impl World, target: &Path, writer: Option<u32>)
     if let Some(pid) = writer {
         file::remove_temporary(world.disk(), target, pid);
     }
-    world.end_process(ProcessEnd::Exit);
+    world.end_process(ProcessEnd::Exit(1));
 }
 
 /// Replicas that have not acknowledged everything.

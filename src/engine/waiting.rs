@@ -14,6 +14,7 @@ use crate::commands::context::Ctx;
 use crate::commands::env::Env;
 use crate::commands::error::CmdError;
 use crate::commands::wait::NO_FILE;
+use crate::sentinel::Answer;
 
 const ROLE_CHANGED: CmdError = CmdError::Fixed(
     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
@@ -52,21 +53,34 @@ impl<W: World> Runtime<W> {
         let Some(key) = self.waiting_key(env, client) else {
             return false;
         };
+        self.conclude_wait(env, key, |ctx| blocking::end_wait(ctx, refusal));
+        self.shutdown.forget(client);
+        true
+    }
+
+    /// Gives a client the answer that it waits for, if it still does.
+    pub fn answer_waiting(&mut self, env: &mut Env, client: u64, answer: &Answer) {
+        if let Some(key) = self.waiting_key(env, client)
+            && env.waiters.awaits_answer(client)
+        {
+            self.conclude_wait(env, key, |ctx| blocking::answer(ctx, answer));
+        }
+    }
+
+    /// Ends the wait on a connection; what stood behind it goes on at the end of the tick.
+    fn conclude_wait(&mut self, env: &mut Env, key: usize, end: impl FnOnce(&mut Ctx<'_>)) {
         let (mut session, mut reply) = self.clients.lend(key, env);
         self.clients[key].last_interaction_ms = env.now.mono_ms();
-        let mut ctx = Ctx {
+        end(&mut Ctx {
             env,
             session: &mut session,
             reply: &mut reply,
             table: self.table,
             host: self,
-        };
-        blocking::end_wait(&mut ctx, refusal);
-        self.shutdown.forget(client);
+        });
         self.clients.put_back(key, session, reply);
         self.clients.after_commands(key, env);
         self.clients.to_resume.push(key);
-        true
     }
 
     /// Ends the waits of those who have got the acknowledgements that they wait for.

@@ -13,8 +13,10 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::snapshot_work::SnapshotWork;
 use crate::base::disk::Disk;
@@ -78,6 +80,13 @@ pub enum Event {
         /// What became of it.
         result: io::Result<()>,
     },
+    /// A file was replaced, or could not be.
+    Replaced {
+        /// The number of the request.
+        request: u64,
+        /// What became of it; see [`Replacement`](crate::base::replace::Replacement).
+        result: io::Result<()>,
+    },
     /// A child says how far it is.
     ChildReport {
         /// Which.
@@ -117,6 +126,16 @@ pub enum Job<F> {
         request: u64,
         /// The file.
         file: F,
+    },
+    /// Put a text in place of a file, wholly or not at all, durably; answered by
+    /// [`Event::Replaced`].
+    Replace {
+        /// The number of the request.
+        request: u64,
+        /// The file.
+        path: PathBuf,
+        /// What it shall hold.
+        text: Bytes,
     },
 }
 
@@ -244,6 +263,12 @@ pub trait Jobs {
     /// Wants to hear no more of a child that was asked to stop, whenever it does; that may take
     /// long, if it waits for its disk.
     fn disown_child(&mut self, pid: i32);
+    /// Starts a program with these arguments, in a process group of its own and with nothing to
+    /// read; answered by [`Event::ChildExited`].
+    fn spawn(&mut self, program: &Path, args: &[String]) -> io::Result<i32>;
+    /// Kills a program that was started, and what it has started itself. It must not have ended
+    /// already.
+    fn kill_program(&mut self, pid: i32);
     /// Hands work over.
     fn submit(&mut self, job: Job<<Self::Disk as Disk>::File>);
     /// What becomes of it.
@@ -303,6 +328,8 @@ pub enum ProcessRole {
     Master,
     /// A replica.
     Replica,
+    /// A Sentinel.
+    Sentinel,
     /// A child that writes a snapshot.
     Child,
 }
@@ -330,8 +357,8 @@ pub enum Lifecycle {
 pub enum ProcessEnd {
     /// By a bad memory access.
     Segfault,
-    /// At once, with status 1.
-    Exit,
+    /// At once, with this status.
+    Exit(i32),
     /// A fresh process of the same executable and arguments takes its place.
     Restart,
 }

@@ -1,11 +1,13 @@
-//! The forked child that writes a snapshot.
+//! Children: the one that is forked and writes a snapshot, and programs.
 //!
-//! It closes every descriptor that is not its own business, writes, reports through a pipe how far
+//! The former closes every descriptor that is not its own business, writes, reports through a pipe how far
 //! it is, and leaves by `_exit`.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use mio::unix::pipe::{self, Receiver, Sender};
@@ -53,6 +55,23 @@ fn decode(bytes: &[u8; REPORT_BYTES]) -> ChildReport {
         keys: u64::from_le_bytes(keys.try_into().expect("eight bytes")),
         copied_bytes: u64::from_le_bytes(copied.try_into().expect("eight bytes")),
     }
+}
+
+/// Starts a program in a process group of its own. Nobody waits for it here: its end is told by a
+/// signal, as that of any child. Of our descriptors it gets the standard ones, and nothing to read;
+/// all others are closed when it begins.
+///
+/// # Errors
+///
+/// It cannot be started.
+pub fn spawn(program: &Path, args: &[String]) -> io::Result<i32> {
+    let mut command = Command::new(program);
+    let child = command
+        .args(args)
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    Ok(child.id() as i32)
 }
 
 impl Child {

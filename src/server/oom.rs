@@ -13,7 +13,7 @@ use crate::sys::usage;
 fn score(settings: &Settings, role: ProcessRole, base: i32) -> Option<i32> {
     let values = settings.oom_score_adj_values;
     let value = match role {
-        ProcessRole::Master => values.master,
+        ProcessRole::Master | ProcessRole::Sentinel => values.master,
         ProcessRole::Replica => values.replica,
         ProcessRole::Child => values.child,
     };

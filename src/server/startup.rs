@@ -28,9 +28,6 @@ use crate::sys::signals::Signals;
 /// The pid file of a server in the background that is not given another one.
 const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
 
-/// Said by a Sentinel that could start.
-const NO_SENTINEL: &str = "This version of Tanist does not have this program yet.";
-
 /// Starts a server or Sentinel and serves; `name` is the word by which the process was called, and `args` are
 /// those of the configuration. Returns the exit code.
 pub fn serve(name: &[u8], args: &[Vec<u8>], mode: ServerMode) -> u8 {
@@ -95,7 +92,7 @@ fn start(name: &[u8], args: &[Vec<u8>], mode: ServerMode) -> Result<Server, Fail
     }
     say_hello(&settings, args.is_empty(), name, &notices);
     match mode {
-        ServerMode::Sentinel => return Err(NO_SENTINEL.to_owned().into()),
+        ServerMode::Sentinel => {}
         ServerMode::Standalone if settings.replicaof.is_some() => logger.set_role(b'S'),
         ServerMode::Standalone => logger.set_role(b'M'),
     }

@@ -8,16 +8,20 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use bytes::Bytes;
 use mio::Waker;
 
 use super::process;
+use crate::base::replace::Replacement;
 use crate::commands::garbage::Garbage;
 use crate::engine::world::{Event, Job, WorkFigures};
 use crate::sys;
+use crate::sys::disk::OsDisk;
 use crate::sys::memory::{ShareMaker, ThreadShare};
 
 /// A name to be looked up.
@@ -27,10 +31,36 @@ struct Lookup {
     port: u16,
 }
 
-/// A file to be brought to disk.
-struct Sync {
-    request: u64,
-    file: std::fs::File,
+/// Something to be brought to disk.
+enum Sync {
+    File {
+        request: u64,
+        file: std::fs::File,
+    },
+    Text {
+        request: u64,
+        path: PathBuf,
+        text: Bytes,
+    },
+}
+
+impl Sync {
+    fn run(self) -> Event {
+        match self {
+            Sync::File { request, file } => Event::Synced {
+                request,
+                result: file.sync_data(),
+            },
+            Sync::Text {
+                request,
+                path,
+                text,
+            } => Event::Replaced {
+                request,
+                result: Replacement::new(&path, text).run(&mut OsDisk),
+            },
+        }
+    }
 }
 
 /// The sending side of all workers.
@@ -66,9 +96,7 @@ impl Workers {
         let waker = Arc::new(waker);
         let (tells, wakes) = (told.clone(), Arc::clone(&waker));
         let syncs = spawn("bio_aof", memory, cpus, move |sync: Sync| {
-            let result = sync.file.sync_data();
-            let request = sync.request;
-            let _ = tells.send(Event::Synced { request, result });
+            let _ = tells.send(sync.run());
             let _ = wakes.wake();
         })?;
         let lookups = spawn("bio_resolve", memory, cpus, move |lookup: Lookup| {
@@ -102,7 +130,19 @@ impl Workers {
                 let _ = self.closes.send(file);
             }
             Job::Sync { request, file } => {
-                let _ = self.syncs.send(Sync { request, file });
+                let _ = self.syncs.send(Sync::File { request, file });
+            }
+            Job::Replace {
+                request,
+                path,
+                text,
+            } => {
+                let sync = Sync::Text {
+                    request,
+                    path,
+                    text,
+                };
+                let _ = self.syncs.send(sync);
             }
         }
     }

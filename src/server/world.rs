@@ -316,6 +316,14 @@ impl Jobs for OsWorld {
         }
     }
 
+    fn spawn(&mut self, program: &Path, args: &[String]) -> io::Result<i32> {
+        child::spawn(program, args)
+    }
+
+    fn kill_program(&mut self, pid: i32) {
+        let _ = sys::process::send_signal_to_group(pid, libc::SIGKILL);
+    }
+
     fn submit(&mut self, job: Job<std::fs::File>) {
         self.workers.submit(job);
     }
@@ -383,10 +391,11 @@ impl ProcessControl for OsWorld {
     }
 
     fn set_role(&mut self, role: ProcessRole, settings: &Settings) {
-        let letter = match (self.process.mode, role) {
-            (ServerMode::Sentinel, _) => SENTINEL_LETTER,
-            (ServerMode::Standalone, ProcessRole::Replica) => b'S',
-            (ServerMode::Standalone, _) => b'M',
+        let letter = match role {
+            ProcessRole::Master => b'M',
+            ProcessRole::Replica => b'S',
+            ProcessRole::Sentinel => SENTINEL_LETTER,
+            ProcessRole::Child => b'C',
         };
         self.process.logger.set_role(letter);
         // A refusal is in the log; the change of role goes on.
@@ -415,12 +424,15 @@ impl ProcessControl for OsWorld {
     }
 
     fn end_process(&mut self, how: ProcessEnd) -> CmdError {
-        match how {
+        let status = match how {
             ProcessEnd::Segfault => sys::process::crash_by_bad_access(),
-            ProcessEnd::Exit => {}
-            ProcessEnd::Restart => self.restart(),
-        }
-        sys::process::exit_now(1)
+            ProcessEnd::Exit(status) => status,
+            ProcessEnd::Restart => {
+                self.restart();
+                1
+            }
+        };
+        sys::process::exit_now(status)
     }
 }
 

@@ -27,6 +27,16 @@ impl Disk for OsDisk {
         File::options().write(true).create_new(true).open(path)
     }
 
+    fn create_like(&mut self, path: &Path, model: &Path) -> io::Result<File> {
+        let file = self.create_new(path)?;
+        match fs::metadata(model) {
+            Ok(metadata) => file.set_permissions(metadata.permissions())?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+        Ok(file)
+    }
+
     fn open_append(&mut self, path: &Path) -> io::Result<File> {
         File::options().append(true).create(true).open(path)
     }

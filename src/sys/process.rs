@@ -188,6 +188,17 @@ pub fn send_signal(process: i32, signal: i32) -> io::Result<()> {
     super::check(unsafe { libc::kill(process, signal) })
 }
 
+/// Sends a signal to all processes of the group that this process leads.
+///
+/// # Errors
+///
+/// Those of `kill(2)`: no such group, or not allowed.
+pub fn send_signal_to_group(leader: i32, signal: i32) -> io::Result<()> {
+    assert!(leader > 1, "other numbers mean our own group, or everybody");
+    // SAFETY: the call takes plain numbers.
+    super::check(unsafe { libc::kill(-leader, signal) })
+}
+
 /// Detaches from the terminal: goes on in a child that leads a session of its own, with the
 /// standard streams at `/dev/null`, while the process that was started exits successfully.
 ///

@@ -36,6 +36,7 @@ use crate::base::longdouble::LongDouble;
 use crate::base::numbers::parse_i64;
 use crate::keyspace::Type;
 use crate::resp::args::OwnedArgs;
+use crate::sentinel::Answer;
 use acks::AckWait;
 pub use waiters::{Waiter, Waiters};
 
@@ -168,11 +169,18 @@ impl Ctx<'_> {
         waits
     }
 
-    /// Has the client wait until its answer is known, however long that takes; otherwise as
-    /// [`block`](Self::block).
+}
+
+impl Ctx<'_> {
+    /// Has the client wait for an answer of the Sentinel, which comes by [`answer`], however long
+    /// that takes; otherwise as [`block`](Self::block).
     #[must_use = "a client that may not wait is due a reply"]
     pub fn block_for_answer(&mut self) -> bool {
-        self.block(Block::until_told(), [])
+        let waits = self.block(Block::until_told(), []);
+        if waits {
+            self.env.waiters.expect_answer(self.session.id);
+        }
+        waits
     }
 }
 
@@ -226,6 +234,14 @@ pub fn end_wait(ctx: &mut Ctx<'_>, refusal: Option<&CmdError>) {
         (None, None) => WaitEnd::OutOfTime,
     };
     conclude(ctx, *parked, end);
+}
+
+/// Gives a client the answer that it waits for.
+pub fn answer(ctx: &mut Ctx<'_>, answer: &Answer) {
+    if let Some(parked) = ctx.session.activity.end_wait() {
+        ctx.env.waiters.remove(ctx.session.id);
+        conclude(ctx, *parked, WaitEnd::Answered(answer));
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ struct Place {
     keys: Vec<Box<[u8]>>,
     /// It waits for acknowledgements, and for no key.
     ack: Option<AckWait>,
+    /// It waits for an answer, and for no key; nobody else can end that.
+    for_answer: bool,
 }
 
 /// See the module's head.
@@ -130,6 +132,7 @@ impl Waiters {
             db,
             keys: own,
             ack: None,
+            for_answer: false,
         };
         let before = self.clients.insert(waiter.client, place);
         assert!(before.is_none(), "a client waits for one thing at a time");
@@ -144,6 +147,18 @@ impl Waiters {
         );
         place.ack = Some(wait);
         self.acks.insert(wait, place.ticket, client);
+    }
+
+    /// A client that has begun to wait, for no key, waits for an answer.
+    pub fn expect_answer(&mut self, client: u64) {
+        let place = self.clients.get_mut(&client).expect("a client that waits");
+        place.for_answer = true;
+    }
+
+    /// Whether a client waits for an answer.
+    pub fn awaits_answer(&self, client: u64) -> bool {
+        let place = self.clients.get(&client);
+        place.is_some_and(|place| place.for_answer)
     }
 
     /// A client does not wait any more. Gives the acknowledgements that it waited for, if it did.

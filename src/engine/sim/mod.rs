@@ -13,6 +13,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `net.rs`, `disk.rs`, `world.rs` | the world that the engines live in |
+//! | `programs.rs` | programs that a server can start |
 //! | `node.rs`, `client.rs` | a server; a client |
 //! | `load.rs` | what clients send |
 //! | `oracle.rs` | what must hold |
@@ -39,6 +40,7 @@ mod load;
 mod net;
 mod node;
 mod oracle;
+mod programs;
 mod scenarios;
 mod stage;
 mod stream_tests;

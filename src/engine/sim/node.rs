@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use super::disk::{ProcessEnded, SimDisk};
 use super::net::{HostId, SharedNet};
 use super::oracle::Oracle;
+use super::programs::Programs;
 use super::survival::{Death, FileState, Observed, Survival};
 use super::world::{SimWorld, terminate};
 use crate::base::rng::Rng;
@@ -15,11 +16,14 @@ use crate::commands::context::CommandTable;
 use crate::commands::env::Env;
 use crate::commands::gates::Loading;
 use crate::commands::table::Mode;
+use crate::config::sentinel::SentinelConfig;
 use crate::config::{Appendfsync, MasterAddress, ReplDisklessLoad, SavePoints, Settings};
 use crate::engine::world::Network;
 use crate::engine::{Engine, EngineParts};
 use crate::sys::clock::CycleClock;
 
+/// The configuration file of a Sentinel.
+pub const SENTINEL_FILE: &str = "/sim/sentinel.conf";
 /// Ticks that a server may take without time passing; more of them mean that it spins.
 const TICKS_AT_ONCE_MAX: usize = 2000;
 
@@ -35,6 +39,10 @@ pub struct Node {
     pub decoys: Vec<SocketAddr>,
     /// Its children fail at times.
     pub children_fail: bool,
+    /// It is a Sentinel, and this is what its file says.
+    pub sentinel: Option<SentinelConfig>,
+    /// The programs that it can start.
+    pub programs: Programs,
     /// It does nothing until then, in microseconds.
     pub frozen_until_us: u64,
     /// What it must bring back when it starts again.
@@ -139,6 +147,8 @@ impl Node {
             disk: SimDisk::default(),
             decoys: Vec::new(),
             children_fail: false,
+            sentinel: None,
+            programs: Programs::default(),
             frozen_until_us: 0,
             survival: Survival::default(),
             keeps_journal: false,
@@ -211,13 +221,14 @@ impl Node {
         self.rng = rng.fork();
         world.decoys.clone_from(&self.decoys);
         world.children_fail = self.children_fail;
+        world.programs = self.programs.clone();
         let parts = EngineParts {
             settings: settings.clone(),
-            config_file: None,
+            config_file: self.sentinel.as_ref().map(|_| SENTINEL_FILE.into()),
             table: table(),
-            sentinel: None,
             rng,
             clock: CycleClock::stopped(),
+            sentinel: self.sentinel.clone(),
         };
         let mut engine = Engine::new(parts, world).expect("plain settings");
         engine.world_mut().listen(&settings).expect("it may listen");

@@ -2,13 +2,16 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::disk::{BegunSync, SimDisk, SimFile};
+use super::disk::{BegunSync, ProcessEnded, SimDisk, SimFile};
 use super::net::{HostId, SharedNet, SimSocket, address_of};
+use super::programs::Programs;
 use super::survival::Seen;
+use crate::base::replace::Replacement;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::commands::error::CmdError;
@@ -29,6 +32,19 @@ const CHILD_PIECE_BYTES: usize = 3000;
 
 /// That a sync on another thread has ended is told so much later, in microseconds.
 const SYNC_TOLD_US: u64 = 1000;
+
+/// A step of a file's replacement takes so long, in microseconds, but for the sync.
+const REPLACE_STEP_US_MAX: u64 = 1000;
+/// A program that is killed is gone so much later, in microseconds.
+const KILLED_AFTER_US: u64 = 1000;
+
+/// A file that takes the place of another, step by step.
+struct Replacing {
+    /// When the next step is made, in microseconds.
+    at_us: u64,
+    request: u64,
+    replacement: Replacement<SimFile>,
+}
 
 /// A child that saves. What it writes is known at once; it takes its time all the same.
 struct SimChild {
@@ -56,6 +72,9 @@ pub struct SimWorld {
     coming: Vec<(u64, Event)>,
     /// Syncs that run, with the time when they end and the numbers of their requests.
     syncs: Vec<(u64, u64, BegunSync)>,
+    replacing: Vec<Replacing>,
+    /// The programs that can be started.
+    pub programs: Programs,
     /// How far this server's own time is ahead, because it slept or waited for its disk.
     pub ahead_us: u64,
     /// Names are answered with these addresses before the right one.
@@ -81,6 +100,8 @@ impl SimWorld {
             pids: 100,
             coming: Vec::new(),
             syncs: Vec::new(),
+            replacing: Vec::new(),
+            programs: Programs::default(),
             ahead_us: 0,
             decoys: Vec::new(),
             children_fail: false,
@@ -103,7 +124,8 @@ impl SimWorld {
         let child = self.child.as_ref().map(|child| child.next_us);
         let coming = self.coming.iter().map(|(at, _)| *at);
         let syncs = self.syncs.iter().map(|(at, ..)| *at);
-        coming.chain(syncs).chain(child).min()
+        let replacing = self.replacing.iter().map(|replacing| replacing.at_us);
+        coming.chain(syncs).chain(child).chain(replacing).min()
     }
 
     /// Whether a sync runs on another thread, or has ended without a word yet.
@@ -126,6 +148,7 @@ impl SimWorld {
             self.coming
                 .push((told_at, Event::Synced { request, result }));
         }
+        self.step_replacements(now_us);
         let mut events = self.net.borrow_mut().take_events(self.host);
         let (due, later) = std::mem::take(&mut self.coming)
             .into_iter()
@@ -135,6 +158,36 @@ impl SimWorld {
         events.extend(due.into_iter().map(|(_, event)| event));
         self.step_child(now_us, &mut events);
         events
+    }
+
+    /// Another thread makes the steps that are due; what they cost is that thread's time.
+    fn step_replacements(&mut self, now_us: u64) {
+        self.pass_disk_time();
+        for mut replacing in std::mem::take(&mut self.replacing) {
+            if replacing.at_us > now_us {
+                self.replacing.push(replacing);
+                continue;
+            }
+            let syncs_before = self.disk.syncs();
+            let made = replacing.replacement.step(&mut self.disk);
+            let mut spent_us = self.disk.take_spent_us();
+            spent_us += match self.disk.syncs() > syncs_before {
+                true => self.disk.sync_us(&mut self.rng),
+                false => 1 + self.rng.below(REPLACE_STEP_US_MAX),
+            };
+            replacing.at_us = now_us + spent_us;
+            let result = match made {
+                Ok(false) => {
+                    self.replacing.push(replacing);
+                    continue;
+                }
+                Ok(true) => Ok(()),
+                Err(e) => Err(e),
+            };
+            let request = replacing.request;
+            let told = Event::Replaced { request, result };
+            self.coming.push((replacing.at_us, told));
+        }
     }
 
     fn step_child(&mut self, now_us: u64, events: &mut Vec<Event>) {
@@ -329,8 +382,38 @@ impl Jobs for SimWorld {
         self.child = None;
     }
 
+    fn spawn(&mut self, program: &Path, args: &[String]) -> io::Result<i32> {
+        let ending = self.programs.run(program, args)?;
+        self.pids += 1;
+        let (pid, exit) = (self.pids, ending.exit);
+        let at = self.net.borrow().now_us + ending.after_us;
+        self.coming.push((at, Event::ChildExited { pid, exit }));
+        Ok(pid)
+    }
+
+    fn kill_program(&mut self, pid: i32) {
+        let now_us = self.net.borrow().now_us;
+        for (at, event) in &mut self.coming {
+            if let Event::ChildExited { pid: ended, exit } = event
+                && *ended == pid
+            {
+                *at = now_us + KILLED_AFTER_US;
+                *exit = Exit::Signal(libc::SIGKILL);
+            }
+        }
+    }
+
     fn submit(&mut self, job: Job<SimFile>) {
         match job {
+            Job::Replace {
+                request,
+                path,
+                text,
+            } => self.replacing.push(Replacing {
+                at_us: self.net.borrow().now_us + 1 + self.rng.below(REPLACE_STEP_US_MAX),
+                request,
+                replacement: Replacement::new(&path, text),
+            }),
             Job::Free(garbage) => drop(garbage),
             Job::Close(file) => drop(file),
             Job::Sync { request, file } => {
@@ -388,6 +471,9 @@ impl ProcessControl for SimWorld {
     }
 
     fn end_process(&mut self, how: ProcessEnd) -> CmdError {
+        if let ProcessEnd::Exit(_) = how {
+            resume_unwind(Box::new(ProcessEnded));
+        }
         panic!("nobody in the simulator asks for the end of a process by {how:?}");
     }
 }
