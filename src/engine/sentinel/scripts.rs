@@ -29,6 +29,9 @@ impl<W: World> Runtime<W> {
             Ok(pid) => {
                 self.sentinel.scripts.by_pid.insert(pid, script);
                 self.sentinel.scripts.pids.insert(script, pid);
+                if let Some(sentinel) = &mut env.sentinel {
+                    sentinel.on_script_started(script, pid, env.now);
+                }
             }
             Err(e) => tell_end(env, script, ScriptEnd::NotStarted(os_text(&e))),
         }
