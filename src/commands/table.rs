@@ -23,6 +23,14 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// As the banner and `INFO` call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Server => "standalone",
+            Mode::Sentinel => "sentinel",
+        }
+    }
+
     /// Whether such a server has a command with these flags.
     fn has(self, flags: Flags) -> bool {
         match self {

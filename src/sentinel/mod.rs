@@ -56,9 +56,9 @@ pub mod orders;
 mod rig;
 mod save;
 pub mod scripts;
+pub mod testing;
 #[cfg(test)]
 mod tests;
-pub mod testing;
 mod tilt;
 pub mod timing;
 

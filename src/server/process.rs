@@ -3,38 +3,20 @@
 
 use std::path::Path;
 
+use crate::commands::table::Mode;
 use crate::config::{Reason, Settings};
 use crate::sys;
 
-/// What a process is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServerMode {
-    /// It has a data set, and serves it.
-    Standalone,
-    /// It watches over servers.
-    Sentinel,
-}
-
-impl ServerMode {
-    /// As the banner and `INFO` call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            ServerMode::Standalone => "standalone",
-            ServerMode::Sentinel => "sentinel",
-        }
-    }
-
-    /// As the list of processes shows it, which only does that where it is worth a word.
-    fn title(self) -> &'static str {
-        match self {
-            ServerMode::Standalone => "",
-            ServerMode::Sentinel => "[sentinel]",
-        }
-    }
-}
-
 /// Descriptors that the server needs besides its clients': files, pipes, listeners, the poll.
 const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// What a process is, as the list of processes shows it where that is worth a word.
+fn title_of(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Server => "",
+        Mode::Sentinel => "[sentinel]",
+    }
+}
 
 /// Keeps the calling thread, and what it makes, to the processors of a list; `directive` has it.
 pub fn pin(list: Option<&[u8]>, directive: &str) {
@@ -119,12 +101,7 @@ pub fn adjust_descriptor_limit(settings: &mut Settings) -> Result<(), String> {
 }
 
 /// What the list of processes shows.
-pub fn process_title(
-    settings: &Settings,
-    name: &str,
-    mode: ServerMode,
-    file: Option<&Path>,
-) -> String {
+pub fn process_title(settings: &Settings, name: &str, mode: Mode, file: Option<&Path>) -> String {
     let socket = String::from_utf8_lossy(settings.unixsocket.as_deref().unwrap_or_default());
     let address = settings
         .bind
@@ -140,7 +117,7 @@ pub fn process_title(
     String::from_utf8_lossy(&settings.proc_title_template)
         .replace("{title}", name)
         .replace("{listen-addr}", &listen)
-        .replace("{server-mode}", mode.title())
+        .replace("{server-mode}", title_of(mode))
         .replace("{port}", &settings.port.to_string())
         .replace("{tls-port}", "0")
         .replace("{unixsocket}", &socket)

@@ -6,10 +6,10 @@
 use std::io::{self, Write};
 
 use super::options::{Request, server_usage};
-use super::process::ServerMode;
 use super::{machine, memory_test, startup};
 use crate::base::local_time::LocalTime;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
+use crate::commands::table;
 use crate::engine::path_of;
 use crate::persist::aof::check::{Checker, Mode};
 use crate::persist::rdb::check;
@@ -21,8 +21,8 @@ use crate::sys::disk::OsDisk;
 pub fn run(name: &[u8], args: &[Vec<u8>]) -> u8 {
     let shown = String::from_utf8_lossy(name);
     match Request::read(name, args) {
-        Request::Serve => startup::serve(name, args, ServerMode::Standalone),
-        Request::Sentinel => startup::serve(name, args, ServerMode::Sentinel),
+        Request::Serve => startup::serve(name, args, table::Mode::Server),
+        Request::Sentinel => startup::serve(name, args, table::Mode::Sentinel),
         Request::Version => say(&version()),
         Request::Help => {
             eprint!("{}", server_usage());

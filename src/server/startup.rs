@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::logger::{Logger, SENTINEL_LETTER};
-use super::process::{ServerMode, adjust_descriptor_limit, pin};
+use super::process::{adjust_descriptor_limit, pin};
 use super::reactor::Server;
 use super::supervisor::Supervisor;
 use super::world::{OsWorld, Process};
@@ -30,7 +30,7 @@ const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
 
 /// Starts a server or Sentinel and serves; `name` is the word by which the process was called, and `args` are
 /// those of the configuration. Returns the exit code.
-pub fn serve(name: &[u8], args: &[Vec<u8>], mode: ServerMode) -> u8 {
+pub fn serve(name: &[u8], args: &[Vec<u8>], mode: Mode) -> u8 {
     match start(name, args, mode) {
         Ok(mut server) => crash::run_guarded(&mut server) as u8,
         Err(failure) => {
@@ -58,11 +58,11 @@ impl From<String> for Failure {
 }
 
 /// Brings a server up to the point where it can run.
-fn start(name: &[u8], args: &[Vec<u8>], mode: ServerMode) -> Result<Server, Failure> {
+fn start(name: &[u8], args: &[Vec<u8>], mode: Mode) -> Result<Server, Failure> {
     let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("redis-server"));
     let title = sys::title::ProcessTitle::claim();
     let logger = Logger::install();
-    if mode == ServerMode::Sentinel {
+    if mode == Mode::Sentinel {
         logger.set_role(SENTINEL_LETTER);
     }
     let (config, table) = configure(args, &logger, mode)?;
@@ -79,7 +79,7 @@ fn start(name: &[u8], args: &[Vec<u8>], mode: ServerMode) -> Result<Server, Fail
     if background {
         sys::process::daemonize().map_err(|e| format!("Cannot run in the background: {e}"))?;
     }
-    if mode == ServerMode::Sentinel {
+    if mode == Mode::Sentinel {
         // Again: it may be another process now.
         logger.set_role(SENTINEL_LETTER);
     }
@@ -92,9 +92,9 @@ fn start(name: &[u8], args: &[Vec<u8>], mode: ServerMode) -> Result<Server, Fail
     }
     say_hello(&settings, args.is_empty(), name, &notices);
     match mode {
-        ServerMode::Sentinel => {}
-        ServerMode::Standalone if settings.replicaof.is_some() => logger.set_role(b'S'),
-        ServerMode::Standalone => logger.set_role(b'M'),
+        Mode::Sentinel => {}
+        Mode::Server if settings.replicaof.is_some() => logger.set_role(b'S'),
+        Mode::Server => logger.set_role(b'M'),
     }
     prepare_process(&mut settings, background)?;
     show_banner(&settings, &logger, mode.name());
@@ -116,7 +116,7 @@ fn start(name: &[u8], args: &[Vec<u8>], mode: ServerMode) -> Result<Server, Fail
             .to_owned()
             .into());
     }
-    if mode == ServerMode::Standalone {
+    if mode == Mode::Server {
         log::info!("Server initialized");
     }
     engine.begin().map_err(|e| format!("Fatal error: {e}"))?;
@@ -130,7 +130,7 @@ fn start(name: &[u8], args: &[Vec<u8>], mode: ServerMode) -> Result<Server, Fail
 fn configure(
     args: &[Vec<u8>],
     logger: &Logger,
-    mode: ServerMode,
+    mode: Mode,
 ) -> Result<(Config, &'static CommandTable), Failure> {
     let start = std::env::current_dir().unwrap_or_default();
     let sources = Sources::from_args(args);
@@ -139,8 +139,8 @@ fn configure(
     }
     let stdin = std::io::stdin();
     let config = match mode {
-        ServerMode::Standalone => Config::load(&sources, &start, stdin),
-        ServerMode::Sentinel => Config::load_sentinel(&sources, &start, stdin),
+        Mode::Server => Config::load(&sources, &start, stdin),
+        Mode::Sentinel => Config::load_sentinel(&sources, &start, stdin),
     };
     let config = config.map_err(|e| match e {
         e @ ConfigError::Unreadable { .. } => Failure::Other(e.to_string()),
@@ -165,8 +165,8 @@ fn configure(
             .add_syslog(&ident, settings.syslog_facility)
             .map_err(|e| format!("Can't reach the system's log: {e}"))?;
     }
-    let table = build_table(&config).map_err(Failure::Config)?;
-    if mode == ServerMode::Sentinel {
+    let table = build_table(&config, mode).map_err(Failure::Config)?;
+    if mode == Mode::Sentinel {
         check_state_file(config.file.as_deref())?;
     }
     Ok((config, table))
@@ -195,16 +195,16 @@ fn args_for_restart(args: &[Vec<u8>], file: Option<&Path>) -> Vec<Vec<u8>> {
     args
 }
 
-fn build_table(config: &Config) -> Result<&'static CommandTable, String> {
+fn build_table(config: &Config, mode: Mode) -> Result<&'static CommandTable, String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut renames = Vec::new();
     for renamed in &config.renamed_commands {
         renames.push((text(&renamed.command), text(&renamed.name)));
         // Built anew after each, so that the error can name the line that is wrong.
-        CommandTable::build(Mode::Server, FAMILIES, &renames)
+        CommandTable::build(mode, FAMILIES, &renames)
             .map_err(|reason| renamed.place.error(reason).to_string())?;
     }
-    let table = CommandTable::build(Mode::Server, FAMILIES, &renames)?;
+    let table = CommandTable::build(mode, FAMILIES, &renames)?;
     Ok(Box::leak(Box::new(table)))
 }
 

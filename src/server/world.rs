@@ -18,7 +18,6 @@ use mio::{Events, Poll, Token, Waker};
 use super::child::{self, Child};
 use super::listener::Listeners;
 use super::logger::{Logger, SENTINEL_LETTER};
-use super::process::ServerMode;
 use super::socket::{self, OsSocket};
 use super::supervisor::Supervisor;
 use super::token::{CHILD_DATA, CHILD_REPORT, SIGNALS, WORKERS, token_of, wake_of};
@@ -27,6 +26,7 @@ use super::{oom, process};
 use crate::base::errno::os_text;
 use crate::base::time::Now;
 use crate::commands::error::CmdError;
+use crate::commands::table::Mode;
 use crate::config::{Apply, Reason, Settings};
 use crate::engine::path_of;
 use crate::engine::snapshot_work::SnapshotWork;
@@ -62,7 +62,7 @@ pub struct Process {
     /// The word by which it was called, which may be another name of the executable.
     pub name: Vec<u8>,
     /// What it is there for.
-    pub mode: ServerMode,
+    pub mode: Mode,
     /// The arguments, without that word.
     pub args: Vec<Vec<u8>>,
     /// Its place in the list of processes.

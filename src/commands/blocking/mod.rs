@@ -168,7 +168,6 @@ impl Ctx<'_> {
         }
         waits
     }
-
 }
 
 impl Ctx<'_> {
