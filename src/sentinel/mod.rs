@@ -302,7 +302,9 @@ impl Sentinel {
 
     fn saved_master(&self, master: &Master) -> MasterConfig {
         let current = master.current_address();
-        let place = |address: &address::Address| (address.host.clone(), address.port);
+        // Where names are not looked up, a file with names in it would not load.
+        let by_name = self.common.resolve_hostnames;
+        let place = |address: &address::Address| (address.shown(by_name), address.port);
         // While a replica has taken over already, its predecessor stands in its place.
         let replicas = master
             .replicas
@@ -312,7 +314,7 @@ impl Sentinel {
                 address => place(address),
             });
         let peers = master.peers.iter().map(|peer| PeerConfig {
-            host: peer.base.address.host.clone(),
+            host: peer.base.address.shown(by_name),
             port: peer.base.address.port,
             id: peer.run_id.clone(),
         });

@@ -1,8 +1,11 @@
 //! The Sentinel at work, in a room of its own.
 
 use super::action::Answer;
+use super::address::Address;
 use super::orders::OrderError;
 use super::rig::{Place, Process, Rig, name_of};
+use super::testing::watching_one;
+use crate::base::time::Now;
 
 /// One master with two replicas, three Sentinels that know each other.
 fn trio(seed: u64) -> Rig {
@@ -391,4 +394,19 @@ fn a_hundred_of_a_thousand_masters_are_failed_over_within_seconds() {
         })
     });
     assert_eq!(name_of(7), "m7");
+}
+
+#[test]
+fn names_are_written_down_only_while_they_are_looked_up() {
+    let mut sentinel = watching_one(Now::at_unix_ms(1_700_000_000_000));
+    sentinel.only_master_mut().base.address = Address {
+        host: "a.example".to_owned(),
+        ip: "10.0.0.1".parse().ok(),
+        port: 6379,
+    };
+    for (resolve, host) in [(true, "a.example"), (false, "10.0.0.1")] {
+        sentinel.common_mut().resolve_hostnames = resolve;
+        let (_, config) = sentinel.saved_form();
+        assert_eq!(config.masters[0].host, host);
+    }
 }

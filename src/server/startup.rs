@@ -28,8 +28,8 @@ use crate::sys::signals::Signals;
 /// The pid file of a server in the background that is not given another one.
 const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
 
-/// Starts a server or Sentinel and serves; `name` is the word by which the process was called, and `args` are
-/// those of the configuration. Returns the exit code.
+/// Starts a server or Sentinel and serves; `name` is the word by which the process was called, and
+/// `args` are those of the configuration. Returns the exit code.
 pub fn serve(name: &[u8], args: &[Vec<u8>], mode: Mode) -> u8 {
     match start(name, args, mode) {
         Ok(mut server) => crash::run_guarded(&mut server) as u8,

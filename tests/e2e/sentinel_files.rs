@@ -1,4 +1,5 @@
-//! The configuration file of a Sentinel at its start: what it must be, and what is said of a bad one.
+//! The configuration file of a Sentinel at its start: what it must be, and what is said of one that
+//! is bad.
 
 use std::fs;
 use std::path::Path;

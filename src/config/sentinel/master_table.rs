@@ -413,7 +413,8 @@ impl MasterOption {
                 .collect(),
             Kind::Renaming => {
                 let pair = |(command, name): (&Vec<u8>, &Vec<u8>)| {
-                    [&bare_or_quoted(command)[..], b" ", &bare_or_quoted(name)].concat()
+                    let command = bare_or_quoted(&command.to_ascii_uppercase());
+                    [&command[..], b" ", &bare_or_quoted(name)].concat()
                 };
                 options.renamed.iter().map(pair).collect()
             }

@@ -244,7 +244,7 @@ fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).into_owned()
 }
 
-fn is_same_host(one: &str, other: &str) -> bool {
+pub(super) fn is_same_host(one: &str, other: &str) -> bool {
     match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
         (Ok(one), Ok(other)) => one == other,
         _ => one.eq_ignore_ascii_case(other),

@@ -5,6 +5,7 @@
 
 use super::common_table::{COMMON_OPTIONS, CommonOption};
 use super::master_table::MASTER_OPTIONS;
+use super::read::is_same_host;
 use super::{CommonOptions, MasterConfig, MasterOptions, SentinelConfig};
 use crate::config::value::bare_or_quoted;
 
@@ -134,12 +135,25 @@ fn master_groups(master: &MasterConfig, groups: &mut Vec<LineGroup>) {
     let epoch = |epoch: u64| [epoch.to_string().into_bytes()];
     groups.push(group("config-epoch", &epoch(master.config_epoch), &[]));
     groups.push(group("leader-epoch", &epoch(master.leader_epoch), &[]));
-    let replicas = master.replicas.iter();
-    let replicas: Vec<_> = replicas.map(|(host, port)| address(host, *port)).collect();
-    groups.push(group("known-replica", &replicas, &[]));
-    let peers = master.peers.iter().map(|peer| {
+    let replicas = first_of_each(&master.replicas, |(host, port), (other, other_port)| {
+        port == other_port && is_same_host(host, other)
+    });
+    let replicas = replicas.map(|(host, port)| address(host, *port));
+    groups.push(group("known-replica", &replicas.collect::<Vec<_>>(), &[]));
+    let peers = first_of_each(&master.peers, |peer, other| peer.id == other.id);
+    let peers = peers.map(|peer| {
         let id = bare_or_quoted(peer.id.as_bytes());
         [&address(&peer.host, peer.port)[..], b" ", &id].concat()
     });
     groups.push(group("known-sentinel", &peers.collect::<Vec<_>>(), &[]));
+}
+
+/// What comes for the first time. A file that says something twice would not load.
+fn first_of_each<T>(all: &[T], is_same: impl Fn(&T, &T) -> bool) -> impl Iterator<Item = &T> {
+    let is_new = move |(number, one): &(usize, &T)| {
+        let mut earlier = all[..*number].iter();
+        !earlier.any(|other| is_same(one, other))
+    };
+    let firsts = all.iter().enumerate().filter(is_new);
+    firsts.map(|(_, one)| one)
 }
