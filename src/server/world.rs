@@ -466,7 +466,11 @@ impl OsWorld {
             }
         }
         self.listeners.clear();
-        log::warn!("Redis is now ready to exit, bye bye...");
+        let who = match self.process.mode {
+            Mode::Server => "Redis",
+            Mode::Sentinel => "Sentinel",
+        };
+        log::warn!("{who} is now ready to exit, bye bye...");
     }
 }
 
