@@ -769,8 +769,9 @@ fn peers_are_answered_at_once_unless_they_ask_for_a_vote() {
         "SENTINEL IS-MASTER-DOWN-BY-ADDR 10.0.0.7 6379 5 *",
         "*3\r\n:0\r\n$1\r\n*\r\n:0\r\n",
     )]);
+    let mut rig = Rig::of_sentinel();
     let vote = format!("{ask} 5 {PEER_ID}");
-    let told = format!("*3\r\n:1\r\n$40\r\n{PEER_ID}\r\n:5\r\n");
+    let told = format!("*3\r\n:0\r\n$40\r\n{PEER_ID}\r\n:5\r\n");
     assert_eq!(run_and_save(&mut rig, &vote, Ok(())), told);
     assert_eq!(rig.run(&vote), told, "it is durable by now");
 }
