@@ -12,6 +12,7 @@ use super::error::CmdError;
 use super::host::ClientFilter;
 use super::session::{Kind, ReplyMode};
 use crate::resp::args::Args;
+use crate::resp::writer::Reply;
 use crate::sentinel::{Answer, Verdict};
 
 /// Runs the handler of an admitted command and does what follows from it.
@@ -131,17 +132,20 @@ fn reply_answer(ctx: &mut Ctx<'_>, answer: &Answer) {
     match answer {
         Answer::Ok => ctx.reply.ok(),
         Answer::Error(text) => reply_error(ctx, text.as_bytes()),
-        Answer::Verdict(Verdict { down, vote }) => {
-            let (leader, epoch) = match vote {
-                Some((leader, epoch)) => (leader.as_str(), *epoch),
-                None => ("*", 0),
-            };
-            ctx.reply.array(3);
-            ctx.reply.int(i64::from(*down));
-            ctx.reply.bulk(leader);
-            ctx.reply.int(epoch as i64);
-        }
+        Answer::Verdict(verdict) => reply_verdict(ctx.reply, verdict),
     }
+}
+
+/// Replies to a peer: whether a master is down, and for whom we have voted in which epoch.
+pub(super) fn reply_verdict(reply: &mut Reply, verdict: &Verdict) {
+    let (leader, epoch) = match &verdict.vote {
+        Some((leader, epoch)) => (leader.as_str(), *epoch),
+        None => ("*", 0),
+    };
+    reply.array(3);
+    reply.int(verdict.down.into());
+    reply.bulk(leader);
+    reply.int(epoch as i64);
 }
 
 /// Replies with an error, and counts it.

@@ -168,9 +168,7 @@ impl Ctx<'_> {
         }
         waits
     }
-}
 
-impl Ctx<'_> {
     /// Has the client wait for an answer of the Sentinel, which comes by [`answer`], however long
     /// that takes; otherwise as [`block`](Self::block).
     #[must_use = "a client that may not wait is due a reply"]

@@ -2,11 +2,10 @@
 //!
 //! The Sentinel itself ([`crate::sentinel`]) decides; here are the words of the commands. Some
 //! answers have to wait until something is durable, or until somebody else has answered: then the
-//! client is parked ([`Ctx::block_for_answer`]), and gets what [`reply_answer`] makes of the
-//! [`Answer`](crate::sentinel::Answer).
+//! client is parked ([`Ctx::block_for_answer`]), and gets the [`Answer`](crate::sentinel::Answer)
+//! when there is one.
 
 mod aids;
-mod answer;
 mod options;
 mod orders;
 mod rows;
@@ -18,7 +17,6 @@ use super::error::CmdError;
 use crate::resp::args::Args;
 use crate::sentinel::Sentinel;
 use crate::sentinel::instance::Master;
-pub use answer::reply_answer;
 pub use rows::ROWS;
 
 /// The channel on which Sentinels announce themselves.

@@ -1,7 +1,7 @@
 //! What users order, and peers ask for.
 
-use super::answer::reply_verdict;
 use super::{NO_SUCH_MASTER, answer_when_saved, of, wait_for_answer};
+use crate::commands::call::reply_verdict;
 use crate::commands::context::{CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::operand::{integer, integer_within};
@@ -47,7 +47,7 @@ pub(super) fn is_master_down(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResul
     };
     match verdict {
         Some(verdict) => {
-            reply_verdict(ctx, &verdict);
+            reply_verdict(ctx.reply, &verdict);
             Ok(())
         }
         None => wait_for_answer(ctx),
