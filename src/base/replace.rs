@@ -92,3 +92,38 @@ impl<F: DiskFile> Replacement<F> {
         Ok(false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::sys::disk::OsDisk;
+
+    #[test]
+    fn the_new_file_has_the_permissions_of_the_old_one_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        let temporary = folder.path().join("file.tmp");
+        let put = |text: &'static str| Replacement::new(&path, text.into()).run(&mut OsDisk);
+        put("one").expect("it can be made");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
+        // A process that was killed has left this.
+        fs::write(&temporary, "half of something longer").expect("there is room");
+        put("two").expect("it can be replaced");
+        assert_eq!(fs::read(&path).expect("it is there"), b"two");
+        let mode = fs::metadata(&path)
+            .expect("it is there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!temporary.exists());
+        let gone = folder.path().join("gone/file");
+        assert!(
+            Replacement::new(&gone, "x".into())
+                .run(&mut OsDisk)
+                .is_err()
+        );
+    }
+}

@@ -149,6 +149,7 @@ impl<W: World> Engine<W> {
         let Engine { env, runtime, .. } = self;
         runtime.peers.close_idle(env.now, &mut runtime.world);
         runtime.world.on_second();
+        runtime.renew_own(env);
         self.remove_file_for_replicas();
         self.runtime.clients.input_peak.start_second(second);
         self.runtime.clients.output_peak.start_second(second);

@@ -7,7 +7,6 @@ use super::describe::describe_master;
 use super::loading::Loader;
 use super::rates::Measure;
 use super::runtime::Runtime;
-use super::sentinel::own_of;
 use super::shutdown::Asker;
 use super::snapshot::SnapshotPurpose;
 use super::world::{Socket, World};
@@ -155,9 +154,7 @@ impl<W: World> Host for Runtime<W> {
 
     fn config_changed(&mut self, env: &mut Env) {
         self.after_config(env);
-        if let Some(sentinel) = &mut env.sentinel {
-            sentinel.set_own(own_of(&env.config));
-        }
+        self.renew_own(env);
     }
 
     fn describe_clients(&self, env: &Env, current: &Session, filter: &ClientFilter) -> Vec<u8> {

@@ -183,7 +183,7 @@ impl<W: World> Engine<W> {
         let commands = table.counted();
         let mut env = Env::new(now, clock, rng, settings, keyspace, replication, commands);
         if let Some(config) = sentinel {
-            let own = sentinel::own_of(&env.config);
+            let own = sentinel::own_of(&env.config, &world);
             let rng = Rng::from_seed(env.rng.next_u64());
             env.sentinel = Some(Box::new(Sentinel::new(config, own, rng, now)));
         }

@@ -199,6 +199,8 @@ pub trait Clock {
     fn now(&self) -> Now;
     /// Nanoseconds of the monotonic clock, to measure with.
     fn mono_ns(&self) -> u64;
+    /// How many seconds local time is ahead of UTC.
+    fn ahead_of_utc_s(&self) -> i32;
     /// Holds everything up for a while; only tests and `DEBUG` ask for that.
     fn sleep(&mut self, time: Duration);
 }

@@ -203,6 +203,7 @@ impl SaveObserver for Reporter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::process::{Exit, send_signal_to_group, wait_for};
 
     #[test]
     fn a_report_survives_the_pipe() {
@@ -211,5 +212,59 @@ mod tests {
             copied_bytes: u64::MAX - 1,
         };
         assert_eq!(decode(&encode(report)), report);
+    }
+
+    fn run(script: &str, args: &[&str]) -> i32 {
+        let mut all = vec!["-c".to_owned(), script.to_owned()];
+        all.extend(args.iter().map(|arg| (*arg).to_owned()));
+        spawn(Path::new("/bin/sh"), &all).expect("there is a shell")
+    }
+
+    #[test]
+    fn a_program_leads_a_group_and_has_nothing_to_read_and_nothing_of_ours() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("seen");
+        let path = path.to_str().expect("plain");
+        let ours = folder.path().join("ours");
+        let _ours = std::fs::File::create(&ours).expect("there is room");
+        let script = "cut -d ' ' -f 5 /proc/$$/stat > $0; cat >> $0; \
+                      readlink /proc/$$/fd/0 /proc/$$/fd/* >> $0; exit 7";
+        let pid = run(script, &[path]);
+        assert_eq!(wait_for(pid).expect("it is ours"), Exit::Code(7));
+        let seen = std::fs::read_to_string(path).expect("it was written");
+        let mut lines = seen.lines();
+        assert_eq!(lines.next(), Some(pid.to_string().as_str()));
+        assert_eq!(lines.next(), Some("/dev/null"));
+        assert!(!seen.contains("ours"), "{seen}");
+    }
+
+    #[test]
+    fn what_a_program_has_started_is_killed_with_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("fifo");
+        let path = path.to_str().expect("plain");
+        // Whoever reads hears the end when the last one is gone that could write.
+        let pid = run(
+            "mkfifo $0.new; mv $0.new $0; sleep 1000 > $0 & wait",
+            &[path],
+        );
+        let mut fifo = loop {
+            match std::fs::File::open(path) {
+                Ok(fifo) => break fifo,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => std::thread::yield_now(),
+                Err(e) => panic!("{e}"),
+            }
+        };
+        send_signal_to_group(pid, libc::SIGKILL).expect("it is there");
+        assert_eq!(fifo.read_to_end(&mut Vec::new()).expect("it ends"), 0);
+        assert_eq!(
+            wait_for(pid).expect("it is ours"),
+            Exit::Signal(libc::SIGKILL)
+        );
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error() {
+        assert!(spawn(Path::new("/nonexistent/program"), &[]).is_err());
     }
 }

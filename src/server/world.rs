@@ -219,6 +219,10 @@ impl Clock for OsWorld {
         sys::clock::monotonic_ns()
     }
 
+    fn ahead_of_utc_s(&self) -> i32 {
+        sys::clock::ahead_of_utc_s()
+    }
+
     fn sleep(&mut self, time: Duration) {
         std::thread::sleep(time);
     }

@@ -17,11 +17,10 @@ mod scripts;
 
 use super::Engine;
 use super::runtime::Runtime;
-use super::world::{ProcessEnd, World};
+use super::world::{Clock, ProcessEnd, World};
 use crate::commands::env::Env;
 use crate::config::Settings;
 use crate::sentinel::{Action, Own};
-use crate::sys::clock;
 use links::Links;
 use saving::Saving;
 use scripts::Scripts;
@@ -47,11 +46,11 @@ impl SentinelDriver {
 }
 
 /// What a Sentinel has to know of the server around it.
-pub fn own_of(settings: &Settings) -> Own {
+pub fn own_of(settings: &Settings, clock: &impl Clock) -> Own {
     Own {
         port: settings.port,
         password: settings.requirepass.clone().unwrap_or_default(),
-        ahead_of_utc_s: clock::ahead_of_utc_s(),
+        ahead_of_utc_s: clock.ahead_of_utc_s(),
     }
 }
 
@@ -84,6 +83,13 @@ impl<W: World> Runtime<W> {
         self.sentinel.is_unsettled = true;
         self.announce_ready(env);
         Ok(())
+    }
+
+    /// What the Sentinel has to know of the server around it may have changed.
+    pub(super) fn renew_own(&mut self, env: &mut Env) {
+        if let Some(sentinel) = &mut env.sentinel {
+            sentinel.set_own(own_of(&env.config, &self.world));
+        }
     }
 
     /// Has the machine act once, and carries out what it asks for. Whether there was anything.

@@ -297,6 +297,17 @@ impl SimDisk {
         Ok(())
     }
 
+    /// What programs see in a file.
+    ///
+    /// # Panics
+    ///
+    /// There is no such file.
+    pub fn content(&self, path: &Path) -> Vec<u8> {
+        let state = self.0.borrow();
+        let content = state.names.files.get(path).expect("there is such a file");
+        content.borrow().bytes.clone()
+    }
+
     /// Puts a file there that some earlier process has left.
     pub fn put(&self, path: &Path, bytes: Vec<u8>, is_synced: bool) {
         let state = &mut *self.0.borrow_mut();

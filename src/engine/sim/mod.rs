@@ -25,6 +25,7 @@
 //! | `hold_tests.rs`, `stream_tests.rs`, `write_phase_tests.rs` | what is seen there |
 //! | `wait_tests.rs`, `failover_tests.rs` | the same, of waiting for replicas and handing over |
 //! | `aof_tests.rs`, `aof_fault_tests.rs` | the same, of the append-only file and failing disks |
+//! | `sentinel_tests.rs` | the same, of what a Sentinel asks the world for |
 //! | `damage.rs`, `aof_damage_tests.rs` | the same, of append-only files that were damaged |
 
 mod aof_damage_tests;
@@ -42,6 +43,7 @@ mod node;
 mod oracle;
 mod programs;
 mod scenarios;
+mod sentinel_tests;
 mod stage;
 mod stream_tests;
 mod survival;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use super::disk::{ProcessEnded, SimDisk};
@@ -17,9 +18,12 @@ use crate::commands::env::Env;
 use crate::commands::gates::Loading;
 use crate::commands::table::Mode;
 use crate::config::sentinel::SentinelConfig;
-use crate::config::{Appendfsync, MasterAddress, ReplDisklessLoad, SavePoints, Settings};
+use crate::config::{
+    Appendfsync, Config, MasterAddress, ReplDisklessLoad, SavePoints, Settings, Sources,
+};
 use crate::engine::world::Network;
 use crate::engine::{Engine, EngineParts};
+use crate::sentinel::Answer;
 use crate::sys::clock::CycleClock;
 
 /// The configuration file of a Sentinel.
@@ -39,8 +43,8 @@ pub struct Node {
     pub decoys: Vec<SocketAddr>,
     /// Its children fail at times.
     pub children_fail: bool,
-    /// It is a Sentinel, and this is what its file says.
-    pub sentinel: Option<SentinelConfig>,
+    /// It is a Sentinel, and starts with the file that is on its disk.
+    pub is_sentinel: bool,
     /// The programs that it can start.
     pub programs: Programs,
     /// It does nothing until then, in microseconds.
@@ -70,11 +74,14 @@ pub struct Node {
     wakes_at_us: u64,
 }
 
-fn table() -> &'static CommandTable {
-    static TABLE: OnceLock<CommandTable> = OnceLock::new();
-    TABLE.get_or_init(|| {
-        CommandTable::build(Mode::Server, FAMILIES, &[]).expect("rows make a table")
-    })
+fn table(mode: Mode) -> &'static CommandTable {
+    static SERVER: OnceLock<CommandTable> = OnceLock::new();
+    static SENTINEL: OnceLock<CommandTable> = OnceLock::new();
+    let table = match mode {
+        Mode::Server => &SERVER,
+        Mode::Sentinel => &SENTINEL,
+    };
+    table.get_or_init(|| CommandTable::build(mode, FAMILIES, &[]).expect("rows make a table"))
 }
 
 /// Settings with which replication has little time and little room.
@@ -147,7 +154,7 @@ impl Node {
             disk: SimDisk::default(),
             decoys: Vec::new(),
             children_fail: false,
-            sentinel: None,
+            is_sentinel: false,
             programs: Programs::default(),
             frozen_until_us: 0,
             survival: Survival::default(),
@@ -207,12 +214,44 @@ impl Node {
             && env.aof.bytes().is_empty()
     }
 
+    /// What the file of a Sentinel says.
+    ///
+    /// # Panics
+    ///
+    /// It says nothing that a Sentinel can be started with.
+    fn read_sentinel_file(&mut self) -> (Settings, Option<SentinelConfig>) {
+        let sources = Sources {
+            options: self.disk.content(Path::new(SENTINEL_FILE)),
+            ..Sources::default()
+        };
+        let loaded = Config::load_sentinel(&sources, Path::new("/"), std::io::empty());
+        let config = loaded.unwrap_or_else(|e| panic!("{e}"));
+        (config.settings, config.sentinel)
+    }
+
+    /// Gives a client that waits an answer, as the Sentinel does.
+    pub fn answer(&mut self, client: u64, answer: &Answer) {
+        let Engine { env, runtime, .. } = self.engine.as_mut().expect("it runs");
+        runtime.answer_waiting(env, client, answer);
+    }
+
+    /// The one client that waits, which waits for an answer from now on.
+    pub fn expect_answer(&mut self) -> u64 {
+        let engine = self.engine.as_mut().expect("it runs");
+        let client = engine.env.waiters.clients()[0];
+        engine.env.waiters.expect_answer(client);
+        client
+    }
+
     /// Starts it, as a replica of `master` or as a master.
     pub fn start(&mut self, net: &SharedNet, master: Option<HostId>, mut rng: Rng) {
         if self.is_up() {
             return;
         }
-        let mut settings = self.settings.clone();
+        let (mode, (mut settings, sentinel)) = match self.is_sentinel {
+            true => (Mode::Sentinel, self.read_sentinel_file()),
+            false => (Mode::Server, (self.settings.clone(), None)),
+        };
         settings.replicaof = master.map(|master| MasterAddress {
             host: format!("n{master}"),
             port: 6379,
@@ -224,11 +263,11 @@ impl Node {
         world.programs = self.programs.clone();
         let parts = EngineParts {
             settings: settings.clone(),
-            config_file: self.sentinel.as_ref().map(|_| SENTINEL_FILE.into()),
-            table: table(),
+            config_file: self.is_sentinel.then(|| SENTINEL_FILE.into()),
+            table: table(mode),
             rng,
             clock: CycleClock::stopped(),
-            sentinel: self.sentinel.clone(),
+            sentinel,
         };
         let mut engine = Engine::new(parts, world).expect("plain settings");
         engine.world_mut().listen(&settings).expect("it may listen");

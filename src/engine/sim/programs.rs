@@ -42,6 +42,11 @@ impl Programs {
         self.0.borrow_mut().known.insert(path.into(), ending);
     }
 
+    /// Takes a program away.
+    pub fn remove(&self, path: &str) {
+        self.0.borrow_mut().known.remove(Path::new(path));
+    }
+
     /// Those that were run since the last call.
     pub fn take_runs(&self) -> Vec<Run> {
         std::mem::take(&mut self.0.borrow_mut().runs)

@@ -242,6 +242,10 @@ impl Clock for SimWorld {
         self.now_us() * 1000
     }
 
+    fn ahead_of_utc_s(&self) -> i32 {
+        0
+    }
+
     fn sleep(&mut self, time: Duration) {
         self.ahead_us += time.as_micros() as u64;
     }
