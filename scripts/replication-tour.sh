@@ -12,79 +12,9 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 server=${SERVER:-$here/target/release/redis-server}
 read -r -a ports <<<"${PORTS:-6379 6380 6381}"
-patience=30
 first=${ports[0]} second=${ports[1]} third=${ports[2]}
-place=$(mktemp -d)
-
-command -v redis-cli >/dev/null || { echo "redis-cli is missing (apt-get install redis-tools)"; exit 1; }
-[[ -x $server ]] || { echo "$server is missing (make build)"; exit 1; }
-
-cli() { redis-cli -p "$@"; }
-
-cleanup() {
-    local status=$?
-    for port in "${ports[@]}"; do
-        [[ -f $place/$port.pid ]] && kill -KILL "$(<"$place/$port.pid")" 2>/dev/null || true
-    done
-    rm -rf "$place"
-    exit "$status"
-}
-trap cleanup EXIT INT TERM
-
-fail() {
-    echo
-    echo "FAILED: $*"
-    for port in "${ports[@]}"; do
-        echo "--- the end of $port.log ---"
-        tail -n 25 "$place/$port.log" 2>/dev/null || true
-    done
-    exit 1
-}
-
-step() { printf '\n== %s\n' "$*"; }
-
-# Runs a command as the reader would type it and shows it with its reply.
-type_in() {
-    local port=$1
-    shift
-    echo "127.0.0.1:$port> $*"
-    cli "$port" --no-raw "$@" 2>&1 | tr -d '\r'
-}
-
-# The same for several commands on one connection, a line each.
-type_in_all() {
-    local port=$1 line
-    shift
-    for line in "$@"; do echo "127.0.0.1:$port> $line"; done
-    printf '%s\n' "$@" | cli "$port" --no-raw 2>&1 | tr -d '\r'
-}
-
-# One field of INFO persistence.
-persistence() { cli "$1" INFO persistence 2>/dev/null | tr -d '\r' | sed -n "s/^$2://p"; }
-
-# One field of INFO replication.
-field() { cli "$1" INFO replication 2>/dev/null | tr -d '\r' | sed -n "s/^$2://p"; }
-
-expect() {
-    local what=$1 got=$2 wanted=$3
-    [[ $got == "$wanted" ]] || fail "$what: expected \"$wanted\", got \"$got\""
-}
-
-# Waits until a command prints what is wanted.
-await() {
-    local what=$1 wanted=$2
-    shift 2
-    local end=$((SECONDS + patience)) got=
-    while ((SECONDS <= end)); do
-        got=$("$@" 2>/dev/null || true)
-        # shellcheck disable=SC2053  # the wanted side may be a pattern
-        [[ $got == $wanted ]] && return
-        sleep 0.1
-    done
-    fail "$what: still \"$got\" after $patience s, expected \"$wanted\""
-}
-
-await_link() { await "the link of $1" "$2" field "$1" master_link_status; }
+. "$here/scripts/tour.sh"
+need_server "$server"
 
 write_config() {
     local port=$1
@@ -108,12 +38,6 @@ start() {
     [[ -s $place/$port.log ]] || fail "the server on $port wrote no log"
 }
 
-# Shows INFO replication without the fields that say nothing here.
-show() {
-    echo "127.0.0.1:$1> INFO replication"
-    cli "$1" INFO replication | tr -d '\r' | grep -v '^master_failover_state\|^replica_announced'
-}
-
 shut_down() {
     local port=$1 pid
     pid=$(<"$place/$port.pid")
@@ -131,12 +55,8 @@ full_syncs() { cli "$1" INFO stats | tr -d '\r' | sed -n 's/^sync_full://p'; }
 partial_syncs() { cli "$1" INFO stats | tr -d '\r' | sed -n 's/^sync_partial_ok://p'; }
 
 step "Three servers from three config files"
-for port in "${ports[@]}"; do
-    if redis-cli -p "$port" PING >/dev/null 2>&1; then
-        fail "something listens on $port already; choose others: PORTS=\"a b c\""
-    fi
-    write_config "$port"
-done
+need_free_ports "${ports[@]}"
+for port in "${ports[@]}"; do write_config "$port"; done
 echo "\$ cat $first.conf"
 cat "$place/$first.conf"
 for port in "${ports[@]}"; do start "$port"; done
@@ -271,10 +191,7 @@ expect "rewrites that failed" "$(persistence "$third" aof_rewrites_consecutive_f
 type_in "$third" CONFIG REWRITE
 type_in "$third" CONFIG SET appendfsync always
 type_in "$third" SET logged yes
-echo "\$ kill -KILL \$(cat $third.pid)"
-kill -KILL "$(<"$place/$third.pid")"
-await "the end of $third" "" cli "$third" PING
-rm -f "$place/$third.pid"
+crash "$third"
 start "$third"
 type_in "$third" GET logged
 expect "the last write before the kill" "$(cli "$third" GET logged)" yes
