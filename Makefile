@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
 SERVER  = target/release/redis-server
 
-.PHONY: build run test lint bench install clean
+.PHONY: build run test lint bench bench-failover install clean
 
 build:
 	cargo build --release
@@ -26,6 +26,11 @@ lint:
 bench: build
 	PEERS="$(PEERS)" BENCH="$(BENCH)" ROUNDS="$(ROUNDS)" SECONDS_PER_ROUND="$(SECONDS)" \
 		cargo bench --bench peers
+
+# make bench-failover PEERS="redis=/usr/bin/redis-server" SCENARIO="killed planned" ROUNDS=30
+bench-failover: build
+	PEERS="$(PEERS)" OURS="$(OURS)" SCENARIO="$(SCENARIO)" ROUNDS="$(ROUNDS)" \
+		cargo bench --bench failover
 
 # One binary, four names: it looks at the name it is called by.
 install: build

@@ -13,6 +13,7 @@ mod appending;
 mod collections;
 mod datasets;
 mod echo;
+mod environment;
 mod growth;
 mod load;
 mod memory;

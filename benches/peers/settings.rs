@@ -1,10 +1,9 @@
 //! What to measure and against whom, from the environment.
 
-use std::fmt::Debug;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
+use crate::environment::{list, number, or, stock_in_path, text};
 use crate::load::Turn;
 use crate::peer::Peer;
 
@@ -80,42 +79,4 @@ impl Settings {
         }
         peers
     }
-}
-
-fn text(name: &str) -> String {
-    std::env::var(name).unwrap_or_default()
-}
-
-/// The first `redis-server` in PATH, as an entry of `PEERS`; nothing if there is none.
-fn stock_in_path() -> String {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&folders)
-        .map(|folder| folder.join("redis-server"))
-        .find(|path| path.is_file());
-    found.map_or_else(String::new, |path| format!("redis={}", path.display()))
-}
-
-fn or(text: String, default: &str) -> String {
-    if text.is_empty() {
-        default.to_owned()
-    } else {
-        text
-    }
-}
-
-fn number<T: FromStr<Err: Debug>>(name: &str, default: T) -> T {
-    match text(name).as_str() {
-        "" => default,
-        given => given
-            .parse()
-            .unwrap_or_else(|e| panic!("{name}={given}: {e:?}")),
-    }
-}
-
-fn list(name: &str, default: &str) -> Vec<usize> {
-    let given = or(text(name), default);
-    given
-        .split_whitespace()
-        .map(|n| n.parse().expect("a list of numbers"))
-        .collect()
 }
