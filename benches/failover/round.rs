@@ -60,7 +60,8 @@ impl Round {
 
     pub fn summary(&self) -> String {
         format!(
-            "first write {:?}, gap {:?}, {} acknowledged, {} lost, {} kept, back {:?} with {} strays",
+            "first write {:?}, gap {:?}, {} acknowledged, {} lost, {} kept, \
+             back {:?} with {} strays",
             self.first_write,
             self.gap,
             self.acknowledged(),

@@ -43,7 +43,10 @@ impl Scenario {
             Scenario::Stopped => {
                 "SIGSTOP of the master, and SIGCONT when another one is in its place"
             }
-            Scenario::Planned => "`SENTINEL FAILOVER`, `COORDINATED` where a sentinel knows that",
+            Scenario::Planned => {
+                "`SENTINEL FAILOVER`, `COORDINATED` where a sentinel knows that; the client hears of \
+                 it from the old master alone"
+            }
             Scenario::DeadSentinel => "SIGKILL of the master and, with it, of a sentinel",
             Scenario::DeadReplica => {
                 "SIGKILL of the master and, with it, of the replica that would be promoted"

@@ -103,7 +103,7 @@ impl Settings {
         report::machine(&servers);
         for make in makes.iter().filter(|make| make.sentinel != make.server) {
             let sentinel = Peer::new(&make.name, make.sentinel.clone());
-            println!("- sentinels of {}: `{}`", make.name, sentinel.version());
+            println!("- sentinels of {}: `{}`\n", make.name, sentinel.version());
         }
         println!(
             "A master, two replicas, three sentinels with quorum 2; down-after-milliseconds {}, \
