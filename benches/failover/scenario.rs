@@ -44,8 +44,8 @@ impl Scenario {
                 "SIGSTOP of the master, and SIGCONT when another one is in its place"
             }
             Scenario::Planned => {
-                "`SENTINEL FAILOVER`, `COORDINATED` where a sentinel knows that; the client hears of \
-                 it from the old master alone"
+                "`SENTINEL FAILOVER`, `COORDINATED` where a sentinel knows that; the client hears \
+                 of it from the old master alone"
             }
             Scenario::DeadSentinel => "SIGKILL of the master and, with it, of a sentinel",
             Scenario::DeadReplica => {
