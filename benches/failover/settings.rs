@@ -107,7 +107,8 @@ impl Settings {
         }
         println!(
             "A master, two replicas, three sentinels with quorum 2; down-after-milliseconds {}, \
-             failover-timeout {}; {} rounds, a write each millisecond.\n",
+             failover-timeout {}; {} rounds, a write each millisecond. Times are medians from the \
+             blow on unless it says worst; of the old master, from its return on.\n",
             self.down_after_ms, self.failover_timeout_ms, self.rounds
         );
         for scenario in self.scenarios() {
