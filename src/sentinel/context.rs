@@ -24,6 +24,8 @@ pub(super) struct Cx<'a> {
     pub id: &'a str,
     /// The newest epoch that we have heard of.
     pub epoch: &'a mut u64,
+    /// When we last began an epoch, and which.
+    pub begun_epoch: &'a mut Option<(u64, u64)>,
     pub common: &'a CommonOptions,
     pub own: &'a Own,
     pub timing: &'a Timing,
@@ -52,6 +54,13 @@ impl Cx<'_> {
     /// The master at hand has to be looked at by then.
     pub fn wake_at(&mut self, at_ms: u64) {
         self.due_ms = self.due_ms.min(at_ms);
+    }
+
+    /// Whether a failover may have the epoch that we have just begun for another master: peers
+    /// vote for each master by itself, and stock ones in no epoch but the newest that they know.
+    pub fn may_share_epoch(&self, master: &Master) -> bool {
+        let begun = *self.begun_epoch == Some((self.now_ms, *self.epoch));
+        begun && master.leader_epoch < *self.epoch && master.config_epoch < *self.epoch
     }
 
     /// A random number below `bound`, which is not zero.

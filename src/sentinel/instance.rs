@@ -154,8 +154,8 @@ pub struct Replica {
     pub view: ServerView,
     /// What the failover that is going on does with it.
     pub reconf: Reconf,
-    /// Who was the master in an earlier configuration is told at once that it is not any more.
-    pub demoted: bool,
+    /// When it has ceased to be the master, if it was.
+    pub demoted_ms: Option<u64>,
     /// When it was last told whom to follow outside a failover.
     pub corrected_ms: u64,
 }

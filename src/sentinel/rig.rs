@@ -879,9 +879,22 @@ impl Rig {
         named.all(|other| other == Some(first))
             && self.servers[first].process == Process::Running
             && self.servers[first].master.is_none()
-            && servers.filter(runs).all(|n| {
-                n == first || self.servers[n].master == Some(first) && self.servers[n].link_up
-            })
+            && servers.filter(runs).all(|n| self.leads_to(n, first))
+    }
+
+    /// Whether a server follows another one, perhaps by way of others.
+    fn leads_to(&self, n: usize, target: usize) -> bool {
+        let mut at = n;
+        for _ in 0..self.servers.len() {
+            if at == target {
+                return true;
+            }
+            match self.servers[at].master {
+                Some(next) if self.servers[at].link_up => at = next,
+                _ => return false,
+            }
+        }
+        false
     }
 }
 

@@ -95,11 +95,18 @@ fn is_left_behind(master: &Master, at: usize) -> bool {
     let view = &replica.view;
     let was_master = |other: &Replica| {
         let host = view.master_host.as_deref().unwrap_or_default();
-        other.demoted && other.base.address.is(host, view.master_port)
+        let is_it = other.base.address.is(host, view.master_port);
+        is_it
+            && other
+                .demoted_ms
+                .is_some_and(|at_ms| view.master_since_ms <= at_ms)
     };
     match view.role {
-        ServerRole::Master => replica.demoted,
-        ServerRole::Replica => master.replicas.iter().any(was_master),
+        ServerRole::Master => replica.demoted_ms.is_some(),
+        // Whoever led the failover tells those that were up then, a few at a time.
+        ServerRole::Replica => {
+            replica.base.up_since_ms > master.switched_ms && master.replicas.iter().any(was_master)
+        }
     }
 }
 
@@ -118,7 +125,8 @@ pub fn keeps_its_place(master: &Master, at: usize, target: &Address) -> bool {
             return true;
         }
         let next = master.replicas.iter().position(|other| {
-            let was_meant = !other.demoted || view.master_since_ms > master.switched_ms;
+            let since_ms = view.master_since_ms;
+            let was_meant = other.demoted_ms.is_none_or(|at_ms| since_ms > at_ms);
             was_meant && !other.base.is_down() && other.base.address.is(host, view.master_port)
         });
         match next {

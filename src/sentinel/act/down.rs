@@ -221,7 +221,11 @@ pub fn ask_peers(master: &mut Master, cx: &mut Cx<'_>) {
     let candidate = if wants_votes { cx.id } else { "*" };
     let port = master.base.address.port.to_string();
     let host = host_of(&master.base.address, cx.common);
-    let epoch = cx.epoch.to_string();
+    let epoch = match &master.failover {
+        Failover::WaitStart(attempt) => attempt.epoch,
+        _ => *cx.epoch,
+    };
+    let epoch = epoch.to_string();
     for at in 0..master.peers.len() {
         let verdict = &master.peers[at].verdict;
         let link = master.peers[at].base.link;

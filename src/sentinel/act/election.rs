@@ -49,8 +49,10 @@ pub fn vote(master: &mut Master, epoch: u64, candidate: &str, cx: &mut Cx<'_>) {
         cx.saves.want();
         cx.tell_epoch(master);
     }
-    // Whoever cannot write its vote down would not know of it after a restart.
-    if master.leader_epoch >= epoch || *cx.epoch > epoch || cx.saves.is_failing() {
+    // One vote in an epoch for each master is what counts. That others have come meanwhile for other
+    // masters does no harm: when many die at once, many elections overlap. Whoever cannot write its
+    // vote down would not know of it after a restart.
+    if master.leader_epoch >= epoch || cx.saves.is_failing() {
         return;
     }
     master.leader = Some(candidate.to_owned());

@@ -71,7 +71,11 @@ fn tell_delay(master: &mut Master, tried_ms: u64, next_ms: u64, cx: &mut Cx<'_>)
 
 /// Begins a failover, with our own vote.
 pub fn begin(master: &mut Master, reason: Reason, cx: &mut Cx<'_>) {
-    *cx.epoch += 1;
+    let is_new = !cx.may_share_epoch(master);
+    if is_new {
+        *cx.epoch += 1;
+        *cx.begun_epoch = Some((cx.now_ms, *cx.epoch));
+    }
     let epoch = *cx.epoch;
     cx.saves.want();
     master.failover = Failover::WaitStart(Attempt {
@@ -83,7 +87,9 @@ pub fn begin(master: &mut Master, reason: Reason, cx: &mut Cx<'_>) {
     for replica in &mut master.replicas {
         replica.reconf = Reconf::No;
     }
-    cx.tell_epoch(master);
+    if is_new {
+        cx.tell_epoch(master);
+    }
     cx.warn_master("+try-failover", master);
     master.failover_tried_ms = Some(cx.now_ms);
     let id = cx.id;

@@ -57,7 +57,7 @@ pub fn know_replica(master: &mut Master, host: &str, port: u16, cx: &mut Cx<'_>)
         base: new_instance(address, link, cx.now_ms),
         view: ServerView::new(ServerRole::Replica, cx.now_ms),
         reconf: Reconf::No,
-        demoted: false,
+        demoted_ms: None,
         corrected_ms: 0,
     });
     true

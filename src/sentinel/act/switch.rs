@@ -92,7 +92,9 @@ fn switch(master: &mut Master, to: Address, cx: &mut Cx<'_>) {
     begin_anew(master, cx);
     know_replica(master, &from.host, from.port, cx);
     for replica in &mut master.replicas {
-        replica.demoted = replica.base.address.is_same(&from);
+        if replica.base.address.is_same(&from) {
+            replica.demoted_ms = Some(cx.now_ms);
+        }
         replica.reconf = Reconf::No;
     }
     for replica in &master.replicas {
