@@ -93,6 +93,7 @@ use cron::Cron;
 use outgoing::ConnectProgress;
 use runtime::Runtime;
 pub use runtime::role_of;
+use sentinel::state::own_of;
 use shutdown::Shutdown;
 use world::{Accepted, Event, Socket, Wake, World};
 
@@ -183,7 +184,7 @@ impl<W: World> Engine<W> {
         let commands = table.counted();
         let mut env = Env::new(now, clock, rng, settings, keyspace, replication, commands);
         if let Some(config) = sentinel {
-            let own = sentinel::own_of(&env.config, &world);
+            let own = own_of(&env.config, &world);
             let rng = Rng::from_seed(env.rng.next_u64());
             env.sentinel = Some(Box::new(Sentinel::new(config, own, rng, now)));
         }

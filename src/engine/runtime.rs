@@ -15,7 +15,7 @@ use super::outgoing::Outgoings;
 use super::pause::Pauses;
 use super::rates::Rates;
 use super::replicas::FileSends;
-use super::sentinel::SentinelDriver;
+use super::sentinel::state::SentinelDriver;
 use super::shutdown::Shutdown;
 use super::snapshot::Snapshots;
 use super::world::{Jobs, ProcessRole, World};

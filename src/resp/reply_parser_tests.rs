@@ -1,3 +1,5 @@
+//! Each type, in whole and in pieces, and what hostile bytes can do: nothing.
+
 use super::*;
 use crate::base::rng::Rng;
 

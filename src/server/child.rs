@@ -1,7 +1,7 @@
 //! Children: the one that is forked and writes a snapshot, and programs.
 //!
-//! The former closes every descriptor that is not its own business, writes, reports through a pipe how far
-//! it is, and leaves by `_exit`.
+//! The former closes every descriptor that is not its own business, writes, reports through a pipe
+//! how far it is, and leaves by `_exit`.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;

@@ -7,7 +7,6 @@
 //! A peer may send as much as it likes: so much is read of it in a tick and no more, and what is no
 //! reply, or too large for one, ends the connection.
 
-use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,8 +14,8 @@ use crate::base::errno::os_text;
 use crate::commands::env::Env;
 use crate::engine::outgoing::{ConnectError, ConnectProgress, Target};
 use crate::engine::runtime::Runtime;
+use crate::engine::sentinel::state::Link;
 use crate::engine::world::{Socket, World};
-use crate::resp::reply_parser::ReplyParser;
 use crate::sentinel::{ConnId, Ends, LinkEnd};
 
 /// Bytes read from a peer at once.
@@ -25,65 +24,6 @@ const READ_BYTES_MAX: usize = 16 * 1024;
 const READS_PER_TICK_MAX: usize = 8;
 /// Bytes that wait for a peer to take them. One that takes none is of no use.
 const UNSENT_BYTES_MAX: usize = 1024 * 1024;
-
-/// A connection.
-struct Link {
-    /// Its number in the engine.
-    key: usize,
-    replies: ReplyParser,
-    /// It waits in `to_continue`.
-    has_more: bool,
-}
-
-/// See the module's head.
-#[derive(Default)]
-pub struct Links {
-    by_conn: HashMap<ConnId, Link>,
-    by_key: HashMap<usize, ConnId>,
-    /// Those that may have more than was read.
-    to_continue: VecDeque<ConnId>,
-    /// Room to read into; kept for its allocation.
-    input: Vec<u8>,
-}
-
-impl Links {
-    /// Whether a connection may have more than was read.
-    pub fn have_more(&self) -> bool {
-        !self.to_continue.is_empty()
-    }
-
-    fn insert(&mut self, conn: ConnId, key: usize) {
-        let link = Link {
-            key,
-            replies: ReplyParser::default(),
-            has_more: false,
-        };
-        let before = (
-            self.by_conn.insert(conn, link),
-            self.by_key.insert(key, conn),
-        );
-        assert!(
-            before.0.is_none() && before.1.is_none(),
-            "a number is used once"
-        );
-    }
-
-    /// Nothing more is told of a connection. Its number in the engine.
-    fn remove(&mut self, conn: ConnId) -> Option<usize> {
-        let link = self.by_conn.remove(&conn)?;
-        self.by_key.remove(&link.key);
-        Some(link.key)
-    }
-
-    /// A connection may have more than was read.
-    fn note_more(&mut self, conn: ConnId) {
-        if let Some(link) = self.by_conn.get_mut(&conn)
-            && !std::mem::replace(&mut link.has_more, true)
-        {
-            self.to_continue.push_back(conn);
-        }
-    }
-}
 
 /// Why a connection that was open is no more.
 fn end_of(e: &io::Error) -> LinkEnd {

@@ -7,6 +7,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `state.rs` | what there is |
 //! | `links.rs` | its connections |
 //! | `saving.rs` | its configuration file |
 //! | `scripts.rs` | the programs that it runs |
@@ -14,45 +15,17 @@
 mod links;
 mod saving;
 mod scripts;
+pub mod state;
 
 use super::Engine;
 use super::runtime::Runtime;
-use super::world::{Clock, ProcessEnd, World};
+use super::world::{ProcessEnd, World};
 use crate::commands::env::Env;
-use crate::config::Settings;
-use crate::sentinel::{Action, Own};
-use links::Links;
-use saving::Saving;
-use scripts::Scripts;
+use crate::sentinel::Action;
+use state::own_of;
 
 /// How often the machine acts in one tick, at most.
 const ROUNDS_PER_TICK_MAX: usize = 16;
-
-/// What belongs to the Sentinel beside the machine.
-#[derive(Default)]
-pub struct SentinelDriver {
-    links: Links,
-    saving: Saving,
-    scripts: Scripts,
-    /// The machine has not come to rest.
-    is_unsettled: bool,
-}
-
-impl SentinelDriver {
-    /// Whether there is something to do that no event and no deadline will announce.
-    pub fn is_busy(&self) -> bool {
-        self.is_unsettled || self.links.have_more()
-    }
-}
-
-/// What a Sentinel has to know of the server around it.
-pub fn own_of(settings: &Settings, clock: &impl Clock) -> Own {
-    Own {
-        port: settings.port,
-        password: settings.requirepass.clone().unwrap_or_default(),
-        ahead_of_utc_s: clock.ahead_of_utc_s(),
-    }
-}
 
 impl<W: World> Engine<W> {
     /// Has the Sentinel decide on what the tick has brought, and lets those hear of it who are

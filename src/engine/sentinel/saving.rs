@@ -13,24 +13,8 @@ use crate::base::errno::os_text;
 use crate::commands::env::Env;
 use crate::config::rewrite_sentinel;
 use crate::engine::runtime::Runtime;
+use crate::engine::sentinel::state::UnderWay;
 use crate::engine::world::{Job, World};
-
-/// A save that is under way.
-struct UnderWay {
-    request: u64,
-    /// By which number the machine knows the state.
-    number: u64,
-    text: Bytes,
-}
-
-/// See the module's head.
-#[derive(Default)]
-pub struct Saving {
-    /// The text of the file, as it was read or last written.
-    text: Bytes,
-    under_way: Option<UnderWay>,
-    requests: u64,
-}
 
 impl<W: World> Runtime<W> {
     /// Reads the file that a Sentinel is started with.

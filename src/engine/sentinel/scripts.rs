@@ -1,7 +1,5 @@
 //! The programs that the Sentinel runs to have somebody notified.
 
-use std::collections::HashMap;
-
 use crate::base::errno::os_text;
 use crate::commands::env::Env;
 use crate::engine::path_of;
@@ -9,13 +7,6 @@ use crate::engine::runtime::Runtime;
 use crate::engine::world::World;
 use crate::sentinel::{ScriptEnd, ScriptId};
 use crate::sys::process::Exit;
-
-/// Those that run, by their processes and the other way round.
-#[derive(Default)]
-pub struct Scripts {
-    by_pid: HashMap<i32, ScriptId>,
-    pids: HashMap<ScriptId, i32>,
-}
 
 impl<W: World> Runtime<W> {
     pub(super) fn run_script(
