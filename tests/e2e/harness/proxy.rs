@@ -117,16 +117,21 @@ fn accept_all(listener: &TcpListener, target: u16, state: &Arc<State>) {
     }
 }
 
+fn wait_while_stalled(state: &State) {
+    while state.stalled.load(Ordering::SeqCst) && !state.ended.load(Ordering::SeqCst) {
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
 fn relay(mut from: TcpStream, mut to: TcpStream, state: &State) {
     let mut piece = vec![0; 64 * 1024];
     loop {
-        if state.stalled.load(Ordering::SeqCst) && !state.ended.load(Ordering::SeqCst) {
-            thread::sleep(LOOK_EVERY);
-            continue;
-        }
+        wait_while_stalled(state);
         match from.read(&mut piece) {
             Ok(0) => break,
             Ok(got) => {
+                // It may have come after the link was stalled.
+                wait_while_stalled(state);
                 let delay = state.delay_ms.load(Ordering::SeqCst);
                 if delay > 0 {
                     thread::sleep(Duration::from_millis(delay));
