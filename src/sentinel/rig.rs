@@ -633,7 +633,7 @@ impl Rig {
         );
         match server.master {
             None => {
-                info += "role:master\r\n";
+                info += &format!("role:master\r\nmaster_repl_offset:{}\r\n", server.offset);
                 let replicas = self.servers.iter().enumerate().filter(|(_, other)| {
                     other.master == Some(n) && other.link_up && other.process != Process::Dead
                 });

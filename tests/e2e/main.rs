@@ -33,6 +33,7 @@ mod persistence;
 mod protocol;
 mod replication;
 mod resync;
+mod sentinel;
 mod sentinel_files;
 mod startup;
 mod supervision;

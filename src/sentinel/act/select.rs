@@ -5,7 +5,7 @@
 
 use super::links::ask_info;
 use crate::sentinel::context::Cx;
-use crate::sentinel::instance::{InstanceId, Master, Replica, ServerView};
+use crate::sentinel::instance::{InstanceId, Master, Replica, ServerRole, ServerView};
 
 /// So long the answers of all are waited for.
 const ALL_ANSWER_MS: u64 = 250;
@@ -118,7 +118,8 @@ fn never_synced(view: &ServerView) -> bool {
     let idle = view
         .offset_when_up
         .is_some_and(|offset| offset <= BEGINNING);
-    !view.link_up && view.offset <= BEGINNING && !idle
+    let follows = view.role == ServerRole::Replica;
+    follows && !view.link_up && view.offset <= BEGINNING && !idle
 }
 
 /// The best by priority, then by offset, then by run id.

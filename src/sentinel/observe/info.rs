@@ -24,6 +24,7 @@ pub struct Facts {
     syncing: Option<bool>,
     priority: Option<i64>,
     offset: Option<u64>,
+    own_offset: Option<u64>,
     announced: Option<bool>,
 }
 
@@ -57,6 +58,7 @@ impl Facts {
             "master_sync_in_progress" => self.syncing = Some(value == "1"),
             "slave_priority" => self.priority = value.parse().ok(),
             "slave_repl_offset" => self.offset = value.parse().ok(),
+            "master_repl_offset" => self.own_offset = value.parse().ok(),
             "replica_announced" => self.announced = Some(value != "0"),
             _ => self.read_replica(field, value),
         }
@@ -175,6 +177,7 @@ fn note_role(view: &mut ServerView, facts: &Facts, now_ms: u64) -> Option<Server
 fn note_replication(view: &mut ServerView, facts: &Facts, now_ms: u64) {
     view.link_down_ms = facts.link_down_s.unwrap_or(0).saturating_mul(1000);
     if facts.role != Some(ServerRole::Replica) {
+        view.offset = facts.own_offset.unwrap_or(view.offset);
         return;
     }
     if let Some(host) = &facts.master_host

@@ -8,11 +8,13 @@ mod aof;
 mod conn;
 mod disk;
 mod dump;
+mod group;
 mod load;
 mod parallel;
 mod proxy;
 mod replication;
 mod rng;
+mod sentinel;
 mod server;
 mod value;
 mod wait;
@@ -23,10 +25,11 @@ pub use aof::{
     names_in, rewrite, rewrite_in_vain, wait_rewritten,
 };
 pub use conn::{Command, Conn, encode, show_command};
-pub use disk::ReadOnly;
-use disk::{SmallDisk, failing_calls_library};
+use disk::failing_calls_library;
+pub use disk::{ReadOnly, SmallDisk};
 use dump::{Data, differences};
 pub use dump::{assert_same_data, dump, dump_without_times, wait_same_data};
+pub use group::{Group, Plan};
 pub use load::Writer;
 pub use parallel::run_side_by_side;
 pub use proxy::Proxy;
@@ -34,6 +37,7 @@ pub use replication::{
     follow, info_field, offset_of, wait_equal_offsets, wait_link_down, wait_link_up,
 };
 pub use rng::Rng;
+pub use sentinel::{Events, Fields, MASTER, Make, Sentinel, sentinel_path};
 pub use server::{
     Options, Process, Server, ShutAtEnd, free_port, redis_cli, stock_path, subject_path,
 };

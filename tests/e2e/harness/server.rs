@@ -71,11 +71,17 @@ pub fn redis_cli(port: u16, args: &[&str]) -> String {
 #[derive(Clone)]
 pub struct Options {
     binary: PathBuf,
+    /// What every configuration file of its kind says.
+    settings: &'static str,
     config: Vec<String>,
     args: Vec<String>,
     disk_bytes: Option<usize>,
     calls_can_fail: bool,
+    password: Option<String>,
 }
+
+/// Servers of tests start and sync at once and take commands for debugging.
+const SERVER_SETTINGS: &str = "save \"\"\nrepl-diskless-sync-delay 0\nenable-debug-command yes\n";
 
 /// The folder of the data of a server with a disk of its own, within its folder.
 const DATA: &str = "data";
@@ -85,22 +91,27 @@ const FAILING_CALLS: &str = "failing";
 impl Options {
     /// Our server, or what stands in its place.
     pub fn ours() -> Options {
-        Options {
-            binary: subject_path(),
-            config: Vec::new(),
-            args: Vec::new(),
-            disk_bytes: None,
-            calls_can_fail: false,
-        }
+        Options::of(subject_path(), SERVER_SETTINGS)
     }
 
     pub fn stock() -> Options {
+        Options::of(stock_path(), SERVER_SETTINGS)
+    }
+
+    /// This binary as a sentinel.
+    pub fn sentinel(binary: PathBuf) -> Options {
+        Options::of(binary, "").args(&["--sentinel"])
+    }
+
+    fn of(binary: PathBuf, settings: &'static str) -> Options {
         Options {
-            binary: stock_path(),
+            binary,
+            settings,
             config: Vec::new(),
             args: Vec::new(),
             disk_bytes: None,
             calls_can_fail: false,
+            password: None,
         }
     }
 
@@ -108,6 +119,12 @@ impl Options {
     pub fn config(mut self, line: impl Into<String>) -> Options {
         self.config.push(line.into());
         self
+    }
+
+    /// Asks everyone for a password, which the test's own connections give.
+    pub fn password(mut self, password: &str) -> Options {
+        self.password = Some(password.to_owned());
+        self.config(format!("requirepass {password}"))
     }
 
     /// Makes our snapshots readable by stock Redis 7.0, be it as files or in a full sync.
@@ -261,7 +278,7 @@ impl Server {
 
     fn write_config(&self) {
         let mut text = format!("port {}\nbind 127.0.0.1\n", self.port);
-        text.push_str("save \"\"\nrepl-diskless-sync-delay 0\nenable-debug-command yes\n");
+        text.push_str(self.options.settings);
         for line in &self.options.config {
             text.push_str(line);
             text.push('\n');
@@ -364,6 +381,10 @@ impl Server {
         self.folder.path().join(name)
     }
 
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("the server runs").id()
     }
@@ -371,10 +392,18 @@ impl Server {
     /// A fresh connection.
     #[track_caller]
     pub fn connect(&self) -> Conn {
-        match Conn::to(self.port) {
+        match self.try_connect() {
             Ok(conn) => conn,
             Err(error) => panic!("cannot connect: {error}\n{}", self.log_tail()),
         }
+    }
+
+    fn try_connect(&self) -> std::io::Result<Conn> {
+        let mut conn = Conn::to(self.port)?;
+        if let Some(password) = &self.options.password {
+            conn.try_command(&["AUTH", password])?;
+        }
+        Ok(conn)
     }
 
     /// Runs a command, given as words, on the server's standing test connection.
@@ -407,7 +436,9 @@ impl Server {
     /// Like `command`, for a server that may be dead or stopped.
     pub fn try_ask(&self, line: &str) -> Option<String> {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let reply = Conn::to(self.port).and_then(|mut conn| conn.try_command(&words));
+        let reply = self
+            .try_connect()
+            .and_then(|mut conn| conn.try_command(&words));
         reply.ok().map(|value| value.to_string())
     }
 
