@@ -144,6 +144,8 @@ pub struct Link {
     pub ping_sent_ms: u64,
     /// When a ping was last answered as by an instance that works.
     pub ok_ms: u64,
+    /// Whether one ever was.
+    pub was_ok: bool,
     /// When a ping was last answered at all.
     pub answered_ms: u64,
 }
@@ -207,6 +209,7 @@ impl Links {
                 ping_waits_since_ms: Some(now_ms),
                 ping_sent_ms: 0,
                 ok_ms: now_ms,
+                was_ok: false,
                 answered_ms: now_ms,
             },
         );

@@ -20,6 +20,8 @@ const HELLO_PERIODS: u64 = 4;
 const INFO_PERIODS: u64 = 2;
 /// Who was told and has not changed is told again after this time.
 const TELL_AGAIN_MS: u64 = 2000;
+/// A master that was down is not relied on for so long.
+const STEADY_MS: u64 = 1000;
 /// What peers have said of the master is believed for so long.
 const NAMED_MS: u64 = 1000;
 /// And they are asked again this soon.
@@ -27,7 +29,8 @@ const ASK_AGAIN_MS: u64 = 500;
 
 /// Corrects replicas.
 pub fn correct(master: &mut Master, cx: &mut Cx<'_>) {
-    if master.failover.selected().is_some() || !looks_sane(master, cx) {
+    // Whom we would correct now may be the one whom we promote in a moment.
+    if master.is_failing_over() || !looks_sane(master, cx) {
         return;
     }
     for at in 0..master.replicas.len() {
@@ -83,10 +86,17 @@ fn fault(master: &mut Master, at: usize, cx: &mut Cx<'_>) -> Option<&'static str
         return Some(event);
     }
     cx.wake_at(patient_since_ms + wait_ms + 1);
-    if !is_left_behind(master, at) {
+    if !is_left_behind(master, at) || may_be_replaced(master, cx) {
         return None;
     }
     peers_agree(master, cx).then_some(event)
+}
+
+/// Whether somebody may be about to promote a replica: we have voted since the last failover that
+/// we know of, or the master was down just now.
+fn may_be_replaced(master: &Master, cx: &Cx<'_>) -> bool {
+    let voted = master.leader_epoch > master.config_epoch;
+    voted || !cx.is_past(master.base.up_since_ms, STEADY_MS)
 }
 
 /// Whether a replica is, or follows, what was the master before.

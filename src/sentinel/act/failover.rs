@@ -109,6 +109,7 @@ pub fn step(master: &mut Master, cx: &mut Cx<'_>) -> bool {
         Failover::SendNoOne(attempt, id) => send_no_one(master, attempt, id, cx),
         Failover::WaitPromotion(attempt, id) => wait_promotion(master, attempt, id, cx),
         Failover::ReconfReplicas(attempt, id) => {
+            promote_again(master, attempt, id, cx);
             if reconf::step(master, attempt, id, cx) {
                 master.failover = Failover::UpdateConfig(now_in(attempt, cx), id);
                 return true;
@@ -315,6 +316,23 @@ fn wait_promotion(master: &mut Master, attempt: Attempt, id: InstanceId, cx: &mu
         handover::settle_predecessor(master, id, cx);
     }
     true
+}
+
+/// Somebody who did not know better may have told the new master to follow the old one.
+fn promote_again(master: &mut Master, attempt: Attempt, id: InstanceId, cx: &mut Cx<'_>) {
+    let Some(replica) = master.replica(id) else {
+        return;
+    };
+    let (view, link) = (&replica.view, replica.base.link);
+    let told_ms = replica.corrected_ms.max(attempt.since_ms);
+    let is_replica = view.role == ServerRole::Replica && view.info_as_of_ms > told_ms;
+    if is_replica && cx.links.get(link).can_send() {
+        send_slaveof(master, link, None, cx);
+        ask_promoted(master, id, link, cx);
+        if let Some(replica) = master.replica_mut(id) {
+            replica.corrected_ms = cx.now_ms;
+        }
+    }
 }
 
 /// Somebody wants to see what becomes of a failover that loses its leader.

@@ -91,9 +91,8 @@ fn is_fit(master: &Master, replica: &Replica, cx: &Cx<'_>) -> bool {
     let link = cx.links.get(replica.base.link);
     let heard_ms = cx.now_ms.saturating_sub(link.ok_ms);
     let is_there = !replica.base.is_down() && link.can_send();
-    let down_since_ms = master.base.down_since_ms;
-    let master_down_ms = down_since_ms.map_or(0, |since_ms| cx.now_ms.saturating_sub(since_ms));
-    let link_down_ms_max = master_down_ms + master.options.down_after_ms * DOWN_AFTERS;
+    let patience_ms = master.options.down_after_ms * DOWN_AFTERS;
+    let link_down_ms_max = master_down_ms(master, cx) + patience_ms;
     let view = &replica.view;
     let was_linked = u64::try_from(view.link_down_ms).is_ok_and(|ms| ms <= link_down_ms_max);
     is_there
@@ -102,6 +101,26 @@ fn is_fit(master: &Master, replica: &Replica, cx: &Cx<'_>) -> bool {
         && view.priority != 0
         && (was_linked || view.link_down_ms < 0)
         && !never_synced(view)
+}
+
+/// For how long the master has been down. One that plays a replica has been none since then. One
+/// that we have never seen up may have been down for as long as the replica that lost it last.
+fn master_down_ms(master: &Master, cx: &Cx<'_>) -> u64 {
+    let link = cx.links.get(master.base.link);
+    let ago = |since_ms: u64| cx.now_ms.saturating_sub(since_ms);
+    let known_ms = master.base.down_since_ms.map_or(0, ago);
+    if !link.was_ok {
+        let lost = master
+            .replicas
+            .iter()
+            .filter(|replica| !replica.base.is_down());
+        let lost = lost.filter_map(|replica| u64::try_from(replica.view.link_down_ms).ok());
+        return known_ms.max(lost.min().unwrap_or(0));
+    }
+    match master.view.role {
+        ServerRole::Replica => known_ms.max(ago(master.view.role_since_ms)),
+        ServerRole::Master => known_ms,
+    }
 }
 
 /// Whether all that is missing is a connection, or the first answer.

@@ -97,6 +97,7 @@ impl Sentinel {
         link.answered_ms = now_ms;
         if works {
             link.ok_ms = now_ms;
+            link.was_ok = true;
             link.ping_waits_since_ms = None;
         }
         let (owner, users) = (link.owner, link.users.clone());
