@@ -1,19 +1,22 @@
 //! What the halves of the Sentinel work with, beside the master at hand.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::action::{Action, ConnId};
+use super::action::{Action, Answer, ConnId};
+use super::ids::{LinkId, MasterId};
 use super::instance::Master;
-use super::link::{Ask, Link, LinkId, Links, Pending, Which};
-use super::orders::SimulatedFailure;
+use super::link::{Ask, Link, Links, Pending, Stage, Which};
 use super::save::Saves;
 use super::scripts::Scripts;
+use super::settings::{Own, SimulatedFailure};
 use super::timing::Timing;
-use super::{Own, Touched};
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::sentinel::CommonOptions;
 use crate::resp::writer::{Protocol, Reply};
+
+/// Masters to be looked at.
+pub(super) type Touched = BTreeSet<MasterId>;
 
 /// Everything but the masters, borrowed for one event.
 pub(super) struct Cx<'a> {
@@ -107,13 +110,20 @@ impl Cx<'_> {
         self.ask(link, Which::Commands, pending, &args)
     }
 
+    /// Answers a client whose command has waited. 0 is nobody.
+    pub fn answer(&mut self, client: u64, answer: Answer) {
+        if client != 0 {
+            self.out.push(Action::Answer { client, answer });
+        }
+    }
+
     /// Closes one of the connections of a link.
     pub fn close(&mut self, link: LinkId, which: Which, retry_at_ms: u64) {
         let Some(conn) = self.links.get_mut(link).conn_mut(which) else {
             return;
         };
         let open = conn.id();
-        conn.stage = super::link::Stage::Closed;
+        conn.stage = Stage::Closed;
         conn.pending.clear();
         conn.retry_at_ms = retry_at_ms;
         if let Some(id) = open {
@@ -129,7 +139,7 @@ impl Cx<'_> {
     }
 
     /// A master needs a link no more.
-    pub fn release(&mut self, link: LinkId, user: super::instance::MasterId) {
+    pub fn release(&mut self, link: LinkId, user: MasterId) {
         if let Some(link) = self.links.release(link, user) {
             self.drop_link(link);
         }

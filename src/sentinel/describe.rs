@@ -6,13 +6,13 @@
 
 use std::fmt::Display;
 
-use super::Sentinel;
 use super::address::Address;
 use super::event::{host_of, name_of};
 use super::failover::Reason;
 use super::instance::{Instance, Master, Peer, Reconf, Replica, ServerView};
 use super::link::Link;
 use super::scripts::{Progress, Script};
+use super::state::Sentinel;
 use crate::base::time::Now;
 
 /// A name and its value.

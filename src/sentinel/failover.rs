@@ -1,6 +1,6 @@
 //! How far a failover is.
 
-use super::instance::InstanceId;
+use super::ids::InstanceId;
 
 /// Why a failover was begun.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

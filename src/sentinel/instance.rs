@@ -5,16 +5,8 @@
 
 use super::address::Address;
 use super::failover::Failover;
-use super::link::LinkId;
+use super::ids::{InstanceId, LinkId, MasterId};
 use crate::config::sentinel::MasterOptions;
-
-/// A master. No number is used twice.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct MasterId(pub u64);
-
-/// A replica or peer. No number is used twice.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct InstanceId(pub u64);
 
 /// Which part a server says it plays.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -280,6 +272,24 @@ impl Master {
     /// The same, to change it.
     pub fn replica_mut(&mut self, id: InstanceId) -> Option<&mut Replica> {
         self.replicas.iter_mut().find(|replica| replica.id == id)
+    }
+
+    /// The instance that a link leads to.
+    pub fn at_link(&self, link: LinkId) -> Option<&Instance> {
+        let replicas = self.replicas.iter().map(|replica| &replica.base);
+        let peers = self.peers.iter().map(|peer| &peer.base);
+        let all = std::iter::once(&self.base).chain(replicas).chain(peers);
+        all.into_iter().find(|base| base.link == link)
+    }
+
+    /// The same, to change it.
+    pub fn at_link_mut(&mut self, link: LinkId) -> Option<&mut Instance> {
+        if self.base.link == link {
+            return Some(&mut self.base);
+        }
+        let replicas = self.replicas.iter_mut().map(|replica| &mut replica.base);
+        let peers = self.peers.iter_mut().map(|peer| &mut peer.base);
+        replicas.chain(peers).find(|base| base.link == link)
     }
 
     /// A peer by its id.

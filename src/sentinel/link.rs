@@ -10,11 +10,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::action::ConnId;
 use super::address::Address;
-use super::instance::{InstanceId, MasterId};
-
-/// A link. No number is used twice.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct LinkId(pub u64);
+use super::ids::{InstanceId, LinkId, MasterId};
 
 /// Whom a link leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,14 +2,16 @@
 
 use log::Level;
 
-use super::Sentinel;
-use super::act::{election, failover, members, select};
+use super::act::{abort, election, failover, members, select};
 use super::action::Verdict;
 use super::address::Address;
 use super::failover::Reason;
-use super::instance::{Master, MasterId, ServerRole, ServerView};
-use super::link::{Link, LinkId};
+use super::ids::{LinkId, MasterId};
+use super::instance::{Master, ServerRole, ServerView};
+use super::link::Link;
 use super::scripts::Script;
+use super::settings::SimulatedFailure;
+use super::state::Sentinel;
 use super::timing::Timing;
 use crate::base::glob::glob_match;
 use crate::base::time::Now;
@@ -43,15 +45,6 @@ pub struct QuorumCheck {
     pub has_quorum: bool,
     /// Enough of them to elect a leader.
     pub has_majority: bool,
-}
-
-/// On which occasions the process is to end, for tests of failovers that lose their leader.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct SimulatedFailure {
-    /// After it was elected.
-    pub after_election: bool,
-    /// After the replica was promoted.
-    pub after_promotion: bool,
 }
 
 impl Sentinel {
@@ -223,7 +216,7 @@ impl Sentinel {
         // A replica that was promoted already is the master, whatever else is forgotten.
         let current = master.current_address();
         let address = Address::new(current.host.clone(), current.port);
-        failover::give_up_quietly(master, &mut cx);
+        abort::give_up_quietly(master, &mut cx);
         members::release_all(master, &mut cx);
         master.base = members::master_instance(address, id, &mut cx);
         master.view = ServerView::new(ServerRole::Master, cx.now_ms);
@@ -279,7 +272,7 @@ impl Sentinel {
         self.due.remove(&(master.due_ms, id));
         let (_, mut cx) = self.parts(now);
         cx.warn_master("-monitor", &master);
-        failover::give_up_quietly(&mut master, &mut cx);
+        abort::give_up_quietly(&mut master, &mut cx);
         members::release_all(&mut master, &mut cx);
         self.saves.want();
         Ok(())

@@ -5,7 +5,7 @@
 //! when that is on disk, or told that it could not be brought there.
 
 use super::action::{Action, Answer, Verdict};
-use super::instance::MasterId;
+use super::ids::MasterId;
 
 /// After a failure, a save is tried again this often.
 const RETRY_MS: u64 = 1000;

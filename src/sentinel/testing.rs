@@ -1,7 +1,8 @@
 //! A Sentinel for tests of what users are shown.
 
 use super::instance::Master;
-use super::{Own, Sentinel};
+use super::settings::Own;
+use super::state::Sentinel;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::sentinel::{

@@ -3,7 +3,6 @@
 //! Who is down is told from time that has passed. When we were held up for long, or the clock has
 //! jumped, everybody may seem to be silent who is not. So for a while we observe only.
 
-use super::Sentinel;
 use crate::base::time::Now;
 
 /// Whether we only observe.
@@ -15,7 +14,7 @@ pub(super) struct Tilt {
 
 /// What a turn finds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Finding {
+pub(super) enum Finding {
     Nothing,
     Entered,
     Left,
@@ -38,7 +37,7 @@ impl Tilt {
     }
 
     /// A turn begins.
-    fn turn(&mut self, now: Now, trigger_ms: u64, period_ms: u64) -> Finding {
+    pub fn turn(&mut self, now: Now, trigger_ms: u64, period_ms: u64) -> Finding {
         let last = self.last.replace(now).unwrap_or(now);
         let passed_us = now.mono_us.saturating_sub(last.mono_us) as i64;
         let jumped_us = (now.unix_us - last.unix_us - passed_us).abs();
@@ -52,19 +51,6 @@ impl Tilt {
             Some(_) => Finding::Left,
             None => Finding::Nothing,
         }
-    }
-}
-
-impl Sentinel {
-    /// Looks whether time passes as it should.
-    pub(super) fn watch_time(&mut self, now: Now) {
-        let (trigger_ms, period_ms) = (self.timing.tilt_trigger, self.timing.tilt_period);
-        match self.tilt.turn(now, trigger_ms, period_ms) {
-            Finding::Nothing => return,
-            Finding::Entered => self.tell("+tilt", "#tilt mode entered", now),
-            Finding::Left => self.tell("-tilt", "#tilt mode exited", now),
-        }
-        self.touched.extend(self.masters.keys().copied());
     }
 }
 

@@ -7,7 +7,7 @@ use crate::commands::error::CmdError;
 use crate::commands::wording;
 use crate::resp::args::Args;
 use crate::sentinel::TIMING_ROWS;
-use crate::sentinel::orders::SimulatedFailure;
+use crate::sentinel::settings::SimulatedFailure;
 
 /// `SENTINEL DEBUG`: shows all periods and limits, or changes some, all of those named or none.
 pub(super) fn debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {

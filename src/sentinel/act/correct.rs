@@ -7,9 +7,9 @@
 
 use log::Level;
 
-use super::failover::send_slaveof;
 use super::links::ask_info;
-use crate::sentinel::address::Address;
+use super::place::keeps_its_place;
+use super::slaveof::send_slaveof;
 use crate::sentinel::context::{Cx, renamed};
 use crate::sentinel::instance::{Master, Peer, Replica, ServerRole};
 use crate::sentinel::link::{Ask, Pending, Which};
@@ -118,33 +118,6 @@ fn is_left_behind(master: &Master, at: usize) -> bool {
             replica.base.up_since_ms > master.switched_ms && master.replicas.iter().any(was_master)
         }
     }
-}
-
-/// Whether a replica is where it should be: it follows the master, or another replica that leads
-/// there. Who still follows the master of before is not.
-pub fn keeps_its_place(master: &Master, at: usize, target: &Address) -> bool {
-    let mut at = at;
-    // As many steps as there are replicas lead to the master, or in a circle.
-    for _ in 0..=master.replicas.len() {
-        let view = &master.replicas[at].view;
-        let host = view.master_host.as_deref().unwrap_or_default();
-        if view.role != ServerRole::Replica {
-            return false;
-        }
-        if target.is(host, view.master_port) {
-            return true;
-        }
-        let next = master.replicas.iter().position(|other| {
-            let since_ms = view.master_since_ms;
-            let was_meant = other.demoted_ms.is_none_or(|at_ms| since_ms > at_ms);
-            was_meant && !other.base.is_down() && other.base.address.is(host, view.master_port)
-        });
-        match next {
-            Some(next) => at = next,
-            None => return false,
-        }
-    }
-    false
 }
 
 /// Whether most of us, asked just now, take the same server for the master. Asks them if need be.

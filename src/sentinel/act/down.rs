@@ -6,8 +6,9 @@ use super::election::rank_delay_ms;
 use crate::sentinel::context::{Cx, renamed};
 use crate::sentinel::event::host_of;
 use crate::sentinel::failover::Failover;
+use crate::sentinel::ids::LinkId;
 use crate::sentinel::instance::{Instance, Master, ServerRole, ServerView};
-use crate::sentinel::link::{Ask, LinkId, Pending, Which};
+use crate::sentinel::link::{Ask, Pending, Which};
 
 /// What a peer has said is believed for so many periods of asking.
 const VERDICT_PERIODS: u64 = 5;

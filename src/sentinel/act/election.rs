@@ -8,8 +8,8 @@ use log::Level;
 use crate::sentinel::action::Verdict;
 use crate::sentinel::context::Cx;
 use crate::sentinel::failover::Attempt;
+use crate::sentinel::hello::EPOCH_MAX;
 use crate::sentinel::instance::Master;
-use crate::sentinel::observe::hello::EPOCH_MAX;
 
 /// Those who do not begin wait for so much longer each, so that the votes of one election are not
 /// asked for by all.
@@ -49,8 +49,8 @@ pub fn vote(master: &mut Master, epoch: u64, candidate: &str, cx: &mut Cx<'_>) {
         cx.saves.want();
         cx.tell_epoch(master);
     }
-    // One vote in an epoch for each master is what counts. That others have come meanwhile for other
-    // masters does no harm: when many die at once, many elections overlap. Whoever cannot write its
+    // One vote in an epoch for each master is what counts. That others have begun meanwhile for
+    // other masters does no harm: when many die, many elections overlap. Whoever cannot write its
     // vote down would not know of it after a restart.
     if master.leader_epoch >= epoch || cx.saves.is_failing() {
         return;

@@ -11,20 +11,20 @@
 
 use log::Level;
 
+use super::abort::abort;
 use super::election::{self, Standing};
 use super::handover;
 use super::links::{announce_soon, ask_info};
 use super::reconf;
 use super::select::{self, Choice};
+use super::slaveof::send_slaveof;
 use super::switch::{reconfigure_clients, switch_to_promoted};
 use crate::base::local_time::LocalTime;
 use crate::sentinel::action::Action;
-use crate::sentinel::address::Address;
 use crate::sentinel::context::Cx;
-use crate::sentinel::event::host_of;
 use crate::sentinel::failover::{Attempt, Failover, Reason};
-use crate::sentinel::instance::{InstanceId, Master, Reconf, ServerRole};
-use crate::sentinel::link::{Ask, LinkId};
+use crate::sentinel::ids::{InstanceId, LinkId};
+use crate::sentinel::instance::{Master, Reconf, ServerRole};
 
 /// After a failed or lost try, the next comes after so many times the failover timeout.
 const TIMEOUTS_BETWEEN_TRIES: u64 = 2;
@@ -128,34 +128,6 @@ fn now_in(attempt: Attempt, cx: &Cx<'_>) -> Attempt {
         since_ms: cx.now_ms,
         ..attempt
     }
-}
-
-/// Gives a failover up.
-pub fn abort(master: &mut Master, event: &'static str, cx: &mut Cx<'_>) {
-    cx.warn_master(event, master);
-    if let Some(Attempt {
-        reason: Reason::Coordinated(client),
-        ..
-    }) = master.failover.attempt()
-    {
-        handover::refuse(*client, "NOGOODSLAVE The failover was given up", cx);
-    }
-    master.failover = Failover::No;
-    for replica in &mut master.replicas {
-        replica.reconf = Reconf::No;
-    }
-}
-
-/// Gives a failover up that somebody who asked for something else has made moot.
-pub fn give_up_quietly(master: &mut Master, cx: &mut Cx<'_>) {
-    if let Some(Attempt {
-        reason: Reason::Coordinated(client),
-        ..
-    }) = master.failover.attempt()
-    {
-        handover::refuse(*client, "ERR The failover was given up", cx);
-    }
-    master.failover = Failover::No;
 }
 
 // ---- The states ----
@@ -340,24 +312,4 @@ fn crash(cx: &mut Cx<'_>) {
     let text = "Sentinel CRASH because of SENTINEL simulate-failure";
     cx.out.push(Action::Log(Level::Warn, text.to_owned()));
     cx.out.push(Action::EndProcess { status: 99 });
-}
-
-/// Tells a server whom to follow, or that it follows nobody, has it write that down, and has its
-/// clients ask again where the master is. All of it happens or nothing.
-pub fn send_slaveof(master: &Master, link: LinkId, to: Option<&Address>, cx: &mut Cx<'_>) {
-    let (host, port) = match to {
-        Some(address) => (host_of(address, cx.common), address.port.to_string()),
-        None => ("NO".to_owned(), "ONE".to_owned()),
-    };
-    let commands: [&[&[u8]]; 6] = [
-        &[b"MULTI"],
-        &[b"SLAVEOF", host.as_bytes(), port.as_bytes()],
-        &[b"CONFIG", b"REWRITE"],
-        &[b"CLIENT", b"KILL", b"TYPE", b"normal"],
-        &[b"CLIENT", b"KILL", b"TYPE", b"pubsub"],
-        &[b"EXEC"],
-    ];
-    for command in commands {
-        cx.ask_server(master, link, Ask::Discard, command);
-    }
 }

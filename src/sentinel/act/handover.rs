@@ -2,13 +2,15 @@
 
 use log::Level;
 
-use super::failover::{abort, send_slaveof};
+use super::abort::abort;
+use super::slaveof::send_slaveof;
 use crate::resp::reply::Value;
-use crate::sentinel::action::{Action, Answer};
+use crate::sentinel::action::Answer;
 use crate::sentinel::context::Cx;
 use crate::sentinel::event::host_of;
 use crate::sentinel::failover::{Attempt, Failover, Reason};
-use crate::sentinel::instance::{InstanceId, Master};
+use crate::sentinel::ids::InstanceId;
+use crate::sentinel::instance::Master;
 use crate::sentinel::link::Ask;
 
 /// Nobody waits for an answer.
@@ -65,26 +67,15 @@ pub fn on_failover_reply(master: &mut Master, value: &Value, cx: &mut Cx<'_>) {
     let _ = id;
     attempt.reason = Reason::Coordinated(NOBODY);
     match value.error() {
-        None => answer(client, Answer::Ok, cx),
+        None => cx.answer(client, Answer::Ok),
         Some(error) => {
             let error = String::from_utf8_lossy(error).into_owned();
             let text = format!("ERR The master does not hand over: {error}");
-            answer(client, Answer::Error(text), cx);
+            cx.answer(client, Answer::Error(text));
             abort(master, "-failover-abort-master-refused", cx);
         }
     }
     cx.touched.insert(master.id);
-}
-
-/// Whoever waits for the answer is told that nothing comes of it.
-pub fn refuse(client: u64, text: &str, cx: &mut Cx<'_>) {
-    answer(client, Answer::Error(text.to_owned()), cx);
-}
-
-fn answer(client: u64, answer: Answer, cx: &mut Cx<'_>) {
-    if client != NOBODY {
-        cx.out.push(Action::Answer { client, answer });
-    }
 }
 
 /// The replica is the master: its predecessor writes down whom it follows, and has its clients ask

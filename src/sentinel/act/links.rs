@@ -4,9 +4,10 @@ use crate::sentinel::action::Action;
 use crate::sentinel::context::{Cx, renamed};
 use crate::sentinel::event::host_of;
 use crate::sentinel::failover::Failover;
+use crate::sentinel::hello::CHANNEL;
+use crate::sentinel::ids::LinkId;
 use crate::sentinel::instance::{Master, Reconf};
-use crate::sentinel::link::{Ask, LinkId, Owner, Pending, Stage, Which};
-use crate::sentinel::observe::hello::CHANNEL;
+use crate::sentinel::link::{Ask, Owner, Pending, Stage, Which};
 
 /// A connection is given up after this time at the earliest and at the latest.
 const CONNECT_MS_MIN: u64 = 1000;

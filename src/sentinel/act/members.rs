@@ -4,10 +4,11 @@ use log::Level;
 
 use crate::sentinel::address::Address;
 use crate::sentinel::context::Cx;
+use crate::sentinel::ids::{InstanceId, LinkId, MasterId};
 use crate::sentinel::instance::{
-    Instance, InstanceId, Master, Peer, PeerVerdict, Reconf, Replica, ServerRole, ServerView,
+    Instance, Master, Peer, PeerVerdict, Reconf, Replica, ServerRole, ServerView,
 };
-use crate::sentinel::link::{LinkId, Owner};
+use crate::sentinel::link::Owner;
 
 /// Replicas of one master that are kept; more is somebody's mistake, or bad intent.
 const REPLICAS_MAX: usize = 10_000;
@@ -25,11 +26,7 @@ fn new_instance(address: Address, link: LinkId, now_ms: u64) -> Instance {
 }
 
 /// The first instance of a master: itself.
-pub fn master_instance(
-    address: Address,
-    of: crate::sentinel::instance::MasterId,
-    cx: &mut Cx<'_>,
-) -> Instance {
+pub fn master_instance(address: Address, of: MasterId, cx: &mut Cx<'_>) -> Instance {
     let link = cx
         .links
         .add(Owner::Master(of), address.clone(), of, cx.now_ms);
@@ -117,7 +114,7 @@ pub fn remove_peer(master: &mut Master, run_id: &str, cx: &mut Cx<'_>) -> bool {
 }
 
 /// A master needs the link to a peer no more.
-pub fn release_peer(peer: &Peer, master: crate::sentinel::instance::MasterId, cx: &mut Cx<'_>) {
+pub fn release_peer(peer: &Peer, master: MasterId, cx: &mut Cx<'_>) {
     if cx.links.get(peer.base.link).users == [master] {
         cx.peer_links.remove(&peer.run_id);
     }

@@ -4,6 +4,7 @@
 //! connections to be made and questions to be asked; who is down; is a failover to be begun, or how
 //! does the one that is going on get on; which server plays another part than it should.
 
+pub(super) mod abort;
 mod correct;
 mod down;
 pub(super) mod election;
@@ -11,8 +12,10 @@ pub(super) mod failover;
 pub(super) mod handover;
 pub(super) mod links;
 pub(super) mod members;
+mod place;
 mod reconf;
 pub(super) mod select;
+mod slaveof;
 pub(super) mod switch;
 
 use super::context::Cx;

@@ -2,12 +2,13 @@
 
 use log::Level;
 
-use super::correct::keeps_its_place;
-use super::failover::send_slaveof;
 use super::links::ask_info;
+use super::place::keeps_its_place;
+use super::slaveof::send_slaveof;
 use crate::sentinel::context::Cx;
 use crate::sentinel::failover::Attempt;
-use crate::sentinel::instance::{InstanceId, Master, Reconf, ServerRole};
+use crate::sentinel::ids::InstanceId;
+use crate::sentinel::instance::{Master, Reconf, ServerRole};
 
 /// Does what can be done. Whether all is done that will be done.
 pub fn step(master: &mut Master, attempt: Attempt, promoted: InstanceId, cx: &mut Cx<'_>) -> bool {

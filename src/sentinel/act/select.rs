@@ -5,7 +5,8 @@
 
 use super::links::ask_info;
 use crate::sentinel::context::Cx;
-use crate::sentinel::instance::{InstanceId, Master, Replica, ServerRole, ServerView};
+use crate::sentinel::ids::InstanceId;
+use crate::sentinel::instance::{Master, Replica, ServerRole, ServerView};
 
 /// So long the answers of all are waited for.
 const ALL_ANSWER_MS: u64 = 250;

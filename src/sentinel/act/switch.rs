@@ -2,14 +2,16 @@
 
 use log::Level;
 
-use super::failover::abort;
+use super::abort::abort;
 use super::links::announce_soon;
 use super::members::{know_replica, master_instance};
+use crate::sentinel::action::Answer;
 use crate::sentinel::address::Address;
 use crate::sentinel::context::Cx;
 use crate::sentinel::event::host_of;
 use crate::sentinel::failover::{Attempt, Failover, Reason};
-use crate::sentinel::instance::{InstanceId, Master, Reconf, ServerRole, ServerView};
+use crate::sentinel::ids::InstanceId;
+use crate::sentinel::instance::{Master, Reconf, ServerRole, ServerView};
 use crate::sentinel::link::Owner;
 
 /// Takes over a newer configuration that a peer has announced.
@@ -34,11 +36,8 @@ pub fn adopt_newer(master: &mut Master, cx: &mut Cx<'_>) {
         ..
     }) = master.failover.attempt()
     {
-        super::handover::refuse(
-            *client,
-            "ERR Another Sentinel has failed the master over",
-            cx,
-        );
+        let text = "ERR Another Sentinel has failed the master over".to_owned();
+        cx.answer(*client, Answer::Error(text));
     }
     if let Some(peer) = master.peers.iter().find(|peer| peer.run_id == newer.from) {
         cx.tell_peer(Level::Warn, "+config-update-from", master, peer);

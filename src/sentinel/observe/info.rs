@@ -4,7 +4,8 @@ use log::Level;
 
 use crate::sentinel::act::members::add_replica;
 use crate::sentinel::context::Cx;
-use crate::sentinel::instance::{InstanceId, Master, ServerRole, ServerView};
+use crate::sentinel::ids::InstanceId;
+use crate::sentinel::instance::{Master, ServerRole, ServerView};
 
 /// Length of a run id.
 const RUN_ID_LENGTH: usize = 40;

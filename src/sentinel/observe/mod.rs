@@ -1,15 +1,16 @@
 //! The observing half: what happens on connections becomes facts.
 
-pub(super) mod hello;
-pub(super) mod info;
+mod hello;
+mod info;
 mod replies;
 
-use super::Sentinel;
 use super::act::links::greet;
 use super::action::{ConnId, Ends, LinkEnd};
 use super::context::Cx;
+use super::ids::LinkId;
 use super::instance::{Instance, Master};
-use super::link::{Link, LinkId, Owner, Stage, Which};
+use super::link::{Link, Owner, Stage, Which};
+use super::state::Sentinel;
 use crate::base::time::Now;
 
 /// A server that lets nobody in may be asked again this soon.
@@ -45,7 +46,7 @@ impl Sentinel {
             let Some(master) = masters.get_mut(&user) else {
                 continue;
             };
-            if moved && let Some(base) = base_of_link(master, id) {
+            if moved && let Some(base) = master.at_link_mut(id) {
                 base.address.ip = Some(ends.peer);
             }
             if !greeted {
@@ -66,7 +67,7 @@ impl Sentinel {
         let link = cx.links.get(id);
         let user = link.users.first().and_then(|user| masters.get(user));
         let known_down = user
-            .and_then(|master| base_of_link_ref(master, id))
+            .and_then(|master| master.at_link(id))
             .is_some_and(Instance::is_down);
         let later_ms = cx.timing.ping_period;
         let now_ms = cx.now_ms;
@@ -142,21 +143,4 @@ fn tell_closed(master: &Master, id: LinkId, which: Which, why: &LinkEnd, cx: &mu
 fn touch_users(id: LinkId, cx: &mut Cx<'_>) {
     let users = cx.links.get(id).users.iter();
     cx.touched.extend(users.copied());
-}
-
-/// The instance of a master that a link leads to.
-pub(super) fn base_of_link(master: &mut Master, id: LinkId) -> Option<&mut Instance> {
-    if master.base.link == id {
-        return Some(&mut master.base);
-    }
-    let replicas = master.replicas.iter_mut().map(|replica| &mut replica.base);
-    let peers = master.peers.iter_mut().map(|peer| &mut peer.base);
-    replicas.chain(peers).find(|base| base.link == id)
-}
-
-fn base_of_link_ref(master: &Master, id: LinkId) -> Option<&Instance> {
-    let replicas = master.replicas.iter().map(|replica| &replica.base);
-    let peers = master.peers.iter().map(|peer| &peer.base);
-    let all = std::iter::once(&master.base).chain(replicas).chain(peers);
-    all.into_iter().find(|base| base.link == id)
 }

@@ -1,14 +1,18 @@
 //! Replies, each handed to what it is about.
 
-use super::hello::CHANNEL;
 use super::info::{Of, on_info};
 use crate::base::time::Now;
 use crate::resp::reply::Value;
-use crate::sentinel::Sentinel;
 use crate::sentinel::act::handover::on_failover_reply;
-use crate::sentinel::action::ConnId;
-use crate::sentinel::instance::{Master, MasterId, Named, Peer};
-use crate::sentinel::link::{Ask, LinkId, Owner, Pending, Which};
+use crate::sentinel::action::{Action, ConnId};
+use crate::sentinel::hello::CHANNEL;
+use crate::sentinel::ids::{LinkId, MasterId};
+use crate::sentinel::instance::{Master, Named, Peer};
+use crate::sentinel::link::{Ask, Owner, Pending, Which};
+use crate::sentinel::state::Sentinel;
+
+/// An announcement that was refused is made again this soon.
+const AGAIN_MS: u64 = 100;
 
 impl Sentinel {
     /// A reply, or a message that nobody asked for, has come.
@@ -77,10 +81,7 @@ impl Sentinel {
     fn announce_over(&mut self, id: LinkId, now: Now) {
         let (masters, cx) = self.parts(now);
         for user in cx.links.get(id).users.clone() {
-            if let Some(base) = masters
-                .get_mut(&user)
-                .and_then(|m| super::base_of_link(m, id))
-            {
+            if let Some(base) = masters.get_mut(&user).and_then(|m| m.at_link_mut(id)) {
                 base.hello_sent_ms = 0;
                 cx.touched.insert(user);
             }
@@ -134,9 +135,9 @@ impl Sentinel {
             return;
         }
         let (masters, cx) = self.parts(now);
-        let again_ms = cx.now_ms.saturating_sub(cx.timing.publish_period) + super::AGAIN_MS;
+        let again_ms = cx.now_ms.saturating_sub(cx.timing.publish_period) + AGAIN_MS;
         let master = pending.master.and_then(|master| masters.get_mut(&master));
-        if let Some(base) = master.and_then(|master| super::base_of_link(master, id)) {
+        if let Some(base) = master.and_then(|master| master.at_link_mut(id)) {
             base.hello_sent_ms = again_ms.max(1);
         }
     }
@@ -170,8 +171,7 @@ impl Sentinel {
             self.touched.insert(of);
         }
         if let Some(text) = told {
-            self.out
-                .push(crate::sentinel::Action::Log(log::Level::Info, text));
+            self.out.push(Action::Log(log::Level::Info, text));
         }
     }
 
@@ -214,5 +214,5 @@ fn note_ping(master: &mut Master, owner: Owner, link: LinkId, pong: bool, busy: 
         view.busy = busy;
         has_news |= pong && view.rebooted_since_ms.take().is_some();
     }
-    has_news || super::base_of_link(master, link).is_some_and(|base| base.is_down())
+    has_news || master.at_link(link).is_some_and(|base| base.is_down())
 }

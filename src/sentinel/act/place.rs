@@ -1,0 +1,31 @@
+//! Where replicas should be.
+
+use crate::sentinel::address::Address;
+use crate::sentinel::instance::{Master, ServerRole};
+
+/// Whether a replica is where it should be: it follows the master, or another replica that leads
+/// there. Who still follows the master of before is not.
+pub fn keeps_its_place(master: &Master, at: usize, target: &Address) -> bool {
+    let mut at = at;
+    // As many steps as there are replicas lead to the master, or in a circle.
+    for _ in 0..=master.replicas.len() {
+        let view = &master.replicas[at].view;
+        let host = view.master_host.as_deref().unwrap_or_default();
+        if view.role != ServerRole::Replica {
+            return false;
+        }
+        if target.is(host, view.master_port) {
+            return true;
+        }
+        let next = master.replicas.iter().position(|other| {
+            let since_ms = view.master_since_ms;
+            let was_meant = other.demoted_ms.is_none_or(|at_ms| since_ms > at_ms);
+            was_meant && !other.base.is_down() && other.base.address.is(host, view.master_port)
+        });
+        match next {
+            Some(next) => at = next,
+            None => return false,
+        }
+    }
+    false
+}

@@ -1,0 +1,145 @@
+//! What servers in the room answer.
+
+use super::*;
+
+impl Rig {
+    pub(super) fn replicate(&mut self) {
+        let now_ms = self.now.mono_ms();
+        for n in 0..self.servers.len() {
+            let server = &self.servers[n];
+            if server.process != Process::Running {
+                continue;
+            }
+            let Some(master) = server.master else {
+                continue;
+            };
+            let of = &self.servers[master];
+            let cut = self.is_cut(Place::Server(n), Place::Server(master))
+                || self.is_cut(Place::Server(master), Place::Server(n));
+            let up = of.process == Process::Running && !cut && (of.master.is_none() || of.link_up);
+            let offset = of.offset;
+            let server = &mut self.servers[n];
+            if up && (server.link_up || now_ms >= server.since_ms + SYNC_MS) {
+                server.link_up = true;
+                server.offset = offset;
+            } else if !up && server.link_up {
+                server.link_up = false;
+                server.since_ms = now_ms;
+            }
+        }
+    }
+
+    pub(super) fn server_reply(
+        &mut self,
+        n: usize,
+        from: (usize, ConnId),
+        argv: &[String],
+    ) -> Value {
+        let simple = |text: &str| Value::Simple(text.as_bytes().to_vec());
+        let Some(wire) = self.wires.get_mut(&from) else {
+            return simple("OK");
+        };
+        let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+        if wire.in_multi && words[0] != "EXEC" {
+            if words[0] == "SLAVEOF" {
+                self.slaveof(n, words[1], words[2]);
+            }
+            return simple("QUEUED");
+        }
+        match words[0] {
+            "PING" => simple("PONG"),
+            "INFO" => Value::Bulk(self.info(n).into_bytes()),
+            "MULTI" => {
+                wire.in_multi = true;
+                simple("OK")
+            }
+            "EXEC" => {
+                wire.in_multi = false;
+                Value::Array(Vec::new())
+            }
+            "SUBSCRIBE" => {
+                self.servers[n].subscribers.insert(from);
+                let parts =
+                    ["subscribe", words[1]].map(|part| Value::Bulk(part.as_bytes().to_vec()));
+                Value::Array(parts.into_iter().chain([Value::Int(1)]).collect())
+            }
+            "PUBLISH" => {
+                for (of, conn) in self.servers[n].subscribers.clone() {
+                    let parts = ["message", words[1], words[2]];
+                    let parts = parts.map(|part| Value::Bulk(part.as_bytes().to_vec()));
+                    self.reply(of, conn, Value::Array(parts.to_vec()));
+                }
+                Value::Int(1)
+            }
+            "FAILOVER" if words[1] == "ABORT" => simple("OK"),
+            "FAILOVER" if self.servers[n].has_failover => {
+                let Some(Place::Server(to)) = Place::at(words[2]) else {
+                    return Value::Error(b"ERR no".to_vec());
+                };
+                let now_ms = self.now.mono_ms();
+                self.servers[to].offset = self.servers[n].offset;
+                self.servers[to].master = None;
+                self.servers[n].master = Some(to);
+                self.servers[n].since_ms = now_ms;
+                self.servers[n].link_up = false;
+                simple("OK")
+            }
+            "FAILOVER" => Value::Error(b"ERR unknown command 'FAILOVER'".to_vec()),
+            _ => simple("OK"),
+        }
+    }
+
+    pub(super) fn slaveof(&mut self, n: usize, host: &str, port: &str) {
+        let master = match (host, port) {
+            ("NO", "ONE") => None,
+            _ => match Place::at(host) {
+                Some(Place::Server(master)) => Some(master),
+                _ => return,
+            },
+        };
+        let now_ms = self.now.mono_ms();
+        let server = &mut self.servers[n];
+        server.reconfigured += 1;
+        if server.master != master {
+            server.master = master;
+            server.link_up = false;
+            server.since_ms = now_ms;
+        }
+    }
+
+    pub(super) fn info(&self, n: usize) -> String {
+        let server = &self.servers[n];
+        let mut info = format!(
+            "# Server\r\nrun_id:{n:036}{:04}\r\n# Replication\r\n",
+            server.run
+        );
+        match server.master {
+            None => {
+                info += &format!("role:master\r\nmaster_repl_offset:{}\r\n", server.offset);
+                let replicas = self.servers.iter().enumerate().filter(|(_, other)| {
+                    other.master == Some(n) && other.link_up && other.process != Process::Dead
+                });
+                for (at, (replica, _)) in replicas.enumerate() {
+                    let ip = Place::Server(replica).ip();
+                    info += &format!("slave{at}:ip={ip},port=6379,state=online,offset=1,lag=0\r\n");
+                }
+            }
+            Some(master) => {
+                let status = if server.link_up { "up" } else { "down" };
+                info += &format!(
+                    "role:slave\r\nmaster_host:{}\r\nmaster_port:6379\r\n\
+                     master_link_status:{status}\r\n\
+                     slave_repl_offset:{}\r\nslave_priority:{}\r\n",
+                    Place::Server(master).ip(),
+                    server.offset,
+                    server.priority
+                );
+                if !server.link_up {
+                    let down_s = (self.now.mono_ms() - server.since_ms) / 1000;
+                    info += &format!("master_link_down_since_seconds:{down_s}\r\n");
+                }
+            }
+        }
+        info
+    }
+}
