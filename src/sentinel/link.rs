@@ -42,6 +42,8 @@ pub enum Ask {
     Subscribe,
     /// `FAILOVER`.
     Failover(MasterId),
+    /// Whether all of what a server was told to be was taken: `EXEC`.
+    Orders(MasterId),
 }
 
 /// A question that was sent, and about which instance.
@@ -144,6 +146,8 @@ pub struct Link {
     pub was_ok: bool,
     /// When a ping was last answered at all.
     pub answered_ms: u64,
+    /// The server does not take all that it is told in one transaction, so it is told one by one.
+    pub takes_one_by_one: bool,
 }
 
 impl Link {
@@ -207,6 +211,7 @@ impl Links {
                 ok_ms: now_ms,
                 was_ok: false,
                 answered_ms: now_ms,
+                takes_one_by_one: false,
             },
         );
         id

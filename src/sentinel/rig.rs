@@ -81,6 +81,7 @@ pub struct Server {
     /// Since when the link is down, or when it was told of another master.
     pub since_ms: u64,
     pub has_failover: bool,
+    pub has_config: bool,
     pub reconfigured: u32,
     run: u32,
     subscribers: BTreeSet<(usize, ConnId)>,
@@ -119,7 +120,8 @@ struct Wire {
     to: Place,
     open: bool,
     parser: ReplyParser,
-    in_multi: bool,
+    /// What it was told since `MULTI`; nothing of it is done if something was not understood.
+    queued: Option<Result<Vec<String>, ()>>,
     up: VecDeque<Vec<Value>>,
     down: VecDeque<Down>,
 }
@@ -192,6 +194,7 @@ impl Rig {
             link_up: master.is_some(),
             since_ms: self.now.mono_ms(),
             has_failover: true,
+            has_config: true,
             reconfigured: 0,
             run: 0,
             subscribers: BTreeSet::new(),

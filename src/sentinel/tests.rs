@@ -92,6 +92,27 @@ fn the_events_of_a_failover_come_in_the_order_that_is_known() {
 }
 
 #[test]
+fn servers_without_config_are_failed_over_and_operators_are_told() {
+    for seed in 0..10 {
+        let mut rig = trio(seed);
+        for server in &mut rig.servers {
+            server.has_config = false;
+        }
+        rig.kill_server(0);
+        let took_ms = rig.wait("a new master", 5000, |rig| {
+            (1..3).any(|n| rig.servers[n].master.is_none())
+        });
+        assert!(took_ms < 500, "{took_ms} ms\n{}", rig.told());
+        rig.wait("all agree", 5000, |rig| rig.is_settled(0, 0..3));
+        let refused = |(_, _, text): &&(u64, usize, String)| text.starts_with("-reconf-refused");
+        let told = rig.story.iter().filter(refused).count();
+        assert_eq!(told, 2, "once for each\n{}", rig.told());
+        rig.start_server(0);
+        rig.wait("it follows", 1000, |rig| rig.is_settled(0, 0..3));
+    }
+}
+
+#[test]
 fn a_master_that_comes_back_is_told_at_once_whom_it_follows() {
     for seed in 0..20 {
         let mut rig = trio(seed);

@@ -15,7 +15,7 @@ pub(super) mod members;
 mod place;
 mod reconf;
 pub(super) mod select;
-mod slaveof;
+pub(super) mod slaveof;
 pub(super) mod switch;
 
 use super::context::Cx;

@@ -32,6 +32,10 @@ impl Sentinel {
         let link = cx.links.get_mut(id);
         link.local_ip = Some(ends.local);
         link.refused_since_ms = None;
+        if which == Which::Commands {
+            // It may be another process.
+            link.takes_one_by_one = false;
+        }
         if let Some(at) = link.conn_mut(which) {
             at.stage = Stage::Open(conn);
             at.heard_ms = cx.now_ms;

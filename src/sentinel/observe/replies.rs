@@ -4,6 +4,7 @@ use super::info::{Of, on_info};
 use crate::base::time::Now;
 use crate::resp::reply::Value;
 use crate::sentinel::act::handover::on_failover_reply;
+use crate::sentinel::act::slaveof::on_orders_reply;
 use crate::sentinel::action::{Action, ConnId};
 use crate::sentinel::hello::CHANNEL;
 use crate::sentinel::ids::{LinkId, MasterId};
@@ -44,6 +45,12 @@ impl Sentinel {
                 let (masters, mut cx) = self.parts(now);
                 if let Some(master) = masters.get_mut(&master) {
                     on_failover_reply(master, &value, &mut cx);
+                }
+            }
+            Ask::Orders(master) => {
+                let (masters, mut cx) = self.parts(now);
+                if let Some(master) = masters.get(&master) {
+                    on_orders_reply(master, id, &value, &mut cx);
                 }
             }
         }

@@ -104,7 +104,7 @@ impl Rig {
             to,
             open: false,
             parser: ReplyParser::default(),
-            in_multi: false,
+            queued: None,
             up: VecDeque::new(),
             down: VecDeque::new(),
         };

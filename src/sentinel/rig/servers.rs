@@ -40,22 +40,40 @@ impl Rig {
             return simple("OK");
         };
         let words: Vec<&str> = argv.iter().map(String::as_str).collect();
-        if wire.in_multi && words[0] != "EXEC" {
-            if words[0] == "SLAVEOF" {
-                self.slaveof(n, words[1], words[2]);
+        let unknown = Value::Error(b"ERR unknown command".to_vec());
+        let is_unknown = words[0] == "CONFIG" && !self.servers[n].has_config;
+        if let Some(queued) = &mut wire.queued
+            && words[0] != "EXEC"
+        {
+            if is_unknown {
+                *queued = Err(());
+                return unknown;
+            }
+            if let (Ok(queued), "SLAVEOF") = (queued, words[0]) {
+                *queued = argv[1..].to_vec();
             }
             return simple("QUEUED");
         }
         match words[0] {
+            _ if is_unknown => unknown,
             "PING" => simple("PONG"),
             "INFO" => Value::Bulk(self.info(n).into_bytes()),
             "MULTI" => {
-                wire.in_multi = true;
+                wire.queued = Some(Ok(Vec::new()));
                 simple("OK")
             }
-            "EXEC" => {
-                wire.in_multi = false;
-                Value::Array(Vec::new())
+            "EXEC" => match wire.queued.take() {
+                Some(Ok(queued)) => {
+                    if let [host, port] = &queued[..] {
+                        self.slaveof(n, host, port);
+                    }
+                    Value::Array(Vec::new())
+                }
+                _ => Value::Error(b"EXECABORT Transaction discarded".to_vec()),
+            },
+            "SLAVEOF" => {
+                self.slaveof(n, words[1], words[2]);
+                simple("OK")
             }
             "SUBSCRIBE" => {
                 self.servers[n].subscribers.insert(from);
