@@ -113,6 +113,23 @@ fn servers_without_config_are_failed_over_and_operators_are_told() {
 }
 
 #[test]
+fn who_only_hears_of_a_failover_leaves_the_replicas_to_its_leader() {
+    for seed in 0..10 {
+        let mut rig = Rig::group(seed, 1, 4, 3);
+        rig.wait("all know each other", 30_000, |rig| rig.is_acquainted(1, 4));
+        rig.run_ms(10_000);
+        rig.kill_server(0);
+        rig.wait("all agree", 5000, |rig| rig.is_settled(0, 0..5));
+        let told = |event: &str| {
+            let is_it = |(_, _, text): &&(u64, usize, String)| text.starts_with(event);
+            rig.story.iter().filter(is_it).count()
+        };
+        assert_eq!(told("+fix-slave-config"), 0, "{}", rig.told());
+        assert_eq!(told("+slave-reconf-sent"), 3, "{}", rig.told());
+    }
+}
+
+#[test]
 fn a_master_that_comes_back_is_told_at_once_whom_it_follows() {
     for seed in 0..20 {
         let mut rig = trio(seed);

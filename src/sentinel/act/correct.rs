@@ -81,7 +81,10 @@ fn fault(master: &mut Master, at: usize, cx: &mut Cx<'_>) -> Option<&'static str
         cx.wake_at(replica.corrected_ms + TELL_AGAIN_MS);
         return None;
     }
-    let patient_since_ms = since_ms.max(replica.base.up_since_ms);
+    // Whoever led the failover has the same time as the server itself.
+    let patient_since_ms = since_ms
+        .max(replica.base.up_since_ms)
+        .max(master.switched_ms);
     if cx.is_past(patient_since_ms, wait_ms + 1) {
         return Some(event);
     }
