@@ -183,6 +183,25 @@ fn a_minority_fails_nobody_over() {
 }
 
 #[test]
+fn sentinels_that_start_long_after_the_master_died_fail_it_over() {
+    let mut rig = trio(5);
+    for n in 0..3 {
+        rig.kill_sentinel(n);
+    }
+    rig.kill_server(0);
+    rig.run_ms(60_000);
+    // This one was cut off before, so its copy is old.
+    rig.servers[1].since_ms -= 50_000;
+    rig.servers[1].offset += 5;
+    for n in 0..3 {
+        rig.start_sentinel(n);
+    }
+    let took_ms = rig.wait("a new master", 5000, |rig| rig.servers[2].master.is_none());
+    assert!(took_ms < 1000, "{took_ms} ms\n{}", rig.told());
+    rig.wait("all agree", 5000, |rig| rig.is_settled(0, 0..3));
+}
+
+#[test]
 fn a_majority_is_needed_even_where_the_quorum_is_one() {
     let mut rig = trio(2);
     for seat in &mut rig.seats {
