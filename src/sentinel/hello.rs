@@ -4,11 +4,21 @@
 //! `ip,port,id,epoch,name,master ip,master port,config epoch`, published on a channel of each
 //! server, and sent to each peer.
 
+use crate::config::sentinel::{ID_LENGTH, is_plain_word};
+
 /// The channel.
 pub const CHANNEL: &[u8] = b"__sentinel__:hello";
 
 /// Epochs above this are nonsense: counting on from there would end.
 pub const EPOCH_MAX: u64 = 1 << 62;
+
+/// Names of hosts are not longer.
+const HOST_LENGTH_MAX: usize = 253;
+
+/// Whether this can be the id of a Sentinel.
+fn is_id(id: &str) -> bool {
+    id.len() == ID_LENGTH && is_plain_word(id.as_bytes())
+}
 
 /// An announcement.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,10 +70,12 @@ impl<'a> Hello<'a> {
             master_port: master_port.parse().ok()?,
             config_epoch: epoch_of(config_epoch)?,
         };
-        let is_whole = !host.is_empty() && !master_host.is_empty() && !id.is_empty();
-        let has_blank = |text: &str| text.contains(|c: char| c.is_whitespace() || c.is_control());
-        let is_clean = ![host, id, master_host].into_iter().any(has_blank);
-        (is_whole && is_clean && hello.port != 0 && hello.master_port != 0).then_some(hello)
+        let is_place = |host: &str, port: u16| {
+            let length = 1..=HOST_LENGTH_MAX;
+            length.contains(&host.len()) && is_plain_word(host.as_bytes()) && port != 0
+        };
+        let is_whole = is_place(host, hello.port) && is_place(master_host, hello.master_port);
+        (is_whole && is_id(id)).then_some(hello)
     }
 }
 
@@ -71,31 +83,46 @@ impl<'a> Hello<'a> {
 mod tests {
     use super::*;
 
+    const ID: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn read(text: &str) -> Option<String> {
+        let text = text.replace("ID", ID);
+        Hello::read(text.as_bytes()).map(|hello| format!("{hello:?}"))
+    }
+
     #[test]
     fn an_announcement_has_eight_parts_that_make_sense() {
-        let text = b"10.0.0.1,26379,abc,7,mymaster,10.0.0.2,6379,6";
-        let hello = Hello::read(text).expect("an announcement");
-        assert_eq!(
-            (hello.host, hello.port, hello.id, hello.epoch),
-            ("10.0.0.1", 26379, "abc", 7)
-        );
-        assert_eq!((hello.name, hello.master_host), ("mymaster", "10.0.0.2"));
-        assert_eq!((hello.master_port, hello.config_epoch), (6379, 6));
+        let text = format!("10.0.0.1,26379,{ID},7,mymaster,10.0.0.2,6379,6");
+        let expected = Hello {
+            host: "10.0.0.1",
+            port: 26379,
+            id: ID,
+            epoch: 7,
+            name: "mymaster",
+            master_host: "10.0.0.2",
+            master_port: 6379,
+            config_epoch: 6,
+        };
+        assert_eq!(Hello::read(text.as_bytes()), Some(expected));
+        let long = "x".repeat(5000);
         for bad in [
             "",
-            "10.0.0.1,26379,abc,7,mymaster,10.0.0.2,6379",
-            "10.0.0.1,26379,abc,7,mymaster,10.0.0.2,6379,6,8",
-            "10.0.0.1,x,abc,7,mymaster,10.0.0.2,6379,6",
-            "10.0.0.1,70000,abc,7,mymaster,10.0.0.2,6379,6",
-            "10.0.0.1,0,abc,7,mymaster,10.0.0.2,6379,6",
-            ",26379,abc,7,mymaster,10.0.0.2,6379,6",
+            "10.0.0.1,26379,ID,7,mymaster,10.0.0.2,6379",
+            "10.0.0.1,26379,ID,7,mymaster,10.0.0.2,6379,6,8",
+            "10.0.0.1,x,ID,7,mymaster,10.0.0.2,6379,6",
+            "10.0.0.1,70000,ID,7,mymaster,10.0.0.2,6379,6",
+            "10.0.0.1,0,ID,7,mymaster,10.0.0.2,6379,6",
+            ",26379,ID,7,mymaster,10.0.0.2,6379,6",
+            &format!("{long},26379,ID,7,mymaster,10.0.0.2,6379,6"),
             "10.0.0.1,26379,,7,mymaster,10.0.0.2,6379,6",
-            "10.0.0.1,26379,abc,-7,mymaster,10.0.0.2,6379,6",
-            "10.0.0.1,26379,abc,18446744073709551615,mymaster,10.0.0.2,6379,6",
-            "10.0.0.1,26379,a c,7,mymaster,10.0.0.2,6379,6",
-            "10.0.0.1,26379,abc,7,mymaster,10.0.0.2\n,6379,6",
+            "10.0.0.1,26379,abc,7,mymaster,10.0.0.2,6379,6",
+            &format!("10.0.0.1,26379,{long},7,mymaster,10.0.0.2,6379,6"),
+            &format!("10.0.0.1,26379,{} ,7,mymaster,10.0.0.2,6379,6", &ID[1..]),
+            "10.0.0.1,26379,ID,-7,mymaster,10.0.0.2,6379,6",
+            "10.0.0.1,26379,ID,18446744073709551615,mymaster,10.0.0.2,6379,6",
+            "10.0.0.1,26379,ID,7,mymaster,10.0.0.2\n,6379,6",
         ] {
-            assert_eq!(Hello::read(bad.as_bytes()), None, "{bad}");
+            assert_eq!(read(bad), None, "{bad}");
         }
         assert_eq!(Hello::read(b"\xff,1,a,1,m,h,1,1"), None);
     }

@@ -202,8 +202,10 @@ pub struct Peer {
     pub run_id: String,
     /// What every instance has.
     pub base: Instance,
-    /// When it last announced itself.
+    /// When it last announced itself, from where we take it to be.
     pub hello_at_ms: u64,
+    /// Where it was before, and whether it was told that somebody there still has its id.
+    pub left: Option<(Address, bool)>,
     /// What it says of the master.
     pub verdict: PeerVerdict,
     /// Where it takes the master to be, since we asked.

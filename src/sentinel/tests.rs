@@ -183,6 +183,43 @@ fn a_minority_fails_nobody_over() {
 }
 
 #[test]
+fn a_peer_whose_id_somebody_else_has_too_stays_where_it_is() {
+    let mut rig = trio(4);
+    let id = rig.seats[1]
+        .machine
+        .as_ref()
+        .expect("it runs")
+        .id()
+        .to_owned();
+    let master = Place::Server(0).ip();
+    let hello = |host: &str| format!("{host},26379,{id},0,m0,{master},6379,0");
+    for _ in 0..10 {
+        let now = rig.now;
+        let machine = rig.seats[0].machine.as_mut().expect("it runs");
+        machine.on_hello(hello("10.9.9.9").as_bytes(), now);
+        rig.turn(0);
+        rig.run_ms(2000);
+    }
+    let count = |event: &str| {
+        let is_it = |(_, n, text): &&(u64, usize, String)| *n == 0 && text.starts_with(event);
+        rig.story.iter().filter(is_it).count()
+    };
+    assert!(count("+sentinel-address-switch") <= 2, "{}", rig.told());
+    assert_eq!(count("+sentinel-duplicate-id"), 1, "{}", rig.told());
+    assert_eq!(
+        rig.seats[0]
+            .machine
+            .as_ref()
+            .expect("it runs")
+            .masters()
+            .next()
+            .expect("one")
+            .voters(),
+        3
+    );
+}
+
+#[test]
 fn sentinels_that_start_long_after_the_master_died_fail_it_over() {
     let mut rig = trio(5);
     for n in 0..3 {

@@ -22,13 +22,15 @@ pub fn adopt_newer(master: &mut Master, cx: &mut Cx<'_>) {
     if newer.epoch <= master.config_epoch {
         return;
     }
-    master.config_epoch = newer.epoch;
-    cx.saves.want();
-    if master.base.address.is(&newer.host, newer.port) {
+    let is_here = master.base.address.is(&newer.host, newer.port);
+    let named = newer.host.parse::<std::net::IpAddr>().is_err();
+    if !is_here && named && !cx.common.resolve_hostnames {
+        // We cannot go there, and do not say that the master is here as of that epoch.
         return;
     }
-    let named = newer.host.parse::<std::net::IpAddr>().is_err();
-    if named && !cx.common.resolve_hostnames {
+    master.config_epoch = newer.epoch;
+    cx.saves.want();
+    if is_here {
         return;
     }
     if let Some(Attempt {
