@@ -68,7 +68,8 @@ pub(super) fn monitor(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if !sentinel.common().accepts_host(host) {
         return Err(BAD_HOST);
     }
-    let port = u16::try_from(port).map_err(|_| CmdError::err("Invalid port number."))?;
+    let port = u16::try_from(port).ok().filter(|port| *port != 0);
+    let port = port.ok_or(CmdError::err("Invalid port number."))?;
     if !is_plain_word(name) {
         return Err(CmdError::err(
             "Invalid master name: it may not be empty, nor have blanks, commas or control \

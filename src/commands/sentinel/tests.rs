@@ -366,6 +366,10 @@ fn numbers_of_orders_are_checked_first() {
             "sentinel monitor a 10.0.0.5 70000 1",
             "ERR Invalid port number.",
         ),
+        (
+            "sentinel monitor a 10.0.0.5 0 1",
+            "ERR Invalid port number.",
+        ),
         ("sentinel forget mymaster 10.0.0.2 x", "ERR Invalid port"),
         (
             "sentinel forget mymaster 10.0.0.2 70000",
