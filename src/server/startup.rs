@@ -3,6 +3,7 @@
 //! The banner is ours; the warnings are those that users of Redis know, with the same words to
 //! search for, because each names a setting of the machine that loses data or time.
 
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use super::supervisor::Supervisor;
 use super::world::{OsWorld, Process};
 use super::{crash, machine};
 use crate::base::errno::os_text;
+use crate::base::replace::Replacement;
 use crate::base::rng::Rng;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::FAMILIES;
@@ -23,6 +25,7 @@ use crate::config::{Config, ConfigError, Settings, Sources};
 use crate::engine::world::Network;
 use crate::engine::{Engine, EngineParts, path_of};
 use crate::sys;
+use crate::sys::disk::OsDisk;
 use crate::sys::signals::Signals;
 
 /// The pid file of a server in the background that is not given another one.
@@ -181,9 +184,16 @@ fn check_state_file(file: Option<&Path>) -> Result<(), String> {
         format!("Sentinel config file {file} {what}: {reason}. Exiting...")
     };
     sys::access::is_writable(file).map_err(|e| cannot("is not writable", e))?;
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    let what = "cannot be replaced in its directory";
-    sys::access::is_writable(folder).map_err(|e| cannot(what, e))
+    // Whether it can be replaced shows when it is: not so where it is mounted by itself, for one.
+    let text = std::fs::read(file).map_err(|e| cannot("cannot be read", e))?;
+    let replaced = Replacement::new(file, text.into()).run(&mut OsDisk);
+    replaced.map_err(|e| match e.kind() {
+        ErrorKind::ResourceBusy => cannot(
+            "cannot be replaced (is it mounted by itself? mount its directory instead)",
+            e,
+        ),
+        _ => cannot("cannot be replaced in its directory", e),
+    })
 }
 
 /// The arguments with which this server can be started again from another folder.

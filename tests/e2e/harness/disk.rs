@@ -115,6 +115,28 @@ impl Drop for ReadOnly {
     }
 }
 
+/// A file that is mounted by itself, as into a container: it can be written to, and not be replaced.
+/// It ends when dropped.
+pub struct MountedFile {
+    file: PathBuf,
+}
+
+impl MountedFile {
+    /// Mounts a file of a [`SmallDisk`] over itself.
+    pub fn make(file: PathBuf) -> MountedFile {
+        let place = file.to_str().expect("a plain name");
+        let bound = mount(&["--bind", place, place]);
+        bound.expect("what could mount a disk can mount a file");
+        MountedFile { file }
+    }
+}
+
+impl Drop for MountedFile {
+    fn drop(&mut self) {
+        unmount(&self.file);
+    }
+}
+
 /// The library that makes calls fail, built when it is first asked for.
 pub fn failing_calls_library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();

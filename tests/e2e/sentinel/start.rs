@@ -279,3 +279,24 @@ fn a_file_that_cannot_be_written_stops_the_start_and_is_an_error_later() {
     assert!(said.ends_with(end), "{said}");
     drop(closed);
 }
+
+#[test]
+fn a_file_that_cannot_be_replaced_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("disk");
+    let Some(_disk) = SmallDisk::mount(place.clone(), 1 << 20) else {
+        return;
+    };
+    let text = format!("port {}\n", free_port());
+    fs::write(place.join("own.conf"), &text).unwrap();
+    let mounted = MountedFile::make(place.join("own.conf"));
+    let mut command = Command::new(sentinel_path());
+    command.args(["own.conf", "--sentinel"]).current_dir(&place);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("is it mounted by itself?"), "{said}");
+    drop(mounted);
+    assert_eq!(fs::read_to_string(place.join("own.conf")).unwrap(), text);
+    assert!(!place.join("own.conf.tmp").exists());
+}
