@@ -215,10 +215,6 @@ pub fn ask_peers(master: &mut Master, cx: &mut Cx<'_>) {
     if !master.base.is_down() && !wants_votes {
         return;
     }
-    if wants_votes && !cx.saves.has(master.vote_number) {
-        // Nobody is asked for a vote before our own is on disk, which will have us look again.
-        return;
-    }
     let candidate = if wants_votes { cx.id } else { "*" };
     let port = master.base.address.port.to_string();
     let host = host_of(&master.base.address, cx.common);

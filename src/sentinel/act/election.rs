@@ -2,6 +2,9 @@
 //!
 //! A Sentinel votes at most once in an epoch for each master, for whoever asks first, and for
 //! itself when it begins. Who has the votes of a majority, and of as many as the quorum, acts.
+//!
+//! Each counts and tells its own vote only when that is on disk. Whoever begins asks for those of
+//! the others at once, though: all disks work at the same time, and nobody else begins meanwhile.
 
 use log::Level;
 
