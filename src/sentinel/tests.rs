@@ -646,3 +646,19 @@ fn after_any_trouble_all_agree_on_one_master() {
         "the run of seed {seed} failed; SENTINEL_SEEDS={seed}.. replays it"
     );
 }
+
+#[test]
+fn slow_disks_do_not_make_elections_collide() {
+    for seed in 0..20 {
+        let mut rig = trio(seed);
+        for seat in &mut rig.seats {
+            seat.save_ms = 300;
+        }
+        rig.kill_server(0);
+        rig.wait("a new master", 1500, |rig| {
+            (1..3).any(|n| rig.servers[n].master.is_none())
+        });
+        let lost = |(_, _, text): &&(u64, usize, String)| text.starts_with("-failover-abort");
+        assert_eq!(rig.story.iter().filter(lost).count(), 0, "{}", rig.told());
+    }
+}
