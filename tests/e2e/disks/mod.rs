@@ -2,6 +2,7 @@
 //! was answered stays, and service comes back without a restart.
 
 use std::thread;
+use std::time::Duration;
 
 use crate::harness::*;
 
@@ -13,6 +14,9 @@ mod read_only;
 const CLIENTS: usize = 4;
 /// Commands that a client sends together.
 const PIPELINE: u64 = 10;
+/// So long it waits before the next: fast enough to fill any of the disks at once, and not so fast
+/// that the tests beside it find no disk left.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// What clients wrote and were told to be done: each has keys of its own, numbered.
 #[derive(Default)]
@@ -45,6 +49,7 @@ fn write_on(port: u16, client: usize, mut next: u64, count: u64) -> (u64, Option
         if std::io::Write::write_all(&mut conn.stream(), &bytes).is_err() {
             return (next, Some("the connection is gone".to_owned()));
         }
+        thread::sleep(PAUSE);
         for _ in numbers {
             match conn.read_value() {
                 Ok(Value::Error(text)) => return (next, Some(text)),

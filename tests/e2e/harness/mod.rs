@@ -10,6 +10,7 @@ mod disk;
 mod dump;
 mod group;
 mod load;
+mod panics;
 mod parallel;
 mod proxy;
 mod replication;
@@ -31,6 +32,7 @@ use dump::{Data, differences};
 pub use dump::{assert_same_data, dump, dump_without_times, wait_same_data};
 pub use group::{Group, Plan};
 pub use load::Writer;
+use panics::{last_panic, note_panics};
 pub use parallel::run_side_by_side;
 pub use proxy::Proxy;
 pub use replication::{

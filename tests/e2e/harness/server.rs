@@ -8,7 +8,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use super::{Conn, SmallDisk, Value, failing_calls_library, names_in, wait_for, wait_until};
+use super::{
+    Conn, SmallDisk, Value, failing_calls_library, last_panic, names_in, note_panics, wait_for,
+    wait_until,
+};
 
 /// Ports below the kernel's ephemeral range, so that outgoing connections never take one.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -287,6 +290,7 @@ impl Server {
     }
 
     fn spawn(&mut self) {
+        note_panics();
         let log = File::options()
             .create(true)
             .append(true)
@@ -573,7 +577,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.log_tail());
+            // Whoever sees only the end of what a run has printed has to see this.
+            eprintln!("{}\n{}", self.log_tail(), last_panic());
         }
         self.kill();
     }
