@@ -294,6 +294,18 @@ impl Master {
         replicas.chain(peers).find(|base| base.link == link)
     }
 
+    /// What the server says to which a link leads.
+    pub fn view_at_link_mut(&mut self, link: LinkId) -> Option<&mut ServerView> {
+        if self.base.link == link {
+            return Some(&mut self.view);
+        }
+        let replica = self
+            .replicas
+            .iter_mut()
+            .find(|replica| replica.base.link == link);
+        replica.map(|replica| &mut replica.view)
+    }
+
     /// A peer by its id.
     pub fn peer_mut(&mut self, run_id: &str) -> Option<&mut Peer> {
         self.peers.iter_mut().find(|peer| peer.run_id == run_id)

@@ -239,9 +239,12 @@ impl Links {
         if !link.users.is_empty() {
             return None;
         }
-        let link = self.all.remove(&id);
-        self.conns.retain(|_, (of, _)| *of != id);
-        link
+        let link = self.all.remove(&id)?;
+        let conns = [Some(&link.commands), link.messages.as_ref()];
+        for conn in conns.into_iter().flatten().filter_map(Conn::id) {
+            self.conns.remove(&conn);
+        }
+        Some(link)
     }
 
     /// A number for a connection that begins.

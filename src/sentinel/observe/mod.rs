@@ -56,6 +56,11 @@ impl Sentinel {
             if !greeted {
                 greet(master, id, which, &mut cx);
                 greeted = true;
+                let view = master.view_at_link_mut(id);
+                if let Some(view) = view.filter(|_| which == Which::Commands) {
+                    // That was among the first words.
+                    view.info_asked_ms = cx.now_ms;
+                }
             }
         }
         touch_users(id, &mut cx);
