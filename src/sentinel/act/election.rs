@@ -70,10 +70,11 @@ pub fn vote(master: &mut Master, epoch: u64, candidate: &str, cx: &mut Cx<'_>) {
     }
 }
 
-/// Our vote as it may be told: only what is on disk.
+/// Our vote as it may be told: only what is on disk. For whom it was is not known any more after a
+/// restart, but still in which epoch.
 pub fn told_vote(master: &Master) -> Option<(String, u64)> {
-    let leader = master.leader.clone()?;
-    Some((leader, master.leader_epoch))
+    let leader = master.leader.as_deref().unwrap_or("*");
+    (master.leader_epoch > 0).then(|| (leader.to_owned(), master.leader_epoch))
 }
 
 /// An answer that knows no vote.
