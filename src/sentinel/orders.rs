@@ -3,7 +3,7 @@
 use log::Level;
 
 use super::act::{abort, election, failover, members, select};
-use super::action::Verdict;
+use super::action::{Action, Verdict};
 use super::address::Address;
 use super::failover::Reason;
 use super::ids::{LinkId, MasterId};
@@ -16,6 +16,10 @@ use super::timing::Timing;
 use crate::base::glob::glob_match;
 use crate::base::time::Now;
 use crate::config::sentinel::{CommonOptions, MasterConfig, MasterOptions};
+
+/// A master that was reset is not connected to for this time, so that who has reset it sees that
+/// nothing is known any more.
+const RESET_PAUSE_MS: u64 = 50;
 
 /// Why an order is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,6 +195,8 @@ impl Sentinel {
         if matches!(reason, Reason::Coordinated(_)) && !can_hand_over {
             return Err(OrderError::MasterDown);
         }
+        let text = format!("Executing user requested FAILOVER of '{}'", master.name);
+        cx.out.push(Action::Log(Level::Info, text));
         failover::begin(master, reason, &mut cx);
         Ok(())
     }
@@ -219,6 +225,8 @@ impl Sentinel {
         abort::give_up_quietly(master, &mut cx);
         members::release_all(master, &mut cx);
         master.base = members::master_instance(address, id, &mut cx);
+        let link = cx.links.get_mut(master.base.link);
+        link.commands.retry_at_ms = cx.now_ms + RESET_PAUSE_MS;
         master.view = ServerView::new(ServerRole::Master, cx.now_ms);
         master.leader = None;
         master.newer = None;

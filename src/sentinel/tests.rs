@@ -446,6 +446,10 @@ fn reset_and_forget_and_remove_leave_nothing_behind() {
     let master = machine.master(b"m0").expect("a master");
     assert!(master.replicas.is_empty() && master.peers.is_empty());
     rig.turn(0);
+    rig.run_ms(20);
+    let machine = rig.seats[0].machine.as_mut().expect("it runs");
+    let master = machine.master(b"m0").expect("a master");
+    assert!(master.replicas.is_empty(), "who has asked can see that");
     rig.wait("all know each other", 30_000, |rig| rig.is_acquainted(1, 2));
     let replica = Place::Server(2).ip().to_string();
     let now = rig.now;
