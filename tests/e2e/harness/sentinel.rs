@@ -10,9 +10,6 @@ use super::{Conn, Options, Server, Value, stock_path, subject_path, wait_for};
 /// The name that the master of every test has.
 pub const MASTER: &str = "mymaster";
 
-/// Whether our binary is a sentinel. Stock Redis stands in its place until it is.
-const OURS_EXISTS: bool = false;
-
 /// Short periods, so that tests wait for decisions and not for timers. Replicas of a master that is
 /// down are asked every second, and what they said five ping periods ago counts no more.
 const HASTE: &str = "SENTINEL DEBUG info-period 200 ping-period 250 ask-period 100 \
@@ -47,8 +44,7 @@ impl Make {
 pub fn sentinel_path() -> PathBuf {
     match std::env::var_os("TANIST_TEST_SENTINEL") {
         Some(path) => path.into(),
-        None if OURS_EXISTS => subject_path(),
-        None => stock_path(),
+        None => subject_path(),
     }
 }
 

@@ -54,7 +54,11 @@ fn refusal(make: Make, file: &str) -> (i32, String) {
         return (0, "nothing, and starts".to_owned());
     };
     let said = match exit.log.find("Reading the configuration file") {
-        Some(at) => exit.log[at..].to_owned(),
+        // Ours names the file at the end, too.
+        Some(at) => match exit.log[at..].split_once("In the file ") {
+            Some((said, _)) => said.to_owned(),
+            None => exit.log[at..].to_owned(),
+        },
         None => format!("nothing of the file in\n{}", exit.log),
     };
     (exit.code(), said)
