@@ -148,6 +148,8 @@ pub struct Replica {
     pub reconf: Reconf,
     /// When it has ceased to be the master, if it was.
     pub demoted_ms: Option<u64>,
+    /// Whether it has come back as a replica of the new master since then.
+    pub has_come_back: bool,
     /// When it was last told whom to follow outside a failover.
     pub corrected_ms: u64,
 }

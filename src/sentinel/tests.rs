@@ -437,6 +437,26 @@ fn replicas_of_replicas_keep_their_place() {
 }
 
 #[test]
+fn a_master_that_returns_behind_another_replica_is_told_at_once() {
+    let mut rig = trio(15);
+    rig.servers[2].priority = 1;
+    rig.run_ms(11_000);
+    rig.kill_server(0);
+    rig.wait("all agree", 20_000, |rig| rig.named(0, 0) == Some(2));
+    rig.run_ms(2_000);
+    assert_eq!(rig.servers[1].master, Some(2));
+    rig.servers[0].master = Some(1);
+    rig.start_server(0);
+    let took_ms = rig.wait("it follows", 20_000, |rig| rig.servers[0].master == Some(2));
+    assert!(took_ms < 3_000, "{took_ms} ms\n{}", rig.told());
+    // From then on it may be put elsewhere.
+    rig.run_ms(11_000);
+    rig.servers[0].master = Some(1);
+    rig.run_ms(60_000);
+    assert_eq!(rig.servers[0].master, Some(1), "{}", rig.told());
+}
+
+#[test]
 fn reset_and_forget_and_remove_leave_nothing_behind() {
     let mut rig = trio(14);
     let now = rig.now;

@@ -8,7 +8,7 @@
 use log::Level;
 
 use super::links::ask_info;
-use super::place::keeps_its_place;
+use super::place::{follows, is_astray, keeps_its_place};
 use super::slaveof::send_slaveof;
 use crate::sentinel::context::{Cx, renamed};
 use crate::sentinel::instance::{Master, Peer, Replica, ServerRole};
@@ -68,6 +68,8 @@ fn fault(master: &mut Master, at: usize, cx: &mut Cx<'_>) -> Option<&'static str
         }
         ServerRole::Replica => {
             if keeps_its_place(master, at, &master.base.address) {
+                let has_come_back = follows(replica, &master.base.address);
+                master.replicas[at].has_come_back |= has_come_back;
                 return None;
             }
             (
@@ -102,7 +104,7 @@ fn may_be_replaced(master: &Master, cx: &Cx<'_>) -> bool {
     voted || !cx.is_past(master.base.up_since_ms, STEADY_MS)
 }
 
-/// Whether a replica is, or follows, what was the master before.
+/// Whether a replica is, or follows, what was the master before and has not come back.
 fn is_left_behind(master: &Master, at: usize) -> bool {
     let replica = &master.replicas[at];
     let view = &replica.view;
@@ -118,7 +120,8 @@ fn is_left_behind(master: &Master, at: usize) -> bool {
         ServerRole::Master => replica.demoted_ms.is_some(),
         // Whoever led the failover tells those that were up then, a few at a time.
         ServerRole::Replica => {
-            replica.base.up_since_ms > master.switched_ms && master.replicas.iter().any(was_master)
+            let was_away = replica.base.up_since_ms > master.switched_ms;
+            is_astray(replica) || was_away && master.replicas.iter().any(was_master)
         }
     }
 }

@@ -55,6 +55,7 @@ pub fn know_replica(master: &mut Master, host: &str, port: u16, cx: &mut Cx<'_>)
         view: ServerView::new(ServerRole::Replica, cx.now_ms),
         reconf: Reconf::No,
         demoted_ms: None,
+        has_come_back: false,
         corrected_ms: 0,
     });
     true

@@ -1,11 +1,27 @@
 //! Where replicas should be.
 
 use crate::sentinel::address::Address;
-use crate::sentinel::instance::{Master, ServerRole};
+use crate::sentinel::instance::{Master, Replica, ServerRole};
+
+/// Whether a replica was the master and has not followed the new one yet. Wherever it is, nobody
+/// has put it there for what it is now.
+pub fn is_astray(replica: &Replica) -> bool {
+    replica.demoted_ms.is_some() && !replica.has_come_back
+}
+
+/// Whether a replica says that it follows this server.
+pub fn follows(replica: &Replica, target: &Address) -> bool {
+    let view = &replica.view;
+    let host = view.master_host.as_deref().unwrap_or_default();
+    view.role == ServerRole::Replica && target.is(host, view.master_port)
+}
 
 /// Whether a replica is where it should be: it follows the master, or another replica that leads
 /// there. Who still follows the master of before is not.
 pub fn keeps_its_place(master: &Master, at: usize, target: &Address) -> bool {
+    if is_astray(&master.replicas[at]) && !follows(&master.replicas[at], target) {
+        return false;
+    }
     let mut at = at;
     // As many steps as there are replicas lead to the master, or in a circle.
     for _ in 0..=master.replicas.len() {

@@ -95,6 +95,7 @@ fn switch(master: &mut Master, to: Address, cx: &mut Cx<'_>) {
     for replica in &mut master.replicas {
         if replica.base.address.is_same(&from) {
             replica.demoted_ms = Some(cx.now_ms);
+            replica.has_come_back = false;
         }
         replica.reconf = Reconf::No;
     }
