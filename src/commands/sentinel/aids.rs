@@ -43,7 +43,8 @@ pub(super) fn debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// `SENTINEL SIMULATE-FAILURE`: on which occasions the process is to end.
+/// `SENTINEL SIMULATE-FAILURE`: on which occasions the process is to end. Each call says all of
+/// them, so that one which only asks what there is takes back what was ordered before.
 pub(super) fn simulate_failure(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let mut when = SimulatedFailure::default();
     for word in args.iter_from(2) {
@@ -51,6 +52,7 @@ pub(super) fn simulate_failure(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdRes
             b"crash-after-election" => when.after_election = true,
             b"crash-after-promotion" => when.after_promotion = true,
             b"help" => {
+                of(ctx.env).simulate_failure(when);
                 ctx.reply.array(2);
                 ctx.reply.bulk("crash-after-election");
                 ctx.reply.bulk("crash-after-promotion");

@@ -420,6 +420,11 @@ fn failures_on_demand_are_named_by_help() {
         "SENTINEL SIMULATE-FAILURE help",
         "*2\r\n$20\r\ncrash-after-election\r\n$21\r\ncrash-after-promotion\r\n",
     )]);
+    rig.expect(&[("SENTINEL SIMULATE-FAILURE crash-after-election", "+OK\r\n")]);
+    rig.run("SENTINEL SIMULATE-FAILURE help");
+    let info = rig.run("INFO sentinel");
+    let asked = "sentinel_simulate_failure_flags:0";
+    assert!(info.contains(asked), "asking takes the order back: {info}");
     rig.expect_refusals(&[(
         "SENTINEL SIMULATE-FAILURE nosuch",
         "ERR Unknown failure simulation specified",
