@@ -93,6 +93,11 @@ impl Sentinel {
         &self.id
     }
 
+    /// Whether its file had no id yet.
+    pub fn id_is_new(&self) -> bool {
+        self.id_is_new
+    }
+
     /// What is to be done, in order.
     pub fn take_actions(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.out)

@@ -53,6 +53,7 @@ impl<W: World> Runtime<W> {
         if let Some(sentinel) = &mut env.sentinel {
             sentinel.start(env.now);
         }
+        self.save_new_id(env);
         self.sentinel.is_unsettled = true;
         self.announce_ready(env);
         Ok(())

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::base::disk::Disk;
 use crate::base::errno::os_text;
+use crate::base::replace::Replacement;
 use crate::commands::env::Env;
 use crate::config::rewrite_sentinel;
 use crate::engine::runtime::Runtime;
@@ -27,6 +28,26 @@ impl<W: World> Runtime<W> {
         read.map_err(|e| format!("Can't read {}: {}", path.display(), os_text(&e)))?;
         self.sentinel.saving.text = text.into();
         Ok(())
+    }
+
+    /// Writes a new id down before anybody can hear of it, the only save that is waited for: peers
+    /// would go on counting a Sentinel that has forgotten its id. If that fails, it is tried again
+    /// like every other save.
+    pub(super) fn save_new_id(&mut self, env: &mut Env) {
+        let (Some(sentinel), Some(path)) = (&mut env.sentinel, &env.config_file) else {
+            return;
+        };
+        if !sentinel.id_is_new() {
+            return;
+        }
+        let (number, state) = sentinel.saved_form();
+        let saving = &mut self.sentinel.saving;
+        let text = Bytes::from(rewrite_sentinel(&saving.text, &env.config, &state));
+        let replacement = Replacement::new(path, text.clone());
+        if replacement.run(self.world.disk()).is_ok() {
+            saving.text = text;
+            sentinel.on_saved(number, Ok(()), env.now);
+        }
     }
 
     /// Begins to write the state down.
