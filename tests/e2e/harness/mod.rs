@@ -27,7 +27,7 @@ pub use aof::{
 };
 pub use conn::{Command, Conn, encode, show_command};
 use disk::failing_calls_library;
-pub use disk::{ReadOnly, SmallDisk};
+pub use disk::{MountedFile, ReadOnly, SmallDisk};
 use dump::{Data, differences};
 pub use dump::{assert_same_data, dump, dump_without_times, wait_same_data};
 pub use group::{Group, Plan};
