@@ -6,6 +6,7 @@ use super::action::{Action, Answer, ConnId};
 use super::ids::{LinkId, MasterId};
 use super::instance::Master;
 use super::link::{Ask, Link, Links, Pending, Stage, Which};
+use super::planted::Planted;
 use super::save::Saves;
 use super::scripts::Scripts;
 use super::settings::{Own, SimulatedFailure};
@@ -41,6 +42,7 @@ pub(super) struct Cx<'a> {
     pub next_instance: &'a mut u64,
     pub touched: &'a mut Touched,
     pub simulate: SimulatedFailure,
+    pub planted: Planted,
     /// Only observe.
     pub tilt: bool,
     /// When the master at hand has to be looked at again.

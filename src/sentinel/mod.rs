@@ -28,6 +28,7 @@
 //! | `describe.rs` | what users are shown |
 //! | `event.rs` | events: log, subscribers, scripts |
 //! | `timing.rs`, `settings.rs` | periods and limits, and what else is set from outside |
+//! | `planted.rs` | faults for tests to find |
 //! | `action.rs` | what it asks of its driver, and what it is told |
 //! | `rig.rs` | for tests: servers that are played, a network, a clock |
 //!
@@ -57,6 +58,7 @@ pub mod instance;
 pub mod link;
 mod observe;
 pub mod orders;
+pub mod planted;
 #[cfg(test)]
 mod rig;
 mod save;

@@ -6,6 +6,7 @@ use super::act::election::tell_vote;
 use super::action::Action;
 use super::address::Address;
 use super::instance::Master;
+use super::planted::Bug;
 use super::save::Released;
 use super::state::Sentinel;
 use crate::base::time::Now;
@@ -14,9 +15,10 @@ use crate::config::sentinel::{MasterConfig, PeerConfig, SentinelConfig};
 impl Sentinel {
     /// Its state as it is to be written down, and the number by which that is known.
     pub fn saved_form(&self) -> (u64, SentinelConfig) {
+        let forgets = self.planted.is(Bug::ForgetsEpochs);
         let config = SentinelConfig {
             id: Some(self.id.clone()),
-            current_epoch: self.epoch,
+            current_epoch: if forgets { 0 } else { self.epoch },
             common: self.common.clone(),
             masters: self
                 .masters
@@ -52,7 +54,10 @@ impl Sentinel {
             port,
             options: master.options.clone(),
             config_epoch: master.config_epoch,
-            leader_epoch: master.leader_epoch,
+            leader_epoch: match self.planted.is(Bug::ForgetsEpochs) {
+                true => 0,
+                false => master.leader_epoch,
+            },
             replicas: replicas.collect(),
             peers: peers.collect(),
         }

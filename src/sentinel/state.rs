@@ -12,6 +12,7 @@ use super::failover::Failover;
 use super::ids::{LinkId, MasterId};
 use super::instance::{Master, ServerRole, ServerView};
 use super::link::Links;
+use super::planted::Planted;
 use super::save::Saves;
 use super::scripts::Scripts;
 use super::settings::{Own, SimulatedFailure};
@@ -39,6 +40,7 @@ pub struct Sentinel {
     pub(super) scripts: Scripts,
     pub(super) tilt: Tilt,
     pub(super) simulate: SimulatedFailure,
+    pub(super) planted: Planted,
     pub(super) rng: Rng,
     pub(super) next_master: u64,
     pub(super) next_instance: u64,
@@ -75,6 +77,7 @@ impl Sentinel {
             scripts: Scripts::default(),
             tilt: Tilt::default(),
             simulate: SimulatedFailure::default(),
+            planted: Planted::default(),
             rng,
             next_master: 0,
             next_instance: 0,
@@ -139,6 +142,7 @@ impl Sentinel {
             next_instance: &mut self.next_instance,
             touched: &mut self.touched,
             simulate: self.simulate,
+            planted: self.planted,
             tilt: self.tilt.is_on(),
             due_ms: u64::MAX,
             out: &mut self.out,
@@ -187,5 +191,11 @@ impl Sentinel {
         self.names.insert(master.name.clone(), id);
         self.masters.insert(id, master);
         id
+    }
+
+    /// Plants a fault, or takes it away.
+    #[cfg(test)]
+    pub fn plant(&mut self, bug: Option<super::planted::Bug>) {
+        self.planted = Planted::of(bug);
     }
 }

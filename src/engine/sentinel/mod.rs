@@ -94,7 +94,11 @@ impl<W: World> Runtime<W> {
                 let (event, text) = (event.as_bytes(), text.as_bytes());
                 env.pubsub.publish(event, text, &mut env.outbox);
             }
-            Action::Log(level, text) => log::log!(level, "{text}"),
+            Action::Log(level, text) => {
+                log::log!(level, "{text}");
+                #[cfg(test)]
+                self.sentinel.told.push(text);
+            }
             Action::Save => self.save_sentinel(env),
             Action::RunScript { script, path, args } => {
                 self.run_script(env, script, &path, &args);

@@ -18,6 +18,9 @@ pub struct SentinelDriver {
     pub(super) scripts: Scripts,
     /// The machine has not come to rest.
     pub(super) is_unsettled: bool,
+    /// What it has logged, for tests to see.
+    #[cfg(test)]
+    pub told: Vec<String>,
 }
 
 impl SentinelDriver {

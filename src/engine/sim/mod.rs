@@ -26,6 +26,9 @@
 //! | `wait_tests.rs`, `failover_tests.rs` | the same, of waiting for replicas and handing over |
 //! | `aof_tests.rs`, `aof_fault_tests.rs` | the same, of the append-only file and failing disks |
 //! | `sentinel_tests.rs` | the same, of what a Sentinel asks the world for |
+//! | `group.rs`, `group_client.rs` | servers, Sentinels that watch them, clients that ask those |
+//! | `group_trouble.rs`, `group_oracle.rs` | what may happen to them; what must hold |
+//! | `group_tests.rs` | their runs |
 //! | `damage.rs`, `aof_damage_tests.rs` | the same, of append-only files that were damaged |
 
 mod aof_damage_tests;
@@ -36,6 +39,11 @@ mod cluster;
 mod crash_runs;
 mod damage;
 mod disk;
+mod group;
+mod group_client;
+mod group_oracle;
+mod group_tests;
+mod group_trouble;
 mod hold_tests;
 mod load;
 mod net;
@@ -52,6 +60,7 @@ mod world;
 mod write_phase_tests;
 
 use std::ops::Range;
+use std::panic::RefUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -76,16 +85,24 @@ fn random_run(seed: u64) -> u64 {
 }
 
 /// Runs ten thousand seeds on all processors, or those that `SIM_SEEDS=from..to` names.
+fn random_runs(run: fn(u64) -> u64) {
+    random_runs_of(0..10_000, |seed| {
+        run(seed);
+    });
+}
+
+/// Runs these seeds on all processors, or those that `SIM_SEEDS=from..to` names.
 ///
 /// # Panics
 ///
 /// A run fails; its seed is named.
-fn random_runs(run: fn(u64) -> u64) {
-    let named = std::env::var("SIM_SEEDS").unwrap_or_else(|_| "0..10000".to_owned());
-    let bounds = named
-        .split_once("..")
-        .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    let seeds: Range<u64> = bounds.expect("SIM_SEEDS is two numbers with two dots between");
+fn random_runs_of(seeds: Range<u64>, run: impl Fn(u64) + Sync + RefUnwindSafe) {
+    let seeds = std::env::var("SIM_SEEDS").map_or(seeds, |named| {
+        let bounds = named
+            .split_once("..")
+            .and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+        bounds.expect("SIM_SEEDS is two numbers with two dots between")
+    });
     let next = AtomicU64::new(seeds.start);
     let failed = AtomicU64::new(u64::MAX);
     let work = || {

@@ -41,7 +41,7 @@ pub fn nowhere() -> SocketAddr {
 }
 
 /// The host of an address; none for an address where nobody is.
-fn host_at(address: SocketAddr) -> Option<HostId> {
+pub fn host_at(address: SocketAddr) -> Option<HostId> {
     match address.ip() {
         IpAddr::V4(ip) if ip.octets()[..3] == [10, 0, 0] => Some(ip.octets()[3] as usize - 1),
         _ => None,
@@ -129,6 +129,8 @@ pub struct Net {
     knocks: HashSet<HostId>,
     /// Pairs of hosts that hear nothing of each other, smaller number first.
     silent: HashSet<(HostId, HostId)>,
+    /// What the first says does not arrive at the second.
+    mute: HashSet<(HostId, HostId)>,
     /// The other ends of watched sockets that were written to since somebody asked, in order.
     written: Vec<HostId>,
 }
@@ -155,6 +157,7 @@ impl Net {
             listening: HashSet::new(),
             knocks: HashSet::new(),
             silent: HashSet::new(),
+            mute: HashSet::new(),
             written: Vec::new(),
         }
     }
@@ -188,9 +191,15 @@ impl Net {
         self.silent.insert(pair(a, b));
     }
 
+    /// One host hears nothing of another from now on, which still hears it.
+    pub fn mute(&mut self, from: HostId, to: HostId) {
+        self.mute.insert((from, to));
+    }
+
     /// Everybody hears everybody again.
     pub fn heal(&mut self) {
         self.silent.clear();
+        self.mute.clear();
         let now_us = self.now_us;
         let all: Vec<usize> = self.conns.keys().copied().collect();
         self.due
@@ -353,7 +362,12 @@ impl Net {
         if self.silent.contains(&pair(from, to)) {
             return;
         }
+        // Who makes a connection has to hear that it is made.
+        let is_mute = [(to, from), (from, to)].map(|way| self.mute.contains(&way));
         if conn.ends[0].opening == Opening::Pending {
+            if is_mute.contains(&true) {
+                return;
+            }
             let answered = self.listening.contains(&to);
             let end = &mut conn.ends[0];
             end.opening = if answered {
@@ -367,7 +381,10 @@ impl Net {
                 self.knocks.insert(to);
             }
         }
-        for end in &mut conn.ends {
+        for (end, is_mute) in conn.ends.iter_mut().zip(is_mute) {
+            if is_mute {
+                continue;
+            }
             while end.coming.front().is_some_and(|(at, _)| *at <= now_us) {
                 let (_, bytes) = end.coming.pop_front().expect("just seen");
                 end.arrived.extend(bytes);

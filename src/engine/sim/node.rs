@@ -23,7 +23,8 @@ use crate::config::{
 };
 use crate::engine::world::Network;
 use crate::engine::{Engine, EngineParts};
-use crate::sentinel::Answer;
+use crate::sentinel::planted::Bug;
+use crate::sentinel::{Answer, Sentinel};
 use crate::sys::clock::CycleClock;
 
 /// The configuration file of a Sentinel.
@@ -57,6 +58,10 @@ pub struct Node {
     pub is_emptied: bool,
     /// Whether its end in the middle of a call is that of its machine.
     pub loses_power: bool,
+    /// How far its wall clock is ahead, in microseconds.
+    skew_us: i64,
+    /// A fault that is planted in it, if it is a Sentinel.
+    pub bug: Option<Bug>,
     rng: Rng,
     /// Whom it wrote to in its last tick, in order.
     pub written: Vec<HostId>,
@@ -161,6 +166,8 @@ impl Node {
             keeps_journal: false,
             is_emptied: false,
             loses_power: false,
+            skew_us: 0,
+            bug: None,
             rng: Rng::from_seed(host as u64),
             written: Vec::new(),
             may_fail_to_start: false,
@@ -181,6 +188,26 @@ impl Node {
     /// What its commands work on, if it runs.
     pub fn env(&self) -> Option<&Env> {
         self.engine.as_ref().map(Engine::env)
+    }
+
+    /// The machine of a Sentinel that runs.
+    pub fn machine(&self) -> Option<&Sentinel> {
+        self.env()?.sentinel.as_deref()
+    }
+
+    /// What a Sentinel has logged since the last call.
+    pub fn take_told(&mut self) -> Vec<String> {
+        let told =
+            |engine: &mut Engine<SimWorld>| std::mem::take(&mut engine.runtime.sentinel.told);
+        self.engine.as_mut().map(told).unwrap_or_default()
+    }
+
+    /// Sets its wall clock: so far ahead of everybody else's, in microseconds.
+    pub fn set_skew(&mut self, us: i64) {
+        self.skew_us = us;
+        if let Some(engine) = &mut self.engine {
+            engine.world_mut().skew_us = us;
+        }
     }
 
     /// Whether it loads a data set.
@@ -252,14 +279,17 @@ impl Node {
             true => (Mode::Sentinel, self.read_sentinel_file()),
             false => (Mode::Server, (self.settings.clone(), None)),
         };
-        settings.replicaof = master.map(|master| MasterAddress {
-            host: format!("n{master}"),
-            port: 6379,
-        });
+        if let Some(master) = master {
+            settings.replicaof = Some(MasterAddress {
+                host: format!("n{master}"),
+                port: 6379,
+            });
+        }
         let mut world = SimWorld::new(self.host, net, self.disk.clone(), rng.fork());
         self.rng = rng.fork();
         world.decoys.clone_from(&self.decoys);
         world.children_fail = self.children_fail;
+        world.skew_us = self.skew_us;
         world.programs = self.programs.clone();
         let parts = EngineParts {
             settings: settings.clone(),
@@ -271,6 +301,9 @@ impl Node {
         };
         let mut engine = Engine::new(parts, world).expect("plain settings");
         engine.world_mut().listen(&settings).expect("it may listen");
+        if let Some(sentinel) = &mut engine.env.sentinel {
+            sentinel.plant(self.bug);
+        }
         self.disk.forget_lost_syncs();
         self.refusals_before = self.disk.refusals();
         self.starts = true;

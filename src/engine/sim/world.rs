@@ -77,6 +77,8 @@ pub struct SimWorld {
     pub programs: Programs,
     /// How far this server's own time is ahead, because it slept or waited for its disk.
     pub ahead_us: u64,
+    /// How far its wall clock is ahead of everybody else's, in microseconds.
+    pub skew_us: i64,
     /// Names are answered with these addresses before the right one.
     pub decoys: Vec<SocketAddr>,
     /// Children fail at times.
@@ -103,6 +105,7 @@ impl SimWorld {
             replacing: Vec::new(),
             programs: Programs::default(),
             ahead_us: 0,
+            skew_us: 0,
             decoys: Vec::new(),
             children_fail: false,
             children_die: false,
@@ -233,7 +236,7 @@ impl Clock for SimWorld {
     fn now(&self) -> Now {
         let now_us = self.now_us();
         Now {
-            unix_us: EPOCH_US + now_us as i64,
+            unix_us: EPOCH_US + now_us as i64 + self.skew_us,
             mono_us: now_us,
         }
     }

@@ -13,6 +13,7 @@ use crate::sentinel::context::Cx;
 use crate::sentinel::failover::Attempt;
 use crate::sentinel::hello::EPOCH_MAX;
 use crate::sentinel::instance::Master;
+use crate::sentinel::planted::Bug;
 
 /// Those who do not begin wait for so much longer each, so that the votes of one election are not
 /// asked for by all.
@@ -98,7 +99,10 @@ pub enum Standing {
 
 /// Counts the votes.
 pub fn standing(master: &Master, attempt: &Attempt, cx: &Cx<'_>) -> Standing {
-    let majority = master.voters() / 2 + 1;
+    let majority = match cx.planted.is(Bug::SkipsMajority) {
+        true => 1,
+        false => master.voters() / 2 + 1,
+    };
     let needed = majority.max(master.options.quorum as usize);
     let own = master.leader.as_deref();
     let has_voted = master.leader_epoch == attempt.epoch && cx.saves.has(master.vote_number);

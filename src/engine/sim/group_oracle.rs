@@ -1,0 +1,387 @@
+//! What must hold in a group of Sentinels and servers, and what may be lost.
+//!
+//! 1. No Sentinel votes twice in an epoch. That it has voted is durable when anybody hears of it:
+//!    its file has the epoch of every vote that was told, and never an older one than before.
+//! 2. Nobody leads without the votes of a majority of all Sentinels, and of as many as the quorum;
+//!    so no two lead in one epoch.
+//! 3. Who leads promotes nobody while he could have asked somebody who has a write that a client was
+//!    told to be done, and that the promoted one lacks.
+//! 4. A write is lost only as asynchronous replication allows.
+//!
+//! # What may be lost
+//!
+//! A write is *lost* if a client was told that it was done, and the data have it not when all is
+//! over. It may be lost for these reasons, of which at least one has to be known for each:
+//!
+//! - **Promoted without it**: when a replica became the master it did not have the write. By the
+//!   third rule then nobody who could be asked had it.
+//! - **Deposed**: the server that did it was not the master of the newest epoch that any server had
+//!   been promoted in, but one that had not heard of that yet, as one that is cut off from the
+//!   majority of the Sentinels. It drops what it did alone when it hears of it.
+//! - **Forgotten**: a server that keeps no file died while it was the master, and may have started
+//!   again without its data before anybody called it down.
+//!
+//! A replica *could be asked* if nothing has disturbed it, the leader, or the network between both
+//! for some seconds before the election was won, and none does until the replica is chosen; if it
+//! follows the same history as the one that is chosen, so that offsets can be compared at all (of
+//! two replicas that have followed different masters nobody can say who has more); and if its link
+//! to its master was not down for so long that it is passed over. Then it has had the time to say
+//! how far it is, and the one that is furthest has to be chosen.
+//!
+//! `WAIT` for a majority of the servers makes a write safe only as far as that: it is lost if none
+//! of those that have it can be asked when a master is chosen. Of one master and two replicas the
+//! master and one replica may be gone, and the Sentinels promote the other one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
+
+use super::net::HostId;
+use super::node::{Node, SENTINEL_FILE};
+use crate::replication::ReplId;
+
+/// The master's name.
+pub const NAME: &[u8] = b"m";
+
+/// Why a write may be lost.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Loss {
+    /// A replica was promoted that did not have it.
+    PromotedWithout,
+    /// It was done by a server that was the master no more.
+    Deposed,
+    /// A server may have forgotten it.
+    Forgotten,
+}
+
+/// A write that a client was told to be done.
+#[derive(Clone, Debug)]
+struct Write {
+    serial: u64,
+    /// A majority of the servers had it.
+    kept: bool,
+    /// Why it may be lost.
+    may: Vec<Loss>,
+}
+
+impl Write {
+    fn is_at(&self, node: &Node) -> bool {
+        let key = format!("w{}", self.serial);
+        node.env()
+            .is_some_and(|env| env.keyspace.db(0).get(key.as_bytes()).is_some())
+    }
+}
+
+/// Somebody who has something when an election is won.
+struct Holder {
+    host: HostId,
+    history: ReplId,
+    /// Whether each of the writes that were told by then is there.
+    has: Vec<bool>,
+}
+
+/// An election that somebody has won.
+struct Won {
+    at_us: u64,
+    holders: Vec<Holder>,
+}
+
+/// How many writes were told, and what has become of them.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Tally {
+    /// Told to be done.
+    pub written: u64,
+    /// Told to be at a majority.
+    pub kept: u64,
+    /// Lost.
+    pub lost: u64,
+    /// Lost of those that were at a majority.
+    pub kept_lost: u64,
+    /// Elections won.
+    pub elections: u64,
+    /// Replicas promoted.
+    pub promotions: u64,
+}
+
+impl Tally {
+    /// Adds what was counted in another run.
+    pub fn add(&mut self, other: &Tally) {
+        self.written += other.written;
+        self.kept += other.kept;
+        self.lost += other.lost;
+        self.kept_lost += other.kept_lost;
+        self.elections += other.elections;
+        self.promotions += other.promotions;
+    }
+}
+
+/// See the module's head.
+pub struct GroupOracle {
+    sentinels: usize,
+    quorum: usize,
+    /// For whom each Sentinel has voted in each epoch.
+    votes: BTreeMap<(HostId, u64), String>,
+    /// The newest epochs that the file of each Sentinel has to have: its own vote's, and any.
+    durable: HashMap<HostId, (u64, u64)>,
+    /// The epoch that each Sentinel has begun.
+    begun: HashMap<HostId, u64>,
+    /// Who has led in each epoch.
+    leaders: BTreeMap<u64, HostId>,
+    won: HashMap<HostId, Won>,
+    /// Which server was chosen in which epoch.
+    chosen: HashMap<HostId, u64>,
+    /// The server that was promoted in the newest epoch, and that epoch.
+    authority: (u64, HostId),
+    writes: Vec<Write>,
+    /// What has been counted.
+    pub tally: Tally,
+    trace: u64,
+}
+
+/// Whom a Sentinel could ask at an instant, since another one.
+pub trait Reach {
+    /// Whether a server could be asked by a Sentinel, all the time since `since_us`.
+    fn could_ask(&self, sentinel: HostId, server: HostId, since_us: u64) -> bool;
+}
+
+impl GroupOracle {
+    /// For so many Sentinels with this quorum; the server is the first master.
+    pub fn new(sentinels: usize, quorum: usize, master: HostId) -> GroupOracle {
+        GroupOracle {
+            sentinels,
+            quorum,
+            votes: BTreeMap::new(),
+            durable: HashMap::new(),
+            begun: HashMap::new(),
+            leaders: BTreeMap::new(),
+            won: HashMap::new(),
+            chosen: HashMap::new(),
+            authority: (0, master),
+            writes: Vec::new(),
+            tally: Tally::default(),
+            trace: 0,
+        }
+    }
+
+    /// Adds something to what two runs of one seed must agree on.
+    pub fn note(&mut self, what: &str, number: u64) {
+        let mut hasher = FixedState::with_seed(self.trace).build_hasher();
+        hasher.write(what.as_bytes());
+        hasher.write_u64(number);
+        self.trace = hasher.finish();
+    }
+
+    /// All that was seen, as one number.
+    pub fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    // ---- Writes ----
+
+    /// A client was told that a server has done a write.
+    pub fn on_written(&mut self, server: HostId, serial: u64) {
+        self.tally.written += 1;
+        let may = match server == self.authority.1 {
+            true => Vec::new(),
+            false => vec![Loss::Deposed],
+        };
+        self.writes.push(Write {
+            serial,
+            kept: false,
+            may,
+        });
+    }
+
+    /// A client was told that a majority has a write.
+    pub fn on_kept(&mut self, serial: u64) {
+        self.tally.kept += 1;
+        let write = self.writes.iter_mut().rev().find(|w| w.serial == serial);
+        write.expect("it was told before").kept = true;
+    }
+
+    /// A server has ended that keeps nothing.
+    pub fn on_forgotten(&mut self, server: HostId) {
+        if server == self.authority.1 {
+            for write in &mut self.writes {
+                write.may.push(Loss::Forgotten);
+            }
+        }
+    }
+
+    /// A server follows nobody any more.
+    pub fn on_promoted(&mut self, node: &Node) {
+        self.tally.promotions += 1;
+        if let Some(epoch) = self.chosen.get(&node.host)
+            && *epoch >= self.authority.0
+        {
+            self.authority = (*epoch, node.host);
+        }
+        for write in &mut self.writes {
+            if !write.is_at(node) {
+                write.may.push(Loss::PromotedWithout);
+            }
+        }
+    }
+
+    /// All is over, and this is what is left.
+    ///
+    /// # Panics
+    ///
+    /// A write is lost without a reason.
+    pub fn check_writes(&mut self, master: &Node) {
+        for write in &self.writes {
+            if write.is_at(master) {
+                continue;
+            }
+            self.tally.lost += 1;
+            self.tally.kept_lost += u64::from(write.kept);
+            assert!(
+                !write.may.is_empty(),
+                "w{} is lost for no reason{}",
+                write.serial,
+                if write.kept {
+                    ", and a majority had it"
+                } else {
+                    ""
+                }
+            );
+        }
+    }
+
+    // ---- Sentinels ----
+
+    /// A Sentinel has told of something.
+    pub fn on_told(
+        &mut self,
+        host: HostId,
+        text: &str,
+        nodes: &[Node],
+        now_us: u64,
+        reach: &impl Reach,
+    ) {
+        let words: Vec<&str> = text.split(' ').collect();
+        match words[..] {
+            ["+new-epoch", epoch] => {
+                let epoch = epoch.parse().expect("an epoch");
+                self.begun.insert(host, epoch);
+            }
+            ["+vote-for-leader", candidate, epoch] => {
+                self.on_vote(host, candidate, epoch.parse().expect("an epoch"));
+            }
+            ["+elected-leader", ..] => self.on_elected(host, nodes, now_us),
+            ["+selected-slave", _, _, ip, ..] => {
+                let chosen = nodes.iter().find(|node| ip_of(node.host) == ip);
+                let chosen = chosen.expect("it is one of the servers");
+                self.on_chosen(host, chosen, nodes, reach);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_vote(&mut self, host: HostId, candidate: &str, epoch: u64) {
+        let before = self.votes.insert((host, epoch), candidate.to_owned());
+        if let Some(before) = before {
+            panic!("Sentinel {host} votes for {before} and for {candidate} in epoch {epoch}");
+        }
+        let durable = self.durable.entry(host).or_default();
+        durable.0 = durable.0.max(epoch);
+        durable.1 = durable.1.max(epoch);
+    }
+
+    fn on_elected(&mut self, host: HostId, nodes: &[Node], now_us: u64) {
+        self.tally.elections += 1;
+        let epoch = self.begun[&host];
+        let id = nodes[host].machine().expect("it runs").id();
+        let votes = self.votes.iter();
+        let votes = votes
+            .filter(|((_, of), whom)| *of == epoch && **whom == id)
+            .count();
+        let needed = (self.sentinels / 2 + 1).max(self.quorum);
+        assert!(
+            votes >= needed,
+            "Sentinel {host} leads in epoch {epoch} by {votes} votes of {needed}"
+        );
+        if let Some(other) = self.leaders.insert(epoch, host) {
+            panic!("Sentinels {other} and {host} lead in epoch {epoch}");
+        }
+        let holders = nodes.iter().filter_map(|node| {
+            let replication = &node.env().filter(|_| !node.is_sentinel)?.replication;
+            replication.is_replica().then(|| Holder {
+                host: node.host,
+                history: replication.identity().id(),
+                has: self.writes.iter().map(|write| write.is_at(node)).collect(),
+            })
+        });
+        let won = Won {
+            at_us: now_us,
+            holders: holders.collect(),
+        };
+        self.won.insert(host, won);
+    }
+
+    fn on_chosen(&mut self, host: HostId, chosen: &Node, nodes: &[Node], reach: &impl Reach) {
+        let epoch = self.begun[&host];
+        self.chosen.insert(chosen.host, epoch);
+        let Some(won) = self.won.remove(&host) else {
+            return;
+        };
+        let Some(of_chosen) = won.holders.iter().find(|h| h.host == chosen.host) else {
+            return;
+        };
+        let machine = nodes[host].machine().expect("it runs");
+        let known = machine.master(NAME).expect("it watches it");
+        let is_known = |holder: &&Holder| {
+            let ip = ip_of(holder.host);
+            known.replicas.iter().any(|r| r.base.address.is(&ip, 6379))
+        };
+        let could_be_asked = won.holders.iter().filter(is_known).filter(|holder| {
+            holder.history == of_chosen.history && reach.could_ask(host, holder.host, won.at_us)
+        });
+        for holder in could_be_asked {
+            for (write, has) in self.writes.iter().zip(&holder.has) {
+                assert!(
+                    !has || write.is_at(chosen),
+                    "Sentinel {host} promotes server {} in epoch {epoch}, which lacks w{}, that \
+                     server {} has{}",
+                    chosen.host,
+                    write.serial,
+                    holder.host,
+                    if write.kept {
+                        "; a majority had it"
+                    } else {
+                        ""
+                    }
+                );
+            }
+        }
+    }
+
+    /// The file that a Sentinel would be started with now has all that it must.
+    ///
+    /// # Panics
+    ///
+    /// It has not.
+    pub fn check_file(&mut self, node: &Node) {
+        let bytes = node.disk.content(std::path::Path::new(SENTINEL_FILE));
+        let text = String::from_utf8(bytes).expect("a whole file");
+        let number = |start: &str| -> u64 {
+            let line = text.lines().find_map(|line| line.strip_prefix(start));
+            line.map_or(0, |rest| rest.trim().parse().expect("a number"))
+        };
+        let own = number("sentinel leader-epoch m ");
+        let newest = number("sentinel current-epoch ");
+        let durable = self.durable.entry(node.host).or_default();
+        assert!(
+            own >= durable.0 && newest >= durable.1,
+            "the file of Sentinel {} says {own} and {newest}, and has said {durable:?}",
+            node.host
+        );
+        *durable = (own, newest);
+    }
+}
+
+/// The address of a host, as events name it.
+pub fn ip_of(host: HostId) -> String {
+    super::net::address_of(host).ip().to_string()
+}
