@@ -4,8 +4,8 @@
 //!    its file has the epoch of every vote that was told, and never an older one than before.
 //! 2. Nobody leads without the votes of a majority of all Sentinels, and of as many as the quorum;
 //!    so no two lead in one epoch.
-//! 3. Who leads promotes nobody while he could have asked somebody who has a write that a client was
-//!    told to be done, and that the promoted one lacks.
+//! 3. Who leads promotes nobody while he could have asked somebody who has a write that a client
+//!    was told to be done, and that the promoted one lacks.
 //! 4. A write is lost only as asynchronous replication allows.
 //!
 //! # What may be lost

@@ -47,9 +47,9 @@ impl Sentinel {
         note_config(master, &hello, &mut cx);
     }
 
-    /// Whether somebody uses the id of a peer that is somewhere else, and announces itself there, too:
-    /// a configuration file was copied. The two have one voice, and would have us go from one to the
-    /// other and back for ever.
+    /// Whether somebody uses the id of a peer that is somewhere else, and announces itself there,
+    /// too: a configuration file was copied. The two have one voice, and would have us go from one
+    /// to the other and back for ever.
     fn is_double(&mut self, of: MasterId, hello: &Hello<'_>, now: Now) -> bool {
         let (masters, mut cx) = self.parts(now);
         let believed_ms = cx.timing.publish_period * DOUBLE_PERIODS;

@@ -89,22 +89,29 @@ impl Rig {
                 }
                 Value::Int(1)
             }
-            "FAILOVER" if words[1] == "ABORT" => simple("OK"),
-            "FAILOVER" if self.servers[n].has_failover => {
-                let Some(Place::Server(to)) = Place::at(words[2]) else {
-                    return Value::Error(b"ERR no".to_vec());
-                };
-                let now_ms = self.now.mono_ms();
-                self.servers[to].offset = self.servers[n].offset;
-                self.servers[to].master = None;
-                self.servers[n].master = Some(to);
-                self.servers[n].since_ms = now_ms;
-                self.servers[n].link_up = false;
-                simple("OK")
-            }
-            "FAILOVER" => Value::Error(b"ERR unknown command 'FAILOVER'".to_vec()),
+            "FAILOVER" => self.hand_over(n, &words),
             _ => simple("OK"),
         }
+    }
+
+    fn hand_over(&mut self, n: usize, words: &[&str]) -> Value {
+        let done = Value::Simple(b"OK".to_vec());
+        if !self.servers[n].has_failover {
+            return Value::Error(b"ERR unknown command 'FAILOVER'".to_vec());
+        }
+        if words[1] == "ABORT" {
+            return done;
+        }
+        let Some(Place::Server(to)) = Place::at(words[2]) else {
+            return Value::Error(b"ERR no".to_vec());
+        };
+        let now_ms = self.now.mono_ms();
+        self.servers[to].offset = self.servers[n].offset;
+        self.servers[to].master = None;
+        self.servers[n].master = Some(to);
+        self.servers[n].since_ms = now_ms;
+        self.servers[n].link_up = false;
+        done
     }
 
     pub(super) fn slaveof(&mut self, n: usize, host: &str, port: &str) {

@@ -115,8 +115,8 @@ impl Drop for ReadOnly {
     }
 }
 
-/// A file that is mounted by itself, as into a container: it can be written to, and not be replaced.
-/// It ends when dropped.
+/// A file that is mounted by itself, as into a container: it can be written to, and not be
+/// replaced. It ends when dropped.
 pub struct MountedFile {
     file: PathBuf,
 }
