@@ -41,6 +41,19 @@ pub struct Hello<'a> {
     pub config_epoch: u64,
 }
 
+/// Somebody who announces himself under our id.
+#[derive(Debug)]
+pub struct Double {
+    /// Where he is.
+    pub host: String,
+    /// And at which port.
+    pub port: u16,
+    /// When we first heard of him.
+    pub since_ms: u64,
+    /// Whether that was told.
+    pub told: bool,
+}
+
 impl<'a> Hello<'a> {
     /// Reads an announcement, if it is one.
     pub fn read(text: &'a [u8]) -> Option<Hello<'a>> {

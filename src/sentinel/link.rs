@@ -274,6 +274,12 @@ impl Links {
         self.conns.get(&conn).copied()
     }
 
+    /// Whether others see us at this address.
+    pub fn is_local(&self, host: &str) -> bool {
+        let ip = host.parse().ok();
+        ip.is_some() && self.all.values().any(|link| link.local_ip == ip)
+    }
+
     /// The numbers of all links.
     pub fn ids(&self) -> Vec<LinkId> {
         self.all.keys().copied().collect()

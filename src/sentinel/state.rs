@@ -9,6 +9,7 @@ use super::action::Action;
 use super::address::Address;
 use super::context::{Cx, Touched};
 use super::failover::Failover;
+use super::hello::Double;
 use super::ids::{LinkId, MasterId};
 use super::instance::{Master, ServerRole, ServerView};
 use super::link::Links;
@@ -41,6 +42,8 @@ pub struct Sentinel {
     pub(super) tilt: Tilt,
     pub(super) simulate: SimulatedFailure,
     pub(super) planted: Planted,
+    /// Who uses our id beside us.
+    pub(super) double: Option<Double>,
     pub(super) rng: Rng,
     pub(super) next_master: u64,
     pub(super) next_instance: u64,
@@ -78,6 +81,7 @@ impl Sentinel {
             tilt: Tilt::default(),
             simulate: SimulatedFailure::default(),
             planted: Planted::default(),
+            double: None,
             rng,
             next_master: 0,
             next_instance: 0,

@@ -220,6 +220,24 @@ fn a_peer_whose_id_somebody_else_has_too_stays_where_it_is() {
 }
 
 #[test]
+fn one_that_has_the_id_of_another_says_so_once() {
+    let mut rig = Rig::group(6, 1, 1, 2);
+    rig.wait("they know each other", 30_000, |rig| {
+        rig.is_acquainted(1, 1)
+    });
+    let told = |rig: &Rig| {
+        let is_it = |(_, _, text): &&(u64, usize, String)| text.starts_with("+sentinel-duplicate");
+        rig.story.iter().filter(is_it).count()
+    };
+    assert_eq!(told(&rig), 0, "{}", rig.told());
+    rig.kill_sentinel(1);
+    rig.seats[1].disk.id = rig.seats[0].disk.id.clone();
+    rig.start_sentinel(1);
+    rig.run_ms(20_000);
+    assert_eq!(told(&rig), 2, "each tells\n{}", rig.told());
+}
+
+#[test]
 fn sentinels_that_start_long_after_the_master_died_fail_it_over() {
     let mut rig = trio(5);
     for n in 0..3 {

@@ -12,22 +12,19 @@ use crate::sentinel::ids::MasterId;
 use crate::sentinel::instance::{Master, NewerConfig, Peer};
 use crate::sentinel::state::Sentinel;
 
-/// A peer that has announced itself within so many periods is where it was.
-const DOUBLE_PERIODS: u64 = 3;
-
 impl Sentinel {
     /// A peer announces itself and what it takes for the master (`PUBLISH`, or by way of a server).
     pub fn on_hello(&mut self, hello: &[u8], now: Now) {
         let Some(hello) = Hello::read(hello) else {
             return;
         };
-        // We hear ourselves, too.
-        if hello.id == self.id {
-            return;
-        }
         let Some(of) = self.master_id(hello.name.as_bytes()) else {
             return;
         };
+        // We hear ourselves, too.
+        if hello.id == self.id {
+            return self.note_double_of_us(of, &hello, now);
+        }
         if self.is_double(of, &hello, now) {
             return;
         }
@@ -45,42 +42,6 @@ impl Sentinel {
             peer.hello_at_ms = cx.now_ms;
         }
         note_config(master, &hello, &mut cx);
-    }
-
-    /// Whether somebody uses the id of a peer that is somewhere else, and announces itself there,
-    /// too: a configuration file was copied. The two have one voice, and would have us go from one
-    /// to the other and back for ever.
-    fn is_double(&mut self, of: MasterId, hello: &Hello<'_>, now: Now) -> bool {
-        let (masters, mut cx) = self.parts(now);
-        let believed_ms = cx.timing.publish_period * DOUBLE_PERIODS;
-        let Some(master) = masters.get_mut(&of) else {
-            return false;
-        };
-        let now_ms = cx.now_ms;
-        let Some(peer) = master.peer_mut(hello.id) else {
-            return false;
-        };
-        let is_recent = now_ms.saturating_sub(peer.hello_at_ms) <= believed_ms;
-        let is_here = is_recent && !peer.base.is_down() && cx.links.get(peer.base.link).can_send();
-        let was_told = match &mut peer.left {
-            Some((left, told)) if is_here && left.is(hello.host, hello.port) => {
-                std::mem::replace(told, true)
-            }
-            _ => return false,
-        };
-        if !was_told {
-            let at = master.peers.iter().position(|peer| peer.run_id == hello.id);
-            let subject = cx.of_peer(master, &master.peers[at.expect("it was just found")]);
-            let more = format!(" #the same id is at {} {}", hello.host, hello.port);
-            cx.event(
-                Level::Warn,
-                "+sentinel-duplicate-id",
-                master,
-                &subject,
-                &more,
-            );
-        }
-        true
     }
 
     /// Makes sure that the peer is known, and known to be where it says.

@@ -1,5 +1,6 @@
 //! The observing half: what happens on connections becomes facts.
 
+mod double;
 mod hello;
 mod info;
 mod replies;
