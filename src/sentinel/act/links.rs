@@ -22,7 +22,7 @@ const AT_ONCE_MS: u64 = 20;
 const AT_ONCE_FOR_MS: u64 = 2000;
 const LATER_MS: u64 = 200;
 /// Pings of an instance that is to be taken for down soon are so much closer together.
-const PINGS_IN_DOWN_AFTER: u64 = 4;
+const PINGS_IN_DOWN_AFTER: u64 = 8;
 const PING_PERIOD_MS_MIN: u64 = 100;
 
 /// Makes connections and asks what is due, for a master and all that belongs to it.
