@@ -97,6 +97,11 @@ pub enum Standing {
     Split,
 }
 
+/// Whether we have voted in an attempt, and that is on disk.
+pub fn has_voted(master: &Master, attempt: &Attempt, cx: &Cx<'_>) -> bool {
+    master.leader_epoch == attempt.epoch && cx.saves.has(master.vote_number)
+}
+
 /// Counts the votes.
 pub fn standing(master: &Master, attempt: &Attempt, cx: &Cx<'_>) -> Standing {
     let majority = match cx.planted.is(Bug::SkipsMajority) {
@@ -105,8 +110,7 @@ pub fn standing(master: &Master, attempt: &Attempt, cx: &Cx<'_>) -> Standing {
     };
     let needed = majority.max(master.options.quorum as usize);
     let own = master.leader.as_deref();
-    let has_voted = master.leader_epoch == attempt.epoch && cx.saves.has(master.vote_number);
-    let own = own.filter(|_| has_voted);
+    let own = own.filter(|_| has_voted(master, attempt, cx));
     let votes_of_peers = master.peers.iter().map(|peer| {
         let verdict = &peer.verdict;
         verdict

@@ -135,7 +135,13 @@ fn now_in(attempt: Attempt, cx: &Cx<'_>) -> Attempt {
 fn wait_start(master: &mut Master, attempt: Attempt, cx: &mut Cx<'_>) -> bool {
     let standing = match attempt.reason {
         Reason::Down => election::standing(master, &attempt, cx),
-        Reason::Forced | Reason::Coordinated(_) => Standing::Won,
+        // Nobody else is asked, but the epoch has to be ours after a crash, too.
+        Reason::Forced | Reason::Coordinated(_) => {
+            match election::has_voted(master, &attempt, cx) {
+                true => Standing::Won,
+                false => Standing::Open,
+            }
+        }
     };
     let patience_ms = cx
         .timing

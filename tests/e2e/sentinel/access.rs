@@ -18,6 +18,8 @@ fn a_password_of_the_servers_can_be_told_while_it_runs() {
     let sentinel = &group.sentinels[0];
     // It answers, but nothing that counts.
     sentinel.wait_event(&format!("+sdown master {MASTER} 127.0.0.1 {port}"));
+    // The next failover is tried only after some time.
+    sentinel.wait_event("-failover-abort-no-good-slave");
     assert_eq!(
         sentinel.ask(&format!("SENTINEL SET {MASTER} auth-pass secret")),
         "OK"
