@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
 SERVER  = target/release/redis-server
 
-.PHONY: build run test lint bench bench-failover install clean
+.PHONY: build run test lint simulate bench bench-failover install clean
 
 build:
 	cargo build --release
@@ -21,6 +21,11 @@ test:
 lint:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+
+# Groups of Sentinels and servers under seeded trouble: make simulate SEEDS=0..100000
+simulate:
+	$(if $(SEEDS),SIM_SEEDS="$(SEEDS)") cargo test --release --lib \
+		groups_agree_on_one_master -- --nocapture
 
 # make bench PEERS="redis=/usr/bin/redis-server valkey=/opt/run-valkey" BENCH="get set" ROUNDS=5
 bench: build

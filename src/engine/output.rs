@@ -68,10 +68,11 @@ pub struct Output {
 }
 
 impl Output {
-    /// Bytes not written yet.
+    /// Bytes not written yet. While the buffer is out, what is in it does not count: of a client
+    /// that is a little behind, only `sent` tells of it then.
     #[inline]
     pub fn pending(&self) -> usize {
-        self.before_bytes + self.buf.len() - self.sent
+        self.before_bytes + self.buf.len().saturating_sub(self.sent)
     }
 
     /// Bytes not written yet, if they are more than every client may have waiting. In the

@@ -157,3 +157,22 @@ fn what_is_shared_is_one_piece_of_memory() {
     drop(outputs);
     assert!(message.is_unique(), "who is gone holds nothing");
 }
+
+#[test]
+fn what_waits_can_be_asked_while_the_buffer_is_out() {
+    let mut pool = BufferPool::default();
+    let mut socket = Narrow {
+        taken: Vec::new(),
+        room: 3,
+        at_once: 3,
+    };
+    let mut output = Output::default();
+    output.append(b"abcdef");
+    let is_out = output.flush(&mut socket, &mut pool);
+    assert!(!is_out.expect("the socket works"));
+    assert_eq!(output.pending(), 3);
+    let buf = output.take(&mut pool);
+    assert_eq!((output.pending(), output.memory()), (0, 0));
+    output.put_back(buf);
+    assert_eq!(output.pending(), 3);
+}

@@ -380,32 +380,41 @@ impl Group {
 
     // ---- The end ----
 
-    /// The only server that follows nobody, if all are up, follow it, and hold what it holds, and
-    /// all Sentinels say that it is the master.
-    pub fn settled_master(&self) -> Option<HostId> {
-        let servers = &self.nodes[..self.servers];
-        let is_master = |node: &&Node| node.env().is_some_and(|env| !env.replication.is_replica());
-        let mut masters = servers.iter().filter(is_master);
-        let (Some(master), None) = (masters.next(), masters.next()) else {
-            return None;
+    /// Whether this server, and no other one, follows nobody, and all Sentinels say that it is the
+    /// master.
+    pub fn has_master(&self, master: HostId) -> bool {
+        let plays_master = |node: &&Node| {
+            let env = node.env();
+            env.is_some_and(|env| !env.replication.is_replica())
         };
-        let standing = |node: &Node| {
-            let env = node.env()?;
-            let identity = env.replication.identity();
-            let data = fingerprint(&env.keyspace);
-            let is_linked = node.host == master.host || env.replication.is_link_up();
-            is_linked.then(|| (identity.id(), identity.offset(), data))
-        };
-        let wanted = standing(master)?;
-        let address = ip_of(master.host);
+        let address = ip_of(master);
         let names_it = |node: &Node| {
             let watched = node.machine().and_then(|machine| machine.master(NAME));
             watched.is_some_and(|watched| {
                 watched.current_address().is(&address, 6379) && !watched.is_failing_over()
             })
         };
-        let is_settled = servers.iter().all(|node| standing(node) == Some(wanted))
-            && self.nodes[self.servers..].iter().all(names_it);
-        is_settled.then_some(master.host)
+        let masters = self.nodes[..self.servers].iter().filter(plays_master);
+        masters.map(|node| node.host).eq([master])
+            && self.nodes[self.servers..].iter().all(names_it)
+    }
+
+    /// The only server that follows nobody, if all are up, follow it, and hold what it holds, and
+    /// all Sentinels say that it is the master.
+    pub fn settled_master(&self) -> Option<HostId> {
+        let master = (0..self.servers).find(|host| self.has_master(*host))?;
+        let standing = |node: &Node| {
+            let env = node.env()?;
+            let identity = env.replication.identity();
+            let data = fingerprint(&env.keyspace);
+            let is_linked = node.host == master || env.replication.is_link_up();
+            is_linked.then(|| (identity.id(), identity.offset(), data))
+        };
+        let wanted = standing(&self.nodes[master])?;
+        let servers = self.nodes[..self.servers].iter();
+        let mut standings = servers.map(standing);
+        standings
+            .all(|standing| standing == Some(wanted))
+            .then_some(master)
     }
 }

@@ -32,7 +32,7 @@ impl Group {
 
     /// One thing that may happen.
     pub fn disturb(&mut self) {
-        match self.rng.below(30) {
+        match self.rng.below(32) {
             0 | 1 => self.cut(),
             2 => self.silence_two(),
             3 | 4 => self.part(),
@@ -63,6 +63,7 @@ impl Group {
             23 => self.set_clock(),
             24..=26 => self.disturb_files(),
             27 => self.slow_down(),
+            28 | 29 => self.leave_one_behind(),
             _ => {
                 let host = self.some_host();
                 self.mend_disk(host);
@@ -143,6 +144,20 @@ impl Group {
             }
         }
         self.tell(format!("{side:?} are cut off from the others"));
+    }
+
+    /// A replica hears nothing of its master for a moment, which goes on to write with the others,
+    /// and then ends.
+    fn leave_one_behind(&mut self) {
+        let (master, replica) = (self.some_master(), self.some_server());
+        if master == replica {
+            return;
+        }
+        self.part_two(master, replica, false);
+        self.tell(format!("{replica} is left behind {master}"));
+        let ms = 100 + self.rng.below(1500);
+        self.run_ms(ms);
+        self.end(master);
     }
 
     fn heal_net(&mut self) {

@@ -11,9 +11,10 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet, VecDeque};
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use crate::base::rng::Rng;
@@ -131,6 +132,8 @@ pub struct Net {
     silent: HashSet<(HostId, HostId)>,
     /// What the first says does not arrive at the second.
     mute: HashSet<(HostId, HostId)>,
+    /// Ends that may have something to be told: the host, the connection, which end.
+    ready: BTreeSet<(HostId, usize, usize)>,
     /// The other ends of watched sockets that were written to since somebody asked, in order.
     written: Vec<HostId>,
 }
@@ -158,6 +161,7 @@ impl Net {
             knocks: HashSet::new(),
             silent: HashSet::new(),
             mute: HashSet::new(),
+            ready: BTreeSet::new(),
             written: Vec::new(),
         }
     }
@@ -216,7 +220,8 @@ impl Net {
         let Some(conn) = self.conns.get_mut(&id) else {
             return;
         };
-        for end in &mut conn.ends {
+        for (side, end) in conn.ends.iter_mut().enumerate() {
+            self.ready.insert((end.host, id, side));
             end.coming.clear();
             end.arrived.clear();
             end.reset = true;
@@ -285,6 +290,7 @@ impl Net {
         let other = &mut self.conns.get_mut(&id).expect("just seen").ends[1 - side];
         if std::mem::take(&mut other.was_full) {
             other.edges.1 = true;
+            self.ready.insert((other.host, id, 1 - side));
         }
         Ok(count)
     }
@@ -395,6 +401,11 @@ impl Net {
                 end.edges.0 = true;
             }
         }
+        for (side, end) in conn.ends.iter().enumerate() {
+            if end.edges != (false, false) {
+                self.ready.insert((end.host, id, side));
+            }
+        }
     }
 
     /// What a host is to be told now.
@@ -403,17 +414,22 @@ impl Net {
         if self.knocks.remove(&host) {
             events.push(ready(Wake::Listener(0), true, false, false));
         }
-        for conn in self.conns.values_mut() {
-            for end in conn.ends.iter_mut().filter(|end| end.host == host) {
-                let Some((wake, interest)) = end.watched else {
-                    continue;
-                };
-                let (read, write) = std::mem::take(&mut end.edges);
-                let write = write && interest == Interest::ReadWrite;
-                if read || write {
-                    events.push(ready(wake, read, write, end.eof || end.reset));
-                }
+        let ready_ends: Vec<_> = self.ready.range(ends_of(host)).copied().collect();
+        for place in ready_ends {
+            let (_, id, side) = place;
+            let Some(end) = self.end(id, side) else {
+                self.ready.remove(&place);
+                continue;
+            };
+            let Some((wake, interest)) = end.watched else {
+                continue;
+            };
+            let (read, write) = std::mem::take(&mut end.edges);
+            let write = write && interest == Interest::ReadWrite;
+            if read || write {
+                events.push(ready(wake, read, write, end.eof || end.reset));
             }
+            self.ready.remove(&place);
         }
         events
     }
@@ -426,13 +442,17 @@ impl Net {
 
     /// Whether a host has anything to be told.
     pub fn has_events(&self, host: HostId) -> bool {
-        let told = |end: &End| {
-            end.host == host
-                && end.watched.is_some_and(|(_, interest)| {
-                    end.edges.0 || end.edges.1 && interest == Interest::ReadWrite
-                })
+        let is_told = |end: &End| {
+            end.watched.is_some_and(|(_, interest)| {
+                end.edges.0 || end.edges.1 && interest == Interest::ReadWrite
+            })
         };
-        self.knocks.contains(&host) || self.conns.values().any(|conn| conn.ends.iter().any(told))
+        let mut ready = self.ready.range(ends_of(host));
+        self.knocks.contains(&host)
+            || ready.any(|(_, id, side)| {
+                let conn = self.conns.get(id);
+                conn.is_some_and(|conn| is_told(&conn.ends[*side]))
+            })
     }
 
     fn watch(&mut self, id: usize, side: usize, wake: Wake, interest: Interest) {
@@ -444,7 +464,15 @@ impl Net {
         end.watched = Some((wake, interest));
         let takes_bytes = end.opening == Opening::Done && room || end.reset;
         end.edges = (end.is_readable(), takes_bytes);
+        if end.edges != (false, false) {
+            self.ready.insert((end.host, id, side));
+        }
     }
+}
+
+/// All ends of a host.
+fn ends_of(host: HostId) -> RangeInclusive<(HostId, usize, usize)> {
+    (host, 0, 0)..=(host, usize::MAX, 1)
 }
 
 fn ready(wake: Wake, readable: bool, writable: bool, ended: bool) -> Event {
