@@ -15,6 +15,8 @@
 //!
 //! - **Promoted without it**: when a replica became the master it did not have the write. By the
 //!   third rule then nobody who could be asked had it.
+//! - **Returned**: one that was the master before came back when all others were out of reach, and
+//!   was chosen before it had followed anybody. It lacks what was written since.
 //! - **Deposed**: the server that did it was not the master of the newest epoch that any server had
 //!   been promoted in, but one that had not heard of that yet, as one that is cut off from the
 //!   majority of the Sentinels. It drops what it did alone when it hears of it.
@@ -49,6 +51,8 @@ pub const NAME: &[u8] = b"m";
 pub enum Loss {
     /// A replica was promoted that did not have it.
     PromotedWithout,
+    /// A former master was chosen that did not have it.
+    Returned,
     /// It was done by a server that was the master no more.
     Deposed,
     /// A server may have forgotten it.
@@ -98,6 +102,8 @@ pub struct Tally {
     pub lost: u64,
     /// Lost of those that were at a majority.
     pub kept_lost: u64,
+    /// Lost only because a former master was chosen.
+    pub returned_lost: u64,
     /// Elections won.
     pub elections: u64,
     /// Replicas promoted.
@@ -111,6 +117,7 @@ impl Tally {
         self.kept += other.kept;
         self.lost += other.lost;
         self.kept_lost += other.kept_lost;
+        self.returned_lost += other.returned_lost;
         self.elections += other.elections;
         self.promotions += other.promotions;
     }
@@ -217,9 +224,14 @@ impl GroupOracle {
         {
             self.authority = (*epoch, node.host);
         }
+        self.note_lacking(node, Loss::PromotedWithout);
+    }
+
+    /// What a server lacks may be lost, as it is or will be the master.
+    fn note_lacking(&mut self, node: &Node, why: Loss) {
         for write in &mut self.writes {
             if !write.is_at(node) {
-                write.may.push(Loss::PromotedWithout);
+                write.may.push(why);
             }
         }
     }
@@ -236,6 +248,7 @@ impl GroupOracle {
             }
             self.tally.lost += 1;
             self.tally.kept_lost += u64::from(write.kept);
+            self.tally.returned_lost += u64::from(write.may == [Loss::Returned]);
             assert!(
                 !write.may.is_empty(),
                 "w{} is lost for no reason{}",
@@ -323,6 +336,14 @@ impl GroupOracle {
     fn on_chosen(&mut self, host: HostId, chosen: &Node, nodes: &[Node], reach: &impl Reach) {
         let epoch = self.begun[&host];
         self.chosen.insert(chosen.host, epoch);
+        let plays_master = |node: &Node| {
+            let env = node.env();
+            env.is_some_and(|env| !env.replication.is_replica())
+        };
+        if plays_master(chosen) {
+            // It was one before, and has not heard of another since.
+            self.note_lacking(chosen, Loss::Returned);
+        }
         let Some(won) = self.won.remove(&host) else {
             return;
         };

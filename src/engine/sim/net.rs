@@ -99,6 +99,13 @@ impl End {
         coming + self.arrived.len()
     }
 
+    /// Whether there is something to be told of what is watched.
+    fn has_news(&self) -> bool {
+        self.watched.is_some_and(|(_, interest)| {
+            self.edges.0 || self.edges.1 && interest == Interest::ReadWrite
+        })
+    }
+
     fn is_readable(&self) -> bool {
         !self.arrived.is_empty() || self.eof || self.reset
     }
@@ -220,8 +227,7 @@ impl Net {
         let Some(conn) = self.conns.get_mut(&id) else {
             return;
         };
-        for (side, end) in conn.ends.iter_mut().enumerate() {
-            self.ready.insert((end.host, id, side));
+        for end in &mut conn.ends {
             end.coming.clear();
             end.arrived.clear();
             end.reset = true;
@@ -230,6 +236,7 @@ impl Net {
                 end.opening = Opening::Refused;
             }
         }
+        self.note_ready(id);
         for backlog in self.backlog.values_mut() {
             backlog.retain(|waiting| *waiting != id);
         }
@@ -290,7 +297,7 @@ impl Net {
         let other = &mut self.conns.get_mut(&id).expect("just seen").ends[1 - side];
         if std::mem::take(&mut other.was_full) {
             other.edges.1 = true;
-            self.ready.insert((other.host, id, 1 - side));
+            self.note_ready(id);
         }
         Ok(count)
     }
@@ -332,6 +339,7 @@ impl Net {
         };
         conn.ends[side].closed = true;
         conn.ends[side].watched = None;
+        self.ready.remove(&(conn.ends[side].host, id, side));
         if conn.ends[1 - side].closed || conn.ends[1 - side].host == usize::MAX {
             self.conns.remove(&id);
             return;
@@ -401,11 +409,7 @@ impl Net {
                 end.edges.0 = true;
             }
         }
-        for (side, end) in conn.ends.iter().enumerate() {
-            if end.edges != (false, false) {
-                self.ready.insert((end.host, id, side));
-            }
-        }
+        self.note_ready(id);
     }
 
     /// What a host is to be told now.
@@ -416,9 +420,8 @@ impl Net {
         }
         let ready_ends: Vec<_> = self.ready.range(ends_of(host)).copied().collect();
         for place in ready_ends {
-            let (_, id, side) = place;
-            let Some(end) = self.end(id, side) else {
-                self.ready.remove(&place);
+            self.ready.remove(&place);
+            let Some(end) = self.end(place.1, place.2) else {
                 continue;
             };
             let Some((wake, interest)) = end.watched else {
@@ -429,7 +432,6 @@ impl Net {
             if read || write {
                 events.push(ready(wake, read, write, end.eof || end.reset));
             }
-            self.ready.remove(&place);
         }
         events
     }
@@ -442,17 +444,8 @@ impl Net {
 
     /// Whether a host has anything to be told.
     pub fn has_events(&self, host: HostId) -> bool {
-        let is_told = |end: &End| {
-            end.watched.is_some_and(|(_, interest)| {
-                end.edges.0 || end.edges.1 && interest == Interest::ReadWrite
-            })
-        };
         let mut ready = self.ready.range(ends_of(host));
-        self.knocks.contains(&host)
-            || ready.any(|(_, id, side)| {
-                let conn = self.conns.get(id);
-                conn.is_some_and(|conn| is_told(&conn.ends[*side]))
-            })
+        self.knocks.contains(&host) || ready.next().is_some()
     }
 
     fn watch(&mut self, id: usize, side: usize, wake: Wake, interest: Interest) {
@@ -464,8 +457,19 @@ impl Net {
         end.watched = Some((wake, interest));
         let takes_bytes = end.opening == Opening::Done && room || end.reset;
         end.edges = (end.is_readable(), takes_bytes);
-        if end.edges != (false, false) {
-            self.ready.insert((end.host, id, side));
+        self.note_ready(id);
+    }
+
+    /// Notes whether the ends of a connection have something to be told. What happens while nobody
+    /// watches is told when somebody begins to.
+    fn note_ready(&mut self, id: usize) {
+        let Some(conn) = self.conns.get(&id) else {
+            return;
+        };
+        for (side, end) in conn.ends.iter().enumerate() {
+            if end.has_news() {
+                self.ready.insert((end.host, id, side));
+            }
         }
     }
 }
