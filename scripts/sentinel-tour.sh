@@ -287,9 +287,11 @@ master=$(named_by "$leader")
 target="slave 127.0.0.1:$master 127.0.0.1 $master @ $name 127.0.0.1 $old"
 watched="master $name 127.0.0.1 $old"
 expect_order "$leader" "${mark[$leader]}" "+try-failover $watched" \
-    "+vote-for-leader $(cli "$leader" SENTINEL MYID) " "[0-9a-f]* voted for " \
-    "+elected-leader $watched" "+selected-slave $target" "+promoted-slave $target" \
-    "+failover-end $watched" "+switch-master $name 127.0.0.1 $old 127.0.0.1 $master"
+    "+vote-for-leader $(cli "$leader" SENTINEL MYID) " "+elected-leader $watched" \
+    "+selected-slave $target" "+promoted-slave $target" "+failover-end $watched" \
+    "+switch-master $name 127.0.0.1 $old 127.0.0.1 $master"
+expect_order "$leader" "${mark[$leader]}" "+try-failover $watched" "[0-9a-f]* voted for " \
+    "+elected-leader $watched"
 expect_order "$leader" "${mark[$leader]}" "+sdown $watched" "+odown $watched #quorum [23]/2"
 
 step "All three name the same master, with the same epoch"

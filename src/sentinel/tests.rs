@@ -302,6 +302,43 @@ fn one_that_cannot_write_its_vote_down_does_not_vote() {
 }
 
 #[test]
+fn one_that_cannot_write_leaves_the_lead_to_others() {
+    for seed in 0..10 {
+        let mut rig = trio(seed);
+        rig.seats[0].saves_fail = true;
+        rig.seats[0].machine.as_mut().expect("it runs").saves.want();
+        rig.run_ms(2000);
+        let since_ms = rig.ms();
+        rig.kill_server(0);
+        let took_ms = rig.wait("a new master", 5000, |rig| {
+            (1..3).any(|n| rig.servers[n].master.is_none())
+        });
+        assert!(took_ms < 500, "{took_ms} ms\n{}", rig.told());
+        let tried = events_of(&rig, 0, since_ms);
+        assert!(!tried.contains(&"+try-failover".to_owned()), "{tried:?}");
+    }
+}
+
+#[test]
+fn who_leads_has_said_before_that_it_voted() {
+    for seed in 0..20 {
+        let mut rig = trio(seed);
+        for (n, seat) in rig.seats.iter_mut().enumerate() {
+            seat.save_ms = [60, 5, 20][(n + seed as usize) % 3];
+        }
+        rig.kill_server(0);
+        rig.wait("all agree", 5000, |rig| rig.is_settled(0, 0..3));
+        for n in 0..3 {
+            let events = events_of(&rig, n, 0);
+            let place = |event: &str| events.iter().position(|other| other == event);
+            if let Some(elected) = place("+elected-leader") {
+                assert!(place("+vote-for-leader") < Some(elected), "{events:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_replica_with_the_best_priority_then_the_largest_offset_takes_over() {
     for (priorities, offsets, expected) in [
         ([100, 100], [2000, 1999], Some(1)),

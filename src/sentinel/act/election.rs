@@ -121,7 +121,14 @@ pub fn standing(master: &Master, attempt: &Attempt, cx: &Cx<'_>) -> Standing {
     let votes: Vec<Option<&str>> = votes_of_peers.chain([own]).collect();
     let count = |of: &str| votes.iter().filter(|vote| **vote == Some(of)).count();
     if count(cx.id) >= needed {
-        return Standing::Won;
+        // Nothing is done in an epoch of which we would not know after a restart, as long as it may
+        // still come to the disk.
+        let is_open = master.leader_epoch == attempt.epoch && !has_voted(master, attempt, cx);
+        let is_on_its_way = is_open && !cx.saves.is_failing();
+        return match is_on_its_way {
+            true => Standing::Open,
+            false => Standing::Won,
+        };
     }
     let silent = votes.iter().filter(|vote| vote.is_none()).count();
     let best = votes

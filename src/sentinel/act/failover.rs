@@ -36,6 +36,10 @@ pub fn begin_if_due(master: &mut Master, cx: &mut Cx<'_>) {
     if master.odown_since_ms.is_none() || master.is_failing_over() {
         return;
     }
+    if cx.saves.is_failing() {
+        // Others do it better: they can write down what comes of it.
+        return;
+    }
     if let Some(tried_ms) = master.failover_tried_ms {
         let next_ms = tried_ms + master.options.failover_timeout_ms * TIMEOUTS_BETWEEN_TRIES;
         if cx.now_ms < next_ms {
