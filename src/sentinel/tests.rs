@@ -402,11 +402,13 @@ fn nobody_takes_over_who_never_finished_a_sync() {
 
 #[test]
 fn one_slow_replica_holds_nobody_up() {
-    let mut rig = trio(9);
-    rig.servers[1].process = Process::Stopped;
-    rig.kill_server(0);
-    let took_ms = rig.wait("a new master", 5000, |rig| rig.servers[2].master.is_none());
-    assert!(took_ms < 1000, "{took_ms} ms\n{}", rig.told());
+    for seed in 0..20 {
+        let mut rig = trio(seed);
+        rig.servers[1].process = Process::Stopped;
+        rig.kill_server(0);
+        let took_ms = rig.wait("a new master", 5000, |rig| rig.servers[2].master.is_none());
+        assert!(took_ms < 550, "{took_ms} ms\n{}", rig.told());
+    }
 }
 
 #[test]

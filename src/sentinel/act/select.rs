@@ -11,6 +11,9 @@ use crate::sentinel::planted::Bug;
 
 /// So long the answers of all are waited for.
 const ALL_ANSWER_MS: u64 = 250;
+/// So long at least that of one is who has not answered a ping for so long.
+const SILENT_ANSWERS_MS: u64 = 50;
+const SILENT_MS: u64 = 150;
 /// So long that of anybody is.
 const ONE_ANSWERS_MS: u64 = 1000;
 /// A replica has to have answered a ping within so many periods.
@@ -59,9 +62,11 @@ pub fn select(master: &Master, since_ms: u64, cx: &Cx<'_>) -> Choice {
     }
     let trusts_old = cx.planted.is(Bug::TrustsOldOffsets);
     let is_fresh = |replica: &Replica| trusts_old || replica.view.info_as_of_ms >= since_ms;
-    let all_ms = since_ms + ALL_ANSWER_MS;
-    let all_answered = fit().all(is_fresh);
-    if !all_answered && cx.now_ms < all_ms {
+    let late = fit().filter(|replica| !is_fresh(replica));
+    let late_ms = late.map(|replica| patience_ends_ms(replica, since_ms, cx));
+    if let Some(all_ms) = late_ms.max()
+        && cx.now_ms < all_ms
+    {
         return Choice::NotYet(all_ms);
     }
     if let Some(best) = best(fit().filter(|replica| is_fresh(replica))) {
@@ -79,6 +84,16 @@ pub fn select(master: &Master, since_ms: u64, cx: &Cx<'_>) -> Choice {
         at_ms.is_some_and(|at_ms| cx.now_ms.saturating_sub(at_ms) <= valid_ms)
     };
     best(fit().filter(is_valid)).map_or(Choice::Nobody, Choice::Replica)
+}
+
+/// Until when the answer of a replica is waited for that was asked at `since_ms`. One that has not
+/// answered a ping for a while will hardly answer this.
+fn patience_ends_ms(replica: &Replica, since_ms: u64, cx: &Cx<'_>) -> u64 {
+    let (least_ms, most_ms) = (since_ms + SILENT_ANSWERS_MS, since_ms + ALL_ANSWER_MS);
+    match cx.links.get(replica.base.link).ping_waits_since_ms {
+        Some(waits_ms) => (waits_ms + SILENT_MS).clamp(least_ms, most_ms),
+        None => most_ms,
+    }
 }
 
 /// Whether there is anybody who could take over.
