@@ -158,24 +158,26 @@ fn a_name_is_looked_up() {
 
 #[test]
 fn the_file_is_written_by_the_side_and_keeps_what_is_not_ours() {
-    let old = watching(MASTER);
-    let mut stage = prepared(&old);
-    stage.disk().set_sync_time(500_000..500_001);
+    let mut stage = prepared(&watching(MASTER));
     stage.start();
+    stage.advance_ms(50);
+    let id = |text: &str| {
+        let id = text.split("sentinel myid ").nth(1);
+        id.map(|rest| rest[..40].to_owned())
+    };
+    let old = file(&stage);
+    let own = id(&old).expect("it has written down who it is");
+    stage.disk().set_sync_time(500_000..500_001);
+    stage.connect().say("SENTINEL SET m quorum 2");
     stage.advance_ms(100);
     assert_eq!(stage.ask("PING"), "+PONG", "nobody waits for the disk");
     assert_eq!(file(&stage), old);
     stage.advance_ms(1000);
     let new = file(&stage);
     assert!(
-        new.starts_with("# mine\nsentinel monitor m 10.0.0.2 6379 1\n"),
+        new.starts_with("# mine\nsentinel monitor m 10.0.0.2 6379 2\n"),
         "{new}"
     );
-    let id = |text: &str| {
-        let id = text.split("sentinel myid ").nth(1);
-        id.map(|rest| rest[..40].to_owned())
-    };
-    let own = id(&new).expect("it has written down who it is");
     stage.restart();
     stage.advance_ms(2000);
     assert_eq!(id(&file(&stage)), Some(own), "and is the same again");
@@ -185,7 +187,8 @@ fn the_file_is_written_by_the_side_and_keeps_what_is_not_ours() {
 fn a_file_that_cannot_be_written_stays_and_is_tried_again() {
     let old = watching(MASTER);
     let mut stage = prepared(&old);
-    stage.disk().fail_syncs(1);
+    // That of its id, and that of the save that follows.
+    stage.disk().fail_syncs(2);
     stage.start();
     let mut listener = stage.connect();
     listener.say("PSUBSCRIBE *");

@@ -116,7 +116,9 @@ fn hosts_have_names_for_those_who_want_them() {
     let question = format!("SENTINEL GET-MASTER-ADDR-BY-NAME {MASTER}");
     let by_address = start(&["sentinel resolve-hostnames yes"]);
     let expected = format!("[{} {}]", address.ip(), server.port);
-    assert_eq!(by_address.ask(&question), expected);
+    wait_until("the name was looked up", || {
+        by_address.ask(&question) == expected
+    });
     let by_name = start(&[
         "sentinel resolve-hostnames yes",
         "sentinel announce-hostnames yes",
