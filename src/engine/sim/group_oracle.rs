@@ -131,6 +131,8 @@ pub struct GroupOracle {
     votes: BTreeMap<(HostId, u64), String>,
     /// The newest epochs that the file of each Sentinel has to have: its own vote's, and any.
     durable: HashMap<HostId, (u64, u64)>,
+    /// The epoch that each Sentinel has heard of last.
+    newest: HashMap<HostId, u64>,
     /// The epoch that each Sentinel has begun.
     begun: HashMap<HostId, u64>,
     /// Who has led in each epoch.
@@ -160,6 +162,7 @@ impl GroupOracle {
             quorum,
             votes: BTreeMap::new(),
             durable: HashMap::new(),
+            newest: HashMap::new(),
             begun: HashMap::new(),
             leaders: BTreeMap::new(),
             won: HashMap::new(),
@@ -277,7 +280,10 @@ impl GroupOracle {
         match words[..] {
             ["+new-epoch", epoch] => {
                 let epoch = epoch.parse().expect("an epoch");
-                self.begun.insert(host, epoch);
+                self.newest.insert(host, epoch);
+            }
+            ["+try-failover", ..] => {
+                self.begun.insert(host, self.newest[&host]);
             }
             ["+vote-for-leader", candidate, epoch] => {
                 self.on_vote(host, candidate, epoch.parse().expect("an epoch"));
@@ -343,6 +349,7 @@ impl GroupOracle {
         if plays_master(chosen) {
             // It was one before, and has not heard of another since.
             self.note_lacking(chosen, Loss::Returned);
+            self.authority = self.authority.max((epoch, chosen.host));
         }
         let Some(won) = self.won.remove(&host) else {
             return;

@@ -101,6 +101,13 @@ fn a_seed_repeats_its_run_of_a_group_to_the_last_event() {
     }
 }
 
+/// A Sentinel that had promoted a replica was cut off, heard when it came back that the server it
+/// had replaced was the master again, and ended its failover under that one's epoch.
+#[test]
+fn a_failover_that_was_overtaken_is_given_up() {
+    run_with(349, None);
+}
+
 /// After how many seeds a planted fault is found, and what is said of it.
 fn found_after(bug: Bug) -> (u64, String) {
     for seed in 0..FOUND_SEEDS_MAX {

@@ -2,7 +2,7 @@
 
 use log::Level;
 
-use super::abort::abort;
+use super::abort::{abort, give_up_quietly};
 use super::links::announce_soon;
 use super::members::{know_replica, master_instance};
 use crate::sentinel::action::Answer;
@@ -31,6 +31,13 @@ pub fn adopt_newer(master: &mut Master, cx: &mut Cx<'_>) {
     master.config_epoch = newer.epoch;
     cx.saves.want();
     if is_here {
+        // It was made the master again while we, cut off, were replacing it. Our failover must not
+        // end as if that newer epoch were its own.
+        let is_older = |attempt: &Attempt| attempt.epoch < newer.epoch;
+        if master.failover.attempt().is_some_and(is_older) {
+            give_up_quietly(master, cx);
+            announce_soon(master);
+        }
         return;
     }
     if let Some(Attempt {
