@@ -16,6 +16,9 @@ use crate::sentinel::link::{Ask, Pending, Which};
 
 /// Announcements of peers are waited for during so many periods.
 const HELLO_PERIODS: u64 = 4;
+/// Whoever has promoted a replica may see that only when he asks it the next time, a second later,
+/// and announce it then.
+const PROMOTION_KNOWN_MS: u64 = 2500;
 /// What a master has said is believed for so many periods.
 const INFO_PERIODS: u64 = 2;
 /// Who was told and has not changed is told again after this time.
@@ -63,7 +66,8 @@ fn fault(master: &mut Master, at: usize, cx: &mut Cx<'_>) -> Option<&'static str
     }
     let (event, wait_ms, since_ms) = match view.role {
         ServerRole::Master => {
-            let wait_ms = cx.timing.publish_period * HELLO_PERIODS;
+            let hellos_ms = cx.timing.publish_period * HELLO_PERIODS;
+            let wait_ms = hellos_ms.max(PROMOTION_KNOWN_MS);
             ("+convert-to-slave", wait_ms, view.role_since_ms)
         }
         ServerRole::Replica => {
