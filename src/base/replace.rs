@@ -32,8 +32,14 @@ impl<F: DiskFile> Replacement<F> {
     /// Puts this text in place of the file at `path`.
     pub fn new(path: &Path, text: Bytes) -> Replacement<F> {
         // One name for all: what a process has left that was killed is not left for ever.
+        Replacement::by_way_of(path, ".tmp", text)
+    }
+
+    /// The same, where several processes may do so at once: each has a suffix of its own for the
+    /// name of the file that is to take the place.
+    pub fn by_way_of(path: &Path, suffix: &str, text: Bytes) -> Replacement<F> {
         let mut temporary = OsString::from(path);
-        temporary.push(".tmp");
+        temporary.push(suffix);
         Replacement {
             path: path.to_owned(),
             temporary: temporary.into(),

@@ -3,10 +3,14 @@
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::writeback;
 use crate::base::disk::{Disk, DiskFile};
+
+/// Permissions, less the umask, of a file that takes the place of none.
+const LIKE_NOTHING_MODE: u32 = 0o644;
 
 /// Files as the operating system has them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,7 +32,9 @@ impl Disk for OsDisk {
     }
 
     fn create_like(&mut self, path: &Path, model: &Path) -> io::Result<File> {
-        let file = self.create_new(path)?;
+        let mut options = File::options();
+        options.write(true).create_new(true).mode(LIKE_NOTHING_MODE);
+        let file = options.open(path)?;
         match fs::metadata(model) {
             Ok(metadata) => file.set_permissions(metadata.permissions())?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
