@@ -84,6 +84,8 @@ pub struct ServerView {
     pub offset: u64,
     /// How far its copy was when its link was last seen up.
     pub offset_when_up: Option<u64>,
+    /// Whether this process has had a copy of what a master had, as far as we know.
+    pub has_synced: bool,
     /// Whether clients may be told of it.
     pub announced: bool,
     /// Since when it has been loading after a restart that we noticed, where that counts.
@@ -114,6 +116,7 @@ impl ServerView {
             priority: 100,
             offset: 0,
             offset_when_up: None,
+            has_synced: false,
             announced: true,
             rebooted_since_ms: None,
             busy: false,
@@ -148,7 +151,7 @@ pub struct Replica {
     pub reconf: Reconf,
     /// When it has ceased to be the master, if it was.
     pub demoted_ms: Option<u64>,
-    /// Whether it has come back as a replica of the new master since then.
+    /// Whether it has come back as a replica of the new master since then, with a copy.
     pub has_come_back: bool,
     /// When it was last told whom to follow outside a failover.
     pub corrected_ms: u64,

@@ -78,6 +78,8 @@ pub struct Server {
     pub offset: u64,
     pub priority: u32,
     pub link_up: bool,
+    /// Whether this process had its link up since it last was a master.
+    pub was_linked: bool,
     /// Since when the link is down, or when it was told of another master.
     pub since_ms: u64,
     pub has_failover: bool,
@@ -192,6 +194,7 @@ impl Rig {
             offset: 1000,
             priority: 100,
             link_up: master.is_some(),
+            was_linked: master.is_some(),
             since_ms: self.now.mono_ms(),
             has_failover: true,
             has_config: true,
@@ -288,7 +291,7 @@ impl Rig {
         let server = &mut self.servers[n];
         server.process = Process::Running;
         server.run += 1;
-        server.link_up = false;
+        (server.link_up, server.was_linked) = (false, false);
         server.since_ms = self.now.mono_ms();
     }
 

@@ -1,5 +1,7 @@
 //! The Sentinel at work, in a room of its own.
 
+mod returning;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::action::Answer;

@@ -313,6 +313,9 @@ impl Group {
         if !is_replica || env.replication.is_link_up() {
             self.troubles.linked[host] = now_us;
         }
+        if is_replica && env.replication.is_link_up() {
+            self.oracle.on_linked(host);
+        }
         // Who changes its role writes that down.
         if env.config.replicaof != node.settings.replicaof {
             let replicaof = env.config.replicaof.clone();
@@ -336,7 +339,7 @@ impl Group {
                 self.oracle.on_forgotten(host);
             }
         } else {
-            self.oracle.check_file(&self.nodes[host]);
+            self.oracle.on_sentinel_ended(&self.nodes[host]);
         }
         let now_us = self.now_us();
         self.troubles.disturb(host, now_us);

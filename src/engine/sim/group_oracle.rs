@@ -6,7 +6,9 @@
 //!    so no two lead in one epoch.
 //! 3. Who leads promotes nobody while he could have asked somebody who has a write that a client
 //!    was told to be done, and that the promoted one lacks.
-//! 4. A write is lost only as asynchronous replication allows.
+//! 4. Nobody who leads promotes a server that he has seen replaced, and that has followed nobody
+//!    since, before `failover-timeout` is over; and never while he could have asked a replica.
+//! 5. A write is lost only as asynchronous replication allows.
 //!
 //! # What may be lost
 //!
@@ -16,7 +18,7 @@
 //! - **Promoted without it**: when a replica became the master it did not have the write. By the
 //!   third rule then nobody who could be asked had it.
 //! - **Returned**: one that was the master before came back when all others were out of reach, and
-//!   was chosen before it had followed anybody. It lacks what was written since.
+//!   was chosen before it had followed anybody, by the fourth rule. It lacks what was written since.
 //! - **Deposed**: the server that did it was not the master of the newest epoch that any server had
 //!   been promoted in, but one that had not heard of that yet, as one that is cut off from the
 //!   majority of the Sentinels. It drops what it did alone when it hears of it.
@@ -34,7 +36,7 @@
 //! of those that have it can be asked when a master is chosen. Of one master and two replicas the
 //! master and one replica may be gone, and the Sentinels promote the other one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
@@ -140,6 +142,12 @@ pub struct GroupOracle {
     won: HashMap<HostId, Won>,
     /// Which server was chosen in which epoch.
     chosen: HashMap<HostId, u64>,
+    /// Which servers each Sentinel has seen replaced since it runs.
+    replaced: BTreeSet<(HostId, HostId)>,
+    /// The servers that were the master in an older epoch, and have followed nobody since.
+    outdated: BTreeSet<HostId>,
+    /// When each Sentinel has called each server down.
+    down_us: HashMap<(HostId, HostId), u64>,
     /// The server that was promoted in the newest epoch, and that epoch.
     authority: (u64, HostId),
     writes: Vec<Write>,
@@ -167,6 +175,9 @@ impl GroupOracle {
             leaders: BTreeMap::new(),
             won: HashMap::new(),
             chosen: HashMap::new(),
+            replaced: BTreeSet::new(),
+            outdated: BTreeSet::new(),
+            down_us: HashMap::new(),
             authority: (0, master),
             writes: Vec::new(),
             tally: Tally::default(),
@@ -219,13 +230,26 @@ impl GroupOracle {
         }
     }
 
+    /// The link of a server to its master is up.
+    pub fn on_linked(&mut self, server: HostId) {
+        self.outdated.remove(&server);
+    }
+
+    /// A server was promoted, in that epoch.
+    fn set_authority(&mut self, epoch: u64, server: HostId) {
+        if epoch < self.authority.0 {
+            return;
+        }
+        self.outdated.insert(self.authority.1);
+        self.outdated.remove(&server);
+        self.authority = (epoch, server);
+    }
+
     /// A server follows nobody any more.
     pub fn on_promoted(&mut self, node: &Node) {
         self.tally.promotions += 1;
-        if let Some(epoch) = self.chosen.get(&node.host)
-            && *epoch >= self.authority.0
-        {
-            self.authority = (*epoch, node.host);
+        if let Some(epoch) = self.chosen.get(&node.host) {
+            self.set_authority(*epoch, node.host);
         }
         self.note_lacking(node, Loss::PromotedWithout);
     }
@@ -267,6 +291,12 @@ impl GroupOracle {
 
     // ---- Sentinels ----
 
+    /// A Sentinel has ended, and what it did not write down is forgotten.
+    pub fn on_sentinel_ended(&mut self, node: &Node) {
+        self.replaced.retain(|(sentinel, _)| *sentinel != node.host);
+        self.check_file(node);
+    }
+
     /// A Sentinel has told of something.
     pub fn on_told(
         &mut self,
@@ -289,9 +319,17 @@ impl GroupOracle {
                 self.on_vote(host, candidate, epoch.parse().expect("an epoch"));
             }
             ["+elected-leader", ..] => self.on_elected(host, nodes, now_us),
+            ["+sdown", "master" | "slave", _, ip, ..] => {
+                self.down_us
+                    .insert((host, server_at(ip, nodes).host), now_us);
+            }
+            ["+switch-master", _, from, _, to, _] => {
+                self.replaced.remove(&(host, server_at(to, nodes).host));
+                self.replaced.insert((host, server_at(from, nodes).host));
+            }
             ["+selected-slave", _, _, ip, ..] => {
-                let chosen = nodes.iter().find(|node| ip_of(node.host) == ip);
-                let chosen = chosen.expect("it is one of the servers");
+                let chosen = server_at(ip, nodes);
+                self.check_not_replaced(host, chosen, nodes, now_us);
                 self.on_chosen(host, chosen, nodes, reach);
             }
             _ => {}
@@ -339,6 +377,23 @@ impl GroupOracle {
         self.won.insert(host, won);
     }
 
+    fn check_not_replaced(&self, host: HostId, chosen: &Node, nodes: &[Node], now_us: u64) {
+        let is_known = self.replaced.contains(&(host, chosen.host));
+        if !is_known || !self.outdated.contains(&chosen.host) {
+            return;
+        }
+        let machine = nodes[host].machine().expect("it runs");
+        let watched = machine.master(NAME).expect("it watches it");
+        let master = server_at(&watched.base.address.host, nodes).host;
+        let down_ms = (now_us - self.down_us[&(host, master)]) / 1000;
+        assert!(
+            down_ms >= watched.options.failover_timeout_ms,
+            "Sentinel {host} promotes server {}, which was replaced and has followed nobody since, \
+             after {down_ms} ms",
+            chosen.host
+        );
+    }
+
     fn on_chosen(&mut self, host: HostId, chosen: &Node, nodes: &[Node], reach: &impl Reach) {
         let epoch = self.begun[&host];
         self.chosen.insert(chosen.host, epoch);
@@ -346,15 +401,7 @@ impl GroupOracle {
             let env = node.env();
             env.is_some_and(|env| !env.replication.is_replica())
         };
-        if plays_master(chosen) {
-            // It was one before, and has not heard of another since.
-            self.note_lacking(chosen, Loss::Returned);
-            self.authority = self.authority.max((epoch, chosen.host));
-        }
         let Some(won) = self.won.remove(&host) else {
-            return;
-        };
-        let Some(of_chosen) = won.holders.iter().find(|h| h.host == chosen.host) else {
             return;
         };
         let machine = nodes[host].machine().expect("it runs");
@@ -363,9 +410,28 @@ impl GroupOracle {
             let ip = ip_of(holder.host);
             known.replicas.iter().any(|r| r.base.address.is(&ip, 6379))
         };
-        let could_be_asked = won.holders.iter().filter(is_known).filter(|holder| {
-            holder.history == of_chosen.history && reach.could_ask(host, holder.host, won.at_us)
-        });
+        let mut could_be_asked = (won.holders.iter())
+            .filter(is_known)
+            .filter(|holder| reach.could_ask(host, holder.host, won.at_us));
+        if plays_master(chosen) {
+            let is_new = self.authority.1 == chosen.host;
+            let other = could_be_asked.find(|holder| holder.host != chosen.host);
+            if let Some(other) = other.filter(|_| !is_new) {
+                panic!(
+                    "Sentinel {host} promotes server {}, which was the master before, in epoch \
+                     {epoch}, and not server {}",
+                    chosen.host, other.host
+                );
+            }
+            // It has not heard of another master since it was one.
+            self.note_lacking(chosen, Loss::Returned);
+            self.set_authority(epoch, chosen.host);
+            return;
+        }
+        let Some(of_chosen) = won.holders.iter().find(|h| h.host == chosen.host) else {
+            return;
+        };
+        let could_be_asked = could_be_asked.filter(|holder| holder.history == of_chosen.history);
         for holder in could_be_asked {
             for (write, has) in self.writes.iter().zip(&holder.has) {
                 assert!(
@@ -407,6 +473,12 @@ impl GroupOracle {
         );
         *durable = (own, newest);
     }
+}
+
+/// The server with this address.
+fn server_at<'a>(ip: &str, nodes: &'a [Node]) -> &'a Node {
+    let server = nodes.iter().find(|node| ip_of(node.host) == ip);
+    server.expect("it is one of the servers")
 }
 
 /// The address of a host, as events name it.

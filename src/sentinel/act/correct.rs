@@ -72,7 +72,7 @@ fn fault(master: &mut Master, at: usize, cx: &mut Cx<'_>) -> Option<&'static str
         }
         ServerRole::Replica => {
             if keeps_its_place(master, at, &master.base.address) {
-                let has_come_back = follows(replica, &master.base.address);
+                let has_come_back = follows(replica, &master.base.address) && view.has_synced;
                 master.replicas[at].has_come_back |= has_come_back;
                 return None;
             }

@@ -137,6 +137,9 @@ fn now_in(attempt: Attempt, cx: &Cx<'_>) -> Attempt {
 // ---- The states ----
 
 fn wait_start(master: &mut Master, attempt: Attempt, cx: &mut Cx<'_>) -> bool {
+    if give_up_if_back(master, attempt, cx) {
+        return true;
+    }
     let standing = match attempt.reason {
         Reason::Down => election::standing(master, &attempt, cx),
         // Nobody else is asked, but the epoch has to be ours after a crash, too.
@@ -181,8 +184,23 @@ fn wait_start(master: &mut Master, attempt: Attempt, cx: &mut Cx<'_>) -> bool {
     true
 }
 
+/// Gives a failover up that is not needed any more, as its master answers again. Only as long as
+/// nobody was promoted.
+fn give_up_if_back(master: &mut Master, attempt: Attempt, cx: &mut Cx<'_>) -> bool {
+    if attempt.reason != Reason::Down || master.base.is_down() {
+        return false;
+    }
+    abort(master, "-failover-abort-master-is-back", cx);
+    // Nobody acts in this epoch, so another try need not wait if the master goes again.
+    master.failover_tried_ms = None;
+    true
+}
+
 fn select_replica(master: &mut Master, attempt: Attempt, cx: &mut Cx<'_>) -> bool {
-    match select::select(master, attempt.since_ms, cx) {
+    if give_up_if_back(master, attempt, cx) {
+        return true;
+    }
+    match select::select(master, &attempt, cx) {
         Choice::NotYet(at_ms) => {
             cx.wake_at(at_ms);
             false
@@ -213,6 +231,9 @@ fn send_no_one(master: &mut Master, attempt: Attempt, id: InstanceId, cx: &mut C
     let Some(link) = chosen(master, id, cx) else {
         return true;
     };
+    if give_up_if_back(master, attempt, cx) {
+        return true;
+    }
     if let Reason::Coordinated(_) = attempt.reason {
         return handover::send(master, attempt, id, cx);
     }

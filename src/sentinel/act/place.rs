@@ -3,8 +3,8 @@
 use crate::sentinel::address::Address;
 use crate::sentinel::instance::{Master, Replica, ServerRole};
 
-/// Whether a replica was the master and has not followed the new one yet. Wherever it is, nobody
-/// has put it there for what it is now.
+/// Whether a replica was the master and has no copy of what the new one has yet. Wherever it is,
+/// nobody has put it there for what it is now.
 pub fn is_astray(replica: &Replica) -> bool {
     replica.demoted_ms.is_some() && !replica.has_come_back
 }

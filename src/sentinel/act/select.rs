@@ -4,7 +4,9 @@
 //! for: what they said seconds ago is no ground to lose writes on.
 
 use super::links::ask_info;
+use super::place::is_astray;
 use crate::sentinel::context::Cx;
+use crate::sentinel::failover::{Attempt, Reason};
 use crate::sentinel::ids::InstanceId;
 use crate::sentinel::instance::{Master, Replica, ServerRole, ServerView};
 use crate::sentinel::planted::Bug;
@@ -43,47 +45,72 @@ pub fn ask_all(master: &mut Master, cx: &mut Cx<'_>) {
     }
 }
 
-/// Chooses among those who have answered since they were asked at `since_ms`.
-pub fn select(master: &Master, since_ms: u64, cx: &Cx<'_>) -> Choice {
-    let fit = || {
-        master
-            .replicas
-            .iter()
-            .filter(|replica| is_fit(master, replica, cx))
+/// Who may be chosen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Fitness {
+    /// Not this one.
+    Unfit,
+    /// It was the master before, and lacks all that was written since.
+    Outdated,
+    /// Nobody knows what it has: it plays a master, and we have never seen it follow one.
+    Unknown,
+    /// It has a copy of what the master had.
+    Fit,
+}
+
+/// Chooses among those who have answered since they were asked, which was when this state of the
+/// attempt began.
+pub fn select(master: &Master, attempt: &Attempt, cx: &Cx<'_>) -> Choice {
+    let (since_ms, one_ms) = (attempt.since_ms, attempt.since_ms + ONE_ANSWERS_MS);
+    let able = || {
+        let with_fitness = |replica| (fitness(master, replica, cx), replica);
+        let all = master.replicas.iter().map(with_fitness);
+        all.filter(|(fitness, _)| *fitness != Fitness::Unfit)
     };
-    let one_ms = since_ms + ONE_ANSWERS_MS;
-    if fit().next().is_none() {
-        let wait = cx.now_ms < one_ms && master.replicas.iter().any(|r| may_become_fit(r, cx));
-        return if wait {
-            Choice::NotYet(one_ms)
-        } else {
-            Choice::Nobody
-        };
-    }
     let trusts_old = cx.planted.is(Bug::TrustsOldOffsets);
     let is_fresh = |replica: &Replica| trusts_old || replica.view.info_as_of_ms >= since_ms;
-    let late = fit().filter(|replica| !is_fresh(replica));
-    let late_ms = late.map(|replica| patience_ends_ms(replica, since_ms, cx));
+    let late = able().filter(|(_, replica)| !is_fresh(replica));
+    let late_ms = late.map(|(_, replica)| patience_ends_ms(replica, since_ms, cx));
     if let Some(all_ms) = late_ms.max()
         && cx.now_ms < all_ms
     {
         return Choice::NotYet(all_ms);
     }
-    if let Some(best) = best(fit().filter(|replica| is_fresh(replica))) {
+    let fresh_and_fit = able().filter(|(fit, replica)| *fit == Fitness::Fit && is_fresh(replica));
+    if let Some(best) = best(fresh_and_fit.map(|(_, replica)| replica)) {
         return Choice::Replica(best);
     }
-    if cx.now_ms < one_ms {
+    let may_answer = |replica: &Replica| match fitness(master, replica, cx) {
+        Fitness::Unfit => may_become_fit(replica, cx),
+        _ => !is_fresh(replica),
+    };
+    if cx.now_ms < one_ms && master.replicas.iter().any(may_answer) {
         return Choice::NotYet(one_ms);
     }
     let valid_ms = match master.base.is_down() {
         true => cx.timing.ping_period * PING_PERIODS,
         false => cx.timing.info_period * INFO_PERIODS,
     };
-    let is_valid = |replica: &&Replica| {
+    let is_valid = |replica: &Replica| {
         let at_ms = replica.view.info_at_ms;
         at_ms.is_some_and(|at_ms| cx.now_ms.saturating_sub(at_ms) <= valid_ms)
     };
-    best(fit().filter(is_valid)).map_or(Choice::Nobody, Choice::Replica)
+    let valid = || able().filter(|(_, replica)| is_valid(replica));
+    let may_be_old = may_be_outdated(master, attempt, cx);
+    let fittest = valid().map(|(fitness, _)| fitness).max();
+    let fittest = fittest.filter(|fitness| *fitness != Fitness::Outdated || may_be_old);
+    let chosen = best(
+        valid().filter_map(|(fitness, replica)| (Some(fitness) == fittest).then_some(replica)),
+    );
+    chosen.map_or(Choice::Nobody, Choice::Replica)
+}
+
+/// Whether it is time to go on with old data: the master, and whoever else has a newer copy, had
+/// `failover-timeout` to come back, or an operator wants it.
+fn may_be_outdated(master: &Master, attempt: &Attempt, cx: &Cx<'_>) -> bool {
+    let is_forced = attempt.reason == Reason::Forced;
+    let waited = |since_ms| cx.is_past(since_ms, master.options.failover_timeout_ms);
+    is_forced || master.base.down_since_ms.is_some_and(waited)
 }
 
 /// Until when the answer of a replica is waited for that was asked at `since_ms`. One that has not
@@ -101,11 +128,27 @@ pub fn has_candidate(master: &Master, cx: &Cx<'_>) -> bool {
     master
         .replicas
         .iter()
-        .any(|replica| is_fit(master, replica, cx))
+        .any(|replica| fitness(master, replica, cx) != Fitness::Unfit)
 }
 
-/// Whether a replica may take over at all.
-fn is_fit(master: &Master, replica: &Replica, cx: &Cx<'_>) -> bool {
+/// How fit a replica is to take over.
+fn fitness(master: &Master, replica: &Replica, cx: &Cx<'_>) -> Fitness {
+    if !may_lead(master, replica, cx) {
+        return Fitness::Unfit;
+    }
+    if replica.view.has_synced {
+        return Fitness::Fit;
+    }
+    match replica.view.role {
+        _ if is_astray(replica) => Fitness::Outdated,
+        ServerRole::Master => Fitness::Unknown,
+        // We may have seen it for the first time when its master was gone.
+        ServerRole::Replica => Fitness::Fit,
+    }
+}
+
+/// Whether a replica may take over at all, whatever it has.
+fn may_lead(master: &Master, replica: &Replica, cx: &Cx<'_>) -> bool {
     let link = cx.links.get(replica.base.link);
     let heard_ms = cx.now_ms.saturating_sub(link.ok_ms);
     let is_there = !replica.base.is_down() && link.can_send();

@@ -158,6 +158,7 @@ fn note_run_id(view: &mut ServerView, facts: &Facts) -> bool {
     };
     let is_other = view.run_id.as_ref().is_some_and(|known| known != run_id);
     view.run_id = Some(run_id.clone());
+    view.has_synced &= !is_other;
     is_other
 }
 
@@ -204,6 +205,8 @@ fn note_replication(view: &mut ServerView, facts: &Facts, now_ms: u64) {
     if view.link_up {
         view.offset_when_up = Some(view.offset);
     }
+    // One that says since when its link is down had one.
+    view.has_synced |= view.link_up || facts.link_down_s.is_some_and(|s| s >= 0);
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ impl Rig {
             let offset = of.offset;
             let server = &mut self.servers[n];
             if up && (server.link_up || now_ms >= server.since_ms + SYNC_MS) {
-                server.link_up = true;
+                (server.link_up, server.was_linked) = (true, true);
                 server.offset = offset;
             } else if !up && server.link_up {
                 server.link_up = false;
@@ -110,7 +110,7 @@ impl Rig {
         self.servers[to].master = None;
         self.servers[n].master = Some(to);
         self.servers[n].since_ms = now_ms;
-        self.servers[n].link_up = false;
+        (self.servers[n].link_up, self.servers[n].was_linked) = (false, false);
         done
     }
 
@@ -126,6 +126,7 @@ impl Rig {
         let server = &mut self.servers[n];
         server.reconfigured += 1;
         if server.master != master {
+            server.was_linked &= server.master.is_some();
             server.master = master;
             server.link_up = false;
             server.since_ms = now_ms;
@@ -160,7 +161,12 @@ impl Rig {
                     server.priority
                 );
                 if !server.link_up {
-                    let down_s = (self.now.mono_ms() - server.since_ms) / 1000;
+                    let down_ms = (self.now.mono_ms() - server.since_ms) as i64;
+                    let down_s = if server.was_linked {
+                        down_ms / 1000
+                    } else {
+                        -1
+                    };
                     info += &format!("master_link_down_since_seconds:{down_s}\r\n");
                 }
             }
