@@ -120,3 +120,54 @@ fn who_was_promoted_before_its_leader_was_lost_is_promoted_by_the_next_one() {
         assert!(took_ms < 2500, "{took_ms} ms\n{}", rig.told());
     }
 }
+
+/// A leader is cut off with the replica that he has promoted, and another one that cannot follow it
+/// yet. The others promote the last replica, and then the first master again.
+#[test]
+fn a_failover_that_was_overtaken_is_given_up() {
+    for seed in 0..20 {
+        let mut rig = Rig::group(seed, 1, 3, 3);
+        rig.wait("all know each other", 30_000, |rig| rig.is_acquainted(1, 3));
+        rig.kill_server(0);
+        let is_told = |(_, _, text): &&(u64, usize, String)| text.starts_with("+promoted-slave");
+        rig.wait("somebody is promoted", 5000, |rig| {
+            rig.story.iter().any(|told| is_told(&told))
+        });
+        let (_, leader, text) = rig.story.iter().find(is_told).expect("it was told");
+        let (leader, text) = (*leader, text.clone());
+        let is_it = |n: &usize| text.contains(&format!(" {} ", Place::Server(*n).ip()));
+        let first = (1..4).find(is_it).expect("a replica");
+        let (waiting, second) = (1 + first % 3, 1 + (first + 1) % 3);
+        rig.isolate(Place::Server(waiting), [Place::Server(first)]);
+        let cut_off = [
+            Place::Sentinel(leader),
+            Place::Server(first),
+            Place::Server(waiting),
+        ];
+        for place in cut_off {
+            let others: Vec<Place> = (rig.places().into_iter())
+                .filter(|other| !cut_off.contains(other))
+                .collect();
+            rig.isolate(place, others);
+        }
+        let machine = rig.seats[leader].machine.as_mut().expect("it runs");
+        let options = machine.options_mut(b"m0").expect("a master");
+        options.failover_timeout_ms = 600_000;
+        let others_name =
+            move |rig: &Rig, server| (0..3).all(|n| n == leader || rig.named(n, 0) == Some(server));
+        rig.wait("another takes over", 30_000, |rig| others_name(rig, second));
+        rig.start_server(0);
+        rig.wait("it follows", 5000, |rig| rig.servers[0].link_up);
+        rig.kill_server(second);
+        rig.wait("it takes over", 30_000, |rig| others_name(rig, 0));
+        let machine = rig.seats[leader].machine.as_ref().expect("it runs");
+        let master = machine.master(b"m0").expect("a master");
+        assert!(master.is_failing_over(), "{}", rig.told());
+        rig.cuts.clear();
+        rig.start_server(second);
+        rig.wait("all agree", 30_000, |rig| rig.is_settled(0, 0..4));
+        rig.run_ms(20_000);
+        assert!(rig.is_settled(0, 0..4), "{}", rig.told());
+        assert_eq!(rig.named(leader, 0), Some(0), "{}", rig.told());
+    }
+}
