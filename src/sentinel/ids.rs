@@ -11,3 +11,6 @@ pub struct InstanceId(pub u64);
 /// A link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LinkId(pub u64);
+
+/// A map by one of these numbers. They are ours, so nobody can choose them to collide.
+pub type IdMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;

@@ -6,11 +6,11 @@
 //! A link keeps no state of anybody: it knows which replies are still to come and what each is
 //! about, and when it was last heard of.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::action::ConnId;
 use super::address::Address;
-use super::ids::{InstanceId, LinkId, MasterId};
+use super::ids::{IdMap, InstanceId, LinkId, MasterId};
 
 /// Whom a link leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -185,8 +185,8 @@ impl Link {
 /// All links.
 #[derive(Debug, Default)]
 pub struct Links {
-    all: HashMap<LinkId, Link>,
-    conns: HashMap<ConnId, (LinkId, Which)>,
+    all: IdMap<LinkId, Link>,
+    conns: IdMap<ConnId, (LinkId, Which)>,
     next: u64,
 }
 

@@ -1,13 +1,14 @@
 //! What belongs to the Sentinel beside the machine. What is done with it stands in the files of its
 //! parts.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use crate::config::Settings;
 use crate::engine::world::Clock;
 use crate::resp::reply_parser::ReplyParser;
+use crate::sentinel::ids::IdMap;
 use crate::sentinel::{ConnId, Own, ScriptId};
 
 /// What belongs to the Sentinel beside the machine.
@@ -52,8 +53,8 @@ pub(super) struct Link {
 /// The connections of the Sentinel, see `links.rs`.
 #[derive(Default)]
 pub(super) struct Links {
-    pub(super) by_conn: HashMap<ConnId, Link>,
-    pub(super) by_key: HashMap<usize, ConnId>,
+    pub(super) by_conn: IdMap<ConnId, Link>,
+    pub(super) by_key: IdMap<usize, ConnId>,
     /// Those that may have more than was read.
     pub(super) to_continue: VecDeque<ConnId>,
     /// Room to read into; kept for its allocation.
@@ -120,6 +121,6 @@ pub(super) struct Saving {
 /// The programs that run, by their processes and the other way round.
 #[derive(Default)]
 pub(super) struct Scripts {
-    pub(super) by_pid: HashMap<i32, ScriptId>,
-    pub(super) pids: HashMap<ScriptId, i32>,
+    pub(super) by_pid: IdMap<i32, ScriptId>,
+    pub(super) pids: IdMap<ScriptId, i32>,
 }

@@ -20,8 +20,8 @@ const FIRST_CLIENT_HOST: HostId = 1000;
 const CALM_US: u64 = 5_000_000;
 /// A replica whose link was down for so long may be passed over, in microseconds.
 const UNLINKED_US_MAX: u64 = 4_000_000;
-/// All are to know each other after this time at most.
-const ACQUAINTED_MS_MAX: u64 = 60_000;
+/// The replicas have their copies after this time at most, and then all know each other.
+const READY_MS_MAX: u64 = 60_000;
 
 /// What has disturbed whom.
 pub struct Troubles {
@@ -146,13 +146,32 @@ impl Group {
             rng,
         };
         group.add_servers();
+        group.wait("they do not follow", Group::is_following);
         group.add_sentinels(quorum, bug);
         group.add_clients();
         group.tell(format!(
             "{servers} servers, {sentinels} Sentinels, quorum {quorum}, files {keeps}"
         ));
-        group.acquaint();
+        group.wait("they do not find each other", Group::is_acquainted);
+        group.clients_write = true;
+        group.run_ms(1000);
         group
+    }
+
+    fn wait(&mut self, otherwise: &str, holds: impl Fn(&Group) -> bool) {
+        let deadline_ms = self.now_ms() + READY_MS_MAX;
+        while !holds(self) {
+            assert!(self.now_ms() < deadline_ms, "{otherwise}");
+            self.run_ms(100);
+        }
+    }
+
+    /// Whether all replicas have their copy.
+    fn is_following(&self) -> bool {
+        self.nodes[1..].iter().all(|node| {
+            let env = node.env();
+            env.is_some_and(|env| env.replication.is_link_up())
+        })
     }
 
     fn add_servers(&mut self) {
@@ -208,16 +227,6 @@ impl Group {
         (0..self.clients.len())
             .map(|n| FIRST_CLIENT_HOST + n)
             .collect()
-    }
-
-    fn acquaint(&mut self) {
-        let deadline_ms = self.now_ms() + ACQUAINTED_MS_MAX;
-        while !self.is_acquainted() {
-            assert!(self.now_ms() < deadline_ms, "they do not find each other");
-            self.run_ms(200);
-        }
-        self.clients_write = true;
-        self.run_ms(1000);
     }
 
     /// Whether all Sentinels know all replicas and each other.

@@ -5,7 +5,7 @@
 //! 2. Nobody leads without the votes of a majority of all Sentinels, and of as many as the quorum;
 //!    so no two lead in one epoch.
 //! 3. Who leads promotes nobody while he could have asked somebody who has a write that a client
-//!    was told to be done, and that the promoted one lacks.
+//!    was told to be done, and that the promoted one lacks; except for servers of the next rule.
 //! 4. Nobody who leads promotes a server that he has seen replaced, and that has followed nobody
 //!    since, before `failover-timeout` is over; and never while he could have asked a replica.
 //! 5. A write is lost only as asynchronous replication allows.
@@ -146,6 +146,8 @@ pub struct GroupOracle {
     replaced: BTreeSet<(HostId, HostId)>,
     /// The servers that were the master in an older epoch, and have followed nobody since.
     outdated: BTreeSet<HostId>,
+    /// Which server each Sentinel takes for the master.
+    named: HashMap<HostId, HostId>,
     /// When each Sentinel has called each server down.
     down_us: HashMap<(HostId, HostId), u64>,
     /// The server that was promoted in the newest epoch, and that epoch.
@@ -177,6 +179,7 @@ impl GroupOracle {
             chosen: HashMap::new(),
             replaced: BTreeSet::new(),
             outdated: BTreeSet::new(),
+            named: HashMap::new(),
             down_us: HashMap::new(),
             authority: (0, master),
             writes: Vec::new(),
@@ -323,8 +326,13 @@ impl GroupOracle {
                 self.down_us
                     .insert((host, server_at(ip, nodes).host), now_us);
             }
+            ["+monitor", "master", _, ip, ..] => {
+                self.named.insert(host, server_at(ip, nodes).host);
+            }
             ["+switch-master", _, from, _, to, _] => {
-                self.replaced.remove(&(host, server_at(to, nodes).host));
+                let to = server_at(to, nodes).host;
+                self.named.insert(host, to);
+                self.replaced.remove(&(host, to));
                 self.replaced.insert((host, server_at(from, nodes).host));
             }
             ["+selected-slave", _, _, ip, ..] => {
@@ -384,8 +392,8 @@ impl GroupOracle {
         }
         let machine = nodes[host].machine().expect("it runs");
         let watched = machine.master(NAME).expect("it watches it");
-        let master = server_at(&watched.base.address.host, nodes).host;
-        let down_ms = (now_us - self.down_us[&(host, master)]) / 1000;
+        let down_us = self.down_us[&(host, self.named[&host])];
+        let down_ms = (now_us - down_us) / 1000;
         assert!(
             down_ms >= watched.options.failover_timeout_ms,
             "Sentinel {host} promotes server {}, which was replaced and has followed nobody since, \
@@ -431,7 +439,10 @@ impl GroupOracle {
         let Some(of_chosen) = won.holders.iter().find(|h| h.host == chosen.host) else {
             return;
         };
-        let could_be_asked = could_be_asked.filter(|holder| holder.history == of_chosen.history);
+        let could_be_asked = could_be_asked.filter(|holder| {
+            let is_outdated = self.outdated.contains(&holder.host);
+            holder.history == of_chosen.history && !is_outdated
+        });
         for holder in could_be_asked {
             for (write, has) in self.writes.iter().zip(&holder.has) {
                 assert!(

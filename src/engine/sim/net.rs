@@ -14,7 +14,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet, VecDeque};
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use crate::base::rng::Rng;
@@ -116,6 +115,15 @@ struct Conn {
     ends: [End; 2],
 }
 
+/// What a host may have to be told.
+#[derive(Default)]
+struct News {
+    /// Its listener has something to tell.
+    knocks: bool,
+    /// Ends of connections: which connection, and which end.
+    ends: BTreeSet<(usize, usize)>,
+}
+
 /// See the module's head.
 pub struct Net {
     /// The one clock, in microseconds.
@@ -133,14 +141,12 @@ pub struct Net {
     backlog: BTreeMap<HostId, VecDeque<usize>>,
     /// Hosts that listen.
     listening: HashSet<HostId>,
-    /// Hosts whose listener has something to tell.
-    knocks: HashSet<HostId>,
     /// Pairs of hosts that hear nothing of each other, smaller number first.
     silent: HashSet<(HostId, HostId)>,
     /// What the first says does not arrive at the second.
     mute: HashSet<(HostId, HostId)>,
-    /// Ends that may have something to be told: the host, the connection, which end.
-    ready: BTreeSet<(HostId, usize, usize)>,
+    /// What each host may have to be told.
+    news: Vec<News>,
     /// The other ends of watched sockets that were written to since somebody asked, in order.
     written: Vec<HostId>,
 }
@@ -165,10 +171,9 @@ impl Net {
             due: BinaryHeap::new(),
             backlog: BTreeMap::new(),
             listening: HashSet::new(),
-            knocks: HashSet::new(),
             silent: HashSet::new(),
             mute: HashSet::new(),
-            ready: BTreeSet::new(),
+            news: Vec::new(),
             written: Vec::new(),
         }
     }
@@ -339,7 +344,10 @@ impl Net {
         };
         conn.ends[side].closed = true;
         conn.ends[side].watched = None;
-        self.ready.remove(&(conn.ends[side].host, id, side));
+        let host = conn.ends[side].host;
+        if let Some(news) = self.news.get_mut(host) {
+            news.ends.remove(&(id, side));
+        }
         if conn.ends[1 - side].closed || conn.ends[1 - side].host == usize::MAX {
             self.conns.remove(&id);
             return;
@@ -373,11 +381,12 @@ impl Net {
             return;
         };
         let (from, to) = (conn.ends[0].host, conn.ends[1].host);
-        if self.silent.contains(&pair(from, to)) {
+        if !self.silent.is_empty() && self.silent.contains(&pair(from, to)) {
             return;
         }
         // Who makes a connection has to hear that it is made.
-        let is_mute = [(to, from), (from, to)].map(|way| self.mute.contains(&way));
+        let is_mute =
+            [(to, from), (from, to)].map(|way| !self.mute.is_empty() && self.mute.contains(&way));
         if conn.ends[0].opening == Opening::Pending {
             if is_mute.contains(&true) {
                 return;
@@ -392,7 +401,7 @@ impl Net {
             end.edges = (!answered, true);
             if answered {
                 self.backlog.entry(to).or_default().push_back(id);
-                self.knocks.insert(to);
+                news_of(&mut self.news, to).knocks = true;
             }
         }
         for (end, is_mute) in conn.ends.iter_mut().zip(is_mute) {
@@ -415,13 +424,12 @@ impl Net {
     /// What a host is to be told now.
     pub fn take_events(&mut self, host: HostId) -> Vec<Event> {
         let mut events = Vec::new();
-        if self.knocks.remove(&host) {
+        let news = std::mem::take(news_of(&mut self.news, host));
+        if news.knocks {
             events.push(ready(Wake::Listener(0), true, false, false));
         }
-        let ready_ends: Vec<_> = self.ready.range(ends_of(host)).copied().collect();
-        for place in ready_ends {
-            self.ready.remove(&place);
-            let Some(end) = self.end(place.1, place.2) else {
+        for (id, side) in news.ends {
+            let Some(end) = self.end(id, side) else {
                 continue;
             };
             let Some((wake, interest)) = end.watched else {
@@ -444,8 +452,8 @@ impl Net {
 
     /// Whether a host has anything to be told.
     pub fn has_events(&self, host: HostId) -> bool {
-        let mut ready = self.ready.range(ends_of(host));
-        self.knocks.contains(&host) || ready.next().is_some()
+        let news = self.news.get(host);
+        news.is_some_and(|news| news.knocks || !news.ends.is_empty())
     }
 
     fn watch(&mut self, id: usize, side: usize, wake: Wake, interest: Interest) {
@@ -468,15 +476,18 @@ impl Net {
         };
         for (side, end) in conn.ends.iter().enumerate() {
             if end.has_news() {
-                self.ready.insert((end.host, id, side));
+                news_of(&mut self.news, end.host).ends.insert((id, side));
             }
         }
     }
 }
 
-/// All ends of a host.
-fn ends_of(host: HostId) -> RangeInclusive<(HostId, usize, usize)> {
-    (host, 0, 0)..=(host, usize::MAX, 1)
+/// What a host may have to be told.
+fn news_of(news: &mut Vec<News>, host: HostId) -> &mut News {
+    if news.len() <= host {
+        news.resize_with(host + 1, News::default);
+    }
+    &mut news[host]
 }
 
 fn ready(wake: Wake, readable: bool, writable: bool, ended: bool) -> Event {
