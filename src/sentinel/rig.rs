@@ -84,6 +84,8 @@ pub struct Server {
     pub since_ms: u64,
     pub has_failover: bool,
     pub has_config: bool,
+    /// It says yes to a new master, and stays where it is.
+    pub is_deaf: bool,
     pub reconfigured: u32,
     run: u32,
     subscribers: BTreeSet<(usize, ConnId)>,
@@ -198,6 +200,7 @@ impl Rig {
             since_ms: self.now.mono_ms(),
             has_failover: true,
             has_config: true,
+            is_deaf: false,
             reconfigured: 0,
             run: 0,
             subscribers: BTreeSet::new(),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::action::Answer;
 use super::address::Address;
 use super::orders::OrderError;
-use super::rig::{Place, Process, Rig};
+use super::rig::{Place, Process, Rig, name_of};
 use super::testing::watching_one;
 use crate::base::time::Now;
 
@@ -377,16 +377,17 @@ fn nobody_takes_over_who_never_finished_a_sync() {
     let mut rig = trio(8);
     for n in 1..3 {
         rig.servers[n].link_up = false;
+        // The second had a copy, and has thrown it away for another one.
+        rig.servers[n].was_linked = n == 2;
         rig.isolate(Place::Server(n), [Place::Server(0)]);
         rig.servers[n].offset = n as u64 - 1;
     }
     rig.servers[0].offset = 5000;
     for seat in &mut rig.seats {
         for master in seat.machine.as_mut().expect("it runs").masters.values_mut() {
-            master
-                .replicas
-                .iter_mut()
-                .for_each(|replica| replica.view.offset_when_up = None);
+            master.replicas.iter_mut().for_each(|replica| {
+                (replica.view.offset_when_up, replica.view.has_synced) = (None, false);
+            });
         }
     }
     rig.run_ms(12_000);
@@ -400,6 +401,58 @@ fn nobody_takes_over_who_never_finished_a_sync() {
     let told =
         |(_, _, text): &(u64, usize, String)| text.starts_with("-failover-abort-no-good-slave");
     assert!(rig.story.iter().any(told), "{}", rig.told());
+}
+
+#[test]
+fn a_replica_that_does_not_become_a_master_ends_the_failover_after_its_timeout() {
+    let mut rig = trio(9);
+    for n in 1..3 {
+        rig.servers[n].is_deaf = true;
+    }
+    rig.kill_server(0);
+    let told = |rig: &Rig, event: &str| {
+        let is_it = |(_, _, text): &&(u64, usize, String)| text.starts_with(event);
+        rig.story.iter().filter(is_it).count()
+    };
+    let took_ms = rig.wait("it is given up", 10_000, |rig| {
+        told(rig, "-failover-abort-slave-timeout") > 0
+    });
+    assert!((5000..5500).contains(&took_ms), "{took_ms} ms");
+    assert_eq!(told(&rig, "+switch-master"), 0, "{}", rig.told());
+    for n in 1..3 {
+        rig.servers[n].is_deaf = false;
+    }
+    rig.wait("another try", 30_000, |rig| rig.is_settled(0, 0..3));
+}
+
+#[test]
+fn a_peer_has_one_link_however_many_masters_it_watches_with_us() {
+    let (masters, replicas) = (3, 1);
+    let mut rig = Rig::group(16, masters, replicas, 3);
+    rig.wait("all know each other", 30_000, |rig| {
+        rig.is_acquainted(masters, replicas)
+    });
+    let links = |rig: &Rig| {
+        let machine = rig.seats[0].machine.as_ref().expect("it runs");
+        machine.links.ids().len()
+    };
+    assert_eq!(links(&rig), masters * (1 + replicas) + 2);
+    let now = rig.now;
+    for left in [2, 1] {
+        let machine = rig.seats[0].machine.as_mut().expect("it runs");
+        machine
+            .remove(name_of(left).as_bytes(), now)
+            .expect("it is known");
+        rig.turn(0);
+        assert_eq!(links(&rig), left * (1 + replicas) + 2);
+    }
+    // The one that is left still hears of its peers, and is failed over.
+    rig.kill_server(0);
+    rig.wait("all agree", 5000, |rig| rig.is_settled(0, 0..2));
+    let machine = rig.seats[0].machine.as_mut().expect("it runs");
+    machine.remove(b"m0", rig.now).expect("it is known");
+    rig.turn(0);
+    assert_eq!(links(&rig), 0);
 }
 
 #[test]

@@ -193,13 +193,14 @@ fn may_become_fit(replica: &Replica, cx: &Cx<'_>) -> bool {
 
 /// Whether a replica has no copy of the data. One that is not linked and is at the very beginning
 /// of the stream has none, unless it was already there with its link up: then nothing was written.
+/// That it was is seen, or told: 1 is what servers say who have no copy, also of the one that they
+/// have just thrown away for another, and 0 those who have one of a master that has written nothing.
 fn never_synced(view: &ServerView) -> bool {
-    const BEGINNING: u64 = 1;
-    let idle = view
-        .offset_when_up
-        .is_some_and(|offset| offset <= BEGINNING);
+    const NO_COPY: u64 = 1;
+    let was_seen = view.offset_when_up.is_some_and(|offset| offset <= NO_COPY);
+    let is_idle = was_seen || view.has_synced && view.offset == 0;
     let follows = view.role == ServerRole::Replica;
-    follows && !view.link_up && view.offset <= BEGINNING && !idle
+    follows && !view.link_up && view.offset <= NO_COPY && !is_idle
 }
 
 /// The best by priority, then by offset, then by run id.

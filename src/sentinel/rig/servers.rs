@@ -125,7 +125,7 @@ impl Rig {
         let now_ms = self.now.mono_ms();
         let server = &mut self.servers[n];
         server.reconfigured += 1;
-        if server.master != master {
+        if server.master != master && !server.is_deaf {
             server.was_linked &= server.master.is_some();
             server.master = master;
             server.link_up = false;

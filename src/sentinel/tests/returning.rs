@@ -104,6 +104,25 @@ fn a_master_of_before_that_has_followed_the_last_one_takes_over_at_once() {
 }
 
 #[test]
+fn a_replica_of_a_master_that_wrote_nothing_takes_over_from_it() {
+    for seed in 0..10 {
+        let mut rig = Rig::group(seed, 1, 1, 3);
+        for server in &mut rig.servers {
+            server.offset = 0;
+        }
+        rig.wait("all know each other", 30_000, |rig| rig.is_acquainted(1, 1));
+        // The Sentinels have seen its link down only.
+        rig.kill_server(0);
+        for n in 0..3 {
+            rig.kill_sentinel(n);
+            rig.start_sentinel(n);
+        }
+        let took_ms = rig.wait("it takes over", 5000, |rig| rig.servers[1].master.is_none());
+        assert!(took_ms < 2500, "{took_ms} ms\n{}", rig.told());
+    }
+}
+
+#[test]
 fn who_was_promoted_before_its_leader_was_lost_is_promoted_by_the_next_one() {
     for seed in 0..20 {
         let mut rig = Rig::group(seed, 1, 1, 3);

@@ -1,5 +1,9 @@
 //! Servers and sentinels that do not answer.
 
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::harness::*;
 
 #[test]
@@ -138,6 +142,52 @@ fn without_a_majority_nobody_is_elected_whatever_the_quorum() {
     group.sentinels[1].return_to_life();
     group.wait_failover(old);
     group.settle();
+}
+
+#[test]
+fn a_master_that_is_back_before_the_election_is_won_stays_the_master() {
+    let mut group = Plan::ours(2, 3).quorum(1).start();
+    let old = group.servers[0].port;
+    group.sentinels[1].kill();
+    group.sentinels[2].kill();
+    group.servers[0].kill();
+    let name = format!("master {MASTER} 127.0.0.1 {old}");
+    group.sentinels[0].wait_event(&format!("+try-failover {name}"));
+    group.servers[0].start_again();
+    group.sentinels[0].wait_event(&format!("-failover-abort-master-is-back {name}"));
+    group.sentinels[1].return_to_life();
+    group.sentinels[2].return_to_life();
+    assert_eq!(group.settle(), old);
+    assert_eq!(group.sentinels[0].event_count("+elected-leader"), 0);
+    // What was given up is in nobody's way.
+    group.servers[0].kill();
+    group.wait_failover(old);
+}
+
+#[test]
+fn a_master_that_takes_connections_and_reads_nothing_is_down_and_asked_anew() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&accepted);
+    // Ends with the process of the test: nobody knocks any more when the sentinel is gone.
+    std::thread::spawn(move || {
+        let kept: Vec<_> = listener
+            .incoming()
+            .inspect(|_| drop(counted.fetch_add(1, Ordering::Relaxed)))
+            .collect();
+        drop(kept);
+    });
+    let monitor = format!("sentinel monitor {MASTER} 127.0.0.1 {port} 1");
+    let options = Make::Ours.sentinel().config(monitor);
+    let down_after = format!("sentinel down-after-milliseconds {MASTER} 500");
+    let sentinel = Sentinel::start(options.config(down_after));
+    sentinel.wait_event(&format!("+sdown master {MASTER} 127.0.0.1 {port}"));
+    // Two are made at first: for commands, and for what is published there.
+    wait_until("connections are made anew", || {
+        accepted.load(Ordering::Relaxed) >= 6
+    });
+    assert_eq!(sentinel.ask("PING"), "PONG");
 }
 
 #[test]

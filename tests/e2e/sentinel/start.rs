@@ -70,6 +70,34 @@ fn a_link_of_that_name_is_a_sentinel() {
 }
 
 #[test]
+fn a_daemon_detaches_and_keeps_its_state_where_its_file_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let _end = ShutAtEnd(port);
+    let config = format!("port {port}\ndaemonize yes\nlogfile own.log\npidfile own.pid\n");
+    fs::write(folder.path().join("own.conf"), config).unwrap();
+    let started = Command::new(sentinel_path())
+        .args(["own.conf", "--sentinel"])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(started.status.success(), "{started:?}");
+    wait_until("it answers", || Conn::to(port).is_ok());
+    let mut conn = Conn::to(port).unwrap();
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let pid = info_field(&conn.ask("INFO server"), "process_id").to_owned();
+    assert_eq!(read("own.pid").trim(), pid);
+    let id = conn.ask("SENTINEL MYID");
+    assert!(read("own.conf").contains(&format!("\nsentinel myid {id}\n")));
+    assert!(read("own.log").contains(&format!("Sentinel ID is {id}\n")));
+    conn.send(b"SHUTDOWN\r\n");
+    conn.read_to_close();
+    let pid_file = folder.path().join("own.pid");
+    wait_until("the pid file is gone", || !pid_file.exists());
+}
+
+#[test]
 fn without_a_file_to_keep_its_state_in_it_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port().to_string();
