@@ -18,7 +18,8 @@
 //! - **Promoted without it**: when a replica became the master it did not have the write. By the
 //!   third rule then nobody who could be asked had it.
 //! - **Returned**: one that was the master before came back when all others were out of reach, and
-//!   was chosen before it had followed anybody, by the fourth rule. It lacks what was written since.
+//!   was chosen before it had followed anybody, by the fourth rule. It lacks what was written
+//!   since.
 //! - **Deposed**: the server that did it was not the master of the newest epoch that any server had
 //!   been promoted in, but one that had not heard of that yet, as one that is cut off from the
 //!   majority of the Sentinels. It drops what it did alone when it hears of it.

@@ -193,8 +193,8 @@ fn may_become_fit(replica: &Replica, cx: &Cx<'_>) -> bool {
 
 /// Whether a replica has no copy of the data. One that is not linked and is at the very beginning
 /// of the stream has none, unless it was already there with its link up: then nothing was written.
-/// That it was is seen, or told: 1 is what servers say who have no copy, also of the one that they
-/// have just thrown away for another, and 0 those who have one of a master that has written nothing.
+/// That it was is seen, or told: servers say 1 if they have no copy, or have just thrown theirs
+/// away for another one, and 0 if they have one of a master that has written nothing.
 fn never_synced(view: &ServerView) -> bool {
     const NO_COPY: u64 = 1;
     let was_seen = view.offset_when_up.is_some_and(|offset| offset <= NO_COPY);

@@ -172,11 +172,11 @@ fn a_master_that_takes_connections_and_reads_nothing_is_down_and_asked_anew() {
     let counted = Arc::clone(&accepted);
     // Ends with the process of the test: nobody knocks any more when the sentinel is gone.
     std::thread::spawn(move || {
-        let kept: Vec<_> = listener
-            .incoming()
-            .inspect(|_| drop(counted.fetch_add(1, Ordering::Relaxed)))
-            .collect();
-        drop(kept);
+        let mut kept = Vec::new();
+        for connection in listener.incoming() {
+            kept.push(connection);
+            counted.store(kept.len(), Ordering::Relaxed);
+        }
     });
     let monitor = format!("sentinel monitor {MASTER} 127.0.0.1 {port} 1");
     let options = Make::Ours.sentinel().config(monitor);
