@@ -234,6 +234,8 @@ pub struct Master {
     pub view: ServerView,
     /// Its replicas, in the order in which they were found.
     pub replicas: Vec<Replica>,
+    /// Those that it had when it was reset, until it names those that it has.
+    pub before_reset: Vec<Address>,
     /// Our peers, likewise.
     pub peers: Vec<Peer>,
     /// The epoch of the failover that made it the master.

@@ -223,6 +223,10 @@ impl Sentinel {
         let current = master.current_address();
         let address = Address::new(current.host.clone(), current.port);
         abort::give_up_quietly(master, &mut cx);
+        if !master.replicas.is_empty() {
+            let addresses = master.replicas.iter().map(|r| r.base.address.clone());
+            master.before_reset = addresses.collect();
+        }
         members::release_all(master, &mut cx);
         master.base = members::master_instance(address, id, &mut cx);
         let link = cx.links.get_mut(master.base.link);

@@ -168,6 +168,7 @@ impl Sentinel {
             base,
             view: ServerView::new(ServerRole::Master, now.mono_ms()),
             replicas: Vec::new(),
+            before_reset: Vec::new(),
             peers: Vec::new(),
             config_epoch: config.config_epoch,
             leader: None,

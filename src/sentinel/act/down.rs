@@ -3,6 +3,7 @@
 use log::Level;
 
 use super::election::rank_delay_ms;
+use super::members;
 use crate::sentinel::context::{Cx, renamed};
 use crate::sentinel::event::host_of;
 use crate::sentinel::failover::Failover;
@@ -112,6 +113,9 @@ fn check_master(master: &mut Master, cx: &mut Cx<'_>) {
         is_silent(master, link, cx) | plays_replica(master, cx) | loads_too_long(master, cx);
     if let Some(event) = note(&mut master.base, is_down, cx.now_ms) {
         cx.warn_master(event, master);
+        if is_down {
+            members::recall_replicas(master, cx);
+        }
         master.view.script_kill_sent &= is_down;
         // What peers said before does not count: they are asked at once.
         for peer in &mut master.peers {

@@ -72,6 +72,14 @@ pub fn add_replica(master: &mut Master, host: &str, port: u16, cx: &mut Cx<'_>) 
     }
 }
 
+/// A master that was reset is gone before it has named its replicas: those of before are known
+/// again, so that one of them can take over.
+pub fn recall_replicas(master: &mut Master, cx: &mut Cx<'_>) {
+    for address in std::mem::take(&mut master.before_reset) {
+        add_replica(master, &address.host, address.port, cx);
+    }
+}
+
 /// A peer is known from now on. Its link serves all masters that we both watch.
 pub fn add_peer(master: &mut Master, run_id: &str, host: &str, port: u16, cx: &mut Cx<'_>) {
     if master.peers.len() >= PEERS_MAX {

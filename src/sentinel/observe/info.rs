@@ -137,6 +137,7 @@ pub fn on_info(master: &mut Master, of: Of, info: Vec<u8>, asked_ms: u64, cx: &m
         cx.event(Level::Debug, event, master, &subject, &more);
     }
     if of == Of::Master {
+        master.before_reset.clear();
         for (host, port) in &facts.replicas {
             add_replica(master, host, *port, cx);
         }

@@ -123,6 +123,25 @@ fn a_replica_of_a_master_that_wrote_nothing_takes_over_from_it() {
 }
 
 #[test]
+fn a_master_that_dies_right_after_a_reset_is_replaced() {
+    for seed in 0..20 {
+        let mut rig = trio(seed);
+        for n in 0..3 {
+            let now = rig.now;
+            let machine = rig.seats[n].machine.as_mut().expect("it runs");
+            // The second time, nothing is known to be forgotten.
+            for _ in 0..2 {
+                assert_eq!(machine.reset(b"m0", now), 1);
+            }
+            rig.turn(n);
+        }
+        rig.kill_server(0);
+        rig.wait("all agree", 10_000, |rig| rig.is_settled(0, 0..3));
+        assert_ne!(rig.named(0, 0), Some(0), "{}", rig.told());
+    }
+}
+
+#[test]
 fn who_was_promoted_before_its_leader_was_lost_is_promoted_by_the_next_one() {
     for seed in 0..20 {
         let mut rig = Rig::group(seed, 1, 1, 3);
