@@ -12,6 +12,7 @@ pub mod bitmap;
 pub mod blocking;
 pub mod call;
 pub mod chance;
+pub mod cluster;
 pub mod config;
 pub mod connection;
 pub mod context;
@@ -41,6 +42,7 @@ pub mod limits;
 pub mod list;
 pub mod lookup;
 pub mod memory;
+pub mod module;
 pub mod operand;
 pub mod own_expiries;
 pub mod prefetch;
@@ -138,5 +140,7 @@ pub const FAMILIES: &[&[Row]] = &[
     introspection::ROWS,
     replication::ROWS,
     debug::ROWS,
+    cluster::ROWS,
+    module::ROWS,
     sentinel::ROWS,
 ];

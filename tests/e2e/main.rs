@@ -10,6 +10,7 @@ mod basics;
 mod buffers;
 mod check_aof;
 mod command_line;
+mod command_table;
 mod config;
 mod differential;
 mod digest;

@@ -1,0 +1,165 @@
+//! What commands are: every row of the command table beside that of stock Redis.
+//!
+//! Debian's server is 7.0, and the reference 7.2: what came between is listed here, and so are
+//! the commands that are still to come. With a 7.2 as the peer (`TANIST_STOCK_SERVER`) nothing may
+//! differ but those.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::harness::*;
+
+/// Commands that came with 7.2.
+const NEW: &[&str] = &["client|no-touch", "client|setinfo", "waitaof"];
+/// Commands that do not exist here yet, by their first word.
+const TO_COME: &[&str] = &[
+    "acl",
+    "eval",
+    "eval_ro",
+    "evalsha",
+    "evalsha_ro",
+    "fcall",
+    "fcall_ro",
+    "function",
+    "latency",
+    "monitor",
+    "script",
+    "slowlog",
+];
+/// Subcommands of others that do not exist here yet.
+const SUBCOMMANDS_TO_COME: &[&str] = &["client|caching", "client|tracking"];
+/// Commands only of a cluster, whose names 7.2 added.
+const NEW_IN_CLUSTER: &[&str] = &["cluster|myshardid"];
+
+/// What 7.2 says otherwise of a command than 7.0 does.
+const CHANGED: &[(&str, &str)] = &[
+    ("blmove", "flags"),
+    ("blpop", "flags"),
+    ("brpop", "flags"),
+    ("brpoplpush", "flags"),
+    ("bzpopmax", "flags"),
+    ("bzpopmin", "flags"),
+    ("client|setname", "tips"),
+    ("cluster|shards", "flags"),
+    ("cluster|slots", "flags"),
+    ("command|getkeys", "arity"),
+    ("command|getkeysandflags", "arity"),
+    ("config|resetstat", "tips"),
+    ("config|rewrite", "tips"),
+    ("msetnx", "tips"),
+    ("randomkey", "tips"),
+    ("scan", "tips"),
+    ("wait", "flags"),
+    ("zrank", "arity"),
+    ("zrevrank", "arity"),
+];
+
+fn names(server: &Server) -> BTreeSet<String> {
+    let list = server.call("COMMAND LIST");
+    list.items().iter().map(Value::to_string).collect()
+}
+
+fn is_to_come(name: &str) -> bool {
+    let first = name.split('|').next().unwrap_or_default();
+    TO_COME.contains(&first) || SUBCOMMANDS_TO_COME.contains(&name)
+}
+
+/// What of a row a client sees: arity, flags, keys, categories, tips, key specifications.
+fn row(server: &Server, name: &str) -> Vec<(&'static str, String)> {
+    let info = server.call(&format!("COMMAND INFO {name}"));
+    let fields = info.items()[0].items();
+    let sorted = |value: &Value| {
+        let mut words: Vec<String> = value.items().iter().map(Value::to_string).collect();
+        words.sort();
+        words.join(" ")
+    };
+    vec![
+        ("arity", fields[1].to_string()),
+        ("flags", sorted(&fields[2])),
+        ("first key", fields[3].to_string()),
+        ("last key", fields[4].to_string()),
+        ("step", fields[5].to_string()),
+        ("categories", sorted(&fields[6])),
+        ("tips", sorted(&fields[7])),
+        ("key specifications", key_specs(&fields[8])),
+    ]
+}
+
+/// Key specifications without their notes, which are in each server's own words.
+fn key_specs(specs: &Value) -> String {
+    let without_notes = |spec: &Value| {
+        let pairs = spec.items().chunks(2);
+        let pairs = pairs.filter(|pair| pair[0].to_string() != "notes");
+        let words = pairs.flatten().map(Value::to_string);
+        words.collect::<Vec<String>>().join(" ")
+    };
+    let specs: Vec<String> = specs.items().iter().map(without_notes).collect();
+    specs.join("; ")
+}
+
+#[test]
+fn no_command_is_missing_and_each_is_what_it_is_in_stock_redis() {
+    let (ours, stock) = (Server::ours(&[]), Server::stock(&[]));
+    let is_72 = stock.info("redis_version").starts_with("7.2");
+    let (mine, theirs) = (names(&ours), names(&stock));
+    let missing: Vec<&String> = theirs
+        .difference(&mine)
+        .filter(|name| !is_to_come(name))
+        .collect();
+    assert!(missing.is_empty(), "missing: {missing:?}");
+    let is_new = |name: &str| NEW.contains(&name) || NEW_IN_CLUSTER.contains(&name);
+    let more: Vec<&String> = mine
+        .difference(&theirs)
+        .filter(|name| is_72 || !is_new(name))
+        .collect();
+    assert!(more.is_empty(), "unknown to stock Redis: {more:?}");
+    let mut differences = BTreeMap::new();
+    for name in mine.intersection(&theirs) {
+        for ((what, ours), (_, stock)) in row(&ours, name).into_iter().zip(row(&stock, name)) {
+            if ours != stock && (is_72 || !CHANGED.contains(&(name.as_str(), what))) {
+                differences.insert((name, what), (ours, stock));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "ours, stock: {differences:#?}");
+}
+
+#[test]
+fn cluster_and_module_commands_answer_as_of_a_server_that_has_neither() {
+    let (ours, stock) = (Server::ours(&[]), Server::stock(&[]));
+    for line in [
+        "CLUSTER HELP",
+        "CLUSTER INFO",
+        "CLUSTER NODES",
+        "CLUSTER SLOTS",
+        "CLUSTER KEYSLOT k",
+        "CLUSTER MEET 127.0.0.1 7000",
+        "CLUSTER NODES more",
+        "CLUSTER nonsense",
+        "CLUSTER",
+        "ASKING",
+        "READONLY",
+        "READWRITE",
+        "READONLY more",
+        "MODULE LIST",
+        "MODULE LOAD /nowhere",
+        "MODULE LOADEX /nowhere ARGS a",
+        "MODULE UNLOAD none",
+        "MODULE UNLOAD",
+        "MODULE nonsense",
+    ] {
+        assert_eq!(ours.ask(line), stock.ask(line), "{line}");
+    }
+    let (ours, stock) = ["ours", "stock"]
+        .map(|make| {
+            let options = match make {
+                "ours" => Options::ours(),
+                _ => Options::stock(),
+            };
+            options.config("enable-module-command yes").start()
+        })
+        .into();
+    for line in ["MODULE LOAD /nowhere", "MODULE UNLOAD none"] {
+        assert_eq!(ours.ask(line), stock.ask(line), "{line}");
+    }
+    ours.wait_log("Module /nowhere failed to load: this server takes no modules");
+}
