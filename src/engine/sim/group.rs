@@ -344,9 +344,7 @@ impl Group {
         self.tell(format!("{host} ends"));
         if host < self.servers {
             self.were_replicas[host] = false;
-            if !self.keeps {
-                self.oracle.on_forgotten(host);
-            }
+            self.oracle.on_ended(host, self.keeps);
         } else {
             self.oracle.on_sentinel_ended(&self.nodes[host]);
         }

@@ -1,7 +1,9 @@
 //! What must hold in a group of Sentinels and servers, and what may be lost.
 //!
 //! 1. No Sentinel votes twice in an epoch. That it has voted is durable when anybody hears of it:
-//!    its file has the epoch of every vote that was told, and never an older one than before.
+//!    its file has the epoch of every vote that was told, and none older than it had when that was
+//!    last said to be saved. (What a process leaves that could not save is in the file until the
+//!    power is lost.)
 //! 2. Nobody leads without the votes of a majority of all Sentinels, and of as many as the quorum;
 //!    so no two lead in one epoch.
 //! 3. Who leads promotes nobody while he could have asked somebody who has a write that a client
@@ -23,8 +25,10 @@
 //! - **Deposed**: the server that did it was not the master of the newest epoch that any server had
 //!   been promoted in, but one that had not heard of that yet, as one that is cut off from the
 //!   majority of the Sentinels. It drops what it did alone when it hears of it.
-//! - **Forgotten**: a server that keeps no file died while it was the master, and may have started
-//!   again without its data before anybody called it down.
+//! - **Forgotten**: a server died while it was the master, and may have started again without what
+//!   it had not written down, before anybody called it down. That is everything if it keeps no
+//!   file; and otherwise what it has not done itself: of what it had from a master before, it may
+//!   still have been writing the copy.
 //!
 //! A replica *could be asked* if nothing has disturbed it, the leader, or the network between both
 //! for some seconds before the election was won, and none does until the replica is chosen; if it
@@ -66,6 +70,8 @@ pub enum Loss {
 #[derive(Clone, Debug)]
 struct Write {
     serial: u64,
+    /// The server that has done it.
+    by: HostId,
     /// A majority of the servers had it.
     kept: bool,
     /// Why it may be lost.
@@ -213,6 +219,7 @@ impl GroupOracle {
         };
         self.writes.push(Write {
             serial,
+            by: server,
             kept: false,
             may,
         });
@@ -225,11 +232,13 @@ impl GroupOracle {
         write.expect("it was told before").kept = true;
     }
 
-    /// A server has ended that keeps nothing.
-    pub fn on_forgotten(&mut self, server: HostId) {
+    /// A server has ended; it `keeps` what it has told, or nothing.
+    pub fn on_ended(&mut self, server: HostId, keeps: bool) {
         if server == self.authority.1 {
             for write in &mut self.writes {
-                write.may.push(Loss::Forgotten);
+                if !keeps || write.by != server {
+                    write.may.push(Loss::Forgotten);
+                }
             }
         }
     }
@@ -323,6 +332,11 @@ impl GroupOracle {
                 self.on_vote(host, candidate, epoch.parse().expect("an epoch"));
             }
             ["+elected-leader", ..] => self.on_elected(host, nodes, now_us),
+            ["Sentinel", "new", "configuration", "saved", ..] => {
+                let (own, newest) = epochs_in_file(&nodes[host]);
+                let durable = self.durable.entry(host).or_default();
+                *durable = (durable.0.max(own), durable.1.max(newest));
+            }
             ["+sdown", "master" | "slave", _, ip, ..] => {
                 self.down_us
                     .insert((host, server_at(ip, nodes).host), now_us);
@@ -468,23 +482,27 @@ impl GroupOracle {
     /// # Panics
     ///
     /// It has not.
-    pub fn check_file(&mut self, node: &Node) {
-        let bytes = node.disk.content(std::path::Path::new(SENTINEL_FILE));
-        let text = String::from_utf8(bytes).expect("a whole file");
-        let number = |start: &str| -> u64 {
-            let line = text.lines().find_map(|line| line.strip_prefix(start));
-            line.map_or(0, |rest| rest.trim().parse().expect("a number"))
-        };
-        let own = number("sentinel leader-epoch m ");
-        let newest = number("sentinel current-epoch ");
-        let durable = self.durable.entry(node.host).or_default();
+    pub fn check_file(&self, node: &Node) {
+        let (own, newest) = epochs_in_file(node);
+        let durable = self.durable.get(&node.host).copied().unwrap_or_default();
         assert!(
             own >= durable.0 && newest >= durable.1,
             "the file of Sentinel {} says {own} and {newest}, and has said {durable:?}",
             node.host
         );
-        *durable = (own, newest);
     }
+}
+
+/// The epochs of a Sentinel's own last vote, and the newest one, in its file.
+fn epochs_in_file(node: &Node) -> (u64, u64) {
+    let bytes = node.disk.content(std::path::Path::new(SENTINEL_FILE));
+    let text = String::from_utf8(bytes).expect("a whole file");
+    let number = |start: &str| -> u64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(start));
+        line.map_or(0, |rest| rest.trim().parse().expect("a number"))
+    };
+    let own = number("sentinel leader-epoch m ");
+    (own, number("sentinel current-epoch "))
 }
 
 /// The server with this address.
