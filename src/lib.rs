@@ -15,6 +15,8 @@ pub mod keyspace;
 
 pub mod persist;
 
+pub mod acl;
+
 pub mod config;
 
 pub mod replication;

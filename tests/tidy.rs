@@ -25,6 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["data"],
     &["keyspace"],
     &["persist"],
+    &["acl"],
     &["config"],
     &["replication", "sentinel"],
     &["commands"],

@@ -132,7 +132,8 @@ fn rewrite(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     let Some(path) = &ctx.env.config_file else {
         return Err(NO_CONFIG_FILE);
     };
-    if let Err(error) = config::rewrite_file(path, &ctx.env.config, Extent::Changed) {
+    let users = ctx.env.users.lines();
+    if let Err(error) = config::rewrite_file(path, &ctx.env.config, &users, Extent::Changed) {
         log::warn!("CONFIG REWRITE failed: {}", os_text(&error));
         return Err(CmdError::err(format!(
             "Rewriting config file: {}",

@@ -158,10 +158,9 @@ fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     if ctx.session.kind != Kind::Normal {
         return Err(CmdError::err("can only reset normal client connections"));
     }
-    let open_to_all = ctx.env.config.requirepass.is_none();
     transaction::forget(ctx.env, ctx.session);
     pubsub::forget(ctx.env, ctx.session);
-    ctx.session.reset(open_to_all);
+    ctx.session.reset(&ctx.env.users);
     ctx.reply.protocol = ctx.session.protocol;
     ctx.reply.simple("RESET");
     Ok(())
@@ -216,7 +215,7 @@ impl<'a> Greeting<'a> {
 fn hello(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let greeting = Greeting::parse(args)?;
     if let Some((user, password)) = greeting.credentials {
-        login::authenticate(ctx, user, password)?;
+        login::authenticate(ctx, &args[0], user, password)?;
     }
     if !ctx.session.authenticated {
         return Err(CmdError::Fixed(

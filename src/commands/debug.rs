@@ -326,7 +326,8 @@ fn rewrite_config(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     let Some(path) = &ctx.env.config_file else {
         return Err(NO_CONFIG_FILE);
     };
-    config::rewrite_file(path, &ctx.env.config, Extent::Everything).map_err(|error| {
+    let users = ctx.env.users.lines();
+    config::rewrite_file(path, &ctx.env.config, &users, Extent::Everything).map_err(|error| {
         let reason = os_text(&error);
         CmdError::err(format!("CONFIG-REWRITE-FORCE-ALL failed: {reason}"))
     })?;

@@ -6,6 +6,7 @@
 //! A command of a client that has begun a transaction passes the gates and then waits for `EXEC`,
 //! which runs it through [`call`], too.
 
+use super::acl::refusal;
 use super::call::{call, reply_error, settle_reply};
 use super::context::{CmdResult, Command, Ctx};
 use super::env::Env;
@@ -58,7 +59,7 @@ pub fn process_found(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Ar
     crash::note_command(&command.full_name);
     if !command.accepts(args.len()) {
         reject(ctx, Some(command), &command.arity_error());
-    } else if let Err(error) = admit(ctx, command) {
+    } else if let Err(error) = admit(ctx, command, args) {
         reject(ctx, Some(command), &error);
     } else if let Some(mode) = ctx.env.gates.pause
         && is_held_back(mode, ctx.session, command)
@@ -95,19 +96,23 @@ fn queue(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) {
 /// Whether the gates let a command pass. The order is the reference's: a client sees the first
 /// reason only.
 #[inline]
-fn admit(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
+fn admit(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) -> CmdResult {
     let (env, session) = (&*ctx.env, &*ctx.session);
     let flags = command.flags;
     if flags.contains(Flags::GUARDED) {
         admit_guarded(&env.config, session, command)?;
     }
-    if !session.authenticated && !flags.contains(Flags::NO_AUTH) && session.kind == Kind::Normal {
+    if !session.authenticated && !flags.contains(Flags::NO_AUTH) && session.needs_login(&env.users)
+    {
         return Err(CmdError::NoAuth);
     }
     if session.transaction.is_some() && command.flags.contains(Flags::NO_MULTI) {
         return Err(CmdError::err("Command not allowed inside a transaction"));
     }
-    if env.config.maxmemory > 0 {
+    if !session.user.is_unrestricted() {
+        refusal::admit(ctx, command, args)?;
+    }
+    if ctx.env.config.maxmemory > 0 {
         admit_to_memory(ctx, command)?;
     }
     let (env, session) = (&*ctx.env, &*ctx.session);

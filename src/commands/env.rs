@@ -7,6 +7,7 @@
 
 use std::path::PathBuf;
 
+use super::acl::request::Scratch;
 use super::aof_feed::AofFeed;
 use super::blocking::Waiters;
 use super::eviction::progress::Eviction;
@@ -18,6 +19,8 @@ use super::pubsub::registry::Registry;
 use super::stats::Stats;
 use super::unit::operations::Unit;
 use super::watch::Watches;
+use crate::acl::Users;
+use crate::acl::log::Log;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use crate::config::Settings;
@@ -93,6 +96,12 @@ pub struct Env {
     pub own_expiries: OwnExpiries,
     /// All settings.
     pub config: Settings,
+    /// All users.
+    pub users: Users,
+    /// What was refused to them of late.
+    pub acl_log: Log,
+    /// The keys of a command that is asked about; kept for their allocations.
+    pub acl_scratch: Scratch,
     /// The configuration file, absolute, if there is one.
     pub config_file: Option<PathBuf>,
     /// All counters.
@@ -156,6 +165,9 @@ impl Env {
             rng,
             own_expiries: OwnExpiries::new(&keyspace),
             keyspace,
+            users: Users::new(config.requirepass.as_deref(), [0; 32]),
+            acl_log: Log::default(),
+            acl_scratch: Scratch::default(),
             config,
             config_file: None,
             stats: Stats::new(commands),

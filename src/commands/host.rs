@@ -357,6 +357,13 @@ pub trait Host {
         current: &mut Session,
         filter: &ClientFilter,
     ) -> usize;
+    /// Closes the connections of clients that are so. The current client is marked, not closed.
+    fn close_clients(
+        &mut self,
+        env: &mut Env,
+        current: &mut Session,
+        is_so: &dyn Fn(&Session) -> bool,
+    );
     /// `CLIENT PAUSE` until this time of the monotonic clock in milliseconds. Of several pauses the
     /// latest end holds, and the stricter mode.
     fn pause(&mut self, env: &mut Env, mode: PauseMode, until_mono_ms: u64);

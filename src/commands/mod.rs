@@ -6,6 +6,7 @@
 //! of the server ([`host`]). It reports what it did ([`report`]). Handlers compute first and reply
 //! second; they know nothing of sockets, children or the replica link's inside.
 
+pub mod acl;
 pub mod activity;
 pub mod aof_feed;
 pub mod bitmap;
@@ -130,6 +131,7 @@ pub const FAMILIES: &[&[Row]] = &[
     stream::claim::ROWS,
     stream::info::ROWS,
     connection::ROWS,
+    acl::ROWS,
     wait::ROWS,
     pubsub::ROWS,
     transaction::ROWS,

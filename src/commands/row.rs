@@ -29,7 +29,7 @@ mod shape;
 
 pub use self::docs::{Arg, ArgKind, CommandGroup, Deprecation};
 pub use self::flags::{Acl, Flags, KeyFlags};
-pub use self::keys::{BeginSearch, FindKeys, GetKeys, KeyRef, KeySpec};
+pub use self::keys::{BeginSearch, ChannelSpec, FindKeys, GetKeys, KeyRef, KeySpec};
 pub use self::shape::{Guard, RowOf};
 use super::context::{CmdResult, Ctx, Handler};
 use super::error::CmdError;
@@ -48,6 +48,7 @@ impl Row {
         acl: Acl::empty(),
         keys: &[],
         get_keys: None,
+        channels: None,
         group: CommandGroup::Generic,
         since: "1.0.0",
         complexity: "",

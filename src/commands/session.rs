@@ -12,9 +12,12 @@
 //! Sockets, buffers and times of use belong to the server, which lends the session out while a
 //! command of it runs.
 
+use std::rc::Rc;
+
 use super::activity::Activity;
 use super::pubsub::registry::Subscriptions;
 use super::transaction::queue::Transaction;
+use crate::acl::{Rights, User, Users};
 use crate::resp::writer::Protocol;
 
 /// In whose name commands run. It decides the output buffer limit class, and who may write on a
@@ -98,6 +101,8 @@ pub struct Session {
     pub protocol: Protocol,
     /// In whose name its commands run.
     pub kind: Kind,
+    /// As whom it is logged in, which decides what it may run.
+    pub user: Rc<User>,
     /// Whether it passed authentication, or none was needed when it connected.
     pub authenticated: bool,
     /// The full name of its last command, for `CLIENT LIST`.
@@ -119,13 +124,14 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session of nobody, to run commands in somebody's name.
+    /// A session of nobody, to run commands in somebody's name, whatever they are.
     pub fn new(id: u64, kind: Kind) -> Session {
         Session {
             id,
             db: 0,
             protocol: Protocol::Resp2,
             kind,
+            user: Rc::new(User::new(b"", Rights::all())),
             authenticated: true,
             last_command: "NULL",
             write_offset: 0,
@@ -139,11 +145,19 @@ impl Session {
     }
 
     /// The session of a client that has connected.
-    pub fn of_client(id: u64, client: ClientInfo) -> Session {
+    pub fn of_client(id: u64, client: ClientInfo, users: &Users) -> Session {
         Session {
+            user: users.default_user().clone(),
+            authenticated: users.is_open(),
             client: Some(Box::new(client)),
             ..Session::new(id, Kind::Normal)
         }
+    }
+
+    /// Whether it has to log in before it may do anything else.
+    #[inline]
+    pub fn needs_login(&self, users: &Users) -> bool {
+        !self.authenticated && self.kind == Kind::Normal && !users.is_open()
     }
 
     /// The facts of the connection; those of nobody if there is none.
@@ -190,10 +204,11 @@ impl Session {
     }
 
     /// Back to the state of a fresh connection (`RESET`).
-    pub fn reset(&mut self, authenticated: bool) {
+    pub fn reset(&mut self, users: &Users) {
         self.db = 0;
         self.protocol = Protocol::Resp2;
-        self.authenticated = authenticated;
+        self.user = users.default_user().clone();
+        self.authenticated = users.is_open();
         self.reply_mode = ReplyMode::On;
         self.no_touch = false;
         if let Some(client) = self.client_mut() {

@@ -98,6 +98,12 @@ pub struct Stats {
     pub unexpected_error_replies: u64,
     /// Failed authentications.
     pub acl_access_denied_auth: u64,
+    /// Commands refused because a user may not run them.
+    pub acl_access_denied_cmd: u64,
+    /// Commands refused because of a key.
+    pub acl_access_denied_key: u64,
+    /// Commands refused because of a channel.
+    pub acl_access_denied_channel: u64,
     /// Error replies that were put down to a command.
     noted_errors: u64,
 }

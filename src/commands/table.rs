@@ -277,6 +277,11 @@ impl<Handler> Command<Handler> {
         }
     }
 
+    /// The places of its subcommands.
+    pub fn member_ids(&self) -> Range<usize> {
+        self.members.clone()
+    }
+
     /// Whether so many words fit its arity.
     #[inline]
     pub fn accepts(&self, words: usize) -> bool {

@@ -104,18 +104,19 @@ impl Rig {
         let told = replication.identity().offset();
         let keyspace = Keyspace::new(config.databases as usize, [1, 2]);
         let clock = CycleClock::new();
+        let env = Env::new(
+            now,
+            clock,
+            rng,
+            config,
+            keyspace,
+            replication,
+            table.counted(),
+        );
         let mut rig = Rig {
-            env: Env::new(
-                now,
-                clock,
-                rng,
-                config,
-                keyspace,
-                replication,
-                table.counted(),
-            ),
             table,
-            session: Session::of_client(1, ClientInfo::NOBODY),
+            session: Session::of_client(1, ClientInfo::NOBODY, &env.users),
+            env,
             host: FakeHost::default(),
             told,
         };
@@ -166,7 +167,8 @@ impl Rig {
     /// number 1.
     pub fn switch_to(&mut self, client: u64) {
         let next = self.host.others.remove(&client);
-        let next = next.unwrap_or_else(|| Session::of_client(client, ClientInfo::NOBODY));
+        let next =
+            next.unwrap_or_else(|| Session::of_client(client, ClientInfo::NOBODY, &self.env.users));
         let last = std::mem::replace(&mut self.session, next);
         self.host.others.insert(last.id, last);
     }
@@ -372,6 +374,22 @@ impl Host for FakeHost {
     fn kill_clients(&mut self, _: &mut Env, _: &mut Session, filter: &ClientFilter) -> usize {
         self.wish(format!("kill {filter:?}"));
         self.killed
+    }
+
+    fn close_clients(
+        &mut self,
+        _: &mut Env,
+        current: &mut Session,
+        is_so: &dyn Fn(&Session) -> bool,
+    ) {
+        let all = self.others.values_mut().chain([current]);
+        let closed = all.filter(|session| is_so(session)).map(|session| {
+            session.activity.close();
+            session.id
+        });
+        let mut ids: Vec<u64> = closed.collect();
+        ids.sort_unstable();
+        self.wish(format!("close {ids:?}"));
     }
 
     fn pause(&mut self, _: &mut Env, mode: PauseMode, until_mono_ms: u64) {

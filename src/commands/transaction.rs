@@ -14,7 +14,8 @@
 pub mod queue;
 
 use self::queue::Queued;
-use super::call::call;
+use super::acl::refusal;
+use super::call::{call, reply_error};
 use super::context::{CmdResult, Command, Ctx};
 use super::env::Env;
 use super::error::CmdError;
@@ -172,7 +173,16 @@ fn exec(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     ctx.reply.array(transaction.commands().len());
     ctx.nested(|ctx| {
         for Queued { id, argv } in transaction.commands() {
-            call(ctx, table.by_id(*id), &mut argv.args());
+            let (command, mut args) = (table.by_id(*id), argv.args());
+            // The user may be another one by now, or may do less.
+            let refused = match ctx.session.user.is_unrestricted() {
+                true => None,
+                false => refusal::admit_queued(ctx, command, &args).err(),
+            };
+            match refused {
+                None => call(ctx, command, &mut args),
+                Some(error) => reply_error(ctx, &error.text()),
+            }
         }
     });
     Ok(())

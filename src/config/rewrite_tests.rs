@@ -25,7 +25,7 @@ fn load(text: &[u8]) -> Settings {
 }
 
 fn rewritten(old: &str, settings: &Settings) -> String {
-    String::from_utf8(rewrite(old.as_bytes(), settings, Extent::Changed))
+    String::from_utf8(rewrite(old.as_bytes(), settings, &[], Extent::Changed))
         .expect("tests speak UTF-8")
 }
 
@@ -150,7 +150,7 @@ fn a_file_is_replaced_whole_and_keeps_its_permissions() {
         port: 2,
         ..load(b"")
     };
-    rewrite_file(&path, &settings, Extent::Changed).expect("the directory is writable");
+    rewrite_file(&path, &settings, &[], Extent::Changed).expect("the directory is writable");
     let text = fs::read_to_string(&path).expect("reading");
     assert!(text.starts_with("port 2\n"), "{text}");
     let mode = fs::metadata(&path).expect("metadata").permissions().mode();
@@ -162,9 +162,17 @@ fn a_file_is_replaced_whole_and_keeps_its_permissions() {
 fn a_missing_file_is_made_and_a_missing_directory_is_an_error() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("new.conf");
-    rewrite_file(&path, &load(b""), Extent::Changed).expect("the directory is writable");
+    rewrite_file(&path, &load(b""), &[], Extent::Changed).expect("the directory is writable");
     assert!(path.exists());
-    assert!(rewrite_file(&dir.path().join("no/new.conf"), &load(b""), Extent::Changed).is_err());
+    assert!(
+        rewrite_file(
+            &dir.path().join("no/new.conf"),
+            &load(b""),
+            &[],
+            Extent::Changed
+        )
+        .is_err()
+    );
 }
 
 /// Rows that a test may set without touching the file system.
@@ -209,8 +217,8 @@ proptest! {
         let now: Vec<Vec<u8>> = after.iter().map(|row| line_of(row)).collect();
         let mut settings = load(&now.join(&b'\n'));
         settings.masterauth = (!pass.is_empty()).then_some(pass);
-        let text = rewrite(&old, &settings, Extent::Changed);
+        let text = rewrite(&old, &settings, &[], Extent::Changed);
         prop_assert_eq!(&load(&text), &settings);
-        prop_assert_eq!(rewrite(&text, &settings, Extent::Changed), text);
+        prop_assert_eq!(rewrite(&text, &settings, &[], Extent::Changed), text);
     }
 }

@@ -77,7 +77,8 @@ impl<W: World> Runtime<W> {
                 Ok(())
             }
             Apply::Requirepass => {
-                self.requirepass_changed(settings);
+                let password = settings.requirepass.as_deref().filter(|p| !p.is_empty());
+                env.users.set_default_password(password);
                 Ok(())
             }
             Apply::Maxmemory => {
@@ -144,17 +145,6 @@ impl<W: World> Runtime<W> {
             role: role_of(env),
         };
         self.world.apply(hook, &change)
-    }
-
-    /// A password that is taken away lets everybody in who was not yet.
-    fn requirepass_changed(&mut self, settings: &Settings) {
-        if settings.requirepass.as_ref().is_none_or(Vec::is_empty) {
-            for (_, conn) in self.clients.iter_mut() {
-                if let Some(session) = conn.session.as_deref_mut() {
-                    session.authenticated = true;
-                }
-            }
-        }
     }
 }
 

@@ -123,11 +123,6 @@ impl<S: Socket> Clients<S> {
         self.conns.iter()
     }
 
-    /// The same, to change them.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Conn<S>)> {
-        self.conns.iter_mut()
-    }
-
     /// The numbers of all connections.
     pub fn keys(&self) -> Vec<usize> {
         self.conns.iter().map(|(key, _)| key).collect()
@@ -182,8 +177,7 @@ impl<S: Socket> Clients<S> {
             created_ms: now_ms,
             ..ClientInfo::NOBODY
         };
-        let mut session = Box::new(Session::of_client(id, client));
-        session.authenticated = env.config.requirepass.is_none();
+        let session = Box::new(Session::of_client(id, client, &env.users));
         let entry = self.conns.vacant_entry();
         let key = entry.key();
         let mut conn = Conn::new(accepted.socket, session, now_ms);

@@ -56,7 +56,8 @@ impl<W: World> Runtime<W> {
     fn restart(&mut self, env: &mut Env, graceful: bool) -> Result<(), CmdError> {
         if graceful {
             if let Some(file) = env.config_file.clone()
-                && let Err(e) = rewrite_file(&file, &env.config, Extent::Changed)
+                && let Err(e) =
+                    rewrite_file(&file, &env.config, &env.users.lines(), Extent::Changed)
             {
                 log::warn!("Can't restart: configuration rewrite process failed: {e}");
                 return Err(NOT_RESTARTED);

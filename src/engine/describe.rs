@@ -149,8 +149,8 @@ fn line_of(s: &Session, connection: &Connection, env: &Env) -> String {
         if wants_writable { "rw" } else { "r" },
         s.last_command,
         match s.kind {
-            Kind::Master => "(superuser)",
-            _ => "default",
+            Kind::Master => "(superuser)".to_owned(),
+            _ => text(s.user.name()),
         },
         match s.protocol {
             Protocol::Resp2 => 2,

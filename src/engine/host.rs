@@ -166,13 +166,13 @@ impl<W: World> Host for Runtime<W> {
             let conn = &self.clients[key];
             let session = conn.session.as_deref().unwrap_or(current);
             // One that is over is only waiting to be swept out.
-            if !session.activity.is_over() && matches(filter, session, current) {
+            if !session.activity.is_over() && matches(filter, session, current.id) {
                 lines.extend(self.clients.describe_lent(key, session, env).into_bytes());
                 lines.push(b'\n');
             }
         }
         if let Some(master) = self.link.session()
-            && matches(filter, master, current)
+            && matches(filter, master, current.id)
         {
             let last_interaction_ms = self.link.stream.last_interaction_ms();
             lines.extend(describe_master(master, last_interaction_ms, env).into_bytes());
@@ -187,33 +187,27 @@ impl<W: World> Host for Runtime<W> {
         current: &mut Session,
         filter: &ClientFilter,
     ) -> usize {
-        let mut killed = 0;
-        for key in self.clients.keys() {
-            match self.clients[key].session.as_deref() {
-                Some(session)
-                    if matches(filter, session, current) && !session.activity.is_over() =>
-                {
-                    self.clients.close_now(key);
-                    killed += 1;
-                }
-                Some(_) => {}
-                None if matches(filter, current, current) => {
-                    current.activity.close_after_replies();
-                    killed += 1;
-                }
-                None => {}
-            }
-        }
-        self.forget_gone(env);
+        let current_id = current.id;
+        let is_meant = |session: &Session| matches(filter, session, current_id);
+        let mut killed = self.close_those(env, current, &is_meant);
         if self
             .link
             .session()
-            .is_some_and(|master| matches(filter, master, current))
+            .is_some_and(|master| matches(filter, master, current_id))
         {
             self.lose_master(env, Closed::Lost("connection lost".to_owned()));
             killed += 1;
         }
         killed
+    }
+
+    fn close_clients(
+        &mut self,
+        env: &mut Env,
+        current: &mut Session,
+        is_so: &dyn Fn(&Session) -> bool,
+    ) {
+        self.close_those(env, current, is_so);
     }
 
     fn pause(&mut self, env: &mut Env, mode: PauseMode, until_mono_ms: u64) {
@@ -379,6 +373,35 @@ impl<W: World> Host for Runtime<W> {
     }
 }
 
+impl<W: World> Runtime<W> {
+    /// Closes the connections of clients that are so, and says how many. The current client hears
+    /// the end of its command.
+    fn close_those(
+        &mut self,
+        env: &mut Env,
+        current: &mut Session,
+        is_so: &dyn Fn(&Session) -> bool,
+    ) -> usize {
+        let mut closed = 0;
+        for key in self.clients.keys() {
+            match self.clients[key].session.as_deref() {
+                Some(session) if is_so(session) && !session.activity.is_over() => {
+                    self.clients.close_now(key);
+                    closed += 1;
+                }
+                Some(_) => {}
+                None if is_so(current) => {
+                    current.activity.close_after_replies();
+                    closed += 1;
+                }
+                None => {}
+            }
+        }
+        self.forget_gone(env);
+        closed
+    }
+}
+
 /// The address part of `ip:port`; a Unix socket has none.
 fn peer_ip(addr: &str) -> Option<&str> {
     let (ip, port) = addr.rsplit_once(':')?;
@@ -388,7 +411,7 @@ fn peer_ip(addr: &str) -> Option<&str> {
     Some(ip.trim_start_matches('[').trim_end_matches(']'))
 }
 
-fn matches(filter: &ClientFilter, session: &Session, current: &Session) -> bool {
+fn matches(filter: &ClientFilter, session: &Session, current: u64) -> bool {
     let ids = filter
         .ids
         .as_ref()
@@ -405,7 +428,7 @@ fn matches(filter: &ClientFilter, session: &Session, current: &Session) -> bool 
     let user = filter
         .user
         .as_ref()
-        .is_none_or(|u| u == b"default" && session.kind != Kind::Master);
-    let me = !filter.skip_me || session.id != current.id;
+        .is_none_or(|u| **u == *session.user.name() && session.kind != Kind::Master);
+    let me = !filter.skip_me || session.id != current;
     ids && addr && local && class && user && me
 }

@@ -76,6 +76,7 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use crate::acl::Users;
 use crate::base::rng::Rng;
 use crate::commands::context::CommandTable;
 use crate::commands::env::Env;
@@ -132,6 +133,8 @@ pub struct EngineParts {
     pub table: &'static CommandTable,
     /// What a Sentinel is to watch, and what it knows; none for a server.
     pub sentinel: Option<SentinelConfig>,
+    /// All users.
+    pub users: Users,
     /// The source of all chance.
     pub rng: Rng,
     /// Measures how long commands run.
@@ -168,6 +171,7 @@ impl<W: World> Engine<W> {
             mut rng,
             clock,
             sentinel,
+            users,
         } = parts;
         let now = world.now();
         let collation = Collation::named(&settings.locale_collate)
@@ -189,6 +193,7 @@ impl<W: World> Engine<W> {
             env.sentinel = Some(Box::new(Sentinel::new(config, own, rng, now)));
         }
         env.config_file = config_file;
+        env.users = users;
         env.collation = collation;
         let mut runtime = Runtime::new(world, run_id, table);
         runtime.world.set_role(role_of(&env), &env.config);
@@ -468,7 +473,7 @@ impl<W: World> Engine<W> {
         let refusal = if runtime.clients.len() >= env.config.maxclients as usize {
             Some(TOO_MANY_CLIENTS)
         } else if env.config.protected_mode
-            && env.config.requirepass.is_none()
+            && env.users.default_user().rights().any_password
             && !accepted.is_local
         {
             Some(PROTECTED_MODE)

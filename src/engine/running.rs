@@ -76,7 +76,7 @@ impl<W: World> Engine<W> {
         batch: &mut Batch,
     ) -> (usize, Stop) {
         let conn = &mut self.runtime.clients[key];
-        let authenticated = conn.session().authenticated;
+        let authenticated = !conn.session().needs_login(&self.env.users);
         let limits = ParserLimits {
             peer: if authenticated {
                 Peer::Client

@@ -15,6 +15,7 @@
 
 mod child;
 mod crash;
+mod failure;
 mod listener;
 mod logger;
 mod machine;
@@ -28,5 +29,6 @@ mod socket;
 mod startup;
 mod supervisor;
 mod token;
+mod users;
 mod workers;
 mod world;

@@ -7,12 +7,14 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::failure::Failure;
 use super::logger::{Logger, SENTINEL_LETTER};
 use super::process::{adjust_descriptor_limit, pin};
 use super::reactor::Server;
 use super::supervisor::Supervisor;
 use super::world::{OsWorld, Process};
-use super::{crash, machine};
+use super::{crash, machine, users};
+use crate::acl::Users;
 use crate::base::errno::os_text;
 use crate::base::replace::Replacement;
 use crate::base::rng::Rng;
@@ -46,20 +48,6 @@ pub fn serve(name: &[u8], args: &[Vec<u8>], mode: Mode) -> u8 {
     }
 }
 
-/// Why a server does not start.
-enum Failure {
-    /// The configuration is wrong, which is told on standard error.
-    Config(String),
-    /// Anything else, which is told in the log.
-    Other(String),
-}
-
-impl From<String> for Failure {
-    fn from(text: String) -> Failure {
-        Failure::Other(text)
-    }
-}
-
 /// Brings a server up to the point where it can run.
 fn start(name: &[u8], args: &[Vec<u8>], mode: Mode) -> Result<Server, Failure> {
     let executable = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("redis-server"));
@@ -69,6 +57,7 @@ fn start(name: &[u8], args: &[Vec<u8>], mode: Mode) -> Result<Server, Failure> {
         logger.set_role(SENTINEL_LETTER);
     }
     let (config, table) = configure(args, &logger, mode)?;
+    let users = users::load(&config, table)?;
     let Config {
         mut settings,
         file,
@@ -111,7 +100,7 @@ fn start(name: &[u8], args: &[Vec<u8>], mode: Mode) -> Result<Server, Failure> {
         signals,
         supervisor,
     };
-    let mut engine = wire(process, settings, file, sentinel, table)?;
+    let mut engine = wire(process, settings, file, sentinel, users, table)?;
     let settings = engine.env().config.clone();
     engine.world_mut().listen(&settings)?;
     if engine.world().listeners().is_empty() {
@@ -237,11 +226,6 @@ fn say_hello(settings: &Settings, unconfigured: bool, name: &[u8], notices: &[St
     } else {
         log::info!("Configuration loaded");
     }
-    if !settings.aclfile.is_empty() {
-        log::warn!(
-            "WARNING: There are no ACL users yet: 'aclfile' is not read, and protects nothing."
-        );
-    }
     if settings.maxmemory > 0 && settings.maxmemory < 1024 * 1024 {
         log::warn!(
             "WARNING: You specified a maxmemory value that is less than 1MB (current value is {} \
@@ -280,6 +264,7 @@ fn wire(
     settings: Settings,
     config_file: Option<PathBuf>,
     sentinel: Option<SentinelConfig>,
+    users: Users,
     table: &'static CommandTable,
 ) -> Result<Engine<OsWorld>, String> {
     let cannot = |e: std::io::Error| format!("Cannot start: {e}");
@@ -291,6 +276,7 @@ fn wire(
         config_file,
         table,
         sentinel,
+        users,
         rng,
         clock: sys::clock::CycleClock::new(),
     };

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod acl;
 mod aof;
 mod basics;
 mod buffers;

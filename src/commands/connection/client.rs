@@ -306,7 +306,7 @@ fn kill(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         ctx.reply.ok();
         return Ok(());
     }
-    let filter = filter::for_kill(args)?;
+    let filter = filter::for_kill(args, &ctx.env.users)?;
     let killed = ctx.host.kill_clients(ctx.env, ctx.session, &filter);
     ctx.reply.int(killed as i64);
     Ok(())

@@ -4,7 +4,7 @@ use super::super::error::CmdError;
 use super::super::host::{ClientClass, ClientFilter};
 use super::super::row::Arg;
 use super::super::wording;
-use super::login::DEFAULT_USER;
+use crate::acl::Users;
 use crate::base::numbers::parse_i64;
 use crate::resp::args::Args;
 
@@ -77,7 +77,7 @@ pub(super) fn for_list(args: &Args<'_>) -> Result<ClientFilter, CmdError> {
 }
 
 /// Reads what stands behind `CLIENT KILL`, in its form with options.
-pub(super) fn for_kill(args: &Args<'_>) -> Result<ClientFilter, CmdError> {
+pub(super) fn for_kill(args: &Args<'_>, users: &Users) -> Result<ClientFilter, CmdError> {
     let mut filter = ClientFilter {
         skip_me: true,
         ..ClientFilter::default()
@@ -95,7 +95,7 @@ pub(super) fn for_kill(args: &Args<'_>) -> Result<ClientFilter, CmdError> {
         } else if option.eq_ignore_ascii_case(b"laddr") {
             filter.local_addr = Some(value.to_vec());
         } else if option.eq_ignore_ascii_case(b"user") {
-            if value != DEFAULT_USER {
+            if users.get(value).is_none() {
                 return Err(wording::quoting("No such user '", value, "'"));
             }
             filter.user = Some(value.to_vec());

@@ -74,7 +74,7 @@ fn hello_does_nothing_when_any_option_is_wrong() {
 #[test]
 fn hello_authenticates_and_names_at_once() {
     let mut rig = Rig::new();
-    rig.env.config.requirepass = Some(b"secret".to_vec());
+    rig.env.users.set_default_password(Some(b"secret"));
     rig.session.authenticated = false;
     assert_eq!(
         rig.run("HELLO 3 SETNAME bob"),
@@ -103,7 +103,7 @@ fn auth_knows_one_user() {
         ("AUTH a b c", "-ERR syntax error"),
     ];
     dialogue(&mut rig, &lines);
-    rig.env.config.requirepass = Some(b"secret".to_vec());
+    rig.env.users.set_default_password(Some(b"secret"));
     rig.session.authenticated = false;
     let lines = [
         ("PING", "-NOAUTH Authentication required."),
@@ -123,7 +123,7 @@ fn auth_knows_one_user() {
 #[test]
 fn reset_makes_the_connection_as_new() {
     let mut rig = Rig::new();
-    rig.env.config.requirepass = Some(b"secret".to_vec());
+    rig.env.users.set_default_password(Some(b"secret"));
     for line in [
         "HELLO 3 SETNAME bob",
         "CLIENT NO-TOUCH ON",

@@ -137,9 +137,12 @@ fn work(view: &View<'_>, out: &mut Report) {
             &facts.loop_duration_us,
         ),
         ("acl_access_denied_auth", &stats.acl_access_denied_auth),
-        ("acl_access_denied_cmd", &0),
-        ("acl_access_denied_key", &0),
-        ("acl_access_denied_channel", &0),
+        ("acl_access_denied_cmd", &stats.acl_access_denied_cmd),
+        ("acl_access_denied_key", &stats.acl_access_denied_key),
+        (
+            "acl_access_denied_channel",
+            &stats.acl_access_denied_channel,
+        ),
     ]);
 }
 

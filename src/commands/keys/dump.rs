@@ -206,7 +206,10 @@ fn read_payload<'a>(ctx: &mut Ctx<'_>, bytes: &'a [u8]) -> Result<NewValue<'a>, 
     let is_sanitized = match ctx.env.config.sanitize_dump_payload {
         SanitizeDumpPayload::No => false,
         SanitizeDumpPayload::Yes => true,
-        SanitizeDumpPayload::Clients => ctx.session.kind != Kind::Master,
+        SanitizeDumpPayload::Clients => {
+            let skips = ctx.session.user.rights().skip_sanitize;
+            ctx.session.kind != Kind::Master && !skips
+        }
     };
     if is_sanitized && matches!(value, Ok(NewValue::Object(_) | NewValue::Packed { .. })) {
         ctx.env.stats.payloads_sanitized += 1;

@@ -15,7 +15,7 @@ pub mod registry;
 use super::context::{CmdResult, Ctx};
 use super::env::Env;
 use super::error::CmdError;
-use super::row::{Arg, ArgKind, CommandGroup, Flags, KeyFlags, KeySpec, Row};
+use super::row::{Arg, ArgKind, ChannelSpec, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use super::session::{Kind, ReplyMode, Session};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
@@ -58,6 +58,7 @@ pub const PUBLISH: Row = Row {
     flags: PUBLISHING,
     group: CommandGroup::Pubsub,
     since: "2.0.0",
+    channels: Some(ChannelSpec::FIRST),
     complexity: "O(N+M), N being the number of the channel's subscribers and M that of all \
         patterns",
     summary: "Sends a message to the subscribers of a channel.",
@@ -71,6 +72,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "subscribe",
         arity: -2,
+        channels: Some(ChannelSpec::ALL),
         complexity: "O(N), N being the number of channels",
         summary: "Subscribes to channels.",
         args: &[Arg::string("channel").multiple()],
@@ -89,6 +91,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "psubscribe",
         arity: -2,
+        channels: Some(ChannelSpec::PATTERNS),
         complexity: "O(N), N being the number of patterns",
         summary: "Subscribes to all channels whose names match a pattern.",
         args: &[Arg::new("pattern", ArgKind::Pattern).multiple()],
@@ -107,6 +110,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "ssubscribe",
         arity: -2,
+        channels: Some(ChannelSpec::ALL),
         complexity: "O(N), N being the number of channels",
         summary: "Subscribes to shard channels.",
         args: &[Arg::string("shardchannel").multiple()],
@@ -130,6 +134,7 @@ pub static ROWS: &[Row] = &[
         keys: &[KeySpec::first(KeyFlags::NOT_KEY)],
         group: CommandGroup::Pubsub,
         since: "7.0.0",
+        channels: Some(ChannelSpec::FIRST),
         complexity: "O(N), N being the number of the channel's subscribers",
         summary: "Sends a message to the subscribers of a shard channel.",
         args: &[Arg::string("shardchannel"), Arg::string("message")],

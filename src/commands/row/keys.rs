@@ -1,6 +1,8 @@
 //! Where a command's keys stand among its arguments: first find the first key, then the others from
 //! there. The shapes are those that `COMMAND INFO` tells clients of.
 
+use std::ops::Range;
+
 use super::flags::KeyFlags;
 use crate::resp::args::Args;
 
@@ -123,6 +125,38 @@ pub struct KeyRef {
     pub index: usize,
     /// What is done with the key.
     pub flags: KeyFlags,
+}
+
+/// Which arguments of a command are channels that somebody sends to or listens to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChannelSpec {
+    /// All arguments, and not only the first.
+    pub all: bool,
+    /// They are patterns.
+    pub patterns: bool,
+}
+
+impl ChannelSpec {
+    /// The first argument.
+    pub const FIRST: ChannelSpec = ChannelSpec {
+        all: false,
+        patterns: false,
+    };
+    /// All arguments.
+    pub const ALL: ChannelSpec = ChannelSpec {
+        all: true,
+        patterns: false,
+    };
+    /// All arguments, and they are patterns.
+    pub const PATTERNS: ChannelSpec = ChannelSpec {
+        all: true,
+        patterns: true,
+    };
+
+    /// Their places among so many words.
+    pub fn range(self, words: usize) -> Range<usize> {
+        1..if self.all { words } else { words.min(2) }
+    }
 }
 
 /// Finds keys where specifications cannot; none when the arguments make no sense.

@@ -6,7 +6,7 @@
 
 use super::docs::{Arg, CommandGroup, Deprecation};
 use super::flags::{Acl, Flags};
-use super::keys::{GetKeys, KeySpec};
+use super::keys::{ChannelSpec, GetKeys, KeySpec};
 use crate::config::{ProtectedAction, Settings};
 
 /// A directive that says who may run a command.
@@ -37,6 +37,8 @@ pub struct RowOf<Handler: 'static> {
     pub keys: &'static [KeySpec],
     /// Finds the keys where the specifications cannot (see [`crate::commands::keyspec`]).
     pub get_keys: Option<GetKeys>,
+    /// Which arguments are channels that somebody sends to or listens to.
+    pub channels: Option<ChannelSpec>,
     /// Documentation group.
     pub group: CommandGroup,
     /// The Redis version that brought it.

@@ -46,6 +46,7 @@ pub static ROWS: &[Row] = &[
     },
     Row {
         flags: pubsub::PUBLISH.flags.union(OURS),
+        channels: None,
         handler: super::publish,
         ..pubsub::PUBLISH
     },

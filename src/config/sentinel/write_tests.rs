@@ -19,7 +19,7 @@ fn load(text: &[u8]) -> Config {
 }
 
 fn rewritten(old: &str, settings: &Settings, state: &SentinelConfig) -> String {
-    let text = rewrite_sentinel(old.as_bytes(), settings, state);
+    let text = rewrite_sentinel(old.as_bytes(), settings, &[], state);
     String::from_utf8(text).expect("tests speak UTF-8")
 }
 
@@ -122,7 +122,12 @@ fn lines_about_a_data_set_stay_as_they_are() {
 fn a_server_leaves_the_lines_of_a_sentinel_alone() {
     let old = "sentinel monitor m 127.0.0.1 1 1\n";
     let settings = Settings::default();
-    let text = crate::config::rewrite(old.as_bytes(), &settings, crate::config::Extent::Changed);
+    let text = crate::config::rewrite(
+        old.as_bytes(),
+        &settings,
+        &[],
+        crate::config::Extent::Changed,
+    );
     assert!(text.starts_with(old.as_bytes()));
 }
 
@@ -239,16 +244,16 @@ proptest! {
     fn what_was_written_is_read_back(before in state(), after in state()) {
         let settings = load(b"port 7000\n").settings;
         let comments = "# one\nport 7000\n# two\n";
-        let first = rewrite_sentinel(comments.as_bytes(), &settings, &before);
+        let first = rewrite_sentinel(comments.as_bytes(), &settings, &[], &before);
         prop_assert_eq!(load(&first).sentinel, Some(before));
-        let second = rewrite_sentinel(&first, &settings, &after);
+        let second = rewrite_sentinel(&first, &settings, &[], &after);
         let read = load(&second);
         let mut masters = read.sentinel.clone().expect("it is a Sentinel");
         masters.masters.sort_by(|a, b| a.name.cmp(&b.name));
         prop_assert_eq!(masters, after);
         prop_assert_eq!(&read.settings, &settings);
         prop_assert!(second.starts_with(comments.as_bytes()));
-        let again = rewrite_sentinel(&second, &settings, &read.sentinel.expect("as before"));
+        let again = rewrite_sentinel(&second, &settings, &[], &read.sentinel.expect("as before"));
         prop_assert_eq!(again, second);
     }
 }

@@ -42,7 +42,9 @@ impl<W: World> Runtime<W> {
         }
         let (number, state) = sentinel.saved_form();
         let saving = &mut self.sentinel.saving;
-        let text = Bytes::from(rewrite_sentinel(&saving.text, &env.config, &state));
+        let users = env.users.lines();
+        let text = rewrite_sentinel(&saving.text, &env.config, &users, &state);
+        let text = Bytes::from(text);
         let replacement = Replacement::new(path, text.clone());
         if replacement.run(self.world.disk()).is_ok() {
             saving.text = text;
@@ -62,7 +64,9 @@ impl<W: World> Runtime<W> {
             saving.under_way.is_none(),
             "one save at a time is asked for"
         );
-        let text = Bytes::from(rewrite_sentinel(&saving.text, &env.config, &state));
+        let users = env.users.lines();
+        let text = rewrite_sentinel(&saving.text, &env.config, &users, &state);
+        let text = Bytes::from(text);
         saving.requests += 1;
         let request = saving.requests;
         saving.under_way = Some(UnderWay {

@@ -11,6 +11,7 @@ use super::oracle::Oracle;
 use super::programs::Programs;
 use super::survival::{Death, FileState, Observed, Survival};
 use super::world::{SimWorld, terminate};
+use crate::acl::Users;
 use crate::base::rng::Rng;
 use crate::commands::FAMILIES;
 use crate::commands::context::CommandTable;
@@ -298,6 +299,7 @@ impl Node {
             rng,
             clock: CycleClock::stopped(),
             sentinel,
+            users: Users::new(settings.requirepass.as_deref(), [0; 32]),
         };
         let mut engine = Engine::new(parts, world).expect("plain settings");
         engine.world_mut().listen(&settings).expect("it may listen");

@@ -17,6 +17,7 @@ use memchr::memchr;
 
 use crate::base::numbers::{parse_f64, skip_blanks};
 use crate::base::partial_sort::sort_part;
+use crate::commands::acl::request::may_read_every_key;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::events::Class;
@@ -145,13 +146,23 @@ fn sort_keys(args: &Args<'_>, keys: &mut Vec<KeyRef>) {
     }
 }
 
+/// Whether the client may have keys looked up that nobody knows beforehand.
+fn may_look_up(ctx: &mut Ctx<'_>, args: &Args<'_>) -> bool {
+    let user = &ctx.session.user;
+    user.is_unrestricted()
+        || ctx
+            .table
+            .find(args)
+            .is_none_or(|command| may_read_every_key(user, command, args, &mut ctx.env.acl_scratch))
+}
+
 fn sort_or_store(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let options = SortOptions::parse(args, true)?;
+    let options = SortOptions::parse(args, true, may_look_up(ctx, args))?;
     sort(ctx, &args[1], options)
 }
 
 fn sort_ro(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let options = SortOptions::parse(args, false)?;
+    let options = SortOptions::parse(args, false, may_look_up(ctx, args))?;
     sort(ctx, &args[1], options)
 }
 

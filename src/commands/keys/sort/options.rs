@@ -27,7 +27,17 @@ pub(super) struct SortOptions<'a> {
 
 impl<'a> SortOptions<'a> {
     /// Parses the words behind `SORT key`.
-    pub(super) fn parse(args: &'a Args<'_>, may_store: bool) -> Result<SortOptions<'a>, CmdError> {
+    ///
+    /// Whoever may not read every key may not have other keys looked up by patterns.
+    pub(super) fn parse(
+        args: &'a Args<'_>,
+        may_store: bool,
+        may_look_up: bool,
+    ) -> Result<SortOptions<'a>, CmdError> {
+        let refuse = |option: &str| {
+            let why = "denied due to insufficient ACL permissions.";
+            Err(CmdError::err(format!("{option} option of SORT {why}")))
+        };
         let mut options = SortOptions {
             by: None,
             keeps_order: false,
@@ -64,10 +74,15 @@ impl<'a> SortOptions<'a> {
                     1
                 }
                 b"by" if left >= 1 => {
+                    let is_pattern = args[at + 1].contains(&b'*');
+                    if is_pattern && !may_look_up {
+                        return refuse("BY");
+                    }
                     options.by = Some(&args[at + 1]);
-                    options.keeps_order |= !args[at + 1].contains(&b'*');
+                    options.keeps_order |= !is_pattern;
                     1
                 }
+                b"get" if left >= 1 && !may_look_up => return refuse("GET"),
                 b"get" if left >= 1 => {
                     options.gets.push(&args[at + 1]);
                     1
