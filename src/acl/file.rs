@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_file_has_a_line_for_each_user() {
-        let text = b"user alice on +@all ~* &* #ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n\n user bob on (+get ~a ) (%W~b +set)\r\n";
+        let text = b"user alice on +@all ~* &* >abc\n\n user bob on (+get ~a ) (%W~b +set)\r\n";
         let users = parse("f", text, RULES).expect("a good file");
         let names: Vec<_> = users.iter().map(|(name, _)| name.as_slice()).collect();
         assert_eq!(names, [&b"alice"[..], b"bob"]);

@@ -1,3 +1,5 @@
+//! Rules: how they are read and shown, and what they open.
+
 use super::super::catalog::testing::{Few, id};
 use super::super::selector::KeyUse;
 use super::super::users::{self, BadRules};

@@ -5,6 +5,7 @@
 
 mod describe;
 
+use super::acl;
 use super::context::{CmdResult, Command, CommandTable, Ctx};
 use super::error::CmdError;
 use super::keyspec;
@@ -194,8 +195,7 @@ impl<'a> Filter<'a> {
         match by {
             _ if by.eq_ignore_ascii_case(b"module") => Ok(Filter::OfModule),
             _ if by.eq_ignore_ascii_case(b"aclcat") => {
-                let named = |(_, name): &&(Acl, &str)| value.eq_ignore_ascii_case(name.as_bytes());
-                let category = Acl::NAMES.iter().find(named).map(|(category, _)| *category);
+                let category = acl::request::category(value);
                 Ok(Filter::InCategory(category.unwrap_or_default()))
             }
             _ if by.eq_ignore_ascii_case(b"pattern") => Ok(Filter::Matching(value)),

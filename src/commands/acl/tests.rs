@@ -1,3 +1,5 @@
+//! `ACL` and what the dispatcher refuses: users made, asked, noted and taken away.
+
 use crate::commands::testing::Rig;
 
 /// A rig whose client 1 is the default user, and client 2 is logged in as `bob` with these rules.

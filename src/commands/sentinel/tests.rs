@@ -67,6 +67,7 @@ fn each_kind_of_server_knows_its_own_commands() {
             "hello",
             "auth",
             "client",
+            "acl",
             "subscribe",
             "unsubscribe",
             "psubscribe",
