@@ -344,7 +344,7 @@ impl Group {
         self.tell(format!("{host} ends"));
         if host < self.servers {
             self.were_replicas[host] = false;
-            self.oracle.on_ended(host, self.keeps);
+            self.oracle.on_ended(host);
         } else {
             self.oracle.on_sentinel_ended(&self.nodes[host]);
         }
@@ -359,7 +359,8 @@ impl Group {
         for n in 0..self.clients.len() {
             match self.clients[n].step(&self.net, &mut self.next_serial) {
                 Some(Told::Written(server, serial)) => {
-                    self.oracle.on_written(server, serial);
+                    let has_file = self.nodes[server].has_aof();
+                    self.oracle.on_written(server, serial, has_file);
                     self.tell(format!("server {server} has written w{serial}"));
                 }
                 Some(Told::Kept(serial)) => {

@@ -27,8 +27,8 @@
 //!   majority of the Sentinels. It drops what it did alone when it hears of it.
 //! - **Forgotten**: a server died while it was the master, and may have started again without what
 //!   it had not written down, before anybody called it down. That is everything if it keeps no
-//!   file; and otherwise what it has not done itself: of what it had from a master before, it may
-//!   still have been writing the copy.
+//!   file, or had none yet: who has a new copy from a master, and is promoted, may still be writing
+//!   that copy to its file. Of the copy itself it may lack everything.
 //!
 //! A replica *could be asked* if nothing has disturbed it, the leader, or the network between both
 //! for some seconds before the election was won, and none does until the replica is chosen; if it
@@ -70,8 +70,8 @@ pub enum Loss {
 #[derive(Clone, Debug)]
 struct Write {
     serial: u64,
-    /// The server that has done it.
-    by: HostId,
+    /// The server that has done it, if it has that in its file.
+    kept_by: Option<HostId>,
     /// A majority of the servers had it.
     kept: bool,
     /// Why it may be lost.
@@ -210,8 +210,8 @@ impl GroupOracle {
 
     // ---- Writes ----
 
-    /// A client was told that a server has done a write.
-    pub fn on_written(&mut self, server: HostId, serial: u64) {
+    /// A client was told that a server has done a write, which `has_file` for it.
+    pub fn on_written(&mut self, server: HostId, serial: u64, has_file: bool) {
         self.tally.written += 1;
         let may = match server == self.authority.1 {
             true => Vec::new(),
@@ -219,7 +219,7 @@ impl GroupOracle {
         };
         self.writes.push(Write {
             serial,
-            by: server,
+            kept_by: has_file.then_some(server),
             kept: false,
             may,
         });
@@ -232,11 +232,11 @@ impl GroupOracle {
         write.expect("it was told before").kept = true;
     }
 
-    /// A server has ended; it `keeps` what it has told, or nothing.
-    pub fn on_ended(&mut self, server: HostId, keeps: bool) {
+    /// A server has ended.
+    pub fn on_ended(&mut self, server: HostId) {
         if server == self.authority.1 {
             for write in &mut self.writes {
-                if !keeps || write.by != server {
+                if write.kept_by != Some(server) {
                     write.may.push(Loss::Forgotten);
                 }
             }
