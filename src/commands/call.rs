@@ -10,6 +10,7 @@ use super::blocking::acks::AckWait;
 use super::context::{Command, Ctx};
 use super::error::CmdError;
 use super::host::ClientFilter;
+use super::observe::{note_if_slow, observe};
 use super::session::{Kind, ReplyMode};
 use crate::resp::args::Args;
 use crate::resp::writer::Reply;
@@ -25,7 +26,7 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     let db = ctx.session.db;
     let wanted = ctx.env.wants_changes();
     let offset = ctx.env.replication.offset();
-    if wanted {
+    if wanted | ctx.env.observers.see_all() {
         args.pin();
     }
     debug_assert!(ctx.env.unit.is_unmarked(), "every command has ended");
@@ -41,8 +42,15 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     let end = ctx.env.clock.ns();
     let mut spent = end.saturating_sub(started);
     ctx.env.last_command_end_ns = end;
+    let mut total = spent;
+    if let Activity::Resumed(before) = &ctx.session.activity {
+        total += before.spent_ns;
+    }
+    if total >= ctx.env.observers.from_ns {
+        observe(ctx, command, args, spent, total);
+    }
     match &mut ctx.session.activity {
-        Activity::Resumed(before) => spent += before.spent_ns,
+        Activity::Resumed(_) => spent = total,
         Activity::Parked(parked) => {
             // Nothing is counted before the command is done.
             parked.spent_ns += spent;
@@ -92,7 +100,7 @@ fn count(ctx: &mut Ctx<'_>, command: &Command, spent_ns: u64) {
 
 /// Hands out what the command had to say to subscribers.
 #[inline]
-fn deliver(ctx: &mut Ctx<'_>) {
+pub(super) fn deliver(ctx: &mut Ctx<'_>) {
     if !ctx.env.outbox.is_empty() {
         ctx.host.deliver(ctx.env, ctx.session, ctx.reply);
     }
@@ -123,6 +131,9 @@ pub fn conclude(ctx: &mut Ctx<'_>, parked: Parked, end: WaitEnd<'_>) {
     }
     let argv = parked.argv.expect("a parked command has argv");
     if let Some(command) = ctx.table.find(&argv.args()) {
+        if parked.spent_ns >= ctx.env.observers.from_ns {
+            note_if_slow(ctx, command, &argv.args(), parked.spent_ns);
+        }
         count(ctx, command, parked.spent_ns);
     }
     settle_reply(ctx, reply_start);

@@ -9,7 +9,7 @@ use super::gates::Loading;
 use super::row::{Arg, CommandGroup, Flags, Row};
 use super::wording;
 use crate::base::errno::os_text;
-use crate::config::{self, Extent, SetContext};
+use crate::config::{self, Extent, SetContext, Traits};
 use crate::resp::args::Args;
 
 const SUB: Row = Row {
@@ -55,6 +55,7 @@ const SUBCOMMANDS: &[Row] = &[
         summary: "Changes directives while the server runs.",
         history: &[("7.0.0", "Takes several directives.")],
         tips: EVERYWHERE,
+        secrets: Some(is_secret),
         args: &[Arg::block("data", &[Arg::string("parameter"), Arg::string("value")]).multiple()],
         handler: set,
         ..SUB
@@ -101,6 +102,12 @@ fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     Ok(())
 }
 
+/// Whether a word of `CONFIG SET` is the value of a directive that holds a secret.
+fn is_secret(args: &Args<'_>, at: usize) -> bool {
+    let is_value = at > 2 && at % 2 == 1;
+    is_value && config::Row::find(&args[at - 1]).is_some_and(|row| row.is(Traits::SENSITIVE))
+}
+
 fn set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     if args.len() % 2 == 1 {
         return Err(CmdError::Syntax);
@@ -125,6 +132,7 @@ pub(super) fn set_directives(ctx: &mut Ctx<'_>, pairs: &[(&[u8], &[u8])]) -> Cmd
         .map_err(refusal)?;
     ctx.env.config = settings;
     ctx.host.config_changed(ctx.env);
+    ctx.env.renew_observers();
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod login;
 
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
+use super::monitor;
 use super::pubsub;
 use super::row::{Acl, Arg, CommandGroup, Deprecation, Flags, Row};
 use super::session::Kind;
@@ -104,6 +105,7 @@ pub static ROWS: &[Row] = &[
             ],
         )
         .optional()],
+        secrets: Some(login::is_secret_of_hello),
         handler: hello,
         ..CONNECTION
     },
@@ -118,6 +120,7 @@ pub static ROWS: &[Row] = &[
             Arg::string("username").since("6.0.0").optional(),
             Arg::string("password"),
         ],
+        secrets: Some(|_, at| at > 0),
         handler: login::auth,
         ..CONNECTION
     },
@@ -155,6 +158,7 @@ fn quit(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
 }
 
 fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    monitor::forget(ctx.env, ctx.session);
     if ctx.session.kind != Kind::Normal {
         return Err(CmdError::err("can only reset normal client connections"));
     }

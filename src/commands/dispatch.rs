@@ -7,12 +7,13 @@
 //! which runs it through [`call`], too.
 
 use super::acl::refusal;
-use super::call::{call, reply_error, settle_reply};
+use super::call::{call, deliver, reply_error, settle_reply};
 use super::context::{CmdResult, Command, Ctx};
 use super::env::Env;
 use super::error::CmdError;
 use super::eviction::Room;
 use super::gates::{Loading, PauseMode};
+use super::observe::show_to_monitors;
 use super::row::Flags;
 use super::session::{Kind, Session};
 use super::transaction::{self, Scope};
@@ -43,7 +44,7 @@ pub fn process(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         refuse_http(ctx);
     } else {
         let error = table.unknown(args);
-        reject(ctx, None, &error);
+        reject(ctx, None, args, &error);
     }
     Outcome::Done
 }
@@ -58,9 +59,9 @@ pub fn process_found(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Ar
     ctx.session.last_command = command.full_name;
     crash::note_command(&command.full_name);
     if !command.accepts(args.len()) {
-        reject(ctx, Some(command), &command.arity_error());
+        reject(ctx, Some(command), args, &command.arity_error());
     } else if let Err(error) = admit(ctx, command, args) {
-        reject(ctx, Some(command), &error);
+        reject(ctx, Some(command), args, &error);
     } else if let Some(mode) = ctx.env.gates.pause
         && is_held_back(mode, ctx.session, command)
     {
@@ -182,7 +183,7 @@ fn admit_past_gates(env: &Env, session: &Session, command: &Command) -> CmdResul
             .union(Flags::READONLY)
             .union(Flags::MAY_REPLICATE),
     );
-    if session.kind == Kind::Replica && touches_keys {
+    if matches!(session.kind, Kind::Replica | Kind::Monitor) && touches_keys {
         return Err(CmdError::Fixed(
             "ERR Replica can't interact with the keyspace",
         ));
@@ -222,13 +223,15 @@ fn admit_guarded(settings: &Settings, session: &Session, command: &Command) -> C
 
 /// Refuses a command before it runs.
 #[cold]
-fn reject(ctx: &mut Ctx<'_>, command: Option<&Command>, error: &CmdError) {
+fn reject(ctx: &mut Ctx<'_>, command: Option<&Command>, args: &Args<'_>, error: &CmdError) {
     let reply_start = ctx.reply.len();
     let mut text = error.text();
     if let Some(transaction) = &mut ctx.session.transaction {
         transaction.spoil();
     }
-    if command.is_some_and(|c| c.flags.contains(Flags::RUNS_QUEUE)) {
+    if let Some(command) = command.filter(|c| c.flags.contains(Flags::RUNS_QUEUE)) {
+        // Those who saw the transaction begin are to see that it is over.
+        show_to_monitors(ctx, command, args);
         transaction::forget(ctx.env, ctx.session);
         let why = b"EXECABORT Transaction discarded because of: ";
         // The plain code is left out of it, the telling ones stay.
@@ -241,6 +244,7 @@ fn reject(ctx: &mut Ctx<'_>, command: Option<&Command>, error: &CmdError) {
     }
     ctx.env.last_command_end_ns = ctx.env.clock.ns();
     settle_reply(ctx, reply_start);
+    deliver(ctx);
 }
 
 /// A browser or a forged request from a web page speaks to us: its first line begins so.

@@ -13,6 +13,7 @@ use super::blocking::Waiters;
 use super::eviction::progress::Eviction;
 use super::garbage::Garbage;
 use super::gates::{Gates, Loading};
+use super::observers::Observers;
 use super::own_expiries::notes::OwnExpiries;
 use super::pubsub::outbox::Outbox;
 use super::pubsub::registry::Registry;
@@ -130,6 +131,8 @@ pub struct Env {
     pub pubsub: Registry,
     /// Messages that wait for the end of the running command.
     pub outbox: Outbox,
+    /// Who looks at the commands that are run.
+    pub observers: Observers,
     /// In what order `SORT` puts texts.
     pub collation: Collation,
     /// Changes that were made before are made again, from a file: nobody is to hear of them.
@@ -160,7 +163,7 @@ impl Env {
         replication: Replication,
         commands: usize,
     ) -> Env {
-        Env {
+        let mut env = Env {
             now,
             rng,
             own_expiries: OwnExpiries::new(&keyspace),
@@ -183,6 +186,7 @@ impl Env {
             waiters: Waiters::default(),
             pubsub: Registry::default(),
             outbox: Outbox::default(),
+            observers: Observers::default(),
             collation: Collation::Bytes,
             is_replaying: false,
             skip_checksums: false,
@@ -191,7 +195,9 @@ impl Env {
             clock,
             last_command_end_ns: 0,
             now_read_at_ns: clock.ns(),
-        }
+        };
+        env.renew_observers();
+        env
     }
 
     /// Sets the instant that commands see.

@@ -64,6 +64,11 @@ pub fn make_room(env: &mut Env, host: &mut dyn Host) -> Room {
     if env.config.maxmemory_policy == MaxmemoryPolicy::Noeviction {
         return settle(env, Room::None);
     }
+    env.measure("eviction-cycle", |env| evict_for_a_while(env, host))
+}
+
+/// Evicts keys until memory is within the limit, for a bounded time.
+fn evict_for_a_while(env: &mut Env, host: &mut dyn Host) -> Room {
     let start_ns = env.clock.ns();
     env.eviction.begin(start_ns);
     let limit_ns = time_limit_ns(env.config.maxmemory_eviction_tenacity);
@@ -194,9 +199,11 @@ fn random_victim(env: &mut Env, among: Among) -> Option<Candidate> {
 
 fn evict(env: &mut Env, host: &mut dyn Host, victim: &Candidate, lazily: bool) {
     let Candidate { db, key, .. } = victim;
-    let removed = env.keyspace.db_mut(*db).remove(key);
-    let entry = removed.expect("the victim was looked up just now");
-    host.free(Garbage::Entry(entry), lazily);
+    env.measure("eviction-del", |env| {
+        let removed = env.keyspace.db_mut(*db).remove(key);
+        let entry = removed.expect("the victim was looked up just now");
+        host.free(Garbage::Entry(entry), lazily);
+    });
     env.stats.evicted_keys += 1;
     env.touched(*db, key);
     env.notify(*db, Class::EVICTED, "evicted", key);

@@ -72,10 +72,16 @@ impl ClientClass {
     /// Whether a session belongs to it.
     pub fn matches(self, session: &Session) -> bool {
         match self {
-            ClientClass::Normal => session.kind == Kind::Normal && session.subscriptions.is_none(),
+            ClientClass::Normal => {
+                let is_client = matches!(session.kind, Kind::Normal | Kind::Monitor);
+                is_client && session.subscriptions.is_none()
+            }
             ClientClass::Replica => session.kind == Kind::Replica,
             ClientClass::Master => session.kind == Kind::Master,
-            ClientClass::Pubsub => session.kind == Kind::Normal && session.subscriptions.is_some(),
+            ClientClass::Pubsub => {
+                let is_client = matches!(session.kind, Kind::Normal | Kind::Monitor);
+                is_client && session.subscriptions.is_some()
+            }
         }
     }
 }

@@ -187,7 +187,9 @@ impl Env {
     pub fn expire_key(&mut self, db: usize, key: &[u8]) {
         let removed = self.keyspace.db_mut(db).remove(key);
         self.on_expired(db, key);
-        self.discard(removed, self.config.lazyfree_lazy_expire);
+        self.measure("expire-del", |env| {
+            env.discard(removed, env.config.lazyfree_lazy_expire);
+        });
     }
 
     /// Whether a lookup counts as use of the key.

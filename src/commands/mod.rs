@@ -44,6 +44,9 @@ pub mod list;
 pub mod lookup;
 pub mod memory;
 pub mod module;
+pub mod monitor;
+pub mod observe;
+pub mod observers;
 pub mod operand;
 pub mod own_expiries;
 pub mod prefetch;
@@ -57,6 +60,7 @@ pub mod sentinel;
 pub mod server;
 pub mod session;
 pub mod set;
+pub mod slowlog;
 pub mod stats;
 pub mod stream;
 pub mod string;
@@ -140,6 +144,9 @@ pub const FAMILIES: &[&[Row]] = &[
     memory::ROWS,
     config::ROWS,
     introspection::ROWS,
+    slowlog::ROWS,
+    latency::ROWS,
+    monitor::ROWS,
     replication::ROWS,
     debug::ROWS,
     cluster::ROWS,

@@ -30,7 +30,7 @@ mod shape;
 pub use self::docs::{Arg, ArgKind, CommandGroup, Deprecation};
 pub use self::flags::{Acl, Flags, KeyFlags};
 pub use self::keys::{BeginSearch, ChannelSpec, FindKeys, GetKeys, KeyRef, KeySpec};
-pub use self::shape::{Guard, RowOf};
+pub use self::shape::{Guard, IsSecret, RowOf};
 use super::context::{CmdResult, Ctx, Handler};
 use super::error::CmdError;
 use crate::resp::args::Args;
@@ -49,6 +49,7 @@ impl Row {
         keys: &[],
         get_keys: None,
         channels: None,
+        secrets: None,
         group: CommandGroup::Generic,
         since: "1.0.0",
         complexity: "",

@@ -28,6 +28,8 @@ pub enum Kind {
     Normal,
     /// A replica's of ours, from its `PSYNC` or `SYNC` on.
     Replica,
+    /// That of a client that sees every command (`MONITOR`). It leaves keys alone, as replicas do.
+    Monitor,
     /// Our master's: its commands are obeyed and not answered.
     Master,
     /// Nobody's: commands replayed by the server itself.
@@ -184,7 +186,8 @@ impl Session {
     /// Whether nothing but the gates can refuse its commands.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.transaction.is_none() && self.subscriptions.is_none() && self.kind != Kind::Replica
+        let touches_keys = !matches!(self.kind, Kind::Replica | Kind::Monitor);
+        self.transaction.is_none() && self.subscriptions.is_none() && touches_keys
     }
 
     /// Whether silence of it means that nobody is there: it is no peer of ours, and waits for

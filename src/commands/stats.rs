@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::latency::Histogram;
+use super::latency::histogram::Histogram;
 
 /// How often a command ran and how long that took.
 #[derive(Clone, Debug, Default)]

@@ -134,6 +134,7 @@ impl Rig {
     pub fn run_words<W: AsRef<[u8]>>(&mut self, words: &[W]) -> String {
         let owned = OwnedArgs::new(words);
         let mut reply = Reply::new(self.session.protocol);
+        self.env.last_command_end_ns = self.env.clock.ns();
         let mut ctx = Ctx {
             env: &mut self.env,
             session: &mut self.session,

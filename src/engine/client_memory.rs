@@ -54,7 +54,7 @@ fn share_of<S>(conn: &Conn<S>, env: &Env) -> Share {
     let Some(session) = conn.session.as_deref() else {
         return conn.share;
     };
-    if session.kind != Kind::Normal || session.activity.is_over() {
+    if !matches!(session.kind, Kind::Normal | Kind::Monitor) || session.activity.is_over() {
         return Share::default();
     }
     let may_go = !session.client().no_evict;

@@ -21,6 +21,7 @@ use super::output::{BufferPool, FREE_OUTPUT_BYTES};
 use super::peak::RecentPeak;
 use super::world::{Accepted, Interest, Network, Socket, Wake};
 use crate::commands::env::Env;
+use crate::commands::monitor;
 use crate::commands::pubsub::{self, outbox::Message};
 use crate::commands::session::{ClientInfo, Kind, ReplyMode, Session};
 use crate::commands::transaction;
@@ -229,6 +230,7 @@ impl<S: Socket> Clients<S> {
             }
             transaction::forget(env, session);
             pubsub::forget(env, session);
+            monitor::forget(env, session);
             env.waiters.remove(session.id);
             let id = session.id;
             self.held.retain(|client| *client != id);

@@ -202,7 +202,9 @@ impl<W: World> Engine<W> {
         } else {
             run_expire_cycle(env, cycle, pace, clock);
         }
-        env.stats.expire_cycle_cpu_us += (world.mono_ns() - started_ns) / 1000;
+        let spent_ns = world.mono_ns() - started_ns;
+        env.stats.expire_cycle_cpu_us += spent_ns / 1000;
+        env.note_latency("expire-cycle", spent_ns);
     }
 
     /// Looks at some connections: idle ones are dropped, soft limits enforced, buffers trimmed.
@@ -228,7 +230,9 @@ fn run_expire_cycle(env: &mut Env, cycle: &mut ExpiryCycle, pace: Pace, clock: E
     });
     for (db, entry) in expired {
         env.on_expired(db, entry.entry().key());
-        env.discard(Some(entry), env.config.lazyfree_lazy_expire);
+        env.measure("expire-del", |env| {
+            env.discard(Some(entry), env.config.lazyfree_lazy_expire);
+        });
         env.end_unit();
     }
     env.stats.expired_stale_percent = cycle.stale_share() * 100.0;

@@ -167,6 +167,7 @@ fn flags_of(s: &Session, env: &Env) -> String {
     let mut flags = String::new();
     match s.kind {
         Kind::Replica => flags.push('S'),
+        Kind::Monitor => flags.push('O'),
         Kind::Master => flags.push('M'),
         Kind::Normal | Kind::Internal => {}
     }

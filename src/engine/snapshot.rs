@@ -420,7 +420,9 @@ impl<W: World> Runtime<W> {
     /// A child was forked.
     fn note_child(&mut self, env: &mut Env, pid: i32, purpose: SnapshotPurpose, start_ns: u64) {
         env.stats.total_forks += 1;
-        env.stats.latest_fork_us = (self.world.mono_ns() - start_ns) / 1000;
+        let spent_ns = self.world.mono_ns() - start_ns;
+        env.stats.latest_fork_us = spent_ns / 1000;
+        env.note_latency("fork", spent_ns);
         self.snapshots.child = Some(SnapshotChild {
             pid,
             purpose,
@@ -466,8 +468,10 @@ impl<W: World> Runtime<W> {
     }
 
     /// Takes away what a killed child has left.
-    pub fn remove_temporary(&mut self, env: &Env, pid: i32) {
+    pub fn remove_temporary(&mut self, env: &mut Env, pid: i32) {
+        let start_ns = self.world.mono_ns();
         file::remove_temporary(self.world.disk(), &snapshot_path(env), pid as u32);
+        env.note_latency("rdb-unlink-temp-file", self.world.mono_ns() - start_ns);
     }
 
     /// A child has ended: notes how, and finishes what can be finished.

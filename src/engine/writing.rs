@@ -56,7 +56,7 @@ impl<W: World> Engine<W> {
         if conn.output.pending() > 0 {
             let written = runtime.clients.flush(key, env, &mut runtime.world);
             let conn = &mut runtime.clients[key];
-            if written && conn.session().kind == Kind::Normal {
+            if written && matches!(conn.session().kind, Kind::Normal | Kind::Monitor) {
                 conn.last_interaction_ms = env.now.mono_ms();
             }
             if conn.output.pending() > 0 {

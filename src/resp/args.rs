@@ -38,11 +38,47 @@ impl Span {
     }
 }
 
-/// An argument with a vector of its own; `data` is gone once it has been taken.
+/// So much of the beginning of an argument can be shown even when it has been taken.
+pub const HEAD_BYTES: usize = 128;
+
+/// An argument with a vector of its own.
 #[derive(Debug)]
 pub(super) struct BigArg {
     index: usize,
-    data: Option<Vec<u8>>,
+    data: Big,
+}
+
+/// The bytes of such an argument.
+#[derive(Debug)]
+enum Big {
+    Here(Vec<u8>),
+    /// They were taken; this is how they began, and how many they were.
+    Taken {
+        head: [u8; HEAD_BYTES],
+        len: usize,
+    },
+}
+
+impl Big {
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Big::Here(bytes) => Some(bytes),
+            Big::Taken { .. } => None,
+        }
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        let Big::Here(bytes) = self else {
+            return Vec::new();
+        };
+        let bytes = std::mem::take(bytes);
+        let mut head = [0; HEAD_BYTES];
+        let shown = bytes.len().min(HEAD_BYTES);
+        head[..shown].copy_from_slice(&bytes[..shown]);
+        let len = bytes.len();
+        *self = Big::Taken { head, len };
+        bytes
+    }
 }
 
 /// Room for so many arguments is kept from command to command.
@@ -138,7 +174,7 @@ impl ArgRanges {
     pub(super) fn push_big(&mut self, data: Vec<u8>) {
         self.bigs.push(BigArg {
             index: self.spans.len(),
-            data: Some(data),
+            data: Big::Here(data),
         });
         self.spans.push(Span::BIG);
     }
@@ -156,7 +192,10 @@ impl ArgRanges {
 
 impl BigArg {
     pub(super) fn held_bytes(&self) -> usize {
-        self.data.as_ref().map_or(0, Vec::capacity)
+        match &self.data {
+            Big::Here(bytes) => bytes.capacity(),
+            Big::Taken { .. } => 0,
+        }
     }
 }
 
@@ -193,6 +232,19 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// How an argument begins, [`HEAD_BYTES`] at most, and how many bytes it has or had; also of
+    /// one that was taken.
+    pub fn head(&self, index: usize) -> (&[u8], usize) {
+        let big = self.bigs.iter().find(|big| big.index == index);
+        match big.map(|big| &big.data) {
+            Some(Big::Taken { head, len }) => (&head[..HEAD_BYTES.min(*len)], *len),
+            _ => {
+                let whole = &self[index];
+                (&whole[..whole.len().min(HEAD_BYTES)], whole.len())
+            }
+        }
+    }
+
     /// All arguments in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator + '_ {
         (0..self.spans.len()).map(|index| &self[index])
@@ -223,7 +275,10 @@ impl<'a> Args<'a> {
         }
         let pinned = self.pinned;
         let data = &mut self.big_mut(index).data;
-        Cow::Owned(if pinned { data.clone() } else { data.take() }.unwrap_or_default())
+        Cow::Owned(match data {
+            Big::Here(bytes) if pinned => bytes.clone(),
+            _ => data.take(),
+        })
     }
 
     /// Appends the command in canonical RESP. No argument may have been taken away.
@@ -233,7 +288,7 @@ impl<'a> Args<'a> {
             return;
         }
         assert!(
-            self.bigs.iter().all(|big| big.data.is_some()),
+            self.bigs.iter().all(|big| big.data.bytes().is_some()),
             "an argument has been moved away"
         );
         array_header(self.len(), out);
@@ -256,7 +311,7 @@ impl<'a> Args<'a> {
     #[cold]
     fn big(&self, index: usize) -> &[u8] {
         let big = self.bigs.iter().find(|big| big.index == index);
-        big.and_then(|big| big.data.as_deref()).unwrap_or_default()
+        big.and_then(|big| big.data.bytes()).unwrap_or_default()
     }
 
     #[cold]
@@ -396,6 +451,19 @@ mod tests {
         assert_eq!(&args[1], &[b'v'; 20]);
         assert!(matches!(args.take(1), Cow::Owned(data) if data == [b'v'; 20]));
         assert_eq!(&args[1], b"");
+        assert_eq!(args.head(1), (&[b'v'; 20][..], 20), "how it began is kept");
+        assert_eq!(args.head(0), (&b"SET"[..], 3));
+    }
+
+    #[test]
+    fn the_beginning_of_a_long_argument_is_shown_before_and_after_it_is_taken() {
+        let mut ranges = ArgRanges::default();
+        ranges.push_big(vec![b'v'; 1000]);
+        let mut args = ranges.args(b"");
+        let head = (&[b'v'; HEAD_BYTES][..], 1000);
+        assert_eq!(args.head(0), head);
+        assert_eq!(args.take(0).len(), 1000);
+        assert_eq!(args.head(0), head);
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod limits;
 mod listening;
 mod messages;
 mod numbers;
+mod observation;
 mod operations;
 mod peers;
 mod persistence;

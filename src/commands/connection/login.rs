@@ -6,6 +6,24 @@ use super::super::error::CmdError;
 use crate::acl::users::DEFAULT;
 use crate::resp::args::Args;
 
+/// Whether a word of `HELLO` is a name or password behind `AUTH`.
+pub fn is_secret_of_hello(args: &Args<'_>, at: usize) -> bool {
+    let mut option = 2;
+    while option < args.len() {
+        match &args[option] {
+            word if word.eq_ignore_ascii_case(b"auth") => {
+                if (option + 1..=option + 2).contains(&at) {
+                    return true;
+                }
+                option += 3;
+            }
+            word if word.eq_ignore_ascii_case(b"setname") => option += 2,
+            _ => return false,
+        }
+    }
+    false
+}
+
 /// `AUTH`.
 pub fn auth(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let (user, password): (&[u8], &[u8]) = match args.len() {

@@ -49,6 +49,7 @@ pub static ROWS: &[Row] = &[Row {
         },
     ],
     get_keys: Some(migrated_keys),
+    secrets: Some(is_secret),
     since: "2.6.0",
     complexity: "That of DUMP and DEL here and of RESTORE there, and O(N) for N bytes on the way.",
     summary: "Moves keys to another server.",
@@ -101,6 +102,19 @@ fn words_behind(option: &[u8]) -> usize {
         b"auth2" => 2,
         _ => 0,
     }
+}
+
+/// Whether a word stands behind `AUTH` or `AUTH2`.
+fn is_secret(args: &Args<'_>, at: usize) -> bool {
+    let mut option = OPTIONS;
+    while option < args.len() && !args[option].eq_ignore_ascii_case(b"keys") {
+        let words = words_behind(&args[option]);
+        if (option + 1..=option + words).contains(&at) {
+            return true;
+        }
+        option += 1 + words;
+    }
+    false
 }
 
 /// The one key in its place, or those behind `KEYS`.

@@ -27,6 +27,8 @@ enum Place {
     Small(Range<usize>),
     /// By themselves, in [`Outbox::large`].
     Large(usize),
+    /// Among the small ones; these are no push, but go out as they are.
+    Line(Range<usize>),
 }
 
 /// A message and one who gets it.
@@ -82,12 +84,25 @@ impl Outbox {
         self.deliveries.push(Delivery { to, message });
     }
 
+    /// Sends clients bytes that both protocols spell alike.
+    pub fn send_line(&mut self, line: &[u8], recipients: impl IntoIterator<Item = u64>) {
+        let start = self.small.len();
+        self.small.extend_from_slice(line);
+        let message = Place::Line(start..self.small.len());
+        let deliveries = recipients.into_iter().map(|to| Delivery {
+            to,
+            message: message.clone(),
+        });
+        self.deliveries.extend(deliveries);
+    }
+
     /// Hands out everything in order: the client and its message.
     pub fn drain(&mut self, mut deliver: impl FnMut(u64, Message<'_>)) {
         let deliveries = std::mem::take(&mut self.deliveries);
         for delivery in &deliveries {
             let message = match &delivery.message {
                 Place::Small(range) => Message::Small(&self.small[range.clone()]),
+                Place::Line(range) => Message::Line(&self.small[range.clone()]),
                 Place::Large(index) => Message::Large(&self.large[*index]),
             };
             deliver(delivery.to, message);
@@ -120,12 +135,15 @@ pub enum Message<'a> {
     Small(&'a [u8]),
     /// One to be shared.
     Large(&'a Bytes),
+    /// One that both protocols spell alike.
+    Line(&'a [u8]),
 }
 
 impl Message<'_> {
     /// Appends the message as the protocol of the reply spells it.
     pub fn write(self, reply: &mut Reply) {
         let bytes = match self {
+            Message::Line(bytes) => return reply.raw(bytes),
             Message::Small(bytes) => bytes,
             Message::Large(bytes) => &bytes[..],
         };
@@ -136,7 +154,7 @@ impl Message<'_> {
     /// What is shared of a large message: all but its first byte.
     pub fn shared(self) -> Option<Bytes> {
         match self {
-            Message::Small(_) => None,
+            Message::Small(_) | Message::Line(_) => None,
             Message::Large(bytes) => Some(bytes.slice(1..)),
         }
     }

@@ -8,6 +8,10 @@ use super::docs::{Arg, CommandGroup, Deprecation};
 use super::flags::{Acl, Flags};
 use super::keys::{ChannelSpec, GetKeys, KeySpec};
 use crate::config::{ProtectedAction, Settings};
+use crate::resp::args::Args;
+
+/// Whether the word at this place is not to be shown to those who watch what is run.
+pub type IsSecret = fn(&Args<'_>, usize) -> bool;
 
 /// A directive that says who may run a command.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +43,8 @@ pub struct RowOf<Handler: 'static> {
     pub get_keys: Option<GetKeys>,
     /// Which arguments are channels that somebody sends to or listens to.
     pub channels: Option<ChannelSpec>,
+    /// Which arguments are kept from `MONITOR` and the slow log.
+    pub secrets: Option<IsSecret>,
     /// Documentation group.
     pub group: CommandGroup,
     /// The Redis version that brought it.

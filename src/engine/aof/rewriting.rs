@@ -267,14 +267,20 @@ impl<W: World> Runtime<W> {
         self.aof.rewriting.scheduled |= self.aof.state == State::Waiting;
     }
 
+    fn rename(&mut self, env: &mut Env, from: &Path, to: &Path) -> io::Result<()> {
+        let start_ns = self.world.mono_ns();
+        let result = self.world.disk().rename(from, to);
+        env.note_latency("aof-rename", self.world.mono_ns() - start_ns);
+        result
+    }
+
     /// Puts the base that the child has made in its place. `false`: all is as it was.
     fn install_base(&mut self, env: &mut Env, child: &EndedChild) -> bool {
         let places = Places::of(&env.config);
         let mut manifest = self.aof.manifest.clone();
         let rewritten = rewritten_path(&places.folder, child.pid as u32);
         let base = places.path(manifest.start_base(&places.name, child.format));
-        let disk = self.world.disk();
-        if let Err(e) = disk.rename(&rewritten, &base) {
+        if let Err(e) = self.rename(env, &rewritten, &base) {
             log_cannot_rename("base", &rewritten, &base, &e);
             return false;
         }
@@ -284,12 +290,13 @@ impl<W: World> Runtime<W> {
             && !increment.is_named
         {
             let path = places.path(manifest.start_increment(&places.name));
-            if let Err(e) = self.world.disk().rename(&increment.path, &path) {
-                log_cannot_rename("incr", &increment.path, &path, &e);
+            let unnamed = increment.path.clone();
+            if let Err(e) = self.rename(env, &unnamed, &path) {
+                log_cannot_rename("incr", &unnamed, &path, &e);
                 let _ = self.world.disk().remove(&base);
                 return false;
             }
-            log_renamed("incr", &increment.path, &path);
+            log_renamed("incr", &unnamed, &path);
             named = Some(path);
         }
         manifest.retire_increments(usize::from(self.aof.state != State::Off));

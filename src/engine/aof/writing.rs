@@ -71,10 +71,20 @@ impl<W: World> Runtime<W> {
             if aof.write_delay_us > 0 {
                 self.world.sleep(Duration::from_micros(aof.write_delay_us));
             }
+            let circumstances = match &increment.sync {
+                Some(_) => "aof-write-pending-fsync",
+                None if self.snapshots.is_running() => "aof-write-active-child",
+                None => "aof-write-alone",
+            };
+            let start_ns = self.world.mono_ns();
             let bytes = env.aof.bytes();
-            match write_all(&mut increment.file, bytes) {
+            let result = write_all(&mut increment.file, bytes);
+            let count = bytes.len();
+            let spent_ns = self.world.mono_ns() - start_ns;
+            env.note_latency(circumstances, spent_ns);
+            env.note_latency("aof-write", spent_ns);
+            match result {
                 Ok(()) => {
-                    let count = bytes.len();
                     increment.bytes += count as u64;
                     env.aof.written(count);
                     self.note_written(env);
@@ -146,7 +156,12 @@ impl<W: World> Runtime<W> {
         }
         match env.config.appendfsync {
             Appendfsync::No => Ok(()),
-            Appendfsync::Always => self.sync_now(env).map_err(|e| cannot_sync(&e)),
+            Appendfsync::Always => {
+                let start_ns = self.world.mono_ns();
+                let result = self.sync_now(env);
+                env.note_latency("aof-fsync-always", self.world.mono_ns() - start_ns);
+                result.map_err(|e| cannot_sync(&e))
+            }
             Appendfsync::Everysec => {
                 self.sync_soon(env);
                 Ok(())

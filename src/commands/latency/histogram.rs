@@ -9,7 +9,7 @@ const STEPS: usize = 1 << STEP_BITS;
 /// Powers of two above the linear part: up to 2^30 ns.
 const POWERS: usize = 30 - STEP_BITS as usize;
 const BUCKETS: usize = STEPS * (POWERS + 1);
-const MAX_NS: u64 = (1 << 30) - 1;
+const MAX_NS: u64 = Histogram::MAX_NS;
 
 /// Run times in nanoseconds.
 #[derive(Clone, Debug)]
@@ -51,6 +51,9 @@ fn upper_bound(bucket: usize) -> u64 {
 }
 
 impl Histogram {
+    /// Longer run times count as this one, in nanoseconds.
+    pub const MAX_NS: u64 = (1 << 30) - 1;
+
     /// Counts one run.
     pub fn record(&mut self, ns: u64) {
         self.counts[bucket_of(ns)] += 1;
