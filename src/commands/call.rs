@@ -28,6 +28,7 @@ pub fn call(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Args<'_>) {
     let offset = ctx.env.replication.offset();
     if wanted | ctx.env.observers.see_all() {
         args.pin();
+        ctx.env.observers.speaker = ctx.session.id;
     }
     debug_assert!(ctx.env.unit.is_unmarked(), "every command has ended");
 

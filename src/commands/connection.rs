@@ -6,6 +6,7 @@
 mod client;
 mod filter;
 mod login;
+mod track;
 
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
@@ -159,6 +160,7 @@ fn quit(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
 
 fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     monitor::forget(ctx.env, ctx.session);
+    ctx.env.stop_tracking(ctx.session.id);
     if ctx.session.kind != Kind::Normal {
         return Err(CmdError::err("can only reset normal client connections"));
     }

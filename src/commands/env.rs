@@ -18,6 +18,7 @@ use super::own_expiries::notes::OwnExpiries;
 use super::pubsub::outbox::Outbox;
 use super::pubsub::registry::Registry;
 use super::stats::Stats;
+use super::tracking::registry::Tracking;
 use super::unit::operations::Unit;
 use super::watch::Watches;
 use crate::acl::Users;
@@ -131,6 +132,8 @@ pub struct Env {
     pub pubsub: Registry,
     /// Messages that wait for the end of the running command.
     pub outbox: Outbox,
+    /// Who keeps which keys, and is to be told when these change.
+    pub tracking: Tracking,
     /// Who looks at the commands that are run.
     pub observers: Observers,
     /// In what order `SORT` puts texts.
@@ -186,6 +189,7 @@ impl Env {
             waiters: Waiters::default(),
             pubsub: Registry::default(),
             outbox: Outbox::default(),
+            tracking: Tracking::default(),
             observers: Observers::default(),
             collation: Collation::Bytes,
             is_replaying: false,

@@ -17,7 +17,8 @@ impl Env {
     /// The value of a key has changed, or the key has come or gone.
     #[inline]
     pub fn touched(&mut self, db: usize, key: &[u8]) {
-        if !self.watches.is_empty() || !self.waiters.is_empty() {
+        let heard = !self.watches.is_empty() | !self.waiters.is_empty() | !self.tracking.is_off();
+        if heard {
             self.tell_observers(db, key);
         }
     }
@@ -25,6 +26,9 @@ impl Env {
     #[cold]
     fn tell_observers(&mut self, db: usize, key: &[u8]) {
         self.waiters.signal(db, key);
+        if !self.tracking.is_off() {
+            self.invalidate(key);
+        }
         if self.watches.is_empty() {
             return;
         }
@@ -51,6 +55,11 @@ impl Env {
 
     /// A database is about to be emptied.
     pub fn emptying(&mut self, db: usize) {
+        self.invalidate_all();
+        self.tell_of_emptying(db);
+    }
+
+    fn tell_of_emptying(&mut self, db: usize) {
         self.waiters.signal_all(db);
         if self.watches.is_empty() {
             return;
@@ -63,7 +72,8 @@ impl Env {
     /// All databases are about to be emptied.
     pub fn emptying_all(&mut self) {
         self.own_expiries.clear();
-        (0..self.keyspace.n_dbs()).for_each(|db| self.emptying(db));
+        self.invalidate_all();
+        (0..self.keyspace.n_dbs()).for_each(|db| self.tell_of_emptying(db));
     }
 
     /// Two databases are about to be swapped.
@@ -86,6 +96,7 @@ impl Env {
     /// All data is about to be replaced.
     pub fn replacing_all(&mut self, by: &Keyspace) {
         self.own_expiries.clear();
+        self.invalidate_all();
         (0..self.keyspace.n_dbs()).for_each(|db| self.waiters.signal_all(db));
         if self.watches.is_empty() {
             return;

@@ -67,6 +67,7 @@ pub mod string;
 pub mod table;
 #[cfg(test)]
 pub mod testing;
+pub mod tracking;
 pub mod transaction;
 pub mod unit;
 pub mod wait;

@@ -490,10 +490,10 @@ impl Host for FakeHost {
     fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply) {
         env.outbox.drain(|to, message| {
             if to == current.id {
-                return message.write(reply);
+                return message.write(reply, current.subscriptions.is_some());
             }
             let mut push = Reply::new(Protocol::Resp3);
-            message.write(&mut push);
+            message.write(&mut push, false);
             let text = String::from_utf8_lossy(push.as_bytes()).into_owned();
             self.delivered.push((to, text));
         });

@@ -231,6 +231,7 @@ impl<S: Socket> Clients<S> {
             transaction::forget(env, session);
             pubsub::forget(env, session);
             monitor::forget(env, session);
+            env.stop_tracking(session.id);
             env.waiters.remove(session.id);
             let id = session.id;
             self.held.retain(|client| *client != id);
@@ -427,16 +428,25 @@ impl<S: Socket> Clients<S> {
 
     /// Hands out the messages that wait. Those to the client whose command has just run go behind
     /// its reply; those to a client that is to be closed go nowhere.
-    pub fn deliver_messages(&mut self, env: &mut Env, mut current: Option<(u64, &mut Reply)>) {
+    pub fn deliver_messages(&mut self, env: &mut Env, mut current: Option<(&Session, &mut Reply)>) {
         if env.outbox.is_empty() {
             return;
         }
         let mut outbox = std::mem::take(&mut env.outbox);
         outbox.drain(|to, message| {
-            if let Some((id, reply)) = &mut current
-                && *id == to
+            let (to, message) = match message {
+                Message::Invalidation { tracker, .. }
+                    if tracker != to && self.key_of(to).is_none() =>
+                {
+                    env.redirection_is_broken(tracker);
+                    (tracker, Message::RedirectionBroken(to))
+                }
+                _ => (to, message),
+            };
+            if let Some((session, reply)) = &mut current
+                && session.id == to
             {
-                return message.write(reply);
+                return message.write(reply, session.subscriptions.is_some());
             }
             let Some(key) = self.key_of(to) else { return };
             let conn = &mut self.conns[key];
@@ -444,9 +454,12 @@ impl<S: Socket> Clients<S> {
                 return;
             }
             let protocol = conn.session().protocol;
+            let subscribed = conn.session().subscriptions.is_some();
             let output = &mut conn.output;
             match message.shared() {
-                None => output.reply(protocol, &mut self.pool, |reply| message.write(reply)),
+                None => output.reply(protocol, &mut self.pool, |reply| {
+                    message.write(reply, subscribed);
+                }),
                 Some(rest) => {
                     output.append(Message::first_byte(protocol));
                     output.append_shared(rest);

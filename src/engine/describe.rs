@@ -124,7 +124,7 @@ fn line_of(s: &Session, connection: &Connection, env: &Env) -> String {
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} \
          ssub={} multi={} qbuf={input} qbuf-free={spare} argv-mem={} multi-mem={} rbs={output} \
-         rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} user={} redir=-1 \
+         rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} user={} redir={} \
          resp={} lib-name={} lib-ver={}",
         s.id,
         client.addr,
@@ -152,6 +152,7 @@ fn line_of(s: &Session, connection: &Connection, env: &Env) -> String {
             Kind::Master => "(superuser)".to_owned(),
             _ => text(s.user.name()),
         },
+        env.tracking.redirection(s.id),
         match s.protocol {
             Protocol::Resp2 => 2,
             Protocol::Resp3 => 3,
@@ -171,10 +172,14 @@ fn flags_of(s: &Session, env: &Env) -> String {
         Kind::Master => flags.push('M'),
         Kind::Normal | Kind::Internal => {}
     }
+    let tracker = env.tracking.of(s.id);
     for (on, letter) in [
         (s.subscriptions.is_some(), 'P'),
         (s.transaction.is_some(), 'x'),
         (s.activity.is_waiting(), 'b'),
+        (tracker.is_some(), 't'),
+        (tracker.is_some_and(|t| t.redirect_is_broken), 'R'),
+        (tracker.is_some_and(|t| t.options.broadcast), 'B'),
         (env.watches.is_dirty(s.id), 'd'),
         (s.activity.is_closing() && !s.activity.is_over(), 'c'),
         (s.activity.is_over(), 'A'),

@@ -364,8 +364,7 @@ impl<W: World> Host for Runtime<W> {
     }
 
     fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply) {
-        self.clients
-            .deliver_messages(env, Some((current.id, reply)));
+        self.clients.deliver_messages(env, Some((current, reply)));
     }
 
     fn log(&self, level: log::Level, text: &str) {

@@ -139,5 +139,8 @@ impl<W: World> Engine<W> {
                 self.run_held(key);
             }
         }
+        self.env.broadcast_invalidations();
+        self.env.shorten_tracking();
+        (self.runtime.clients).deliver_messages(&mut self.env, None);
     }
 }

@@ -9,6 +9,7 @@ mod acl;
 mod aof;
 mod basics;
 mod buffers;
+mod caching;
 mod check_aof;
 mod command_line;
 mod command_table;

@@ -8,7 +8,7 @@ use super::super::host::ClientFilter;
 use super::super::row::{Acl, Arg, CommandGroup, Flags, Row};
 use super::super::session::ReplyMode;
 use super::super::wording;
-use super::filter;
+use super::{filter, track};
 use crate::base::numbers::parse_i64;
 use crate::resp::args::Args;
 
@@ -179,6 +179,28 @@ const SUBCOMMANDS: &[Row] = &[
         ..SUB
     },
     Row {
+        name: "tracking",
+        arity: -3,
+        since: "6.0.0",
+        complexity: "O(1), and O(N) for N prefixes",
+        summary: "Has this connection told when keys change that it has read, or not.",
+        args: track::TRACKING_ARGS,
+        handler: track::tracking,
+        ..SUB
+    },
+    Row {
+        name: "caching",
+        arity: 3,
+        since: "6.0.0",
+        summary: "Says whether the keys of the next command are tracked.",
+        args: &[Arg::one_of(
+            "mode",
+            &[Arg::pure("yes", "YES"), Arg::pure("no", "NO")],
+        )],
+        handler: track::caching,
+        ..SUB
+    },
+    Row {
         name: "no-evict",
         arity: 3,
         since: "7.0.0",
@@ -246,7 +268,7 @@ const SUBCOMMANDS: &[Row] = &[
         arity: 2,
         since: "6.0.0",
         summary: "Tells where this connection's invalidation messages go.",
-        handler: get_redir,
+        handler: track::get_redir,
         ..SUB
     },
     Row {
@@ -254,7 +276,7 @@ const SUBCOMMANDS: &[Row] = &[
         arity: 2,
         since: "6.2.0",
         summary: "Describes how keys are tracked for this connection.",
-        handler: tracking_info,
+        handler: track::tracking_info,
         ..SUB
     },
     Row {
@@ -458,32 +480,13 @@ fn unblock(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// What `GETREDIR` and `TRACKINGINFO` say when keys are not tracked for the connection.
-const NO_REDIRECTION: i64 = -1;
-
-fn get_redir(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
-    ctx.reply.int(NO_REDIRECTION);
-    Ok(())
-}
-
-fn tracking_info(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
-    let reply = &mut *ctx.reply;
-    reply.map(3);
-    reply.bulk("flags");
-    reply.set(1);
-    reply.bulk("off");
-    reply.bulk("redirect");
-    reply.int(NO_REDIRECTION);
-    reply.bulk("prefixes");
-    reply.array(0);
-    Ok(())
-}
-
 fn help(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     wording::help(ctx, args, HELP)
 }
 
 const HELP: &[&str] = &[
+    "CACHING (YES|NO)",
+    "    Track the keys of the next command, or do not.",
     "GETREDIR",
     "    Tell the connection to which invalidation messages go.",
     "GETNAME",
@@ -524,6 +527,9 @@ const HELP: &[&str] = &[
     "    * LIB-VER: its version.",
     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
     "    Wake a connection from a blocking command.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+    "         [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Tell this connection when keys change that it has read, or do not.",
     "TRACKINGINFO",
     "    Describe how keys are tracked for this connection.",
     "NO-EVICT (ON|OFF)",

@@ -95,9 +95,9 @@ fn effects(view: &View<'_>, out: &mut Report) {
         ("active_defrag_key_misses", &0),
         ("total_active_defrag_time", &0),
         ("current_active_defrag_time", &0),
-        ("tracking_total_keys", &0),
-        ("tracking_total_items", &0),
-        ("tracking_total_prefixes", &0),
+        ("tracking_total_keys", &view.env.tracking.keys()),
+        ("tracking_total_items", &view.env.tracking.items()),
+        ("tracking_total_prefixes", &view.env.tracking.prefixes()),
     ]);
 }
 

@@ -64,7 +64,7 @@ pub fn clients(view: &View<'_>, out: &mut Report) {
         ("client_recent_max_input_buffer", &facts.max_input_buffer),
         ("client_recent_max_output_buffer", &facts.max_output_buffer),
         ("blocked_clients", &facts.blocked_clients),
-        ("tracking_clients", &0),
+        ("tracking_clients", &view.env.tracking.clients()),
         ("clients_in_timeout_table", &waiters.with_deadline()),
         ("total_blocking_keys", &waiters.keys()),
         ("total_blocking_keys_on_nokey", &waiters.keys_on_deletion()),

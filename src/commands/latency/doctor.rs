@@ -26,7 +26,7 @@ pub fn report(env: &Env) -> String {
     }
     let applies = |advice: &&Advice| {
         let fits = |event: &&str| events.get(event.as_bytes()).is_some();
-        advice.events.iter().any(|event| fits(&event)) && (advice.holds)(&env.config)
+        advice.events.iter().any(fits) && (advice.holds)(&env.config)
     };
     let advice: Vec<&Advice> = ADVICE.iter().filter(applies).collect();
     if advice.is_empty() {

@@ -29,6 +29,11 @@ enum Place {
     Large(usize),
     /// Among the small ones; these are no push, but go out as they are.
     Line(Range<usize>),
+    /// Keys of such a notice among the small ones; none for all keys.
+    Invalidation {
+        tracker: u64,
+        keys: Option<Range<usize>>,
+    },
 }
 
 /// A message and one who gets it.
@@ -96,6 +101,18 @@ impl Outbox {
         self.deliveries.extend(deliveries);
     }
 
+    /// Tells a client that what it keeps of these keys, encoded as an array, holds no longer; or of
+    /// all keys. It is told for `tracker`, itself or another.
+    pub fn send_invalidation(&mut self, to: u64, tracker: u64, keys: Option<&[u8]>) {
+        let keys = keys.map(|keys| {
+            let start = self.small.len();
+            self.small.extend_from_slice(keys);
+            start..self.small.len()
+        });
+        let message = Place::Invalidation { tracker, keys };
+        self.deliveries.push(Delivery { to, message });
+    }
+
     /// Hands out everything in order: the client and its message.
     pub fn drain(&mut self, mut deliver: impl FnMut(u64, Message<'_>)) {
         let deliveries = std::mem::take(&mut self.deliveries);
@@ -103,6 +120,11 @@ impl Outbox {
             let message = match &delivery.message {
                 Place::Small(range) => Message::Small(&self.small[range.clone()]),
                 Place::Line(range) => Message::Line(&self.small[range.clone()]),
+                Place::Invalidation { tracker, keys } => Message::Invalidation {
+                    tracker: *tracker,
+                    redirected: *tracker != delivery.to,
+                    keys: keys.clone().map(|keys| &self.small[keys]),
+                },
                 Place::Large(index) => Message::Large(&self.large[*index]),
             };
             deliver(delivery.to, message);
@@ -119,6 +141,28 @@ impl Outbox {
 
 /// Room for the headers of a push, so that encoding a large one does not move it.
 const HEADERS_BYTES_MAX: usize = 160;
+
+/// The channel on which those hear of keys who cannot get pushes.
+const INVALIDATE: &str = "__redis__:invalidate";
+
+fn write_invalidation(reply: &mut Reply, as_message: bool, keys: Option<&[u8]>) {
+    match reply.protocol {
+        Protocol::Resp3 => {
+            reply.push(2);
+            reply.bulk("invalidate");
+        }
+        Protocol::Resp2 if as_message => {
+            reply.array(3);
+            reply.bulk("message");
+            reply.bulk(INVALIDATE);
+        }
+        Protocol::Resp2 => return,
+    }
+    match keys {
+        Some(keys) => reply.raw(keys),
+        None => reply.null(),
+    }
+}
 
 /// Appends a push of bulk strings.
 fn encode(buf: Vec<u8>, parts: &[&[u8]]) -> Vec<u8> {
@@ -137,12 +181,36 @@ pub enum Message<'a> {
     Large(&'a Bytes),
     /// One that both protocols spell alike.
     Line(&'a [u8]),
+    /// What a client keeps holds no longer.
+    Invalidation {
+        /// The client that tracks keys.
+        tracker: u64,
+        /// Another one is told in its place.
+        redirected: bool,
+        /// The keys, encoded as an array; none for all keys.
+        keys: Option<&'a [u8]>,
+    },
+    /// The client of this number, who was told in place of this one, is gone.
+    RedirectionBroken(u64),
 }
 
 impl Message<'_> {
-    /// Appends the message as the protocol of the reply spells it.
-    pub fn write(self, reply: &mut Reply) {
+    /// Appends the message as the protocol of the reply spells it. What has no spelling there is
+    /// left out: a notice of keys, but for one that comes from elsewhere to a client that is
+    /// `subscribed` to something.
+    pub fn write(self, reply: &mut Reply, subscribed: bool) {
         let bytes = match self {
+            Message::Invalidation {
+                redirected, keys, ..
+            } => return write_invalidation(reply, redirected && subscribed, keys),
+            Message::RedirectionBroken(id) => {
+                if reply.protocol == Protocol::Resp3 {
+                    reply.push(2);
+                    reply.bulk("tracking-redir-broken");
+                    reply.int(id as i64);
+                }
+                return;
+            }
             Message::Line(bytes) => return reply.raw(bytes),
             Message::Small(bytes) => bytes,
             Message::Large(bytes) => &bytes[..],
@@ -154,8 +222,8 @@ impl Message<'_> {
     /// What is shared of a large message: all but its first byte.
     pub fn shared(self) -> Option<Bytes> {
         match self {
-            Message::Small(_) | Message::Line(_) => None,
             Message::Large(bytes) => Some(bytes.slice(1..)),
+            _ => None,
         }
     }
 

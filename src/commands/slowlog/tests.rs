@@ -137,3 +137,11 @@ fn a_command_that_waits_is_logged_when_it_is_done() {
     rig.run("LPUSH a 1");
     assert_eq!(logged(&rig), ["LPUSH a 1", "BLPOP a 0"]);
 }
+
+#[test]
+fn a_command_that_waits_in_vain_is_logged_as_well() {
+    let mut rig = logging();
+    rig.run_as(2, "BLPOP a 1");
+    rig.advance_ms(1001);
+    assert_eq!(logged(&rig), ["BLPOP a 1"]);
+}
