@@ -131,6 +131,8 @@ fn admit_to_memory(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
         return Ok(());
     }
     let room = ctx.make_room();
+    // What is told of a key that went is about what it was before this command.
+    deliver(ctx);
     if room != Room::None || ctx.session.must_be_obeyed() {
         return Ok(());
     }

@@ -183,6 +183,16 @@ impl Tracking {
                 self.prefixes.remove(prefix);
             }
         }
+        if self.is_off() {
+            // Nobody will say which of these keys have changed.
+            self.forget_reads();
+        }
+    }
+
+    fn forget_reads(&mut self) {
+        self.index = HashMap::new();
+        self.reads = Vec::new();
+        self.items = 0;
     }
 
     /// A command of a client has ended: what it chose for it is over.
@@ -277,9 +287,7 @@ impl Tracking {
 
     /// All keys are gone: whom to tell that.
     pub fn on_flush(&mut self) -> Vec<Notice> {
-        self.index = HashMap::new();
-        self.reads = Vec::new();
-        self.items = 0;
+        self.forget_reads();
         let mut notices: Vec<Notice> = (self.clients.iter())
             .map(|(id, tracker)| Notice {
                 tracker: *id,
@@ -406,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_go_with_their_last_client() {
+    fn prefixes_and_keys_go_with_their_last_client() {
         let mut tracking = Tracking::default();
         let options = TrackingOptions {
             broadcast: true,
@@ -416,9 +424,11 @@ mod tests {
         tracking.enable(2, options, [&b"b"[..]]);
         tracking.disable(1);
         assert_eq!(tracking.prefixes(), 1);
+        tracking.remember(3, b"a");
         tracking.disable(2);
         assert_eq!(tracking.prefixes(), 0);
         assert!(tracking.is_off());
+        assert_eq!((tracking.keys(), tracking.items()), (0, 0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Who is told of which keys, and when.
 
 use super::super::testing::Rig;
+use crate::config::MaxmemoryPolicy;
 use crate::resp::writer::Protocol;
 
 /// A rig in which the speaker, client 1, is told by pushes.
@@ -207,4 +208,16 @@ fn the_table_of_keys_is_kept_short() {
         rig.run(&format!("GET {key}"));
     }
     assert_eq!(rig.env.tracking.keys(), 3);
+}
+
+#[test]
+fn a_client_is_told_of_evictions_before_the_command_that_caused_them_runs() {
+    let mut rig = tracking("");
+    rig.run("SET a 1 EX 1000");
+    rig.run("GET a");
+    rig.env.config.maxmemory = 150;
+    rig.env.config.maxmemory_policy = MaxmemoryPolicy::VolatileRandom;
+    rig.run("SET b 1");
+    let expected = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n$1\r\n1\r\n";
+    assert_eq!(rig.run("GET b"), expected);
 }
