@@ -46,8 +46,8 @@ fn limit(env: &Env) -> Option<u64> {
 
 /// All memory that a client takes.
 pub fn memory_of<S>(conn: &Conn<S>, env: &Env) -> usize {
-    let watches = (conn.session.as_deref()).map_or(0, |s| env.watches.memory(s.id));
-    conn.memory() + watches
+    let known = |id: u64| env.watches.memory(id) + env.tracking.memory(id);
+    conn.memory() + (conn.session.as_deref()).map_or(0, |s| known(s.id))
 }
 
 fn share_of<S>(conn: &Conn<S>, env: &Env) -> Share {

@@ -145,7 +145,7 @@ fn line_of(s: &Session, connection: &Connection, env: &Env) -> String {
         s.transaction.as_ref().map_or(0, |t| t.argv_bytes()),
         overflow.div_ceil(REPLY_BLOCK_BYTES) + from_log.div_ceil(BLOCK_BYTES),
         overflow + from_log,
-        total + env.watches.memory(s.id) + from_log,
+        total + env.watches.memory(s.id) + env.tracking.memory(s.id) + from_log,
         if wants_writable { "rw" } else { "r" },
         s.last_command,
         match s.kind {

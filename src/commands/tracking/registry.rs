@@ -59,6 +59,8 @@ pub struct Tracker {
     /// The one who is told in its place is gone.
     pub redirect_is_broken: bool,
     prefixes: BTreeSet<Box<[u8]>>,
+    /// Memory that the prefixes take, roughly.
+    prefix_bytes: usize,
     caching: Caching,
 }
 
@@ -103,6 +105,11 @@ struct Read {
 struct Broadcast {
     clients: BTreeSet<u64>,
     keys: BTreeMap<Box<[u8]>, u64>,
+}
+
+/// Memory that a prefix takes for one who hears of it, roughly.
+fn bytes_of(prefix: &[u8]) -> usize {
+    2 * (prefix.len() + size_of::<Box<[u8]>>()) + size_of::<Broadcast>()
 }
 
 /// Something that a client is to be told.
@@ -164,7 +171,9 @@ impl Tracking {
         tracker.options = options;
         tracker.redirect_is_broken = false;
         for prefix in prefixes {
-            tracker.prefixes.insert(prefix.into());
+            if tracker.prefixes.insert(prefix.into()) {
+                tracker.prefix_bytes += bytes_of(prefix);
+            }
             let broadcast = self.prefixes.entry(prefix.into()).or_default();
             broadcast.clients.insert(client);
         }
@@ -212,6 +221,12 @@ impl Tracking {
     /// How many clients track keys.
     pub fn clients(&self) -> usize {
         self.clients.len()
+    }
+
+    /// Memory that is held for a client that tracks keys, roughly; what it has read excluded.
+    pub fn memory(&self, client: u64) -> usize {
+        let of = |tracker: &Tracker| size_of::<Tracker>() + tracker.prefix_bytes;
+        self.of(client).map_or(0, of)
     }
 
     /// How many keys have readers.
@@ -422,7 +437,9 @@ mod tests {
         };
         tracking.enable(1, options.clone(), [&b"a"[..], b"b"]);
         tracking.enable(2, options, [&b"b"[..]]);
+        assert!(tracking.memory(1) > tracking.memory(2) && tracking.memory(2) > 0);
         tracking.disable(1);
+        assert_eq!(tracking.memory(1), 0);
         assert_eq!(tracking.prefixes(), 1);
         tracking.remember(3, b"a");
         tracking.disable(2);
