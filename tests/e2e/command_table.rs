@@ -20,13 +20,10 @@ const TO_COME: &[&str] = &[
     "fcall",
     "fcall_ro",
     "function",
-    "latency",
-    "monitor",
     "script",
-    "slowlog",
 ];
 /// Subcommands of others that do not exist here yet.
-const SUBCOMMANDS_TO_COME: &[&str] = &["client|caching", "client|tracking"];
+const SUBCOMMANDS_TO_COME: &[&str] = &[];
 /// Commands only of a cluster, whose names 7.2 added.
 const NEW_IN_CLUSTER: &[&str] = &["cluster|myshardid"];
 
