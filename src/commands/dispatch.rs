@@ -58,38 +58,48 @@ pub fn process_found(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Ar
     }
     ctx.session.last_command = command.full_name;
     crash::note_command(&command.full_name);
+    let flags = flags_of(ctx.env, command, args);
     if !command.accepts(args.len()) {
         reject(ctx, Some(command), args, &command.arity_error());
-    } else if let Err(error) = admit(ctx, command, args) {
+    } else if let Err(error) = admit(ctx, command, args, flags) {
         reject(ctx, Some(command), args, &error);
     } else if let Some(mode) = ctx.env.gates.pause
-        && is_held_back(mode, ctx.session, command)
+        && is_held_back(mode, ctx.session, flags)
     {
         return Outcome::HeldBack;
     } else if ctx.session.transaction.is_some() && !command.flags.contains(Flags::NOT_QUEUED) {
-        queue(ctx, command, args);
+        queue(ctx, command, args, flags);
     } else {
         call(ctx, command, args);
     }
     Outcome::Done
 }
 
+/// What a command is. One that runs a script is what the script says of itself.
+#[inline]
+fn flags_of(env: &Env, command: &Command, args: &Args<'_>) -> Flags {
+    match command.flags.contains(Flags::RUNS_SCRIPT) {
+        false => command.flags,
+        true => env.scripts.refine(command.flags, args),
+    }
+}
+
 /// Whether a pause holds back a command that would be run otherwise.
 #[cold]
-fn is_held_back(mode: PauseMode, session: &Session, command: &Command) -> bool {
+fn is_held_back(mode: PauseMode, session: &Session, flags: Flags) -> bool {
     let held = match mode {
         PauseMode::All => Flags::all(),
         PauseMode::Write => Flags::WRITE.union(Flags::MAY_REPLICATE),
     };
     let may_be_held = matches!(session.kind, Kind::Normal | Kind::Master);
-    may_be_held && Scope::of(command.flags, session).any.intersects(held)
+    may_be_held && Scope::of(flags, session).any.intersects(held)
 }
 
 /// Keeps a command for the `EXEC` of its transaction.
 #[cold]
-fn queue(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) {
+fn queue(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>, flags: Flags) {
     let reply_start = ctx.reply.len();
-    transaction::queue(ctx, command, args);
+    transaction::queue(ctx, command, args, flags);
     ctx.env.last_command_end_ns = ctx.env.clock.ns();
     settle_reply(ctx, reply_start);
 }
@@ -97,9 +107,8 @@ fn queue(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) {
 /// Whether the gates let a command pass. The order is the reference's: a client sees the first
 /// reason only.
 #[inline]
-fn admit(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) -> CmdResult {
+fn admit(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>, flags: Flags) -> CmdResult {
     let (env, session) = (&*ctx.env, &*ctx.session);
-    let flags = command.flags;
     if flags.contains(Flags::GUARDED) {
         admit_guarded(&env.config, session, command)?;
     }
@@ -107,25 +116,25 @@ fn admit(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) -> CmdResult {
     {
         return Err(CmdError::NoAuth);
     }
-    if session.transaction.is_some() && command.flags.contains(Flags::NO_MULTI) {
+    if session.transaction.is_some() && flags.contains(Flags::NO_MULTI) {
         return Err(CmdError::err("Command not allowed inside a transaction"));
     }
     if !session.user.is_unrestricted() {
         refusal::admit(ctx, command, args)?;
     }
     if ctx.env.config.maxmemory > 0 {
-        admit_to_memory(ctx, command)?;
+        admit_to_memory(ctx, flags)?;
     }
     let (env, session) = (&*ctx.env, &*ctx.session);
     if env.gates.all_open() && session.is_plain() {
         return Ok(());
     }
-    admit_past_gates(env, session, command)
+    admit_past_gates(env, session, command, flags)
 }
 
 /// Makes room where there is a limit on memory. Commands that we must obey are run even so: to
 /// refuse one would make our data differ from our master's. A transaction may not grow either.
-fn admit_to_memory(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
+fn admit_to_memory(ctx: &mut Ctx<'_>, flags: Flags) -> CmdResult {
     if ctx.env.is_replaying {
         // Nothing may go that is not said to have gone.
         return Ok(());
@@ -133,11 +142,12 @@ fn admit_to_memory(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
     let room = ctx.make_room();
     // What is told of a key that went is about what it was before this command.
     deliver(ctx);
+    ctx.env.eviction.note_room(room == Room::None);
     if room != Room::None || ctx.session.must_be_obeyed() {
         return Ok(());
     }
-    let queued = ctx.session.transaction.is_some() && !command.flags.contains(Flags::NOT_QUEUED);
-    let scope = Scope::of(command.flags, ctx.session);
+    let queued = ctx.session.transaction.is_some() && !flags.contains(Flags::NOT_QUEUED);
+    let scope = Scope::of(flags, ctx.session);
     if queued || scope.any.contains(Flags::DENYOOM) {
         return Err(CmdError::OutOfMemory);
     }
@@ -146,12 +156,12 @@ fn admit_to_memory(ctx: &mut Ctx<'_>, command: &Command) -> CmdResult {
 
 /// The gates proper, for when at least one of them is closed or the client is not just any.
 #[cold]
-fn admit_past_gates(env: &Env, session: &Session, command: &Command) -> CmdResult {
+fn admit_past_gates(env: &Env, session: &Session, command: &Command, flags: Flags) -> CmdResult {
     let gates = &env.gates;
-    let Scope { any, all } = Scope::of(command.flags, session);
+    let Scope { any, all } = Scope::of(flags, session);
     let obeyed = session.must_be_obeyed();
     let writes = any.contains(Flags::WRITE);
-    let denied_on_disk_error = writes || command.flags.contains(Flags::DENIED_ON_DISK_ERROR);
+    let denied_on_disk_error = writes || flags.contains(Flags::DENIED_ON_DISK_ERROR);
     if (gates.snapshots_fail || gates.aof_fails) && denied_on_disk_error {
         if !obeyed {
             return Err(match gates.snapshots_fail {

@@ -17,6 +17,7 @@ use super::observers::Observers;
 use super::own_expiries::notes::OwnExpiries;
 use super::pubsub::outbox::Outbox;
 use super::pubsub::registry::Registry;
+use super::scripting::cache::Scripts;
 use super::stats::Stats;
 use super::tracking::registry::Tracking;
 use super::unit::operations::Unit;
@@ -136,6 +137,8 @@ pub struct Env {
     pub tracking: Tracking,
     /// Who looks at the commands that are run.
     pub observers: Observers,
+    /// Scripts, and the interpreter that runs them.
+    pub scripts: Scripts,
     /// In what order `SORT` puts texts.
     pub collation: Collation,
     /// Changes that were made before are made again, from a file: nobody is to hear of them.
@@ -191,6 +194,7 @@ impl Env {
             outbox: Outbox::default(),
             tracking: Tracking::default(),
             observers: Observers::default(),
+            scripts: Scripts::default(),
             collation: Collation::Bytes,
             is_replaying: false,
             skip_checksums: false,
@@ -229,6 +233,11 @@ impl Env {
         if lazily && let Some(entry) = removed {
             self.garbage.push(Garbage::Entry(entry));
         }
+    }
+
+    /// Whether memory is above the limit with nothing to evict, as of the last command of a client.
+    pub fn is_out_of_room(&self) -> bool {
+        self.config.maxmemory > 0 && self.eviction.is_out_of_room()
     }
 
     /// Bytes that do not count towards `maxmemory`: what replicas have still to be sent beyond the

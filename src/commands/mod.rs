@@ -56,6 +56,7 @@ pub mod report;
 #[cfg(test)]
 mod rewrite_tests;
 pub mod row;
+pub mod scripting;
 pub mod sentinel;
 pub mod server;
 pub mod session;
@@ -140,6 +141,7 @@ pub const FAMILIES: &[&[Row]] = &[
     wait::ROWS,
     pubsub::ROWS,
     transaction::ROWS,
+    scripting::ROWS,
     server::ROWS,
     info::ROWS,
     memory::ROWS,

@@ -110,7 +110,7 @@ impl Ctx<'_> {
         if !self.env.wants_changes() {
             return;
         }
-        self.env.unit.add(self.session.db, Audience::All, |out| {
+        self.env.unit.add(self.session.db, Audience::ALL, |out| {
             array_header(args.len(), out);
             for (at, word) in args.iter().enumerate() {
                 let other = replaced.iter().find(|(index, _)| *index == at);

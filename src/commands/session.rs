@@ -115,6 +115,8 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// What it is doing.
     pub activity: Activity,
+    /// Whether its commands are those of a script.
+    pub in_script: bool,
     /// `CLIENT NO-TOUCH`: its reads do not count as use of a key.
     pub no_touch: bool,
     /// The transaction that was begun.
@@ -139,6 +141,7 @@ impl Session {
             write_offset: 0,
             reply_mode: ReplyMode::On,
             activity: Activity::Ready,
+            in_script: false,
             no_touch: false,
             transaction: None,
             subscriptions: None,

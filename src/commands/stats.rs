@@ -144,6 +144,11 @@ impl Stats {
         before != self.error_replies
     }
 
+    /// The running command replies with an error that was counted before.
+    pub fn note_failure(&mut self) {
+        self.noted_errors = self.error_replies.wrapping_sub(1);
+    }
+
     /// `CONFIG RESETSTAT`: everything to zero, but for what describes the present.
     pub fn reset(&mut self) {
         let peak = self.peak_memory;

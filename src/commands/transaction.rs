@@ -118,14 +118,15 @@ impl Scope {
     }
 }
 
-/// Keeps a command for `EXEC`. Once it is known that `EXEC` will give up, there is no use in that.
-pub fn queue(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) {
+/// Keeps a command with these flags for `EXEC`. Once it is known that `EXEC` will give up, there is
+/// no use in that.
+pub fn queue(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>, flags: Flags) {
     let dirty = ctx.env.watches.is_dirty(ctx.session.id);
     let transaction = ctx.session.transaction.as_deref_mut();
     let transaction = transaction.expect("commands are queued in a transaction");
     if !transaction.is_spoilt() && !dirty {
         let (id, argv) = (command.id, args.to_owned());
-        transaction.push(Queued { id, argv }, command.flags);
+        transaction.push(Queued { id, argv }, flags);
     }
     ctx.reply.simple("QUEUED");
 }

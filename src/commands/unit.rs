@@ -59,8 +59,10 @@ impl Env {
         if self.is_replaying {
             return;
         }
-        self.replication.feed(db.map(|db| db as u32), bytes);
-        if self.aof.is_on() && audience == Audience::All {
+        if audience.contains(Audience::REPLICAS) {
+            self.replication.feed(db.map(|db| db as u32), bytes);
+        }
+        if self.aof.is_on() && audience.contains(Audience::FILE) {
             let stamped = self.config.aof_timestamp_enabled;
             let second = stamped.then(|| self.now.unix_s());
             self.aof.append(db, bytes, second);
@@ -71,12 +73,9 @@ impl Env {
     fn hand_over_unit(&mut self, bond: Bond) {
         let operations = self.unit.take_operations();
         let wrapped = bond == Bond::Transaction && operations.count() > 1;
-        let for_all = operations.iter().any(|(.., who)| who == Audience::All);
-        let around = if for_all {
-            Audience::All
-        } else {
-            Audience::Replicas
-        };
+        let around = operations
+            .iter()
+            .fold(Audience::NOBODY, |all, (.., who)| all.union(who));
         if wrapped {
             self.hand_over(None, b"*1\r\n$5\r\nMULTI\r\n", around);
         }
@@ -117,7 +116,7 @@ impl Env {
                 return;
             }
             if let Some(raw) = args.raw() {
-                return self.hand_over(Some(db), raw, Audience::All);
+                return self.hand_over(Some(db), raw, Audience::ALL);
             }
         }
         self.end_among_others(db, args, with_own_argv, mark, flags);
@@ -135,7 +134,7 @@ impl Env {
         flags: Flags,
     ) {
         if with_own_argv {
-            self.unit.add(db, Audience::All, |out| args.encode(out));
+            self.unit.add(db, Audience::ALL, |out| args.encode(out));
         }
         if self.unit.is_nested() {
             return;
@@ -153,7 +152,7 @@ impl Env {
     pub fn propagate(&mut self, db: usize, argv: &[&[u8]]) {
         if self.wants_changes() {
             self.unit
-                .add(db, Audience::All, |out| encode_command(argv, out));
+                .add(db, Audience::ALL, |out| encode_command(argv, out));
         }
     }
 
@@ -161,7 +160,7 @@ impl Env {
     pub fn propagate_to_replicas(&mut self, db: usize, argv: &[&[u8]]) {
         if self.replication.wants_feed() {
             self.unit
-                .add(db, Audience::Replicas, |out| encode_command(argv, out));
+                .add(db, Audience::REPLICAS, |out| encode_command(argv, out));
         }
     }
 

@@ -14,6 +14,7 @@ pub mod disk;
 pub mod entropy;
 pub mod facts;
 mod halt;
+pub mod lend;
 pub mod limits;
 pub mod log_file;
 mod memcheck;

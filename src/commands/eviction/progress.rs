@@ -13,12 +13,24 @@ pub struct Eviction {
     next_db: usize,
     /// Since when memory has been above the limit, by the measuring clock.
     over_since_ns: Option<u64>,
+    /// There was nothing to evict when the last command of a client came.
+    out_of_room: bool,
 }
 
 impl Eviction {
     /// Whether there is more to evict.
     pub fn is_going_on(&self) -> bool {
         self.over_since_ns.is_some()
+    }
+
+    /// Whether there was nothing to evict when the last command of a client came.
+    pub fn is_out_of_room(&self) -> bool {
+        self.out_of_room
+    }
+
+    /// A command of a client has come; there is nothing to evict for it, or there is room.
+    pub fn note_room(&mut self, out_of_room: bool) {
+        self.out_of_room = out_of_room;
     }
 
     /// Memory is above the limit, or may be: the server looks for itself at the end of the tick,

@@ -3,6 +3,7 @@
 use super::report::{Report, human, hundredths};
 use super::view::View;
 use crate::commands::memory::figures::{MemoryFigures, Waste};
+use crate::commands::scripting::cache::Scripts;
 use crate::sys::facts as machine;
 
 pub fn memory(view: &View<'_>, out: &mut Report) {
@@ -24,7 +25,7 @@ pub fn memory(view: &View<'_>, out: &mut Report) {
     out.line("allocator_active", figures.active);
     out.line("allocator_resident", figures.resident);
     out.bytes("total_system_memory", machine::memory_bytes().unwrap_or(0));
-    scripts(out);
+    scripts(&env.scripts, out);
     out.bytes("maxmemory", env.config.maxmemory);
     out.line("maxmemory_policy", env.config.maxmemory_policy.name());
     waste(out, "allocator_frag", figures.allocator_fragmentation());
@@ -46,22 +47,23 @@ pub fn memory(view: &View<'_>, out: &mut Report) {
     ]);
 }
 
-/// There are no scripts.
-fn scripts(out: &mut Report) {
+/// There are no functions.
+fn scripts(scripts: &Scripts, out: &mut Report) {
+    let (vm, texts) = (scripts.vm_memory() as u64, scripts.memory() as u64);
     out.lines(&[
-        ("used_memory_lua", &0),
-        ("used_memory_vm_eval", &0),
-        ("used_memory_lua_human", &human(0)),
-        ("used_memory_scripts_eval", &0),
-        ("number_of_cached_scripts", &0),
+        ("used_memory_lua", &vm),
+        ("used_memory_vm_eval", &vm),
+        ("used_memory_lua_human", &human(vm)),
+        ("used_memory_scripts_eval", &texts),
+        ("number_of_cached_scripts", &scripts.count()),
         ("number_of_functions", &0),
         ("number_of_libraries", &0),
         ("used_memory_vm_functions", &0),
-        ("used_memory_vm_total", &0),
-        ("used_memory_vm_total_human", &human(0)),
+        ("used_memory_vm_total", &vm),
+        ("used_memory_vm_total_human", &human(vm)),
         ("used_memory_functions", &0),
-        ("used_memory_scripts", &0),
-        ("used_memory_scripts_human", &human(0)),
+        ("used_memory_scripts", &texts),
+        ("used_memory_scripts_human", &human(texts)),
     ]);
 }
 

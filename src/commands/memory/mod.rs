@@ -144,6 +144,7 @@ fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     let facts = ctx.host.facts(ctx.env);
     let connected = ctx.env.replication.info(ctx.env.now).connected_replicas;
     let figures = MemoryFigures::gather(ctx.env, &facts, connected);
+    let scripts = ctx.env.scripts.memory() as u64;
     let reply = &mut *ctx.reply;
     reply.map(27 + figures.tables.len());
     for (name, bytes) in [
@@ -155,7 +156,7 @@ fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
         ("clients.normal", figures.clients),
         ("cluster.links", 0),
         ("aof.buffer", ctx.env.aof.memory() as u64),
-        ("lua.caches", 0),
+        ("lua.caches", scripts),
         ("functions.caches", 0),
     ] {
         int(reply, name, bytes as i64);

@@ -88,6 +88,8 @@ named_flags! {
         RUNS_QUEUE = 26, "";
         /// Only a Sentinel has it.
         ONLY_SENTINEL = 27, "";
+        /// Runs a script: what it is depends on which.
+        RUNS_SCRIPT = 28, "";
     }
 }
 

@@ -146,7 +146,7 @@ enum Start {
 }
 
 impl ReadOptions {
-    fn parse(args: &Args<'_>, for_group: bool, now_ms: i64) -> Result<ReadOptions, CmdError> {
+    fn parse(ctx: &Ctx<'_>, args: &Args<'_>, for_group: bool) -> Result<ReadOptions, CmdError> {
         let mut options = ReadOptions {
             timeout: None,
             count: 0,
@@ -161,7 +161,11 @@ impl ReadOptions {
             let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
             if is("BLOCK") && more > 0 {
                 at += 1;
-                options.timeout = Some(Timeout::parse_ms(&args[at], now_ms)?);
+                if ctx.session.in_script {
+                    let text = " command is not allowed with BLOCK option from scripts";
+                    return Err(CmdError::err([&args[0], text.as_bytes()].concat()));
+                }
+                options.timeout = Some(Timeout::parse_ms(&args[at], ctx.now_ms())?);
             } else if is("COUNT") && more > 0 {
                 at += 1;
                 options.count = usize::try_from(integer(&args[at])?).unwrap_or(0);
@@ -255,7 +259,7 @@ fn unbalanced(for_group: bool) -> CmdError {
 }
 
 fn xread(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let options = ReadOptions::parse(args, false, ctx.now_ms())?;
+    let options = ReadOptions::parse(ctx, args, false)?;
     let from = options
         .streams(args)
         .map(|(key, word)| start_alone(ctx, key, word))
@@ -298,7 +302,7 @@ fn start_alone(ctx: &mut Ctx<'_>, key: &[u8], word: &[u8]) -> Result<StreamId, C
 }
 
 fn xreadgroup(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
-    let options = ReadOptions::parse(args, true, ctx.now_ms())?;
+    let options = ReadOptions::parse(ctx, args, true)?;
     let (group, consumer) = options.group.expect("the option was asked for");
     let (group, consumer) = (&args[group], &args[consumer]);
     let from = options

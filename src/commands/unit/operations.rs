@@ -11,15 +11,29 @@ pub struct Unit {
     mark: Mark,
     /// How many commands the running one runs within.
     depth: u32,
+    /// Nobody else gets what is added.
+    audience: Audience,
 }
 
-/// Who shall have an operation.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Audience {
-    /// Everybody who takes changes.
-    All,
-    /// Replicas: it changes no data, so a file of changes has no use for it.
-    Replicas,
+bitflags! {
+    /// Who shall have an operation.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Audience: u8 {
+        /// The append-only file.
+        const FILE = 1;
+        /// Replicas. What changes no data is for them alone.
+        const REPLICAS = 1 << 1;
+        /// Everybody who takes changes.
+        const ALL = Self::FILE.bits() | Self::REPLICAS.bits();
+        /// Nobody.
+        const NOBODY = 0;
+    }
+}
+
+impl Default for Audience {
+    fn default() -> Audience {
+        Audience::ALL
+    }
 }
 
 bitflags! {
@@ -103,9 +117,15 @@ impl Unit {
     /// Adds the operation that is written.
     pub fn add(&mut self, db: usize, audience: Audience, write: impl FnOnce(&mut Vec<u8>)) {
         let Operations { bytes, ends } = &mut self.operations;
+        let audience = audience.intersection(self.audience);
         write(bytes);
         let end = bytes.len();
         ends.push(End { db, end, audience });
+    }
+
+    /// Says who may get what is added from now on: all, unless a script decides otherwise.
+    pub fn set_audience(&mut self, audience: Audience) {
+        self.audience = audience;
     }
 
     /// All operations of a unit that ends. They are to be given back.

@@ -198,12 +198,13 @@ enum Loaded {
 
 /// Copies the elements. Where the collection's own order is wanted, only those asked for.
 fn load(ctx: &mut Ctx<'_>, key: &[u8], options: &mut SortOptions<'_>) -> Result<Loaded, CmdError> {
+    let in_script = ctx.session.in_script;
     let found = ctx.env.lookup(ctx.session, key, Access::Read);
     match found.map(|entry| entry.value()) {
         None => Ok(Loaded::All(Vec::new())),
         Some(ValueRef::List(list)) => Ok(from_list(list, options)),
         Some(ValueRef::Set(set)) => {
-            if options.keeps_order && options.store.is_some() {
+            if options.keeps_order && (options.store.is_some() || in_script) {
                 // A set has no order of its own that a replica would share.
                 options.sort_by_text();
             }

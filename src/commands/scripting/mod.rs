@@ -1,0 +1,444 @@
+//! Scripts: `EVAL` and its like run Lua on the server, `SCRIPT` keeps what they run.
+//!
+//! A script is one command to everybody else: nothing runs in between, and what it changes leaves
+//! as one execution unit, as the commands that it called and not as the script itself. So replicas
+//! and the append-only file never run one.
+//!
+//! [`vm`] is the interpreter, which starts with the first script and is shared by all; [`cache`]
+//! knows scripts by their hashes; [`api`] and [`libraries`] are what they find there, [`values`]
+//! how replies become values and values replies. [`run`] has their commands carried out.
+//!
+//! What a script may do is asked of each command that it calls. One that says in its first line
+//! what it does ([`shebang`]) is asked once, before it runs: here for what it says, and by the
+//! dispatcher, to which the command that runs it is what the script is
+//! ([`refine`](cache::Scripts::refine)).
+
+mod api;
+pub mod cache;
+mod given;
+mod host;
+mod libraries;
+mod raised;
+mod run;
+mod shebang;
+mod values;
+mod vm;
+
+use std::rc::Rc;
+
+use self::cache::Script;
+use self::host::Caller;
+use self::run::{Permissions, Run};
+use self::shebang::ScriptFlags;
+use self::values::ReplyOf;
+use super::call::reply_error;
+use super::context::{CmdResult, Ctx};
+use super::error::CmdError;
+use super::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
+use super::unit::operations::Audience;
+use super::wording::help;
+use crate::base::numbers::parse_i64;
+use crate::resp::args::Args;
+
+const RUNS: Flags = Flags::NOSCRIPT
+    .union(Flags::SKIP_MONITOR)
+    .union(Flags::NO_MANDATORY_KEYS)
+    .union(Flags::STALE)
+    .union(Flags::RUNS_SCRIPT);
+
+const WRITES: KeyFlags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE);
+
+const READS: KeyFlags = KeyFlags::RO.union(KeyFlags::ACCESS);
+
+const BY_TEXT: &[Arg] = &[
+    Arg::string("script"),
+    Arg::integer("numkeys"),
+    Arg::key("key", 0).optional().multiple(),
+    Arg::string("arg").optional().multiple(),
+];
+
+const BY_HASH: &[Arg] = &[
+    Arg::string("sha1"),
+    Arg::integer("numkeys"),
+    Arg::key("key", 0).optional().multiple(),
+    Arg::string("arg").optional().multiple(),
+];
+
+const EVAL: Row = Row {
+    arity: -3,
+    flags: RUNS.union(Flags::MAY_REPLICATE),
+    acl: Acl::SCRIPTING,
+    keys: &[KeySpec::counted(WRITES, 2)],
+    group: CommandGroup::Scripting,
+    since: "2.6.0",
+    complexity: "That of the script",
+    ..Row::BASE
+};
+
+const SCRIPT: Row = Row {
+    flags: Flags::NOSCRIPT,
+    acl: Acl::SCRIPTING,
+    group: CommandGroup::Scripting,
+    since: "2.6.0",
+    ..Row::BASE
+};
+
+/// The rows of this family.
+pub static ROWS: &[Row] = &[
+    Row {
+        name: "eval",
+        keys: &[KeySpec::counted(WRITES, 2).notes(
+            "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE",
+        )],
+        summary: "Runs a Lua script.",
+        args: BY_TEXT,
+        handler: eval,
+        ..EVAL
+    },
+    Row {
+        name: "evalsha",
+        summary: "Runs a Lua script that the server knows, by its SHA-1 hash.",
+        args: BY_HASH,
+        handler: evalsha,
+        ..EVAL
+    },
+    Row {
+        name: "eval_ro",
+        flags: RUNS.union(Flags::READONLY),
+        keys: &[KeySpec::counted(READS, 2).notes(
+            "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS",
+        )],
+        since: "7.0.0",
+        summary: "Runs a Lua script that writes nothing.",
+        args: BY_TEXT,
+        handler: eval_ro,
+        ..EVAL
+    },
+    Row {
+        name: "evalsha_ro",
+        flags: RUNS.union(Flags::READONLY),
+        keys: &[KeySpec::counted(READS, 2)],
+        since: "7.0.0",
+        summary: "Runs a Lua script that writes nothing and that the server knows, by its SHA-1 \
+            hash.",
+        args: BY_HASH,
+        handler: evalsha_ro,
+        ..EVAL
+    },
+    Row {
+        name: "script",
+        flags: Flags::empty(),
+        acl: Acl::empty(),
+        complexity: "That of the subcommand",
+        summary: "Holds the commands about scripts that the server knows.",
+        subcommands: SUBCOMMANDS,
+        ..SCRIPT
+    },
+];
+
+static SUBCOMMANDS: &[Row] = &[
+    Row {
+        name: "load",
+        arity: 3,
+        flags: Flags::NOSCRIPT.union(Flags::STALE),
+        complexity: "O(N), N being the length of the script",
+        summary: "Keeps a script without running it.",
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+        args: &[Arg::string("script")],
+        handler: script_load,
+        ..SCRIPT
+    },
+    Row {
+        name: "exists",
+        arity: -3,
+        complexity: "O(N), N being the number of hashes",
+        summary: "Tells which scripts the server knows.",
+        tips: &[
+            "request_policy:all_shards",
+            "response_policy:agg_logical_and",
+        ],
+        args: &[Arg::string("sha1").multiple()],
+        handler: script_exists,
+        ..SCRIPT
+    },
+    Row {
+        name: "flush",
+        arity: -2,
+        complexity: "O(N), N being the number of scripts",
+        summary: "Forgets all scripts.",
+        history: &[(
+            "6.2.0",
+            "Added the `ASYNC` and `SYNC` flushing mode modifiers.",
+        )],
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+        args: &[Arg::one_of(
+            "flush-type",
+            &[Arg::pure("async", "ASYNC"), Arg::pure("sync", "SYNC")],
+        )
+        .optional()
+        .since("6.2.0")],
+        handler: script_flush,
+        ..SCRIPT
+    },
+    Row {
+        name: "debug",
+        arity: 3,
+        complexity: "O(1)",
+        since: "3.2.0",
+        summary: "Would choose how scripts are debugged.",
+        args: &[Arg::one_of(
+            "mode",
+            &[
+                Arg::pure("yes", "YES"),
+                Arg::pure("sync", "SYNC"),
+                Arg::pure("no", "NO"),
+            ],
+        )],
+        handler: script_debug,
+        ..SCRIPT
+    },
+    Row {
+        name: "help",
+        arity: 2,
+        flags: Flags::LOADING.union(Flags::STALE),
+        complexity: "O(1)",
+        since: "5.0.0",
+        summary: "Tells what subcommands there are.",
+        handler: script_help,
+        ..SCRIPT
+    },
+];
+
+const NO_SCRIPT: CmdError = CmdError::Fixed("NOSCRIPT No matching script. Please use EVAL.");
+
+// ---- Running ----
+
+/// Whether the command that runs a script is one for scripts that write nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    Any,
+    ReadOnly,
+}
+
+fn eval(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    run_text(ctx, args, Variant::Any)
+}
+
+fn eval_ro(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    run_text(ctx, args, Variant::ReadOnly)
+}
+
+fn evalsha(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    run_known(ctx, args, Variant::Any)
+}
+
+fn evalsha_ro(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    run_known(ctx, args, Variant::ReadOnly)
+}
+
+fn run_text(ctx: &mut Ctx<'_>, args: &Args<'_>, variant: Variant) -> CmdResult {
+    let keys = number_of_keys(args)?;
+    let script = learn(ctx, &args[1])?;
+    run(ctx, args, keys, &script, variant)
+}
+
+fn run_known(ctx: &mut Ctx<'_>, args: &Args<'_>, variant: Variant) -> CmdResult {
+    if args[1].len() != 40 {
+        return Err(NO_SCRIPT);
+    }
+    let keys = number_of_keys(args)?;
+    let script = ctx.env.scripts.find(&args[1]).cloned().ok_or(NO_SCRIPT)?;
+    run(ctx, args, keys, &script, variant)
+}
+
+fn number_of_keys(args: &Args<'_>) -> Result<usize, CmdError> {
+    let keys = parse_i64(&args[2]).ok_or(CmdError::NotInteger)?;
+    if keys > args.len() as i64 - 3 {
+        let text = "Number of keys can't be greater than number of args";
+        return Err(CmdError::err(text));
+    }
+    usize::try_from(keys).map_err(|_| CmdError::err("Number of keys can't be negative"))
+}
+
+/// The script with this text.
+fn learn(ctx: &mut Ctx<'_>, body: &[u8]) -> Result<Rc<Script>, CmdError> {
+    let env = &mut *ctx.env;
+    let vm = env.scripts.vm(|| env.rng.next_u64())?;
+    env.scripts.learn(&vm, body)
+}
+
+fn run(
+    ctx: &mut Ctx<'_>,
+    args: &Args<'_>,
+    keys: usize,
+    script: &Script,
+    variant: Variant,
+) -> CmdResult {
+    admit(ctx, script, variant)?;
+    let permissions = Permissions {
+        read_only: variant == Variant::ReadOnly || script.says(ScriptFlags::NO_WRITES),
+        allow_oom: script.says(ScriptFlags::ALLOW_OOM),
+    };
+    let env = &mut *ctx.env;
+    let vm = env.scripts.vm(|| env.rng.next_u64())?;
+    let (result, protocol) = ctx.nested(|ctx| {
+        let mut run = Run::new(ctx, permissions);
+        let words = args.iter_from(3);
+        let result = vm.run(
+            &script.function,
+            script.name(),
+            words.take(keys),
+            args.iter_from(3 + keys),
+            &mut Caller(&mut run),
+        );
+        let protocol = run.protocol();
+        ctx.env.unit.set_audience(Audience::ALL);
+        (result, protocol)
+    });
+    // Errors of the script's commands are theirs.
+    ctx.env.stats.note_errors();
+    match result {
+        Ok(value) => {
+            let mut out = ReplyOf {
+                names: vm.names(),
+                reply: ctx.reply,
+                stats: &mut ctx.env.stats,
+                protocol,
+            };
+            out.write_or_fail(&value);
+        }
+        Err(failure) if failure.counted => {
+            ctx.reply.error(failure.text);
+            ctx.env.stats.note_failure();
+        }
+        Err(failure) => reply_error(ctx, &failure.text),
+    }
+    Ok(())
+}
+
+impl Script {
+    fn says(&self, flag: ScriptFlags) -> bool {
+        self.flags.is_some_and(|flags| flags.contains(flag))
+    }
+}
+
+/// Whether a script may run. One that says nothing of itself may; its commands are asked for.
+fn admit(ctx: &Ctx<'_>, script: &Script, variant: Variant) -> CmdResult {
+    let (env, gates) = (&*ctx.env, &ctx.env.gates);
+    let Some(flags) = script.flags else {
+        return match gates.stale {
+            true => Err(CmdError::MasterDown),
+            false => Ok(()),
+        };
+    };
+    let obeyed = ctx.session.must_be_obeyed();
+    if gates.stale && !flags.contains(ScriptFlags::ALLOW_STALE) {
+        return Err(CmdError::Fixed(
+            "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and \
+             'allow-stale' flag is not set on the script.",
+        ));
+    }
+    if !flags.contains(ScriptFlags::NO_WRITES) {
+        if gates.replica && gates.read_only && !obeyed {
+            return Err(CmdError::Fixed(
+                "READONLY Can not run script with write flag on readonly replica",
+            ));
+        }
+        if gates.snapshots_fail && !obeyed {
+            return Err(CmdError::Fixed(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+                 persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read \
+                 only scripts.",
+            ));
+        }
+        if gates.aof_fails && !obeyed {
+            let text = format!(
+                "MISCONF Redis is configured to persist data to AOF, but it's currently unable \
+                 to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read \
+                 only scripts. AOF error: {}",
+                env.persistence.aof_failure
+            );
+            return Err(CmdError::Text(text.into_bytes()));
+        }
+        if variant == Variant::ReadOnly {
+            let text = "Can not execute a script with write flag using *_ro command.";
+            return Err(CmdError::err(text));
+        }
+        if gates.replicas_missing && !obeyed {
+            return Err(CmdError::NoReplicas);
+        }
+    }
+    let grows = ScriptFlags::ALLOW_OOM.union(ScriptFlags::NO_WRITES);
+    if !flags.intersects(grows) && env.is_out_of_room() {
+        return Err(CmdError::Fixed(
+            "OOM allow-oom flag is not set on the script, can not run it when used memory > \
+             'maxmemory'",
+        ));
+    }
+    Ok(())
+}
+
+// ---- `SCRIPT` ----
+
+fn script_load(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let script = learn(ctx, &args[2])?;
+    ctx.reply.bulk(script.name);
+    Ok(())
+}
+
+fn script_exists(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    ctx.reply.array(args.len() - 2);
+    for name in args.iter_from(2) {
+        ctx.reply.int(ctx.env.scripts.contains(name).into());
+    }
+    Ok(())
+}
+
+/// The interpreter belongs to this thread, so it goes at once either way.
+fn script_flush(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let known = |mode: &[u8]| {
+        let modes: [&[u8]; 2] = [b"sync", b"async"];
+        modes.iter().any(|known| mode.eq_ignore_ascii_case(known))
+    };
+    if args.len() > 3 || args.get(2).is_some_and(|mode| !known(mode)) {
+        let text = "SCRIPT FLUSH only support SYNC|ASYNC option";
+        return Err(CmdError::err(text));
+    }
+    ctx.env.scripts.flush();
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn script_debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let mode = args[2].to_ascii_lowercase();
+    match &mode[..] {
+        b"no" => {
+            ctx.reply.ok();
+            Ok(())
+        }
+        b"yes" | b"sync" => Err(CmdError::err(
+            "This server has no debugger for scripts; run them without SCRIPT DEBUG",
+        )),
+        _ => Err(CmdError::err("Use SCRIPT DEBUG YES/SYNC/NO")),
+    }
+}
+
+fn script_help(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    help(
+        ctx,
+        args,
+        &[
+            "DEBUG (YES|SYNC|NO)",
+            "    Would set how scripts are debugged; there is no debugger, so only NO is taken.",
+            "EXISTS <sha1> [<sha1> ...]",
+            "    Tell which of these scripts the server knows.",
+            "FLUSH [ASYNC|SYNC]",
+            "    Forget all scripts.",
+            "LOAD <script>",
+            "    Keep a script without running it.",
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! A script that runs: how its commands are asked for and carried out.
+//!
+//! They go through the same [`call`] as any command, as a session of their own, within the
+//! execution unit of the command that runs the script. The gates are the dispatcher's, but once a
+//! script has written none stops it half-way; and they are asked here, since a script that is
+//! refused something goes on with the error.
+
+use super::host::ScriptHost;
+use crate::commands::call::call;
+use crate::commands::context::{Command, Ctx};
+use crate::commands::error::CmdError;
+use crate::commands::row::Flags;
+use crate::commands::session::Session;
+use crate::commands::unit::operations::Audience;
+use crate::resp::args::Args;
+use crate::resp::writer::{Protocol, Reply};
+
+/// Memory of a reply is kept for the next one up to this size.
+const REPLY_BYTES_KEPT_MAX: usize = 64 << 10;
+
+/// What a script may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Permissions {
+    /// Nothing may be written.
+    pub read_only: bool,
+    /// Memory is no reason to refuse anything.
+    pub allow_oom: bool,
+}
+
+/// A script that runs.
+pub struct Run<'a, 'c> {
+    ctx: &'a mut Ctx<'c>,
+    /// In which its commands run.
+    session: Session,
+    reply: Reply,
+    permissions: Permissions,
+    /// It has written, or tried to.
+    has_written: bool,
+}
+
+impl<'a, 'c> Run<'a, 'c> {
+    /// A script that a command runs.
+    pub fn new(ctx: &'a mut Ctx<'c>, permissions: Permissions) -> Run<'a, 'c> {
+        let mut session = Session::new(ctx.session.id, ctx.session.kind);
+        session.db = ctx.session.db;
+        session.no_touch = ctx.session.no_touch;
+        session.in_script = true;
+        Run {
+            ctx,
+            session,
+            reply: Reply::new(Protocol::Resp2),
+            permissions,
+            has_written: false,
+        }
+    }
+
+    /// The protocol in which its commands reply.
+    pub fn protocol(&self) -> Protocol {
+        self.session.protocol
+    }
+
+    /// Whether a command may run.
+    fn admit(&self, command: &Command) -> Result<(), CmdError> {
+        let (env, flags) = (&*self.ctx.env, command.flags);
+        if flags.contains(Flags::NOSCRIPT) {
+            return Err(CmdError::err(
+                "This Redis command is not allowed from script",
+            ));
+        }
+        if env.gates.stale && !flags.contains(Flags::STALE) {
+            return Err(CmdError::err(
+                "Can not execute the command on a stale replica",
+            ));
+        }
+        let may_write = Flags::WRITE.union(Flags::MAY_REPLICATE);
+        if self.permissions.read_only && flags.intersects(may_write) {
+            let text = "Write commands are not allowed from read-only scripts.";
+            return Err(CmdError::err(text));
+        }
+        let obeyed = self.session.must_be_obeyed();
+        if self.has_written || obeyed {
+            return Ok(());
+        }
+        let gates = &env.gates;
+        if flags.contains(Flags::WRITE) {
+            if gates.replica && gates.read_only {
+                return Err(CmdError::ReadOnly);
+            }
+            if gates.snapshots_fail {
+                return Err(CmdError::SnapshotsFail);
+            }
+            if gates.aof_fails {
+                return Err(CmdError::AofFails(env.persistence.aof_failure.clone()));
+            }
+            if gates.replicas_missing {
+                return Err(CmdError::NoReplicas);
+            }
+        }
+        if flags.contains(Flags::DENYOOM) && !self.permissions.allow_oom && env.is_out_of_room() {
+            return Err(CmdError::OutOfMemory);
+        }
+        Ok(())
+    }
+
+    /// Counts a refusal.
+    fn refuse(&mut self, command: Option<&Command>, error: &CmdError) -> Vec<u8> {
+        let text = error.text().into_owned();
+        self.ctx.env.stats.count_error(&text);
+        if let Some(command) = command {
+            self.ctx.env.stats.commands[command.id].rejected += 1;
+        }
+        text
+    }
+}
+
+impl ScriptHost for Run<'_, '_> {
+    fn call(&mut self, args: &mut Args<'_>) -> Result<(), Vec<u8>> {
+        let Some(command) = self.ctx.table.find(args) else {
+            let error = CmdError::err("Unknown Redis command called from script");
+            return Err(self.refuse(None, &error));
+        };
+        if !command.accepts(args.len()) {
+            let error = CmdError::err("Wrong number of args calling Redis command from script");
+            return Err(self.refuse(Some(command), &error));
+        }
+        if let Err(error) = self.admit(command) {
+            return Err(self.refuse(Some(command), &error));
+        }
+        self.has_written |= command.flags.contains(Flags::WRITE);
+        if self.reply.capacity() > REPLY_BYTES_KEPT_MAX {
+            self.reply.take_buf();
+        }
+        self.reply.clear();
+        self.reply.protocol = self.session.protocol;
+        let mut ctx = Ctx {
+            env: self.ctx.env,
+            session: &mut self.session,
+            reply: &mut self.reply,
+            table: self.ctx.table,
+            host: self.ctx.host,
+        };
+        call(&mut ctx, command, args);
+        Ok(())
+    }
+
+    fn reply(&self) -> &[u8] {
+        self.reply.as_bytes()
+    }
+
+    fn may_run(&self, args: &Args<'_>) -> Option<bool> {
+        self.ctx.table.find(args).map(|_| true)
+    }
+
+    fn set_protocol(&mut self, protocol: Protocol) {
+        self.session.protocol = protocol;
+    }
+
+    fn set_audience(&mut self, audience: Audience) {
+        self.ctx.env.unit.set_audience(audience);
+    }
+
+    fn log(&self, level: log::Level, text: &str) {
+        self.ctx.host.log(level, text);
+    }
+}
