@@ -11,19 +11,9 @@ use crate::harness::*;
 /// Commands that came with 7.2.
 const NEW: &[&str] = &["client|no-touch", "client|setinfo", "waitaof"];
 /// Commands that do not exist here yet, by their first word.
-const TO_COME: &[&str] = &[
-    "acl",
-    "eval",
-    "eval_ro",
-    "evalsha",
-    "evalsha_ro",
-    "fcall",
-    "fcall_ro",
-    "function",
-    "script",
-];
+const TO_COME: &[&str] = &["fcall", "fcall_ro", "function"];
 /// Subcommands of others that do not exist here yet.
-const SUBCOMMANDS_TO_COME: &[&str] = &[];
+const SUBCOMMANDS_TO_COME: &[&str] = &["script|kill"];
 /// Commands only of a cluster, whose names 7.2 added.
 const NEW_IN_CLUSTER: &[&str] = &["cluster|myshardid"];
 

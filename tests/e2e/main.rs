@@ -37,6 +37,7 @@ mod persistence;
 mod protocol;
 mod replication;
 mod resync;
+mod scripts;
 mod sentinel;
 mod sentinel_files;
 mod startup;
