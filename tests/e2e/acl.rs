@@ -302,3 +302,41 @@ fn replicas_follow_with_a_user_that_may_do_little_else() {
     let refusal = "-NOPERM User copier has no permissions to run the 'get' command";
     assert_eq!(conn.ask("GET a"), refusal);
 }
+
+#[test]
+fn a_script_may_do_what_its_client_may() {
+    let server = Server::ours(&["user bob on nopass +eval +@read +acl|whoami ~a*"]);
+    server.ask("SET a 1");
+    let mut bob = server.connect();
+    assert_eq!(bob.ask("AUTH bob x"), "OK");
+    let mut run = |script: &str, keys: &str| {
+        let words = ["EVAL", script, "0", keys].map(str::as_bytes);
+        bob.command(&words).to_string()
+    };
+    assert_eq!(run("return redis.call('get', ARGV[1])", "a"), "1");
+    let refused = run("return redis.call('set', ARGV[1], 'x')", "a");
+    let why = "-NOPERM ACL failure in script: User bob has no permissions to run the 'set' command";
+    assert!(refused.starts_with(why), "{refused}");
+    let refused = run("return redis.pcall('get', ARGV[1])", "b");
+    assert_eq!(
+        refused,
+        "-NOPERM ACL failure in script: No permissions to access a key"
+    );
+    let asked = "return {redis.acl_check_cmd('get', ARGV[1]) and 1 or 0, \
+                 redis.acl_check_cmd('set', ARGV[1], 'x') and 1 or 0}";
+    assert_eq!(run(asked, "a"), "[1 0]");
+    assert_eq!(run(asked, "b"), "[0 0]");
+    assert!(server.ask("ACL LOG").contains("context lua object set"));
+    assert_eq!(server.ask("GET a"), "1");
+}
+
+#[test]
+fn nobody_who_watches_sees_the_rules_of_users() {
+    let server = Server::ours(&["slowlog-log-slower-than 0"]);
+    server.ask("ACL SETUSER bob on >hidden");
+    server.ask("ACL GETUSER bob");
+    server.ask("ACL DELUSER bob");
+    let seen = server.ask("SLOWLOG GET");
+    assert!(seen.contains("ACL DELUSER (redacted)"), "{seen}");
+    assert!(!seen.contains("hidden") && !seen.contains("bob"), "{seen}");
+}

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::pubsub::registry::TopicKind;
-use super::row::{Arg, CommandGroup, Flags, Row};
+use super::row::{Arg, CommandGroup, Flags, IsSecret, Row};
 use super::session::Session;
 use super::wording;
 use crate::acl::patterns::Channels;
@@ -38,6 +38,9 @@ const SUB: Row = Row {
     since: "6.0.0",
     ..Row::BASE
 };
+
+/// Names of users, and what they may do, are nobody else's business.
+const IS_BEHIND_SUBCOMMAND: IsSecret = |_, at| at >= 2;
 
 const EVERYWHERE: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 
@@ -65,6 +68,7 @@ const SUBCOMMANDS: &[Row] = &[
     },
     Row {
         name: "deluser",
+        secrets: Some(IS_BEHIND_SUBCOMMAND),
         arity: -3,
         complexity: "O(1) for each user",
         summary: "Deletes users, and closes the connections of who is logged in as one of them.",
@@ -98,6 +102,7 @@ const SUBCOMMANDS: &[Row] = &[
     },
     Row {
         name: "getuser",
+        secrets: Some(IS_BEHIND_SUBCOMMAND),
         arity: 3,
         complexity: "O(N), N being the number of the user's passwords and rules",
         summary: "Shows what a user may do.",
@@ -155,6 +160,7 @@ const SUBCOMMANDS: &[Row] = &[
     },
     Row {
         name: "setuser",
+        secrets: Some(IS_BEHIND_SUBCOMMAND),
         arity: -3,
         complexity: "O(N), N being the number of rules",
         summary: "Makes a user, or changes what one may do.",

@@ -16,15 +16,25 @@ pub fn admit(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) -> CmdResult
         Some(_) => Context::Multi,
         None => Context::Toplevel,
     };
-    check(ctx, command, args, context).map_err(|denied| {
-        let mut text = b"NOPERM ".to_vec();
-        match denied {
-            Denied::Command => text.extend(no_command(&ctx.session.user, command)),
-            Denied::Key(_) => text.extend_from_slice(b"No permissions to access a key"),
-            Denied::Channel(_) => text.extend_from_slice(b"No permissions to access a channel"),
-        }
-        CmdError::Text(text)
-    })
+    check(ctx, command, args, context)
+        .map_err(|denied| no_permission(b"NOPERM ", &ctx.session.user, command, denied))
+}
+
+/// Whether the user of a script's client may run a command of the script. If not, that is noted.
+#[cold]
+pub fn admit_in_script(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) -> CmdResult {
+    let start = b"NOPERM ACL failure in script: ";
+    check(ctx, command, args, Context::Lua)
+        .map_err(|denied| no_permission(start, &ctx.session.user, command, denied))
+}
+
+fn no_permission(start: &[u8], user: &User, command: &Command, denied: Denied) -> CmdError {
+    let what = match denied {
+        Denied::Command => no_command(user, command),
+        Denied::Key(_) => b"No permissions to access a key".to_vec(),
+        Denied::Channel(_) => b"No permissions to access a channel".to_vec(),
+    };
+    CmdError::Text([start, &what].concat())
 }
 
 /// Whether the client's user may still run a command that has waited for `EXEC`. If not, that is

@@ -18,7 +18,7 @@ pub trait ScriptHost {
     fn reply(&self) -> &[u8];
 
     /// Whether the script's user may run a command; none if there is no such command.
-    fn may_run(&self, args: &Args<'_>) -> Option<bool>;
+    fn may_run(&mut self, args: &Args<'_>) -> Option<bool>;
 
     /// Commands reply in this protocol from now on.
     fn set_protocol(&mut self, protocol: Protocol);

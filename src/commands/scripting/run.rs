@@ -6,8 +6,9 @@
 //! refused something goes on with the error.
 
 use super::host::ScriptHost;
+use crate::commands::acl::{refusal, request};
 use crate::commands::call::call;
-use crate::commands::context::{Command, Ctx};
+use crate::commands::context::{CmdResult, Command, Ctx};
 use crate::commands::error::CmdError;
 use crate::commands::row::Flags;
 use crate::commands::session::Session;
@@ -45,6 +46,7 @@ impl<'a, 'c> Run<'a, 'c> {
         session.db = ctx.session.db;
         session.no_touch = ctx.session.no_touch;
         session.in_script = true;
+        session.user = ctx.session.user.clone();
         Run {
             ctx,
             session,
@@ -102,6 +104,24 @@ impl<'a, 'c> Run<'a, 'c> {
         Ok(())
     }
 
+    /// Whether the user who runs the script may run a command.
+    fn admit_user(&mut self, command: &Command, args: &Args<'_>) -> CmdResult {
+        if self.session.user.is_unrestricted() {
+            return Ok(());
+        }
+        refusal::admit_in_script(&mut self.own_ctx(), command, args)
+    }
+
+    fn own_ctx(&mut self) -> Ctx<'_> {
+        Ctx {
+            env: self.ctx.env,
+            session: &mut self.session,
+            reply: &mut self.reply,
+            table: self.ctx.table,
+            host: self.ctx.host,
+        }
+    }
+
     /// Counts a refusal.
     fn refuse(&mut self, command: Option<&Command>, error: &CmdError) -> Vec<u8> {
         let text = error.text().into_owned();
@@ -123,7 +143,8 @@ impl ScriptHost for Run<'_, '_> {
             let error = CmdError::err("Wrong number of args calling Redis command from script");
             return Err(self.refuse(Some(command), &error));
         }
-        if let Err(error) = self.admit(command) {
+        let admitted = self.admit(command);
+        if let Err(error) = admitted.and_then(|()| self.admit_user(command, args)) {
             return Err(self.refuse(Some(command), &error));
         }
         self.has_written |= command.flags.contains(Flags::WRITE);
@@ -132,14 +153,7 @@ impl ScriptHost for Run<'_, '_> {
         }
         self.reply.clear();
         self.reply.protocol = self.session.protocol;
-        let mut ctx = Ctx {
-            env: self.ctx.env,
-            session: &mut self.session,
-            reply: &mut self.reply,
-            table: self.ctx.table,
-            host: self.ctx.host,
-        };
-        call(&mut ctx, command, args);
+        call(&mut self.own_ctx(), command, args);
         Ok(())
     }
 
@@ -147,8 +161,14 @@ impl ScriptHost for Run<'_, '_> {
         self.reply.as_bytes()
     }
 
-    fn may_run(&self, args: &Args<'_>) -> Option<bool> {
-        self.ctx.table.find(args).map(|_| true)
+    fn may_run(&mut self, args: &Args<'_>) -> Option<bool> {
+        let command = self.ctx.table.find(args)?;
+        let user = &self.session.user;
+        if user.is_unrestricted() {
+            return Some(true);
+        }
+        let scratch = &mut self.ctx.env.acl_scratch;
+        Some(request::check(user, command, args, scratch).is_ok())
     }
 
     fn set_protocol(&mut self, protocol: Protocol) {
