@@ -19,6 +19,9 @@ const NEW_IN_CLUSTER: &[&str] = &["cluster|myshardid"];
 
 /// What 7.2 says otherwise of a command than 7.0 does.
 const CHANGED: &[(&str, &str)] = &[
+    ("acl|deluser", "tips"),
+    ("acl|save", "tips"),
+    ("acl|setuser", "tips"),
     ("blmove", "flags"),
     ("blpop", "flags"),
     ("brpop", "flags"),
@@ -32,6 +35,7 @@ const CHANGED: &[(&str, &str)] = &[
     ("command|getkeysandflags", "arity"),
     ("config|resetstat", "tips"),
     ("config|rewrite", "tips"),
+    ("latency|reset", "tips"),
     ("msetnx", "tips"),
     ("randomkey", "tips"),
     ("scan", "tips"),

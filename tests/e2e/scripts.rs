@@ -160,7 +160,10 @@ fn scripts_reply_as_those_of_stock_servers_do() {
 
 #[test]
 fn what_scripts_change_is_at_replicas_and_in_the_file() {
-    let master = Server::ours(&["appendonly yes"]);
+    let master = Options::ours()
+        .readable_by_stock()
+        .config("appendonly yes")
+        .start();
     let replicas = [Server::ours(&[]), Server::stock(&[])];
     for replica in &replicas {
         follow(replica, master.port);

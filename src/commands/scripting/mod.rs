@@ -34,6 +34,7 @@ use self::values::ReplyOf;
 use super::call::reply_error;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
+use super::observe::show_to_monitors;
 use super::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
 use super::unit::operations::Audience;
 use super::wording::help;
@@ -236,13 +237,24 @@ fn evalsha_ro(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     run_known(ctx, args, Variant::ReadOnly)
 }
 
+/// Shows the command to monitors before the script runs: what it calls comes behind it.
+fn show_first(ctx: &mut Ctx<'_>, args: &Args<'_>) {
+    if !ctx.env.observers.monitors.is_empty()
+        && let Some(command) = ctx.table.find(args)
+    {
+        show_to_monitors(ctx, command, args);
+    }
+}
+
 fn run_text(ctx: &mut Ctx<'_>, args: &Args<'_>, variant: Variant) -> CmdResult {
+    show_first(ctx, args);
     let keys = number_of_keys(args)?;
     let script = learn(ctx, &args[1])?;
     run(ctx, args, keys, &script, variant)
 }
 
 fn run_known(ctx: &mut Ctx<'_>, args: &Args<'_>, variant: Variant) -> CmdResult {
+    show_first(ctx, args);
     if args[1].len() != 40 {
         return Err(NO_SCRIPT);
     }

@@ -80,7 +80,7 @@ fn each_kind_of_server_knows_its_own_commands() {
             "role"
         ]
     );
-    assert_eq!(rig.run("COMMAND COUNT"), ":14\r\n");
+    assert_eq!(rig.run("COMMAND COUNT"), ":15\r\n");
 }
 
 #[test]
