@@ -181,3 +181,20 @@ fn the_memory_for_keys_that_were_read_is_bounded() {
     }
     assert_eq!(server.info("tracking_total_keys"), "100");
 }
+
+#[test]
+fn of_a_script_what_it_reads_is_remembered_and_not_what_keys_it_is_given() {
+    let lines = [
+        "HELLO 3",
+        "CLIENT TRACKING ON",
+        "EVAL_RO return(redis.call('ping')) 1 a",
+        "EVAL redis.call('set',KEYS[1],'x') 1 b",
+        ">MSET a 1 b 1",
+        "PING",
+        "EVAL_RO return(redis.call('get','c')) 1 a",
+        ">MSET a 2 c 2",
+    ];
+    let told = dialogue(&Server::ours(&[]), &lines);
+    let told: Vec<&String> = told.iter().filter(|reply| reply.starts_with('>')).collect();
+    assert_eq!(told, [">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nc\r\n"]);
+}

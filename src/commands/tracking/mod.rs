@@ -21,7 +21,9 @@ const FORGOTTEN_AT_ONCE: usize = 100;
 /// A command has run in the name of a client that may track keys: what it has read is remembered.
 pub fn after_command(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) {
     let client = ctx.session.id;
-    let reads = command.flags.contains(Flags::READONLY) && !command.flags.contains(Flags::PUBSUB);
+    // What a script reads its own commands tell.
+    let others = Flags::PUBSUB.union(Flags::RUNS_SCRIPT);
+    let reads = command.flags.contains(Flags::READONLY) && !command.flags.intersects(others);
     if reads && ctx.env.tracking.remembers(client) {
         let mut keys = Vec::new();
         keys_of(command.row, args, &mut keys);
