@@ -241,9 +241,11 @@ impl Env {
     }
 
     /// Bytes that do not count towards `maxmemory`: what replicas have still to be sent beyond the
-    /// backlog, and what the append-only file has still to be given.
+    /// backlog, what the append-only file has still to be given, and what is on its way to clients
+    /// that are told of a change: evicting a key is one, and would call for the next.
     pub fn memory_not_counted(&self) -> u64 {
         let log = self.replication.log_memory_bytes() as u64;
-        log.saturating_sub(self.config.repl_backlog_size) + self.aof.memory() as u64
+        let on_its_way = self.aof.memory() + self.outbox.memory();
+        log.saturating_sub(self.config.repl_backlog_size) + on_its_way as u64
     }
 }

@@ -58,6 +58,11 @@ impl Outbox {
         self.deliveries.is_empty()
     }
 
+    /// Bytes that it takes, but for large messages.
+    pub fn memory(&self) -> usize {
+        self.small.capacity() + self.deliveries.capacity() * size_of::<Delivery>()
+    }
+
     /// Sends a push of these bulk strings to clients; says to how many.
     pub fn push(&mut self, parts: &[&[u8]], recipients: impl IntoIterator<Item = u64>) -> usize {
         let message = match parts.iter().map(|part| part.len()).sum::<usize>() {
