@@ -82,7 +82,7 @@ pub static ROWS: &[Row] = &[Row {
         Row {
             name: "unload",
             arity: 3,
-            summary: "Unloads a module.",
+            summary: "Takes a module out again, of which there is none.",
             args: &[Arg::string("name")],
             handler: unload,
             ..CHANGES

@@ -88,9 +88,8 @@ const SCRIPT: Row = Row {
 pub static ROWS: &[Row] = &[
     Row {
         name: "eval",
-        keys: &[KeySpec::counted(WRITES, 2).notes(
-            "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE",
-        )],
+        keys: &[KeySpec::counted(WRITES, 2)
+            .notes("Only the script knows what it does with them; it may change all.")],
         summary: "Runs a Lua script.",
         args: BY_TEXT,
         handler: eval,
@@ -106,9 +105,8 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "eval_ro",
         flags: RUNS.union(Flags::READONLY),
-        keys: &[KeySpec::counted(READS, 2).notes(
-            "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS",
-        )],
+        keys: &[KeySpec::counted(READS, 2)
+            .notes("Only the script knows what it does with them; it may read all.")],
         since: "7.0.0",
         summary: "Runs a Lua script that writes nothing.",
         args: BY_TEXT,
@@ -167,10 +165,7 @@ static SUBCOMMANDS: &[Row] = &[
         arity: -2,
         complexity: "O(N), N being the number of scripts",
         summary: "Forgets all scripts.",
-        history: &[(
-            "6.2.0",
-            "Added the `ASYNC` and `SYNC` flushing mode modifiers.",
-        )],
+        history: &[("6.2.0", "Knows `ASYNC` and `SYNC`.")],
         tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         args: &[Arg::one_of(
             "flush-type",
