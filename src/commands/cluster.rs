@@ -68,6 +68,12 @@ pub static ROWS: &[Row] = &[
 
 const OF_CLIENTS: Flags = Flags::LOADING.union(Flags::STALE).union(Flags::FAST);
 
+const RANGES_OF_SLOTS: &[Arg] = &[Arg::block(
+    "range",
+    &[Arg::integer("start-slot"), Arg::integer("end-slot")],
+)
+.multiple()];
+
 const SUBCOMMANDS: &[Row] = &[
     Row {
         name: "addslots",
@@ -83,11 +89,7 @@ const SUBCOMMANDS: &[Row] = &[
         since: "7.0.0",
         complexity: "O(N), N being the number of slots",
         summary: "Gives ranges of hash slots to the node.",
-        args: &[Arg::block(
-            "range",
-            &[Arg::integer("start-slot"), Arg::integer("end-slot")],
-        )
-        .multiple()],
+        args: RANGES_OF_SLOTS,
         ..CHANGES
     },
     Row {
@@ -127,11 +129,7 @@ const SUBCOMMANDS: &[Row] = &[
         since: "7.0.0",
         complexity: "O(N), N being the number of slots",
         summary: "Takes ranges of hash slots away from the node.",
-        args: &[Arg::block(
-            "range",
-            &[Arg::integer("start-slot"), Arg::integer("end-slot")],
-        )
-        .multiple()],
+        args: RANGES_OF_SLOTS,
         ..CHANGES
     },
     Row {

@@ -130,12 +130,17 @@ pub struct Session {
 impl Session {
     /// A session of nobody, to run commands in somebody's name, whatever they are.
     pub fn new(id: u64, kind: Kind) -> Session {
+        Session::of_user(id, kind, Rc::new(User::new(b"", Rights::all())))
+    }
+
+    /// A session of nobody, to run what a user may run.
+    pub fn of_user(id: u64, kind: Kind, user: Rc<User>) -> Session {
         Session {
             id,
             db: 0,
             protocol: Protocol::Resp2,
             kind,
-            user: Rc::new(User::new(b"", Rights::all())),
+            user,
             authenticated: true,
             last_command: "NULL",
             write_offset: 0,
@@ -152,10 +157,9 @@ impl Session {
     /// The session of a client that has connected.
     pub fn of_client(id: u64, client: ClientInfo, users: &Users) -> Session {
         Session {
-            user: users.default_user().clone(),
             authenticated: users.is_open(),
             client: Some(Box::new(client)),
-            ..Session::new(id, Kind::Normal)
+            ..Session::of_user(id, Kind::Normal, users.default_user().clone())
         }
     }
 

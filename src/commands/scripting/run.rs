@@ -42,11 +42,11 @@ pub struct Run<'a, 'c> {
 impl<'a, 'c> Run<'a, 'c> {
     /// A script that a command runs.
     pub fn new(ctx: &'a mut Ctx<'c>, permissions: Permissions) -> Run<'a, 'c> {
-        let mut session = Session::new(ctx.session.id, ctx.session.kind);
+        let caller = &ctx.session;
+        let mut session = Session::of_user(caller.id, caller.kind, caller.user.clone());
         session.db = ctx.session.db;
         session.no_touch = ctx.session.no_touch;
         session.in_script = true;
-        session.user = ctx.session.user.clone();
         Run {
             ctx,
             session,
