@@ -75,12 +75,15 @@ pub fn process_found(ctx: &mut Ctx<'_>, command: &'static Command, args: &mut Ar
     Outcome::Done
 }
 
-/// What a command is. One that runs a script is what the script says of itself.
+/// What a command is. One that runs a script or a function is what that says of itself.
 #[inline]
 fn flags_of(env: &Env, command: &Command, args: &Args<'_>) -> Flags {
-    match command.flags.contains(Flags::RUNS_SCRIPT) {
-        false => command.flags,
-        true => env.scripts.refine(command.flags, args),
+    if !command.flags.intersects(Flags::RUNS_CODE) {
+        return command.flags;
+    }
+    match command.flags.contains(Flags::RUNS_FUNCTION) {
+        true => env.functions.refine(command.flags, args),
+        false => env.scripts.refine(command.flags, args),
     }
 }
 

@@ -11,6 +11,7 @@ use super::acl::request::Scratch;
 use super::aof_feed::AofFeed;
 use super::blocking::Waiters;
 use super::eviction::progress::Eviction;
+use super::functions::libraries::Libraries;
 use super::garbage::Garbage;
 use super::gates::{Gates, Loading};
 use super::observers::Observers;
@@ -139,6 +140,8 @@ pub struct Env {
     pub observers: Observers,
     /// Scripts, and the interpreter that runs them.
     pub scripts: Scripts,
+    /// Libraries of functions, and the interpreter that runs them.
+    pub functions: Libraries,
     /// In what order `SORT` puts texts.
     pub collation: Collation,
     /// Changes that were made before are made again, from a file: nobody is to hear of them.
@@ -195,6 +198,7 @@ impl Env {
             tracking: Tracking::default(),
             observers: Observers::default(),
             scripts: Scripts::default(),
+            functions: Libraries::default(),
             collation: Collation::Bytes,
             is_replaying: false,
             skip_checksums: false,

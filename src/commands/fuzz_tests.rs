@@ -498,7 +498,7 @@ fn load(bytes: &[u8], piece: usize) -> bool {
         stream_bytes: None,
     });
     for piece in bytes.chunks(piece) {
-        let mut sink = fill.sink(&mut keyspace, |_, _| {});
+        let mut sink = fill.sink(&mut keyspace, |_, _| {}, |_| Ok(()));
         if loader.push(piece, &mut sink).is_err() {
             return false;
         }

@@ -26,6 +26,7 @@ pub mod error;
 pub mod events;
 pub mod eviction;
 pub mod first_of;
+pub mod functions;
 #[cfg(test)]
 mod fuzz_tests;
 pub mod garbage;
@@ -141,6 +142,7 @@ pub const FAMILIES: &[&[Row]] = &[
     wait::ROWS,
     pubsub::ROWS,
     transaction::ROWS,
+    functions::ROWS,
     scripting::ROWS,
     server::ROWS,
     info::ROWS,

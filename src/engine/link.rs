@@ -314,8 +314,9 @@ impl<W: World> Runtime<W> {
             return;
         };
         self.switch_aof_off(env);
-        env.replacing_all(&loaded);
-        let mut old = std::mem::replace(&mut env.keyspace, loaded);
+        env.replacing_all(&loaded.keyspace);
+        env.functions = loaded.functions;
+        let mut old = std::mem::replace(&mut env.keyspace, loaded.keyspace);
         for db in old.clear() {
             self.free_garbage(Garbage::Db(Box::new(db)), true);
         }

@@ -16,6 +16,7 @@ use super::world::{Lifecycle, World};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::time::Now;
 use crate::commands::env::Env;
+use crate::commands::functions::libraries::{Libraries, Taken};
 use crate::commands::gates::Loading;
 use crate::commands::host::LoadingFacts;
 use crate::keyspace::Keyspace;
@@ -51,13 +52,21 @@ pub enum LoadFor {
     Sync,
 }
 
+/// A data set: what a snapshot is of.
+pub struct DataSet {
+    /// All keys.
+    pub keyspace: Keyspace,
+    /// All libraries of functions.
+    pub functions: Libraries,
+}
+
 /// A running load.
 pub struct Loader<F> {
     source: Source<F>,
     fill: Fill,
     purpose: LoadFor,
     /// The set that is loaded aside; none loads into the set that is served.
-    aside: Option<Keyspace>,
+    aside: Option<DataSet>,
     /// Reads are served meanwhile.
     serves_reads: bool,
     /// Keys that had expired, as the commands that replicas must hear.
@@ -172,7 +181,10 @@ impl<F: DiskFile> Loader<F> {
             source: Source::Pushed(Box::new(load::StreamLoader::new(Self::options(env, size)))),
             fill: Self::fill(env, LoadFor::Sync, size),
             purpose: LoadFor::Sync,
-            aside: aside.then(|| env.keyspace.new_like()),
+            aside: aside.then(|| DataSet {
+                keyspace: env.keyspace.new_like(),
+                functions: Libraries::default(),
+            }),
             serves_reads,
             expired: Vec::new(),
             total_bytes: size.unwrap_or(0),
@@ -238,9 +250,16 @@ impl<F: DiskFile> Loader<F> {
             return Loaded::More;
         };
         let expired = &mut self.expired;
-        let mut sink = self.fill.sink(&mut env.keyspace, |db, key| {
-            expired.push((db, key.to_vec()))
-        });
+        let seed = env.rng.next_u64();
+        let taken = match self.purpose {
+            LoadFor::Reload { merge: true } => Taken::Replace,
+            _ => Taken::Refuse,
+        };
+        let mut sink = self.fill.sink(
+            &mut env.keyspace,
+            |db, key| expired.push((db, key.to_vec())),
+            |code| env.functions.load_saved(code, taken, seed),
+        );
         match file.step(slice_bytes, &mut sink) {
             Ok(LoadProgress::More) => {
                 self.pause_after(loaded, env);
@@ -257,8 +276,16 @@ impl<F: DiskFile> Loader<F> {
         let Source::Pushed(loader) = &mut self.source else {
             return Err("nothing can be pushed into a load from a file".to_owned());
         };
-        let keyspace = self.aside.as_mut().unwrap_or(&mut env.keyspace);
-        let mut sink = self.fill.sink(keyspace, |_, _| {});
+        let seed = env.rng.next_u64();
+        let (keyspace, functions) = match &mut self.aside {
+            Some(aside) => (&mut aside.keyspace, &mut aside.functions),
+            None => (&mut env.keyspace, &mut env.functions),
+        };
+        let mut sink = self.fill.sink(
+            keyspace,
+            |_, _| {},
+            |code| functions.load_saved(code, Taken::Refuse, seed),
+        );
         let used = loader.push(bytes, &mut sink).map_err(|e| e.to_string())?;
         self.pause_after(loaded, env);
         // Where a mark ends the snapshot, nothing but the mark may follow what is loaded.
@@ -285,7 +312,7 @@ impl<F: DiskFile> Loader<F> {
     }
 
     /// The set loaded aside.
-    pub fn take_aside(&mut self) -> Option<Keyspace> {
+    pub fn take_aside(&mut self) -> Option<DataSet> {
         self.aside.take()
     }
 }

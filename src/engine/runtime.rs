@@ -135,8 +135,9 @@ impl<W: World> Runtime<W> {
         }
     }
 
-    /// Empties all databases; what they held is freed like any garbage.
+    /// Empties all databases and forgets all libraries; what they held is freed like any garbage.
     pub fn empty_all(&mut self, env: &mut Env, lazily: bool) {
+        env.functions.clear();
         env.emptying_all();
         for db in env.keyspace.clear() {
             self.free_garbage(Garbage::Db(Box::new(db)), lazily);

@@ -194,7 +194,7 @@ impl Snapshots {
 }
 
 /// How a snapshot of this instant is written.
-fn options_of<'a>(env: &Env, used_memory: u64) -> SaveOptions<'a> {
+fn options_of(env: &Env, used_memory: u64) -> SaveOptions<'_> {
     let policy = env.config.maxmemory_policy;
     let usage = if policy.is_lfu() {
         SavedUsage::Frequency(env.lfu_tuning())
@@ -226,6 +226,7 @@ fn options_of<'a>(env: &Env, used_memory: u64) -> SaveOptions<'a> {
             aof_base: false,
         },
         usage,
+        libraries: env.functions.codes().collect(),
     }
 }
 
@@ -348,12 +349,16 @@ impl<W: World> Runtime<W> {
     ) -> io::Result<()> {
         env.persistence.saves += 1;
         let empty = Keyspace::new(0, [0, 0]);
+        let mut options = options_of(env, self.world.used_memory() as u64);
+        if contents == Contents::Nothing {
+            options.libraries.clear();
+        }
         let work = SnapshotWork {
             keyspace: match contents {
                 Contents::All => &env.keyspace,
                 Contents::FunctionsOnly | Contents::Nothing => &empty,
             },
-            options: options_of(env, self.world.used_memory() as u64),
+            options,
             product: match purpose {
                 SnapshotPurpose::ReplicasBySocket { .. } => Product::Pipe,
                 _ => Product::File(snapshot_path(env)),

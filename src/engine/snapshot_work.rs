@@ -155,6 +155,7 @@ impl SnapshotWork<'_> {
                 let stamped = self.settings.aof_timestamp_enabled;
                 let options = CommandsOptions {
                     timestamp_s: stamped.then_some(self.options.info.created_at_s),
+                    libraries: &self.options.libraries,
                 };
                 save_commands(sink, self.keyspace, &options, observer)
             }

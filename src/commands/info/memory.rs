@@ -2,8 +2,8 @@
 
 use super::report::{Report, human, hundredths};
 use super::view::View;
+use crate::commands::env::Env;
 use crate::commands::memory::figures::{MemoryFigures, Waste};
-use crate::commands::scripting::cache::Scripts;
 use crate::sys::facts as machine;
 
 pub fn memory(view: &View<'_>, out: &mut Report) {
@@ -25,7 +25,7 @@ pub fn memory(view: &View<'_>, out: &mut Report) {
     out.line("allocator_active", figures.active);
     out.line("allocator_resident", figures.resident);
     out.bytes("total_system_memory", machine::memory_bytes().unwrap_or(0));
-    scripts(&env.scripts, out);
+    scripts(env, out);
     out.bytes("maxmemory", env.config.maxmemory);
     out.line("maxmemory_policy", env.config.maxmemory_policy.name());
     waste(out, "allocator_frag", figures.allocator_fragmentation());
@@ -47,23 +47,25 @@ pub fn memory(view: &View<'_>, out: &mut Report) {
     ]);
 }
 
-/// There are no functions.
-fn scripts(scripts: &Scripts, out: &mut Report) {
+/// Scripts and functions: what their interpreters take, and what is kept of them outside.
+fn scripts(env: &Env, out: &mut Report) {
+    let (scripts, functions) = (&env.scripts, &env.functions);
     let (vm, texts) = (scripts.vm_memory() as u64, scripts.memory() as u64);
+    let (functions_vm, libraries) = (functions.vm_memory() as u64, functions.memory() as u64);
     out.lines(&[
         ("used_memory_lua", &vm),
         ("used_memory_vm_eval", &vm),
         ("used_memory_lua_human", &human(vm)),
         ("used_memory_scripts_eval", &texts),
         ("number_of_cached_scripts", &scripts.count()),
-        ("number_of_functions", &0),
-        ("number_of_libraries", &0),
-        ("used_memory_vm_functions", &0),
-        ("used_memory_vm_total", &vm),
-        ("used_memory_vm_total_human", &human(vm)),
-        ("used_memory_functions", &0),
-        ("used_memory_scripts", &texts),
-        ("used_memory_scripts_human", &human(texts)),
+        ("number_of_functions", &functions.functions_count()),
+        ("number_of_libraries", &functions.count()),
+        ("used_memory_vm_functions", &functions_vm),
+        ("used_memory_vm_total", &(vm + functions_vm)),
+        ("used_memory_vm_total_human", &human(vm + functions_vm)),
+        ("used_memory_functions", &libraries),
+        ("used_memory_scripts", &(texts + libraries)),
+        ("used_memory_scripts_human", &human(texts + libraries)),
     ]);
 }
 

@@ -88,12 +88,16 @@ pub static ROWS: &[Row] = &[
 
 /// The payload of a value, for servers that `rdb-version` is for.
 pub fn payload_of(env: &Env, value: ValueRef<'_>) -> Vec<u8> {
-    let options = EncoderOptions {
+    payload::dump(value, payload_options(env))
+}
+
+/// How payloads are written.
+pub fn payload_options(env: &Env) -> EncoderOptions {
+    EncoderOptions {
         version: Version::from_number(env.config.rdb_version),
         compression: env.config.rdbcompression,
         checksum: false,
-    };
-    payload::dump(value, options)
+    }
 }
 
 fn dump(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {

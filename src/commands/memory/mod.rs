@@ -145,6 +145,7 @@ fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     let connected = ctx.env.replication.info(ctx.env.now).connected_replicas;
     let figures = MemoryFigures::gather(ctx.env, &facts, connected);
     let scripts = ctx.env.scripts.memory() as u64;
+    let functions = ctx.env.functions.memory() as u64;
     let reply = &mut *ctx.reply;
     reply.map(27 + figures.tables.len());
     for (name, bytes) in [
@@ -157,7 +158,7 @@ fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
         ("cluster.links", 0),
         ("aof.buffer", ctx.env.aof.memory() as u64),
         ("lua.caches", scripts),
-        ("functions.caches", 0),
+        ("functions.caches", functions),
     ] {
         int(reply, name, bytes as i64);
     }

@@ -90,7 +90,14 @@ named_flags! {
         ONLY_SENTINEL = 27, "";
         /// Runs a script: what it is depends on which.
         RUNS_SCRIPT = 28, "";
+        /// Calls a function of a library: what it is depends on which.
+        RUNS_FUNCTION = 29, "";
     }
+}
+
+impl Flags {
+    /// Runs code of users.
+    pub const RUNS_CODE: Flags = Flags::RUNS_SCRIPT.union(Flags::RUNS_FUNCTION);
 }
 
 named_flags! {

@@ -234,7 +234,7 @@ pub fn syntax(error: &mlua::Error) -> String {
 
 /// Makes the table `redis`.
 pub fn redis_table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
-    let redis = lua.create_table()?;
+    let redis = library_table(lua, shared)?;
     let own = Rc::clone(shared);
     redis.raw_set(
         "call",
@@ -256,16 +256,26 @@ pub fn redis_table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
             }
         })?,
     )?;
-    redis.raw_set("REDIS_VERSION", VERSION)?;
-    redis.raw_set("REDIS_VERSION_NUM", VERSION_NUMBER)?;
-    for (number, (name, _)) in LEVELS.iter().enumerate() {
-        redis.raw_set(*name, number)?;
-    }
     for (name, audience) in AUDIENCES {
         redis.raw_set(name, audience.bits())?;
     }
     set_replies(lua, &redis, shared)?;
     set_run_options(lua, &redis, shared)?;
+    Ok(redis)
+}
+
+/// Makes what of the table `redis` is there when no script runs, either: for code that registers
+/// functions.
+pub fn library_table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
+    let redis = lua.create_table()?;
+    redis.raw_set("REDIS_VERSION", VERSION)?;
+    redis.raw_set("REDIS_VERSION_NUM", VERSION_NUMBER)?;
+    for (number, (name, _)) in LEVELS.iter().enumerate() {
+        redis.raw_set(*name, number)?;
+    }
+    let own = Rc::clone(shared);
+    let log = lua.create_function(move |lua, given: MultiValue| own.log(lua, given))?;
+    redis.raw_set("log", log)?;
     Ok(redis)
 }
 
@@ -364,9 +374,6 @@ fn set_run_options(lua: &Lua, redis: &Table, shared: &Rc<Shared>) -> mlua::Resul
         }
     })?;
     redis.raw_set("acl_check_cmd", acl_check_cmd)?;
-    let own = Rc::clone(shared);
-    let log = lua.create_function(move |lua, given: MultiValue| own.log(lua, given))?;
-    redis.raw_set("log", log)?;
     // Changes always go out as commands; and there is no debugger that could stop.
     redis.raw_set("replicate_commands", lua.create_function(|_, ()| Ok(true))?)?;
     redis.raw_set("breakpoint", lua.create_function(|_, ()| Ok(false))?)?;

@@ -8,7 +8,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::api::hex;
 use super::shebang::{Head, ScriptFlags};
-use super::vm::Vm;
+use super::vm::{Runs, Vm};
 use crate::commands::error::CmdError;
 use crate::commands::row::Flags;
 use crate::resp::args::Args;
@@ -49,7 +49,7 @@ impl Scripts {
         if let Some(vm) = &self.vm {
             return Ok(Rc::clone(vm));
         }
-        let vm = Vm::new(seed()).map_err(|error| {
+        let vm = Vm::new(Runs::Scripts, seed()).map_err(|error| {
             CmdError::err(format!("The script interpreter cannot be started: {error}"))
         })?;
         let vm = Rc::new(vm);
@@ -79,7 +79,9 @@ impl Scripts {
         let script = Rc::new(Script {
             name,
             flags: head.flags,
-            function: vm.compile(&body[head.length..])?,
+            function: vm.compile(&body[head.length..]).map_err(|why| {
+                CmdError::err(format!("Error compiling script (new function): {why}"))
+            })?,
         });
         self.text_bytes += body.len();
         self.scripts.insert(name, Rc::clone(&script));

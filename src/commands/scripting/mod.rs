@@ -16,21 +16,25 @@
 mod api;
 pub mod cache;
 mod given;
-mod host;
+pub mod host;
 mod libraries;
 mod raised;
+pub mod registration;
 mod run;
-mod shebang;
+pub mod shebang;
 mod values;
-mod vm;
+pub mod vm;
 
 use std::rc::Rc;
+
+use mlua::Function;
 
 use self::cache::Script;
 use self::host::Caller;
 use self::run::{Permissions, Run};
 use self::shebang::ScriptFlags;
 use self::values::ReplyOf;
+use self::vm::Vm;
 use super::call::reply_error;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
@@ -211,8 +215,10 @@ const NO_SCRIPT: CmdError = CmdError::Fixed("NOSCRIPT No matching script. Please
 
 /// Whether the command that runs a script is one for scripts that write nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Variant {
+pub enum Variant {
+    /// It is not.
     Any,
+    /// It is.
     ReadOnly,
 }
 
@@ -233,7 +239,7 @@ fn evalsha_ro(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 /// Shows the command to monitors before the script runs: what it calls comes behind it.
-fn show_first(ctx: &mut Ctx<'_>, args: &Args<'_>) {
+pub fn show_first(ctx: &mut Ctx<'_>, args: &Args<'_>) {
     if !ctx.env.observers.monitors.is_empty()
         && let Some(command) = ctx.table.find(args)
     {
@@ -245,7 +251,7 @@ fn run_text(ctx: &mut Ctx<'_>, args: &Args<'_>, variant: Variant) -> CmdResult {
     show_first(ctx, args);
     let keys = number_of_keys(args)?;
     let script = learn(ctx, &args[1])?;
-    run(ctx, args, keys, &script, variant)
+    run_script(ctx, args, keys, &script, variant)
 }
 
 fn run_known(ctx: &mut Ctx<'_>, args: &Args<'_>, variant: Variant) -> CmdResult {
@@ -255,11 +261,20 @@ fn run_known(ctx: &mut Ctx<'_>, args: &Args<'_>, variant: Variant) -> CmdResult 
     }
     let keys = number_of_keys(args)?;
     let script = ctx.env.scripts.find(&args[1]).cloned().ok_or(NO_SCRIPT)?;
-    run(ctx, args, keys, &script, variant)
+    run_script(ctx, args, keys, &script, variant)
 }
 
 fn number_of_keys(args: &Args<'_>) -> Result<usize, CmdError> {
     let keys = parse_i64(&args[2]).ok_or(CmdError::NotInteger)?;
+    check_number_of_keys(keys, args)
+}
+
+/// The number of keys that a command announces in its second argument, if it has so many.
+///
+/// # Errors
+///
+/// It has not.
+pub fn check_number_of_keys(keys: i64, args: &Args<'_>) -> Result<usize, CmdError> {
     if keys > args.len() as i64 - 3 {
         let text = "Number of keys can't be greater than number of args";
         return Err(CmdError::err(text));
@@ -274,26 +289,65 @@ fn learn(ctx: &mut Ctx<'_>, body: &[u8]) -> Result<Rc<Script>, CmdError> {
     env.scripts.learn(&vm, body)
 }
 
-fn run(
+/// Code that is about to run.
+pub struct Code<'a> {
+    /// Where it runs.
+    pub vm: &'a Vm,
+    /// What runs.
+    pub function: &'a Function,
+    /// How clients know it.
+    pub name: &'a str,
+    /// What it says of itself; none if it is to be asked of each of its commands.
+    pub flags: Option<ScriptFlags>,
+}
+
+impl Code<'_> {
+    fn says(&self, flag: ScriptFlags) -> bool {
+        self.flags.is_some_and(|flags| flags.contains(flag))
+    }
+}
+
+fn run_script(
     ctx: &mut Ctx<'_>,
     args: &Args<'_>,
     keys: usize,
     script: &Script,
     variant: Variant,
 ) -> CmdResult {
-    admit(ctx, script, variant)?;
-    let permissions = Permissions {
-        read_only: variant == Variant::ReadOnly || script.says(ScriptFlags::NO_WRITES),
-        allow_oom: script.says(ScriptFlags::ALLOW_OOM),
-    };
     let env = &mut *ctx.env;
     let vm = env.scripts.vm(|| env.rng.next_u64())?;
+    let code = Code {
+        vm: &vm,
+        function: &script.function,
+        name: script.name(),
+        flags: script.flags,
+    };
+    run(ctx, args, keys, &code, variant)
+}
+
+/// Runs code for a command whose third argument is the first key, and replies with what it returns.
+///
+/// # Errors
+///
+/// It may not run.
+pub fn run(
+    ctx: &mut Ctx<'_>,
+    args: &Args<'_>,
+    keys: usize,
+    code: &Code<'_>,
+    variant: Variant,
+) -> CmdResult {
+    admit(ctx, code, variant)?;
+    let permissions = Permissions {
+        read_only: variant == Variant::ReadOnly || code.says(ScriptFlags::NO_WRITES),
+        allow_oom: code.says(ScriptFlags::ALLOW_OOM),
+    };
     let (result, protocol) = ctx.nested(|ctx| {
         let mut run = Run::new(ctx, permissions);
         let words = args.iter_from(3);
-        let result = vm.run(
-            &script.function,
-            script.name(),
+        let result = code.vm.run(
+            code.function,
+            code.name,
             words.take(keys),
             args.iter_from(3 + keys),
             &mut Caller(&mut run),
@@ -302,12 +356,12 @@ fn run(
         ctx.env.unit.set_audience(Audience::ALL);
         (result, protocol)
     });
-    // Errors of the script's commands are theirs.
+    // Errors of the code's commands are theirs.
     ctx.env.stats.note_errors();
     match result {
         Ok(value) => {
             let mut out = ReplyOf {
-                names: vm.names(),
+                names: code.vm.names(),
                 reply: ctx.reply,
                 stats: &mut ctx.env.stats,
                 protocol,
@@ -323,16 +377,10 @@ fn run(
     Ok(())
 }
 
-impl Script {
-    fn says(&self, flag: ScriptFlags) -> bool {
-        self.flags.is_some_and(|flags| flags.contains(flag))
-    }
-}
-
 /// Whether a script may run. One that says nothing of itself may; its commands are asked for.
-fn admit(ctx: &Ctx<'_>, script: &Script, variant: Variant) -> CmdResult {
+fn admit(ctx: &Ctx<'_>, code: &Code<'_>, variant: Variant) -> CmdResult {
     let (env, gates) = (&*ctx.env, &ctx.env.gates);
-    let Some(flags) = script.flags else {
+    let Some(flags) = code.flags else {
         return match gates.stale {
             true => Err(CmdError::MasterDown),
             false => Ok(()),

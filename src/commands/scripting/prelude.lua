@@ -155,3 +155,18 @@ globals.load, globals.loadstring = shared_load, shared_loadstring
 
 setmetatable(globals, { __index = missing })
 hide(globals, environment)
+
+-- ---- For those who run code here ----
+
+-- Calls a function with two arguments, and hands its error to a handler.
+local function protected(f, handler, first, second)
+    return xpcall(function() return f(first, second) end, handler)
+end
+
+-- What the code of a library finds in place of the globals while it is loaded.
+local function library(redis)
+    local front = hide(setmetatable(redis, { __index = missing }))
+    return setmetatable({ redis = front }, { __index = missing })
+end
+
+return protected, library

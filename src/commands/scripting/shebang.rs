@@ -73,11 +73,10 @@ impl Head {
                 continue;
             }
             for name in named.split(|b| *b == b',') {
-                let known = NAMES.iter().find(|(known, _)| *known == name);
-                let Some((_, flag)) = known else {
+                let Some(flag) = ScriptFlags::named(name) else {
                     return Err(refusal("Unexpected flag in script shebang: ", name));
                 };
-                flags |= *flag;
+                flags |= flag;
             }
         }
         Ok(Head {
@@ -92,6 +91,18 @@ fn refusal(text: &str, word: &[u8]) -> CmdError {
 }
 
 impl ScriptFlags {
+    /// The one with this name.
+    pub fn named(name: &[u8]) -> Option<ScriptFlags> {
+        let named = NAMES.iter().find(|(known, _)| *known == name);
+        named.map(|(_, flag)| *flag)
+    }
+
+    /// The names of those that are set.
+    pub fn names(self) -> impl Iterator<Item = &'static [u8]> {
+        let set = move |(_, flag): &&(&[u8], ScriptFlags)| self.contains(*flag);
+        NAMES.iter().filter(set).map(|(name, _)| *name)
+    }
+
     /// What a command is that runs a script with these flags, in place of what it is with any.
     pub fn refine(self, command: Flags) -> Flags {
         let said = Flags::STALE

@@ -13,16 +13,40 @@ use super::api::{self, Shared};
 use super::host::Caller;
 use super::libraries;
 use super::raised::Raised;
+use super::registration::{Limit, Registered, Registration};
 use super::values::{Names, ReplyOf};
-use crate::commands::error::CmdError;
 
 const PRELUDE: &str = include_str!("prelude.lua");
 
 /// Under which name errors know the prelude.
 const PRELUDE_NAME: &str = "=prelude";
 
-/// Under which name errors know a script.
-const SCRIPT_NAME: &str = "@user_script";
+/// What an interpreter runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Runs {
+    /// Scripts, which find their arguments under the names of globals.
+    Scripts,
+    /// Functions of libraries, which are given theirs.
+    Functions,
+}
+
+impl Runs {
+    /// Under which name errors know the code.
+    fn source_name(self) -> &'static str {
+        match self {
+            Runs::Scripts => "@user_script",
+            Runs::Functions => "@user_function",
+        }
+    }
+
+    /// What of the table `redis` is not for this code.
+    fn left_out(self) -> &'static [&'static str] {
+        match self {
+            Runs::Scripts => &[],
+            Runs::Functions => &["breakpoint", "debug", "replicate_commands"],
+        }
+    }
+}
 
 /// Of the language's library, what is left out: files, and what would write to standard output.
 const LEFT_OUT: [&str; 5] = ["dofile", "loadfile", "print", "require", "module"];
@@ -30,6 +54,7 @@ const LEFT_OUT: [&str; 5] = ["dofile", "loadfile", "print", "require", "module"]
 /// The interpreter.
 pub struct Vm {
     lua: Lua,
+    runs: Runs,
     shared: Rc<Shared>,
     /// What scripts find under the names of globals.
     globals: Table,
@@ -37,6 +62,8 @@ pub struct Vm {
     environment: Table,
     /// Calls a function and hands its error to a handler.
     protected: Function,
+    /// What the code of a library finds while it is loaded.
+    registration: Registration,
     /// Notes in an error where it came from.
     on_error: Function,
 }
@@ -55,74 +82,108 @@ impl Vm {
     /// # Errors
     ///
     /// There is no memory for one.
-    pub fn new(seed: u64) -> mlua::Result<Vm> {
+    pub fn new(runs: Runs, seed: u64) -> mlua::Result<Vm> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
         let lua = Lua::new_with(libraries, LuaOptions::default())?;
         let globals = lua.globals();
-        let protected: Function = globals.raw_get("xpcall")?;
         for name in LEFT_OUT {
             globals.raw_set(name, Value::Nil)?;
         }
         let shared = Shared::new(&lua, seed)?;
-        globals.raw_set("redis", api::redis_table(&lua, &shared)?)?;
+        let redis = api::redis_table(&lua, &shared)?;
+        for name in runs.left_out() {
+            redis.raw_set(*name, Value::Nil)?;
+        }
+        globals.raw_set("redis", redis)?;
         api::set_random(&lua, &globals.raw_get("math")?, &shared)?;
         libraries::open(&lua, &globals)?;
         let environment = lua.create_table()?;
         let native = api::native(&lua, &shared, &environment)?;
         let prelude = lua.load(PRELUDE).set_name(PRELUDE_NAME);
-        prelude.call::<()>((native, &globals, &environment))?;
+        let plainly_protected = globals.raw_get("xpcall")?;
+        let (with_arguments, library): (Function, Function) =
+            prelude.call((native, &globals, &environment))?;
+        let protected = match runs {
+            Runs::Scripts => plainly_protected,
+            Runs::Functions => with_arguments,
+        };
+        let registration = Registration::new(&lua, &shared, &library, &environment, &globals)?;
         lua.set_globals(environment.clone())?;
         let own = Rc::clone(&shared);
         let on_error =
             lua.create_function(move |lua, error: Value| with_place(lua, &own, error))?;
         Ok(Vm {
             lua,
+            runs,
             shared,
             globals,
             environment,
             protected,
+            registration,
             on_error,
         })
     }
 
-    /// Makes a function of a script.
+    /// Makes a function of a text.
     ///
     /// # Errors
     ///
-    /// It is no Lua.
-    pub fn compile(&self, body: &[u8]) -> Result<Function, CmdError> {
+    /// It is no Lua; the text says why.
+    pub fn compile(&self, body: &[u8]) -> Result<Function, String> {
         // Bytes that the compiler would take for its own product.
         let body = match body.first() {
             Some(0x1b) => b"\0",
             _ => body,
         };
-        let chunk = self.lua.load(body).set_name(SCRIPT_NAME);
+        let chunk = self.lua.load(body).set_name(self.runs.source_name());
         let chunk = chunk
             .set_mode(ChunkMode::Text)
             .set_environment(self.environment.clone());
-        chunk.into_function().map_err(|error| {
-            let why = api::syntax(&error);
-            CmdError::err(format!("Error compiling script (new function): {why}"))
+        chunk.into_function().map_err(|error| api::syntax(&error))
+    }
+
+    /// Has the code of a library register its functions, for so long at most.
+    ///
+    /// # Errors
+    ///
+    /// It is no Lua, or it fails. The text says what and why.
+    pub fn register(
+        &self,
+        body: &[u8],
+        limit: Option<Limit>,
+        caller: &mut Caller<'_>,
+    ) -> Result<Vec<Registered>, Vec<u8>> {
+        let code = self
+            .compile(body)
+            .map_err(|why| format!("Error compiling function: {why}").into_bytes())?;
+        let run = || self.registration.collect(&self.lua, &code, limit);
+        self.shared.caller.lend(caller, run).map_err(|error| {
+            let why = Raised::of(&error).coded();
+            [b"Error registering functions: ", &why[..]].concat()
         })
     }
 
-    /// Runs a script: what it returns, for [`ReplyOf`] to write.
+    /// Runs a script or a function: what it returns, for [`ReplyOf`] to write.
     ///
     /// # Errors
     ///
     /// It raised an error. `name` is how its client knows it.
     pub fn run<'k>(
         &self,
-        script: &Function,
+        code: &Function,
         name: &str,
         keys: impl Iterator<Item = &'k [u8]>,
         argv: impl Iterator<Item = &'k [u8]>,
         caller: &mut Caller<'_>,
     ) -> Result<Value, Failure> {
         let run = || -> mlua::Result<(bool, Value)> {
-            self.set_list("KEYS", keys)?;
-            self.set_list("ARGV", argv)?;
-            self.protected.call((script, &self.on_error))
+            let (keys, argv) = (self.list(keys)?, self.list(argv)?);
+            if self.runs == Runs::Functions {
+                return self.protected.call((code, &self.on_error, keys, argv));
+            }
+            self.globals.raw_set("KEYS", keys)?;
+            self.globals.raw_set("ARGV", argv)?;
+            self.protected.call((code, &self.on_error))
         };
         match self.shared.caller.lend(caller, run) {
             Ok((true, value)) => Ok(value),
@@ -134,12 +195,12 @@ impl Vm {
         }
     }
 
-    fn set_list<'k>(&self, name: &str, words: impl Iterator<Item = &'k [u8]>) -> mlua::Result<()> {
+    fn list<'k>(&self, words: impl Iterator<Item = &'k [u8]>) -> mlua::Result<Table> {
         let list = self.lua.create_table()?;
         for (at, word) in words.enumerate() {
             list.raw_set(at + 1, self.lua.create_string(word)?)?;
         }
-        self.globals.raw_set(name, list)
+        Ok(list)
     }
 
     /// What a client is told of an error that no script caught.

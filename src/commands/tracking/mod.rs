@@ -22,7 +22,7 @@ const FORGOTTEN_AT_ONCE: usize = 100;
 pub fn after_command(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>) {
     let client = ctx.session.id;
     // What a script reads its own commands tell.
-    let others = Flags::PUBSUB.union(Flags::RUNS_SCRIPT);
+    let others = Flags::PUBSUB.union(Flags::RUNS_CODE);
     let reads = command.flags.contains(Flags::READONLY) && !command.flags.intersects(others);
     if reads && ctx.env.tracking.remembers(client) {
         let mut keys = Vec::new();

@@ -19,6 +19,7 @@ use crate::commands::context::Ctx;
 use crate::commands::dispatch;
 use crate::commands::env::Env;
 use crate::commands::error::CmdError;
+use crate::commands::functions::libraries::Taken;
 use crate::commands::session::Session;
 use crate::engine::batch::{BATCH_COMMANDS_MAX, Parsed};
 use crate::engine::loading::{Loader, aof_fill};
@@ -166,7 +167,12 @@ impl<W: World> Runtime<W> {
             Content::Unknown => {}
             Content::Commands(records) => records.push(&buf[..count]),
             Content::Snapshot(loader) => {
-                let mut sink = fill.sink(&mut env.keyspace, |_, _| {});
+                let seed = env.rng.next_u64();
+                let mut sink = fill.sink(
+                    &mut env.keyspace,
+                    |_, _| {},
+                    |code| env.functions.load_saved(code, Taken::Refuse, seed),
+                );
                 let pushed = match at_end {
                     true => Err(loader.unexpected_end()),
                     false => loader.push(&buf[..count], &mut sink),

@@ -119,6 +119,15 @@ impl<W: Write> Encoder<W> {
         self.int(value)
     }
 
+    /// Writes a library of functions, if those who read this version know of any.
+    pub fn library(&mut self, code: &[u8]) -> io::Result<()> {
+        if self.version() == Version::V9 {
+            return Ok(());
+        }
+        self.raw(&[opcode::FUNCTION2])?;
+        self.string(code)
+    }
+
     /// Says to which database the keys that follow belong, and how many there are.
     pub fn database(&mut self, index: u64, keys: u64, expires: u64) -> io::Result<()> {
         self.raw(&[opcode::SELECTDB])?;

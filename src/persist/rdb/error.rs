@@ -45,8 +45,8 @@ pub enum RdbErrorKind {
     PreReleaseModule,
     #[error("Pre-release function format not supported")]
     PreReleaseFunction,
-    #[error("Function libraries can't be loaded: not supported yet")]
-    UnsupportedFunction,
+    #[error("Failed loading library, {0}")]
+    Library(String),
     #[error("bad when_opcode")]
     ModuleAuxWithoutWhen,
     #[error("Unknown module value opcode {0}")]

@@ -128,16 +128,23 @@ impl Fill {
     }
 
     /// Lends the filling to a loader for one step. `on_expired` hears of each key that is left out
-    /// and of its database.
-    pub fn sink<'a, F: FnMut(usize, &[u8])>(
+    /// and of its database; `on_library` takes the code of each library of functions, or says why
+    /// it cannot.
+    pub fn sink<'a, F, G>(
         &'a mut self,
         keyspace: &'a mut Keyspace,
         on_expired: F,
-    ) -> FillSink<'a, F> {
+        on_library: G,
+    ) -> FillSink<'a, F, G>
+    where
+        F: FnMut(usize, &[u8]),
+        G: FnMut(&[u8]) -> Result<(), String>,
+    {
         FillSink {
             fill: self,
             keyspace,
             on_expired,
+            on_library,
         }
     }
 
@@ -232,13 +239,18 @@ fn is_set(value: &[u8]) -> bool {
 }
 
 /// See [`Fill::sink`].
-pub struct FillSink<'a, F> {
+pub struct FillSink<'a, F, G> {
     fill: &'a mut Fill,
     keyspace: &'a mut Keyspace,
     on_expired: F,
+    on_library: G,
 }
 
-impl<F: FnMut(usize, &[u8])> Sink for FillSink<'_, F> {
+impl<F, G> Sink for FillSink<'_, F, G>
+where
+    F: FnMut(usize, &[u8]),
+    G: FnMut(&[u8]) -> Result<(), String>,
+{
     #[inline]
     fn item(&mut self, item: Item<'_>) -> Result<(), RdbErrorKind> {
         match item {
@@ -253,7 +265,7 @@ impl<F: FnMut(usize, &[u8])> Sink for FillSink<'_, F> {
                     .ok_or(RdbErrorKind::TooManyDatabases(n_dbs))?;
             }
             Item::ResizeDb { keys, expires } => self.make_room(keys, expires),
-            Item::Function(_) => return Err(RdbErrorKind::UnsupportedFunction),
+            Item::Function(code) => (self.on_library)(code).map_err(RdbErrorKind::Library)?,
             // A decoder that loads does not pass over modules' data.
             Item::ModuleAux { module } => return Err(RdbErrorKind::NoModuleForAux(module)),
             Item::End(verdict) => {
@@ -268,7 +280,7 @@ impl<F: FnMut(usize, &[u8])> Sink for FillSink<'_, F> {
     }
 }
 
-impl<F: FnMut(usize, &[u8])> FillSink<'_, F> {
+impl<F: FnMut(usize, &[u8]), G> FillSink<'_, F, G> {
     #[inline]
     fn key(&mut self, item: KeyItem<'_>) -> Result<(), RdbErrorKind> {
         let value = match item.value {

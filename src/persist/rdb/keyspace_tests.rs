@@ -39,7 +39,48 @@ fn options() -> SaveOptions<'static> {
             aof_base: false,
         },
         usage: SavedUsage::None,
+        libraries: Vec::new(),
     }
+}
+
+#[test]
+fn libraries_come_first_and_only_for_those_who_know_them() {
+    let mut options = options();
+    options.libraries = vec![b"first", b"second"];
+    let read_back = |options: &SaveOptions<'_>| {
+        let bytes = saved(&sample(), options);
+        let mut keyspace = Keyspace::new(16, [0, 0]);
+        let mut fill = Fill::new(FILL);
+        let mut codes = Vec::new();
+        let mut sink = fill.sink(
+            &mut keyspace,
+            |_, _| {},
+            |code| {
+                codes.push(code.to_vec());
+                Ok(())
+            },
+        );
+        let mut loader = StreamLoader::new(DecoderOptions::usual(Purpose::Load));
+        loader.push(&bytes, &mut sink).unwrap();
+        assert_eq!(fill.loaded(), 1000);
+        codes
+    };
+    assert_eq!(read_back(&options), [&b"first"[..], b"second"]);
+    options.encoder.version = Version::V9;
+    assert!(read_back(&options).is_empty());
+}
+
+#[test]
+fn a_library_that_is_refused_is_a_fault() {
+    let mut options = options();
+    options.libraries = vec![b"code"];
+    let bytes = saved(&sample(), &options);
+    let mut keyspace = Keyspace::new(16, [0, 0]);
+    let mut fill = Fill::new(FILL);
+    let mut sink = fill.sink(&mut keyspace, |_, _| {}, |_| Err("it is bad".to_owned()));
+    let mut loader = StreamLoader::new(DecoderOptions::usual(Purpose::Load));
+    let error = loader.push(&bytes, &mut sink).unwrap_err();
+    assert_eq!(error.kind, RdbErrorKind::Library("it is bad".to_owned()));
 }
 
 fn saved(keyspace: &Keyspace, options: &SaveOptions<'_>) -> Vec<u8> {
@@ -56,7 +97,11 @@ fn load_into(
     let mut loader = StreamLoader::new(DecoderOptions::usual(Purpose::Load));
     let mut fill = Fill::new(options);
     for piece in bytes.chunks(1000) {
-        let mut sink = fill.sink(keyspace, |db, key| expired.push((db, key.to_vec())));
+        let mut sink = fill.sink(
+            keyspace,
+            |db, key| expired.push((db, key.to_vec())),
+            |_| Ok(()),
+        );
         loader.push(piece, &mut sink).map_err(|error| error.kind)?;
     }
     assert!(loader.is_done());

@@ -5,6 +5,8 @@
 //! ```
 //!
 //! Version and checksum have their low byte first; the checksum is over all that comes before it.
+//! Libraries of functions travel the same way (`FUNCTION DUMP`), with a snapshot's record of each in
+//! place of type and value.
 
 use thiserror::Error;
 
@@ -14,7 +16,7 @@ use super::checksum::Checksum;
 use super::cursor::{Cursor, RawString, Stop};
 use super::encoder::{Encoder, EncoderOptions};
 use super::error::RdbErrorKind;
-use super::format::{VERSION_MAX, ValueType};
+use super::format::{VERSION_MAX, ValueType, opcode};
 use super::structure::Walk;
 use super::value;
 use crate::keyspace::{NewValue, Object, ValueRef};
@@ -38,13 +40,69 @@ pub fn dump(value: ValueRef<'_>, options: EncoderOptions) -> Vec<u8> {
         let mut encoder = Encoder::bare(Vec::new(), options);
         encoder.raw(&[value::type_of(value, options.version).id()])?;
         value::save(value, &mut encoder)?;
-        encoder.raw(&(options.version as u16).to_le_bytes())?;
-        encoder.into_sink()
+        Ok::<_, std::io::Error>(encoder)
     };
-    let mut payload = write().expect("a vector takes everything");
+    close(write().expect("a vector takes everything"), options)
+}
+
+/// Makes a payload of libraries of functions, given the code of each.
+pub fn dump_libraries<'a>(
+    codes: impl Iterator<Item = &'a [u8]>,
+    options: EncoderOptions,
+) -> Vec<u8> {
+    let mut encoder = Encoder::bare(Vec::new(), options);
+    for code in codes {
+        encoder.library(code).expect("a vector takes everything");
+    }
+    close(encoder, options)
+}
+
+/// Ends a payload.
+fn close(mut encoder: Encoder<Vec<u8>>, options: EncoderOptions) -> Vec<u8> {
+    let version = (options.version as u16).to_le_bytes();
+    let payload = encoder.raw(&version).and_then(|()| encoder.into_sink());
+    let mut payload = payload.expect("a vector takes everything");
     let checksum = checksum_of(&payload);
     payload.extend_from_slice(&checksum.to_le_bytes());
     payload
+}
+
+/// Why a payload makes no libraries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LibrariesError {
+    /// It is from a newer version, or was changed on its way.
+    #[error("DUMP payload version or checksum are wrong")]
+    Footer,
+    /// It holds libraries as release candidates of 7.0 wrote them.
+    #[error("Pre-GA function format not supported")]
+    PreRelease,
+    /// It holds something else.
+    #[error("given type is not a function")]
+    NotLibraries,
+    /// It ends in the midst of one, or is damaged.
+    #[error("failed loading the given functions payload")]
+    Damaged,
+}
+
+/// The code of each library in a payload.
+///
+/// # Errors
+///
+/// It is none of libraries, or damaged.
+pub fn libraries(payload: &[u8], verify_checksum: bool) -> Result<Vec<Vec<u8>>, LibrariesError> {
+    let body = open(payload, verify_checksum).ok_or(LibrariesError::Footer)?;
+    let mut cursor = Cursor::new(body, 0);
+    let mut codes = Vec::new();
+    while cursor.at() < body.len() {
+        match cursor.byte().map_err(|_| LibrariesError::Damaged)? {
+            opcode::FUNCTION2 => {}
+            opcode::FUNCTION_PRE_GA => return Err(LibrariesError::PreRelease),
+            _ => return Err(LibrariesError::NotLibraries),
+        }
+        let code = cursor.string().map_err(|_| LibrariesError::Damaged)?;
+        codes.push(code.into_vec().map_err(|_| LibrariesError::Damaged)?);
+    }
+    Ok(codes)
 }
 
 /// How many bytes a value takes in a snapshot, without its type and key.

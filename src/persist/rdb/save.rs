@@ -58,6 +58,8 @@ pub struct SaveOptions<'a> {
     pub info: SnapshotInfo<'a>,
     /// What to keep of the use of keys.
     pub usage: SavedUsage,
+    /// The code of the libraries of functions, which are saved first.
+    pub libraries: Vec<&'a [u8]>,
 }
 
 /// Is told of the progress of a save.
@@ -80,6 +82,9 @@ pub fn save_snapshot<W: Write>(
 ) -> io::Result<W> {
     let mut encoder = Encoder::new(sink, options.encoder)?;
     save_info(&options.info, &mut encoder)?;
+    for code in &options.libraries {
+        encoder.library(code)?;
+    }
     save_keyspace(keyspace, options, &mut encoder, observer)?;
     encoder.finish()
 }

@@ -41,10 +41,12 @@ use crate::persist::rdb::save::SaveObserver;
 const ITEMS_PER_COMMAND: usize = 64;
 
 /// How to write the commands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CommandsOptions {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommandsOptions<'a> {
     /// Now, in seconds since the epoch, if that is to stand in front (`aof-timestamp-enabled`).
     pub timestamp_s: Option<i64>,
+    /// The code of the libraries of functions, which come first.
+    pub libraries: &'a [&'a [u8]],
 }
 
 /// Writes the commands that make a whole keyspace to `sink`, and gives it back with all of them
@@ -56,12 +58,18 @@ pub struct CommandsOptions {
 pub fn save_commands<W: Write>(
     sink: W,
     keyspace: &Keyspace,
-    options: &CommandsOptions,
+    options: &CommandsOptions<'_>,
     observer: &mut impl SaveObserver,
 ) -> io::Result<W> {
     let mut encoder = Encoder::new(sink);
     if let Some(seconds) = options.timestamp_s {
         encoder.timestamp(seconds)?;
+    }
+    for code in options.libraries {
+        encoder.command(3)?;
+        encoder.word(b"FUNCTION")?;
+        encoder.word(b"LOAD")?;
+        encoder.word(code)?;
     }
     let mut saved = 0;
     for (index, db) in keyspace.iter().enumerate().filter(|(_, db)| !db.is_empty()) {

@@ -99,6 +99,7 @@ fn databases_strings_and_times_are_written_byte_for_byte() {
     );
     let options = CommandsOptions {
         timestamp_s: Some(1_700_000_000),
+        ..CommandsOptions::default()
     };
     let dated = save_commands(Vec::new(), &keyspace, &options, &mut ()).unwrap();
     assert_eq!(dated, [&b"#TS:1700000000\r\n"[..], expected].concat());
@@ -436,6 +437,17 @@ fn the_observer_counts_along_and_a_full_disk_is_an_error() {
     }
 }
 
+#[test]
+fn libraries_come_first() {
+    let options = CommandsOptions {
+        libraries: &[b"#!lua name=l\ncode"],
+        ..CommandsOptions::default()
+    };
+    let commands = save_commands(Vec::new(), &Keyspace::new(1, [0, 0]), &options, &mut ());
+    let expected = b"*3\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n$17\r\n#!lua name=l\ncode\r\n";
+    assert_eq!(commands.unwrap(), expected);
+}
+
 fn fixture(name: &str) -> Vec<u8> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     std::fs::read(fixtures.join(name)).unwrap()
@@ -452,7 +464,7 @@ fn loaded(snapshot: &[u8]) -> Keyspace {
         stream_bytes: None,
     });
     let mut loader = StreamLoader::new(DecoderOptions::usual(Purpose::Load));
-    let mut sink = fill.sink(&mut keyspace, |_, _| {});
+    let mut sink = fill.sink(&mut keyspace, |_, _| {}, |_| Ok(()));
     loader.push(snapshot, &mut sink).unwrap();
     assert!(loader.is_done());
     keyspace
