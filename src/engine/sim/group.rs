@@ -344,7 +344,8 @@ impl Group {
         self.tell(format!("{host} ends"));
         if host < self.servers {
             self.were_replicas[host] = false;
-            self.oracle.on_ended(host);
+            let is_named = self.is_named_by_all(host);
+            self.oracle.on_ended(host, is_named);
         } else {
             self.oracle.on_sentinel_ended(&self.nodes[host]);
         }
@@ -398,16 +399,26 @@ impl Group {
             let env = node.env();
             env.is_some_and(|env| !env.replication.is_replica())
         };
-        let address = ip_of(master);
         let names_it = |node: &Node| {
             let watched = node.machine().and_then(|machine| machine.master(NAME));
             watched.is_some_and(|watched| {
-                watched.current_address().is(&address, 6379) && !watched.is_failing_over()
+                watched.current_address().is(&ip_of(master), 6379) && !watched.is_failing_over()
             })
         };
         let masters = self.nodes[..self.servers].iter().filter(plays_master);
         masters.map(|node| node.host).eq([master])
             && self.nodes[self.servers..].iter().all(names_it)
+    }
+
+    /// Whether a Sentinel is up, and all that are say that this is the master.
+    fn is_named_by_all(&self, server: HostId) -> bool {
+        let address = ip_of(server);
+        let sentinels = self.nodes[self.servers..].iter();
+        let mut named = sentinels
+            .filter_map(|node| node.machine()?.master(NAME))
+            .map(|watched| watched.current_address().is(&address, 6379))
+            .peekable();
+        named.peek().is_some() && named.all(|is_named| is_named)
     }
 
     /// The only server that follows nobody, if all are up, follow it, and hold what it holds, and

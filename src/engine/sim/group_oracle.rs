@@ -26,7 +26,9 @@
 //!   been promoted in, but one that had not heard of that yet, as one that is cut off from the
 //!   majority of the Sentinels. It drops what it did alone when it hears of it.
 //! - **Forgotten**: a server died while it was the master, and may have started again without what
-//!   it had not written down, before anybody called it down. That is everything if it keeps no
+//!   it had not written down, before anybody called it down. The same if another was promoted, and
+//!   the only Sentinel that knows died before it told or wrote that down: to all others the old one
+//!   is the master. That is everything if it keeps no
 //!   file, or had none yet: who has a new copy from a master, and is promoted, may still be writing
 //!   that copy to its file. Of the copy itself it may lack everything.
 //!
@@ -232,9 +234,9 @@ impl GroupOracle {
         write.expect("it was told before").kept = true;
     }
 
-    /// A server has ended.
-    pub fn on_ended(&mut self, server: HostId) {
-        if server == self.authority.1 {
+    /// A server has ended; `is_named` if all Sentinels that are up say that it is the master.
+    pub fn on_ended(&mut self, server: HostId, is_named: bool) {
+        if server == self.authority.1 || is_named {
             for write in &mut self.writes {
                 if write.kept_by != Some(server) {
                     write.may.push(Loss::Forgotten);
