@@ -248,6 +248,15 @@ const TOOLS: &[Tool] = &[
         run: |ctx, args| switch(ctx, args, 2, DebugRequest::ActiveExpire),
     },
     Tool {
+        name: "set-disable-deny-scripts",
+        words: (1, 1),
+        help: (
+            " <0|1>",
+            "Refuse scripts what is not meant for them, or let them call nearly all.",
+        ),
+        run: let_scripts_call_all,
+    },
+    Tool {
         name: "set-skip-checksum-validation",
         words: (1, 1),
         help: (
@@ -480,6 +489,12 @@ fn crash_and_recover(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 
 fn skip_checksums(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     ctx.env.skip_checksums = is_on(&args[2]);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn let_scripts_call_all(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    ctx.env.scripts.may_call_all = is_on(&args[2]);
     ctx.reply.ok();
     Ok(())
 }

@@ -138,8 +138,8 @@ fn admit(ctx: &mut Ctx<'_>, command: &Command, args: &Args<'_>, flags: Flags) ->
 /// Makes room where there is a limit on memory. Commands that we must obey are run even so: to
 /// refuse one would make our data differ from our master's. A transaction may not grow either.
 fn admit_to_memory(ctx: &mut Ctx<'_>, flags: Flags) -> CmdResult {
-    if ctx.env.is_replaying {
-        // Nothing may go that is not said to have gone.
+    if ctx.env.is_replaying || ctx.env.gates.busy.is_some() {
+        // Nothing may go that is not said to have gone, or in the middle of a script.
         return Ok(());
     }
     let room = ctx.make_room();
@@ -192,6 +192,11 @@ fn admit_past_gates(env: &Env, session: &Session, command: &Command, flags: Flag
     };
     if refused_while_loading && session.kind != Kind::Internal {
         return Err(CmdError::Loading);
+    }
+    if let Some(kind) = gates.busy
+        && !flags.contains(Flags::ALLOW_BUSY)
+    {
+        return Err(kind.refusal());
     }
     let touches_keys = any.intersects(
         Flags::WRITE

@@ -3,6 +3,8 @@
 //! The engine keeps them true; the dispatcher asks them before each command. Nearly always all are
 //! open, so that is one comparison.
 
+use super::scripting::busy::ScriptKind;
+
 /// Whether a data set is being loaded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Loading {
@@ -44,6 +46,8 @@ pub struct Gates {
     pub pause: Option<PauseMode>,
     /// A load is running.
     pub loading: Loading,
+    /// A script has run for too long.
+    pub busy: Option<ScriptKind>,
 }
 
 impl Gates {
@@ -57,6 +61,7 @@ impl Gates {
         aof_fails: false,
         pause: None,
         loading: Loading::No,
+        busy: None,
     };
 
     /// Whether nothing is refused.

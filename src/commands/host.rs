@@ -10,6 +10,7 @@ use super::env::Env;
 use super::error::CmdError;
 use super::garbage::Garbage;
 use super::gates::PauseMode;
+use super::scripting::busy::Verdict;
 use super::session::{Kind, Session};
 use crate::base::time::Now;
 use crate::config::{Apply, MasterAddress, Reason, Settings};
@@ -420,6 +421,9 @@ pub trait Host {
     /// `CLIENT UNBLOCK`: ends the wait of a client, as if its time had run out or with an error.
     /// `false` if there is no such client, or it does not wait.
     fn unblock(&mut self, env: &mut Env, client: u64, refusal: Option<&CmdError>) -> bool;
+    /// Serves other clients for a moment, in the middle of a script that takes long: what its rows
+    /// allow then is run, all else refused. The script has to stop if the server cannot go on.
+    fn serve_while_busy(&mut self, env: &mut Env) -> Verdict;
     /// Hands out the messages that wait in the outbox. Those to the client whose command has just
     /// run go behind its reply.
     fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply);

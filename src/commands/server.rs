@@ -202,6 +202,12 @@ fn shutdown(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
                 // It has nothing to save.
                 options.save = Some(false);
             }
+            if let Some(kind) = ctx.env.gates.busy
+                && options.save != Some(false)
+            {
+                // What the script has done so far is half of something.
+                return Err(kind.refusal());
+            }
             match ctx.host.shutdown(ctx.env, ctx.session.id, options)? {
                 Leaving::Now => ctx.session.activity.close_after_replies(),
                 Leaving::AfterReplicas => {

@@ -27,6 +27,7 @@ use super::host::{
     ClientFilter, DebugRequest, Host, Leaving, Migration, MigrationOutcome, RewriteRequest,
     ServerFacts, ShutdownOptions,
 };
+use super::scripting::busy::Verdict;
 use super::session::{ClientInfo, Session};
 use super::table::Mode;
 use crate::base::quoting::split_args;
@@ -284,6 +285,8 @@ pub struct FakeHost {
     pub served: Vec<(u64, String)>,
     /// Messages that went to other clients: the client and the push as RESP3 spells it.
     pub delivered: Vec<(u64, String)>,
+    /// What happens while a script takes long.
+    pub while_busy: Option<fn(&mut Env) -> Verdict>,
 }
 
 impl FakeHost {
@@ -353,6 +356,10 @@ impl Host for FakeHost {
     fn abort_shutdown(&mut self, _: &mut Env) -> Result<(), CmdError> {
         self.wish("abort shutdown");
         Ok(())
+    }
+
+    fn serve_while_busy(&mut self, env: &mut Env) -> Verdict {
+        self.while_busy.map_or(Verdict::GoOn, |serve| serve(env))
     }
 
     fn reset_rates(&mut self) {

@@ -57,10 +57,12 @@ impl<W: World> Engine<W> {
             snapshots,
             to_accept,
             pauses,
+            put_off,
             sentinel,
             ..
         } = &self.runtime;
         !to_accept.is_empty()
+            || !put_off.is_empty()
             || pauses.is_eased()
             || !clients.to_continue.is_empty()
             || !clients.to_resume.is_empty()

@@ -19,6 +19,7 @@ use crate::commands::host::{
     ClientFilter, DebugRequest, Host, Leaving, Migration, MigrationOutcome, RewriteRequest,
     ServerFacts, ShutdownOptions,
 };
+use crate::commands::scripting::busy::Verdict;
 use crate::commands::session::{Kind, Session};
 use crate::config::{Apply, MasterAddress, Reason, Settings};
 use crate::replication::{
@@ -361,6 +362,10 @@ impl<W: World> Host for Runtime<W> {
 
     fn unblock(&mut self, env: &mut Env, client: u64, refusal: Option<&CmdError>) -> bool {
         !env.waiters.awaits_answer(client) && self.end_wait(env, client, refusal)
+    }
+
+    fn serve_while_busy(&mut self, env: &mut Env) -> Verdict {
+        self.serve_others(env)
     }
 
     fn deliver(&mut self, env: &mut Env, current: &Session, reply: &mut Reply) {

@@ -15,11 +15,12 @@
 //! |---|---|
 //! | `world.rs` | what the engine asks of the world, and what it is told |
 //! | `runtime.rs` | the half that commands do not see |
-//! | `clients.rs`, `conn.rs` | the set of clients, one of them |
+//! | `clients.rs`, `conn.rs`, `accepting.rs` | the set of clients, one of them, how they get in |
 //! | `input.rs`, `output.rs` | its buffers |
 //! | `reading.rs`, `batch.rs`, `look_ahead.rs` | from bytes to parsed commands |
 //! | `running.rs`, `writing.rs` | from commands to bytes |
 //! | `waiting.rs`, `pause.rs` | clients whose commands wait, or are held back |
+//! | `busy.rs` | serving others while a script runs that does not end |
 //! | `describe.rs`, `client_memory.rs`, `peak.rs` | clients described and measured |
 //! | `outgoing.rs` | connections that we make |
 //! | `sentinel/` | the driver of the Sentinel |
@@ -32,9 +33,11 @@
 //! | `cron.rs`, `rates.rs` | periodic work |
 //! | `shutdown.rs` | leaving |
 
+mod accepting;
 mod aof;
 mod apply;
 mod batch;
+mod busy;
 mod client_memory;
 mod clients;
 mod conn;
@@ -72,7 +75,6 @@ pub mod world;
 mod writing;
 
 use std::ffi::OsStr;
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -95,28 +97,7 @@ use outgoing::ConnectProgress;
 use runtime::Runtime;
 pub use runtime::role_of;
 use sentinel::state::own_of;
-use shutdown::Shutdown;
-use world::{Accepted, Event, Socket, Wake, World};
-
-/// Connections accepted from one listener in one tick.
-const ACCEPTS_PER_TICK_MAX: usize = 1000;
-
-/// What a client is told that comes when `maxclients` are here.
-const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
-
-/// What a client from another machine is told while nothing protects the server.
-const PROTECTED_MODE: &[u8] = b"-DENIED Redis is running in protected mode because protected \
-mode is enabled and no password is set for the default user. In this mode connections are only \
-accepted from the loopback interface. If you want to connect from external computers to Redis you \
-may adopt one of the following solutions: 1) Just disable protected mode sending the command \
-'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same \
-host the server is running, however MAKE SURE Redis is not publicly accessible from internet if \
-you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable \
-the protected mode by editing the Redis configuration file, and setting the protected mode option \
-to 'no', and then restarting the server. 3) If you started the server manually just for testing, \
-restart it with the '--protected-mode no' option. 4) Set up an authentication password for the \
-default user. NOTE: You only need to do one of the above things in order for the server to start \
-accepting connections from the outside.\r\n";
+use world::{Event, Wake, World};
 
 /// The path that a directive's bytes are.
 pub fn path_of(bytes: &[u8]) -> PathBuf {
@@ -241,7 +222,7 @@ impl<W: World> Engine<W> {
 
     /// Whether the server is to end: its data is saved, and nothing may change any more.
     pub fn is_over(&self) -> bool {
-        self.runtime.shutdown == Shutdown::Done
+        self.runtime.is_over()
     }
 
     /// Leaves the data to the kernel, which takes all memory back at once when the process ends; to
@@ -261,6 +242,8 @@ impl<W: World> Engine<W> {
             commands_before: self.env.stats.commands_processed,
         };
         self.runtime.link.stream.begin_tick();
+        self.runtime.put_off.begin_tick();
+        self.catch_up();
         self.go_on();
     }
 
@@ -269,6 +252,7 @@ impl<W: World> Engine<W> {
         if self.is_over() {
             return;
         }
+        self.catch_up();
         let Engine { env, runtime, .. } = self;
         runtime.forget_gone(env);
         match event {
@@ -300,15 +284,28 @@ impl<W: World> Engine<W> {
         }
     }
 
+    /// Handles what had to wait for the end of a script that took long.
+    #[inline]
+    fn catch_up(&mut self) {
+        if !self.runtime.put_off.is_empty() {
+            for event in self.runtime.put_off.take() {
+                self.on_event(event);
+            }
+        }
+    }
+
     /// The end of a tick: what is due is done, and what the tick changed goes out.
     ///
     /// # Errors
     ///
     /// The server must not go on; the text says why.
     pub fn end_tick(&mut self) -> Result<(), String> {
+        if let Some(fatal) = self.runtime.fatal.take() {
+            return Err(fatal);
+        }
         if self.is_over() {
             // The data set is saved, so nothing may change it any more.
-            return self.write_phase();
+            return self.runtime.write_phase(&mut self.env);
         }
         self.runtime.step_load(&mut self.env)?;
         self.run_stream();
@@ -317,7 +314,7 @@ impl<W: World> Engine<W> {
         if !self.is_over() {
             self.finish_changes();
         }
-        self.write_phase()?;
+        self.runtime.write_phase(&mut self.env)?;
         self.clear_up();
         let commands_now = self.env.stats.commands_processed;
         let commands = commands_now.saturating_sub(self.tick.commands_before);
@@ -357,11 +354,11 @@ impl<W: World> Engine<W> {
     fn go_on(&mut self) {
         for key in std::mem::take(&mut self.runtime.clients.to_continue) {
             if !self.is_over() {
-                self.on_readable(key);
+                self.runtime.on_readable(&mut self.env, key);
             }
         }
         for listener in std::mem::take(&mut self.runtime.to_accept) {
-            self.accept(listener);
+            self.runtime.accept(&mut self.env, listener);
         }
         if std::mem::take(&mut self.runtime.link.has_more) {
             self.read_master();
@@ -378,7 +375,7 @@ impl<W: World> Engine<W> {
             runtime.link.stream.on_pause_eased();
             self.run_stream();
             for key in self.runtime.clients.take_held() {
-                self.run_held(key);
+                self.runtime.run_held(&mut self.env, key);
             }
         }
     }
@@ -388,17 +385,12 @@ impl<W: World> Engine<W> {
     fn on_ready(&mut self, wake: Wake, readable: bool, writable: bool, ended: bool) {
         match wake {
             Wake::Client(key) => {
-                if ended && let Some(conn) = self.runtime.clients.get_mut(key) {
-                    conn.input.ends = true;
-                }
-                if writable {
-                    self.on_writable(key);
-                }
+                self.runtime.note_client(key, writable, ended);
                 if readable {
-                    self.on_readable(key);
+                    self.runtime.on_readable(&mut self.env, key);
                 }
             }
-            Wake::Listener(index) => self.accept(index),
+            Wake::Listener(index) => self.runtime.accept(&mut self.env, index),
             Wake::Outgoing(key) => {
                 let Runtime {
                     outgoing, world, ..
@@ -436,65 +428,6 @@ impl<W: World> Engine<W> {
         runtime.on_master_progress(env, progress);
         if open && readable {
             self.read_master();
-        }
-    }
-
-    /// A socket takes bytes again: its client has its turn in the write phase.
-    fn on_writable(&mut self, key: usize) {
-        let Runtime {
-            clients, snapshots, ..
-        } = &mut self.runtime;
-        clients.on_writable(key);
-        if clients.get(key).is_some_and(|conn| conn.replica.is_some()) {
-            snapshots.want_forwarding();
-        }
-    }
-
-    fn accept(&mut self, index: usize) {
-        for _ in 0..ACCEPTS_PER_TICK_MAX {
-            match self.runtime.world.accept(index) {
-                Ok(accepted) => self.admit(accepted),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => {
-                    log::warn!("Accepting client connection: {e}");
-                    // Those that wait are not announced again: periodic work tries again.
-                    self.runtime.to_accept_later.push(index);
-                    return;
-                }
-            }
-        }
-        self.runtime.to_accept.push(index);
-    }
-
-    /// Takes a connection in, unless there are too many or it comes from where it must not.
-    fn admit(&mut self, accepted: Accepted<W::Socket>) {
-        let Engine { env, runtime, .. } = self;
-        let refusal = if runtime.clients.len() >= env.config.maxclients as usize {
-            Some(TOO_MANY_CLIENTS)
-        } else if env.config.protected_mode
-            && env.users.default_user().rights().any_password
-            && !accepted.is_local
-        {
-            Some(PROTECTED_MODE)
-        } else {
-            None
-        };
-        let Runtime { clients, world, .. } = runtime;
-        match refusal {
-            Some(text) => {
-                env.stats.connections_rejected += 1;
-                let mut socket = accepted.socket;
-                // Whether the last word arrives is the peer's luck.
-                let _ = socket.write(text);
-                world.close(socket);
-            }
-            None => {
-                env.stats.connections_received += 1;
-                accepted.socket.set_nodelay(true);
-                accepted.socket.set_keepalive(env.config.tcp_keepalive);
-                clients.admit(accepted, env, world);
-            }
         }
     }
 }

@@ -281,6 +281,30 @@ impl<W: World> Runtime<W> {
             }
         }
     }
+
+    /// Offers the log to every replica that has something to read.
+    pub(super) fn feed_replicas(&mut self, env: &mut Env) {
+        env.replication.before_sleep(env.gates.pause.is_some());
+        let mut readers = std::mem::take(&mut self.readers);
+        readers.extend(env.replication.readers());
+        for client in readers.drain(..) {
+            let Some(key) = self.clients.key_of(client) else {
+                continue;
+            };
+            if !self.clients[key].wants_writable {
+                self.feed_replica(key, env);
+            }
+        }
+        // The log waits for replicas in the middle of their snapshot too.
+        readers.extend(env.replication.source().clients());
+        for client in readers.drain(..) {
+            if let Some(key) = self.clients.key_of(client) {
+                let pending = env.replication.replica_memory_bytes(client);
+                self.clients.enforce_output_limit(key, pending, env);
+            }
+        }
+        self.readers = readers;
+    }
 }
 
 impl<W: World> Engine<W> {
@@ -291,30 +315,5 @@ impl<W: World> Engine<W> {
             let may_ask = runtime.pauses.is_for_failover_only();
             runtime.drive(env, |r, e, out| r.go_on_with_failover(may_ask, e, out));
         }
-    }
-
-    /// Offers the log to every replica that has something to read.
-    pub(super) fn feed_replicas(&mut self) {
-        let Engine { env, runtime, .. } = self;
-        env.replication.before_sleep(env.gates.pause.is_some());
-        let mut readers = std::mem::take(&mut runtime.readers);
-        readers.extend(env.replication.readers());
-        for client in readers.drain(..) {
-            let Some(key) = runtime.clients.key_of(client) else {
-                continue;
-            };
-            if !runtime.clients[key].wants_writable {
-                runtime.feed_replica(key, env);
-            }
-        }
-        // The log waits for replicas in the middle of their snapshot too.
-        readers.extend(env.replication.source().clients());
-        for client in readers.drain(..) {
-            if let Some(key) = runtime.clients.key_of(client) {
-                let pending = env.replication.replica_memory_bytes(client);
-                runtime.clients.enforce_output_limit(key, pending, env);
-            }
-        }
-        runtime.readers = readers;
     }
 }

@@ -13,7 +13,6 @@
 
 use std::ops::Range;
 
-use super::Engine;
 use super::batch::{BATCH_COMMANDS_MAX, Batch, Parsed};
 use super::look_ahead::look_ahead;
 use super::runtime::Runtime;
@@ -40,50 +39,51 @@ enum Stop {
     Broken(ProtocolError),
 }
 
-impl<W: World> Engine<W> {
+impl<W: World> Runtime<W> {
     /// Parses and runs the commands in `data`. Returns the part to be kept.
-    pub(super) fn run_input(&mut self, key: usize, data: &[u8]) -> Range<usize> {
-        debug_assert!(self.runtime.clients[key].input.queued.is_empty());
-        let batch = self.runtime.clients.batch.take();
-        let mut batch = batch.expect("one client's commands run at a time");
+    pub(super) fn run_input(&mut self, env: &mut Env, key: usize, data: &[u8]) -> Range<usize> {
+        debug_assert!(self.clients[key].input.queued.is_empty());
+        // One that is lent out runs a script, and this client is served meanwhile.
+        let mut batch = self.clients.batch.take().unwrap_or_default();
         let mut at = 0;
         let rest = loop {
-            let (count, stop) = self.parse_batch(key, data, &mut at, &mut batch);
-            if count > 0 && !self.run_batch(key, data, &mut batch.parsed[..count]) {
+            let (count, stop) = self.parse_batch(env, key, data, &mut at, &mut batch);
+            if count > 0 && !self.run_parsed(env, key, data, &mut batch.parsed[..count]) {
                 break at..at;
             }
             match stop {
-                Stop::Full if self.runtime.clients[key].may_run() => {}
+                Stop::Full if self.clients[key].may_run() => {}
                 Stop::Full | Stop::Incomplete => break at..data.len(),
                 Stop::Big(keep) => break at..at + keep,
                 Stop::Broken(_) if self.put_off_refusal(key) => break at..data.len(),
                 Stop::Broken(error) => {
-                    self.refuse_input(key, &data[at..], error);
+                    self.refuse_input(env, key, &data[at..], error);
                     break at..at;
                 }
             }
         };
-        self.runtime.clients.batch = Some(batch);
+        self.clients.batch = Some(batch);
         rest
     }
 
     /// Parses commands until the batch is full or the input ends.
     fn parse_batch(
         &mut self,
+        env: &mut Env,
         key: usize,
         data: &[u8],
         at: &mut usize,
         batch: &mut Batch,
     ) -> (usize, Stop) {
-        let conn = &mut self.runtime.clients[key];
-        let authenticated = !conn.session().needs_login(&self.env.users);
+        let conn = &mut self.clients[key];
+        let authenticated = !conn.session().needs_login(&env.users);
         let limits = ParserLimits {
             peer: if authenticated {
                 Peer::Client
             } else {
                 Peer::Unauthenticated
             },
-            bulk_bytes_max: self.env.config.proto_max_bulk_len as u64,
+            bulk_bytes_max: env.config.proto_max_bulk_len as u64,
         };
         // What a client may send changes when it authenticates: look no further than that.
         let max = if authenticated { BATCH_COMMANDS_MAX } else { 1 };
@@ -100,7 +100,7 @@ impl<W: World> Engine<W> {
                 Parse::Blank { consumed } => {
                     *at += consumed;
                     if let Some(client) = conn.replica {
-                        self.env.replication.on_newline(client, self.env.now);
+                        env.replication.on_newline(client, env.now);
                     }
                 }
                 Parse::Incomplete => return (count, Stop::Incomplete),
@@ -112,10 +112,15 @@ impl<W: World> Engine<W> {
     }
 
     /// Runs parsed commands; `false` when the connection is to be closed and the rest is moot.
-    fn run_batch(&mut self, key: usize, data: &[u8], parsed: &mut [Parsed]) -> bool {
-        let Engine { env, runtime, .. } = self;
-        let (mut session, mut reply) = runtime.clients.lend(key, env);
-        let table = runtime.table;
+    fn run_parsed(
+        &mut self,
+        env: &mut Env,
+        key: usize,
+        data: &[u8],
+        parsed: &mut [Parsed],
+    ) -> bool {
+        let (mut session, mut reply) = self.clients.lend(key, env);
+        let table = self.table;
         look_ahead(table, env, &session, data, parsed);
         env.last_command_end_ns = env.clock.ns();
         for p in &mut *parsed {
@@ -124,7 +129,7 @@ impl<W: World> Engine<W> {
                 if session.activity.is_closing() {
                     break;
                 }
-                runtime.clients[key].input.queued.push_back(args.to_owned());
+                self.clients[key].input.queued.push_back(args.to_owned());
                 continue;
             }
             let mut ctx = Ctx {
@@ -132,7 +137,7 @@ impl<W: World> Engine<W> {
                 session: &mut session,
                 reply: &mut reply,
                 table,
-                host: runtime,
+                host: self,
             };
             let outcome = match p.command {
                 Some(command) => dispatch::process_found(&mut ctx, command, &mut args),
@@ -140,21 +145,20 @@ impl<W: World> Engine<W> {
             };
             if outcome == Outcome::HeldBack {
                 session.activity.hold_back(args.to_owned());
-                runtime.clients.note_held(session.id);
+                self.clients.note_held(session.id);
                 continue;
             }
-            if env.waiters.has_ready() || reply.is_due() || runtime.clients.has_gone() {
-                (session, reply) = runtime.settle(key, session, reply, env);
+            if env.waiters.has_ready() || reply.is_due() || self.clients.has_gone() {
+                (session, reply) = self.settle(key, session, reply, env);
             }
         }
         parsed.iter_mut().for_each(|p| p.ranges.release());
-        runtime.give_back(key, session, reply, env)
+        self.give_back(key, session, reply, env)
     }
 
     /// Runs commands that were held back, as far as they may run now, and what stands behind them.
-    pub(super) fn run_held(&mut self, key: usize) {
-        let Engine { env, runtime, .. } = self;
-        let Some(conn) = runtime.clients.get_mut(key) else {
+    pub(super) fn run_held(&mut self, env: &mut Env, key: usize) {
+        let Some(conn) = self.clients.get_mut(key) else {
             return;
         };
         if let Some(argv) = conn.session_mut().activity.go_on() {
@@ -163,13 +167,13 @@ impl<W: World> Engine<W> {
         if !conn.session().activity.is_ready() {
             return;
         }
-        let (mut session, mut reply) = runtime.clients.lend(key, env);
-        let table = runtime.table;
+        let (mut session, mut reply) = self.clients.lend(key, env);
+        let table = self.table;
         // It was not silent: it waited.
-        runtime.clients[key].last_interaction_ms = env.now.mono_ms();
+        self.clients[key].last_interaction_ms = env.now.mono_ms();
         env.last_command_end_ns = env.clock.ns();
         while session.activity.is_ready()
-            && let Some(argv) = runtime.clients[key].input.queued.pop_front()
+            && let Some(argv) = self.clients[key].input.queued.pop_front()
         {
             let mut args = argv.args();
             let mut ctx = Ctx {
@@ -177,38 +181,38 @@ impl<W: World> Engine<W> {
                 session: &mut session,
                 reply: &mut reply,
                 table,
-                host: runtime,
+                host: self,
             };
             if dispatch::process(&mut ctx, &mut args) == Outcome::HeldBack {
                 session.activity.hold_back(argv);
-                runtime.clients.note_held(session.id);
+                self.clients.note_held(session.id);
                 break;
             }
-            if env.waiters.has_ready() || reply.is_due() || runtime.clients.has_gone() {
-                (session, reply) = runtime.settle(key, session, reply, env);
+            if env.waiters.has_ready() || reply.is_due() || self.clients.has_gone() {
+                (session, reply) = self.settle(key, session, reply, env);
             }
         }
-        if runtime.give_back(key, session, reply, env) {
-            self.resume_input(key);
+        if self.give_back(key, session, reply, env) {
+            self.resume_input(env, key);
         }
     }
 
     /// Runs what a connection had to leave unparsed when it was held back.
-    fn resume_input(&mut self, key: usize) {
-        let conn = &mut self.runtime.clients[key];
+    fn resume_input(&mut self, env: &mut Env, key: usize) {
+        let conn = &mut self.clients[key];
         if !conn.may_run() || conn.input.buffer.is_empty() || conn.input.parser.big_remaining() > 0
         {
             return;
         }
         let data = conn.input.buffer.lend();
-        let rest = self.run_input(key, &data);
+        let rest = self.run_input(env, key, &data);
         self.take_buffer_back(key, data, rest);
     }
 
     /// Whether input that makes no sense is left as it is for now, because commands before it have
     /// to wait. It is parsed again, then.
     fn put_off_refusal(&mut self, key: usize) -> bool {
-        let conn = &mut self.runtime.clients[key];
+        let conn = &mut self.clients[key];
         let put_off = !conn.may_run() && conn.input.parser.held().received() == 0;
         if put_off {
             conn.input.parser = Parser::default();
@@ -217,28 +221,25 @@ impl<W: World> Engine<W> {
     }
 
     /// Answers input that makes no sense and lets the connection go.
-    fn refuse_input(&mut self, key: usize, rest: &[u8], error: ProtocolError) {
-        let Engine { env, runtime, .. } = self;
+    fn refuse_input(&mut self, env: &mut Env, key: usize, rest: &[u8], error: ProtocolError) {
         let shown = &rest[..rest.len().min(SHOWN_INPUT_BYTES_MAX)];
         log::debug!(
             "Protocol error ({error}) from client: {}. Query buffer during protocol error: '{}'",
-            runtime.clients.describe(key, env),
+            self.clients.describe(key, env),
             shown.escape_ascii()
         );
         let text = error.reply_text();
         env.stats.count_error(&text);
-        let conn = &mut runtime.clients[key];
+        let conn = &mut self.clients[key];
         if conn.replica.is_some() {
             // The error would stand in the middle of the stream that it reads.
             env.stats.unexpected_error_replies += 1;
-            return runtime.clients.close_now(key);
+            return self.clients.close_now(key);
         }
         conn.session_mut().activity.close_after_replies();
-        runtime.clients.reply(key, |reply| reply.error(&text));
+        self.clients.reply(key, |reply| reply.error(&text));
     }
-}
 
-impl<W: World> Runtime<W> {
     /// Ends a turn of a client: gives the session back and queues its replies. `false` when the
     /// connection is to be closed.
     fn give_back(

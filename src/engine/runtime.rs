@@ -7,6 +7,7 @@
 //! them do together.
 
 use super::aof::Aof;
+use super::busy::PutOff;
 use super::clients::Clients;
 use super::link::MasterLink;
 use super::loading::Loader;
@@ -55,6 +56,10 @@ pub struct Runtime<W: World> {
     pub loader: Option<Loader<FileOf<W>>>,
     /// Connections for `MIGRATE`.
     pub peers: Peers<W::Socket>,
+    /// What has to wait for the end of a script that takes long.
+    pub put_off: PutOff,
+    /// Why the server must not go on, found in the middle of a script.
+    pub fatal: Option<String>,
     /// What holds commands back.
     pub pauses: Pauses,
     /// Measured rates.
@@ -100,6 +105,8 @@ impl<W: World> Runtime<W> {
             aof: Aof::default(),
             loader: None,
             peers: Peers::default(),
+            put_off: PutOff::default(),
+            fatal: None,
             pauses: Pauses::default(),
             rates: Rates::default(),
             shutdown: Shutdown::default(),
@@ -115,10 +122,16 @@ impl<W: World> Runtime<W> {
         }
     }
 
+    /// Whether the server is to end: its data is saved, and nothing may change any more.
+    pub fn is_over(&self) -> bool {
+        self.shutdown == Shutdown::Done
+    }
+
     /// Serves those who wait for keys that are ready now. What they run begins now, and not with
     /// the command that made the keys ready, which may have taken long.
     pub fn serve_waiters(&mut self, env: &mut Env) {
-        if env.waiters.has_ready() {
+        // Nobody runs anything in the middle of a script.
+        if env.waiters.has_ready() && env.gates.busy.is_none() {
             env.set_now(self.world.now());
             crate::commands::blocking::serve(env, self);
         }

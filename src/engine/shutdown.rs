@@ -151,7 +151,7 @@ impl<W: World> Runtime<W> {
             Shutdown::Done => {}
             Shutdown::No | Shutdown::Signalled(_) => self.shutdown = Shutdown::Signalled(signal),
         }
-        if !self.cron_paused {
+        if !self.cron_paused && env.gates.busy.is_none() {
             self.continue_shutdown(env);
         }
     }
@@ -189,6 +189,16 @@ impl<W: World> Runtime<W> {
         let (options, signalled) = (waiting.options, waiting.signalled);
         if self.finish_shutdown(env, options, signalled).is_err() {
             self.call_off_shutdown(env);
+        }
+    }
+
+    /// Goes on, in the middle of a script, with a shutdown that saves nothing and waits for
+    /// replicas.
+    pub fn continue_hard_shutdown(&mut self, env: &mut Env) {
+        if let Shutdown::Waiting(waiting) = &self.shutdown
+            && waiting.options.save == Some(false)
+        {
+            self.continue_shutdown(env);
         }
     }
 

@@ -136,7 +136,7 @@ impl<W: World> Engine<W> {
         runtime.serve_acked(env);
         while !self.runtime.clients.to_resume.is_empty() {
             for key in std::mem::take(&mut self.runtime.clients.to_resume) {
-                self.run_held(key);
+                self.runtime.run_held(&mut self.env, key);
             }
         }
         self.env.broadcast_invalidations();

@@ -223,6 +223,8 @@ pub trait Network {
     fn accept(&mut self, listener: usize) -> io::Result<Accepted<Self::Socket>>;
     /// Begins to make a connection, from this address if one is given.
     fn connect(&mut self, to: SocketAddr, from: Option<&str>) -> io::Result<Self::Socket>;
+    /// What has happened by now, of whatever kind.
+    fn take_events(&mut self, into: &mut Vec<Event>);
     /// Starts to tell the readiness of a socket.
     fn watch(
         &mut self,
@@ -303,6 +305,8 @@ pub trait ProcessControl {
     fn supervised(&self) -> &'static str;
     /// The path of the executable.
     fn executable(&self) -> &Path;
+    /// The last acts of a server that ends: what it leaves behind in the file system goes.
+    fn leave(&mut self, settings: &Settings);
     /// Ends the process, or replaces it. Returns only if the process could not be replaced.
     fn end_process(&mut self, how: ProcessEnd) -> CmdError;
 }

@@ -9,53 +9,55 @@
 //! writes to a socket while events are handled: a reply goes to the client's output, a socket that
 //! takes bytes again puts its client on the list, and all of it waits for this phase.
 
-use super::Engine;
+use super::runtime::Runtime;
 use super::world::World;
+use crate::commands::env::Env;
 use crate::commands::session::Kind;
 
-impl<W: World> Engine<W> {
+impl<W: World> Runtime<W> {
     /// See the module's head.
     ///
     /// # Errors
     ///
     /// What is promised of the append-only file cannot be kept, so nobody is to be told of what
     /// the tick did: the server must not go on.
-    pub(super) fn write_phase(&mut self) -> Result<(), String> {
-        let Engine { env, runtime, .. } = self;
-        runtime.write_aof(env)?;
-        self.feed_replicas();
-        let Engine { env, runtime, .. } = self;
-        runtime.forward_snapshot(env);
-        self.write_replies();
-        let Engine { runtime, .. } = self;
-        runtime.outgoing.flush_all();
+    pub(super) fn write_phase(&mut self, env: &mut Env) -> Result<(), String> {
+        self.write_aof(env)?;
+        self.feed_replicas(env);
+        self.forward_snapshot(env);
+        self.write_replies(env);
+        self.outgoing.flush_all();
         Ok(())
     }
 
     /// Writes what every queued connection has to say.
-    fn write_replies(&mut self) {
-        let mut queue = std::mem::take(&mut self.runtime.clients.to_write);
+    fn write_replies(&mut self, env: &mut Env) {
+        let mut queue = std::mem::take(&mut self.clients.to_write);
         for key in queue.drain(..) {
-            if let Some(conn) = self.runtime.clients.get_mut(key) {
+            if let Some(conn) = self.clients.get_mut(key) {
+                if conn.session.is_none() {
+                    // A script of it is in the middle of a command.
+                    self.clients.to_write.push(key);
+                    continue;
+                }
                 conn.queued = false;
-                self.write_to(key);
+                self.write_to(env, key);
             }
         }
         // What was queued meanwhile (the next piece of a file) waits for the next tick.
-        queue.append(&mut self.runtime.clients.to_write);
-        self.runtime.clients.to_write = queue;
+        queue.append(&mut self.clients.to_write);
+        self.clients.to_write = queue;
     }
 
     /// Writes as much as the socket takes, and asks to be told when it takes more.
-    fn write_to(&mut self, key: usize) {
-        let Engine { env, runtime, .. } = self;
-        let conn = &runtime.clients[key];
+    fn write_to(&mut self, env: &mut Env, key: usize) {
+        let conn = &self.clients[key];
         if conn.session().activity.is_over() {
             return;
         }
         if conn.output.pending() > 0 {
-            let written = runtime.clients.flush(key, env, &mut runtime.world);
-            let conn = &mut runtime.clients[key];
+            let written = self.clients.flush(key, env, &mut self.world);
+            let conn = &mut self.clients[key];
             if written && matches!(conn.session().kind, Kind::Normal | Kind::Monitor) {
                 conn.last_interaction_ms = env.now.mono_ms();
             }
@@ -63,15 +65,34 @@ impl<W: World> Engine<W> {
                 return;
             }
         }
-        let conn = &runtime.clients[key];
+        let conn = &self.clients[key];
         if conn.session().activity.is_closing() {
-            return runtime.clients.close_now(key);
+            return self.clients.close_now(key);
         }
         if conn.replica.is_some() {
-            return runtime.feed_replica(key, env);
+            return self.feed_replica(key, env);
         }
-        runtime
-            .clients
-            .wait_writable(key, false, &mut runtime.world);
+        self.clients.wait_writable(key, false, &mut self.world);
+    }
+
+    /// A client's socket takes bytes again, or will bring no more.
+    pub fn note_client(&mut self, key: usize, writable: bool, ended: bool) {
+        if ended && let Some(conn) = self.clients.get_mut(key) {
+            conn.input.ends = true;
+        }
+        if writable {
+            self.on_writable(key);
+        }
+    }
+
+    /// A socket takes bytes again: its client has its turn in the write phase.
+    fn on_writable(&mut self, key: usize) {
+        let Runtime {
+            clients, snapshots, ..
+        } = self;
+        clients.on_writable(key);
+        if clients.get(key).is_some_and(|conn| conn.replica.is_some()) {
+            snapshots.want_forwarding();
+        }
     }
 }

@@ -7,6 +7,7 @@ use mio::Events;
 
 use super::world::{self, OsWorld};
 use crate::engine::Engine;
+use crate::engine::world::ProcessControl as _;
 
 /// See the module's head.
 pub struct Server {

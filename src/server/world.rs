@@ -86,6 +86,8 @@ pub struct OsWorld {
     oom_base: Option<i32>,
     /// The watch on the loop, while one is wanted.
     watchdog: Option<Watchdog>,
+    /// What is polled into while the loop is in the middle of a tick.
+    inner_events: Option<Events>,
 }
 
 impl OsWorld {
@@ -112,6 +114,7 @@ impl OsWorld {
             process,
             oom_base: None,
             watchdog: None,
+            inner_events: None,
         };
         world.watch(settings)?;
         Ok(world)
@@ -254,6 +257,21 @@ impl Network for OsWorld {
 
     fn connect(&mut self, to: SocketAddr, from: Option<&str>) -> io::Result<OsSocket> {
         socket::begin_connect(to, from)
+    }
+
+    fn take_events(&mut self, into: &mut Vec<Event>) {
+        let mut events = self.inner_events.take().unwrap_or_else(events);
+        if let Err(e) = self.poll(&mut events, Duration::ZERO) {
+            log::warn!("{e}");
+        }
+        for event in &events {
+            match OsWorld::translate(event) {
+                Some(event) => into.push(event),
+                None => into.extend(std::iter::from_fn(|| self.next_own_event(event.token()))),
+            }
+        }
+        events.clear();
+        self.inner_events = Some(events);
     }
 
     fn watch(&mut self, socket: &mut OsSocket, wake: Wake, interest: Interest) -> io::Result<()> {
@@ -427,6 +445,29 @@ impl ProcessControl for OsWorld {
         &self.process.executable
     }
 
+    fn leave(&mut self, settings: &Settings) {
+        if let Some(path) = settings.pidfile.as_deref().filter(|path| !path.is_empty()) {
+            log::info!("Removing the pid file.");
+            let _ = sys::process::remove_pid_file(&path_of(path));
+        }
+        if let Some(path) = settings
+            .unixsocket
+            .as_deref()
+            .filter(|path| !path.is_empty())
+        {
+            log::info!("Removing the unix socket file.");
+            if let Err(e) = std::fs::remove_file(path_of(path)) {
+                log::warn!("Error removing the unix socket file: {e}");
+            }
+        }
+        self.listeners.clear();
+        let who = match self.process.mode {
+            Mode::Server => "Redis",
+            Mode::Sentinel => "Sentinel",
+        };
+        log::warn!("{who} is now ready to exit, bye bye...");
+    }
+
     fn end_process(&mut self, how: ProcessEnd) -> CmdError {
         let status = match how {
             ProcessEnd::Segfault => sys::process::crash_by_bad_access(),
@@ -451,30 +492,6 @@ impl OsWorld {
         }
         self.watch_loop(Duration::from_millis(period_ms.into()));
         Ok(())
-    }
-
-    /// The last acts of a server whose loop has ended.
-    pub fn leave(&mut self, settings: &Settings) {
-        if let Some(path) = settings.pidfile.as_deref().filter(|path| !path.is_empty()) {
-            log::info!("Removing the pid file.");
-            let _ = sys::process::remove_pid_file(&path_of(path));
-        }
-        if let Some(path) = settings
-            .unixsocket
-            .as_deref()
-            .filter(|path| !path.is_empty())
-        {
-            log::info!("Removing the unix socket file.");
-            if let Err(e) = std::fs::remove_file(path_of(path)) {
-                log::warn!("Error removing the unix socket file: {e}");
-            }
-        }
-        self.listeners.clear();
-        let who = match self.process.mode {
-            Mode::Server => "Redis",
-            Mode::Sentinel => "Sentinel",
-        };
-        log::warn!("{who} is now ready to exit, bye bye...");
     }
 }
 

@@ -13,7 +13,7 @@ const NEW: &[&str] = &["client|no-touch", "client|setinfo", "waitaof"];
 /// Commands that do not exist here yet, by their first word.
 const TO_COME: &[&str] = &["fcall", "fcall_ro", "function"];
 /// Subcommands of others that do not exist here yet.
-const SUBCOMMANDS_TO_COME: &[&str] = &["script|kill"];
+const SUBCOMMANDS_TO_COME: &[&str] = &[];
 /// Commands only of a cluster, whose names 7.2 added.
 const NEW_IN_CLUSTER: &[&str] = &["cluster|myshardid"];
 

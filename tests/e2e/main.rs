@@ -9,6 +9,7 @@ mod acl;
 mod aof;
 mod basics;
 mod buffers;
+mod busy;
 mod caching;
 mod check_aof;
 mod command_line;

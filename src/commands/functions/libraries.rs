@@ -12,13 +12,15 @@ use mlua::Function;
 
 use super::metadata::Metadata;
 use crate::commands::row::Flags;
+use crate::commands::scripting::busy::{ScriptKind, Verdict};
 use crate::commands::scripting::host::{Caller, ScriptHost};
-use crate::commands::scripting::registration::{Limit, Registered, check_name};
+use crate::commands::scripting::registration::{Registered, check_name};
 use crate::commands::scripting::shebang::ScriptFlags;
-use crate::commands::scripting::vm::{Runs, Vm};
+use crate::commands::scripting::vm::Vm;
 use crate::commands::unit::operations::Audience;
 use crate::resp::args::Args;
 use crate::resp::writer::Protocol;
+use crate::sys::clock::CycleClock;
 
 /// The one engine there is.
 pub const ENGINE: &str = "LUA";
@@ -64,6 +66,15 @@ pub enum Taken {
     Refuse,
     /// It takes the other's place.
     Replace,
+}
+
+/// How long a library may take to be loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// Tells the time.
+    pub clock: CycleClock,
+    /// When its time is up, by the clock.
+    pub until_ns: u64,
 }
 
 /// What there is to know to load a library.
@@ -129,7 +140,10 @@ impl Libraries {
         }
         let vm = self.vm(options.seed)?;
         let body = &code[metadata.length..];
-        let found = vm.register(body, options.limit, &mut Caller(&mut Loading))?;
+        let mut loading = Loading {
+            limit: options.limit,
+        };
+        let found = vm.register(body, &mut Caller(&mut loading))?;
         if found.is_empty() {
             return Err(b"No functions registered".to_vec());
         }
@@ -151,7 +165,7 @@ impl Libraries {
         if let Some(vm) = &self.vm {
             return Ok(Rc::clone(vm));
         }
-        let vm = Vm::new(Runs::Functions, seed)
+        let vm = Vm::new(ScriptKind::Function, seed)
             .map_err(|error| format!("The script interpreter cannot be started: {error}"))?;
         let vm = Rc::new(vm);
         self.vm = Some(Rc::clone(&vm));
@@ -329,7 +343,9 @@ fn exists(function: &str) -> Refusal {
 }
 
 /// What code of a library finds in place of a server while it is loaded: a log.
-struct Loading;
+struct Loading {
+    limit: Option<Limit>,
+}
 
 impl ScriptHost for Loading {
     fn call(&mut self, _: &mut Args<'_>) -> Result<(), Vec<u8>> {
@@ -347,6 +363,15 @@ impl ScriptHost for Loading {
     fn set_protocol(&mut self, _: Protocol) {}
 
     fn set_audience(&mut self, _: Audience) {}
+
+    fn interrupt(&mut self) -> Verdict {
+        match self.limit {
+            Some(limit) if limit.clock.ns() > limit.until_ns => {
+                Verdict::Stop("FUNCTION LOAD timeout")
+            }
+            _ => Verdict::GoOn,
+        }
+    }
 
     fn log(&self, level: log::Level, text: &str) {
         log::log!(level, "{text}");

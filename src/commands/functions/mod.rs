@@ -9,12 +9,12 @@ mod metadata;
 
 use std::rc::Rc;
 
-use self::libraries::{ENGINE, Library, LoadOptions, Taken};
+use self::libraries::{ENGINE, Library, Limit, LoadOptions, Taken};
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::keys::dump::payload_options;
 use super::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
-use super::scripting::registration::Limit;
+use super::scripting::busy::{self, ScriptKind};
 use super::scripting::{self, Code, Variant, check_number_of_keys, show_first};
 use super::wording::{bad_subcommand, help};
 use crate::base::glob::glob_match;
@@ -406,11 +406,31 @@ fn describe(name: &[u8], library: &Library, with_code: bool, reply: &mut Reply) 
 }
 
 fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
-    let libraries = &ctx.env.functions;
+    let env = &*ctx.env;
+    let running = env.scripts.busy.as_ref();
+    if running.is_some_and(|running| running.kind == ScriptKind::Script) {
+        return Err(ScriptKind::Script.refusal());
+    }
+    let libraries = &env.functions;
     let reply = &mut *ctx.reply;
     reply.map(2);
     reply.bulk("running_script");
-    reply.null();
+    match running {
+        None => reply.null(),
+        Some(running) => {
+            reply.map(3);
+            reply.bulk("name");
+            reply.bulk(&running.name);
+            reply.bulk("command");
+            reply.array(running.command.len());
+            for word in &running.command {
+                reply.bulk(word);
+            }
+            reply.bulk("duration_ms");
+            let spent_ns = env.clock.ns().saturating_sub(running.started_ns);
+            reply.int((spent_ns / 1_000_000) as i64);
+        }
+    }
     reply.bulk("engines");
     reply.map(1);
     reply.bulk(ENGINE);
@@ -422,10 +442,10 @@ fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
     Ok(())
 }
 
-fn kill(_: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
-    Err(CmdError::Fixed(
-        "NOTBUSY No scripts in execution right now.",
-    ))
+fn kill(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    busy::kill(ctx.env.scripts.busy.as_mut(), ScriptKind::Function)?;
+    ctx.reply.ok();
+    Ok(())
 }
 
 fn function_help(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {

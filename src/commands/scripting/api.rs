@@ -4,9 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use mlua::chunk::ChunkMode;
-use mlua::{Lua, MultiValue, Table, Value};
+use mlua::{HookTriggers, Lua, MultiValue, Table, Value, VmState};
 use sha1::{Digest as _, Sha1};
 
+use super::busy::Verdict;
 use super::given::Given;
 use super::host::{Caller, LentCaller};
 use super::raised::Raised;
@@ -38,6 +39,9 @@ const AUDIENCES: [(&str, Audience); 5] = [
     ("REPL_ALL", Audience::ALL),
 ];
 
+/// How often a script is asked whether it may go on, in instructions.
+const INSTRUCTIONS_BETWEEN_INTERRUPTS: u32 = 100_000;
+
 /// Memory for arguments is kept up to this size.
 const ARGUMENT_BYTES_KEPT_MAX: usize = 64 << 10;
 
@@ -50,6 +54,8 @@ pub struct Shared {
     words: RefCell<Words>,
     /// The state of the generator behind `math.random`.
     random: Cell<u64>,
+    /// The script that runs is to end, for this reason.
+    is_stopped: Cell<Option<&'static str>>,
 }
 
 #[derive(Default)]
@@ -78,6 +84,7 @@ impl Shared {
             names: Names::new(lua)?,
             words: RefCell::default(),
             random: Cell::new(seed),
+            is_stopped: Cell::new(None),
         }))
     }
 
@@ -193,6 +200,9 @@ pub fn native(lua: &Lua, shared: &Rc<Shared>, environment: &Table) -> mlua::Resu
         other => Ok(other),
     })?;
     native.raw_set("error_table", shown)?;
+    let own = Rc::clone(shared);
+    let is_stopped = lua.create_function(move |_, ()| Ok(own.is_stopped.get().is_some()))?;
+    native.raw_set("is_stopped", is_stopped)?;
     let environment = environment.clone();
     let load = lua.create_function(
         move |lua, (text, name): (mlua::LuaString, mlua::LuaString)| {
@@ -407,6 +417,38 @@ impl Shared {
             text.push_str(&word.to_string_lossy());
         }
         self.ask(|caller| caller.0.log(*level, &text))
+    }
+}
+
+/// Has whoever runs a script asked, every now and then, whether it may go on.
+pub fn watch(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
+    interrupt_every(lua, shared, INSTRUCTIONS_BETWEEN_INTERRUPTS)
+}
+
+fn interrupt_every(lua: &Lua, shared: &Rc<Shared>, instructions: u32) -> mlua::Result<()> {
+    let own = Rc::clone(shared);
+    let triggers = HookTriggers::new().every_nth_instruction(instructions);
+    lua.set_global_hook(triggers, move |lua, _| interrupt(lua, &own))
+}
+
+/// A script may go on, or ends. Whatever catches the error of one that ends gets the next error at
+/// its next instruction.
+fn interrupt(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<VmState> {
+    if shared.is_stopped.get().is_none() {
+        match shared.caller.with(|caller| caller.0.interrupt()) {
+            Some(Verdict::Stop(why)) => shared.is_stopped.set(Some(why)),
+            Some(Verdict::GoOn) | None => return Ok(VmState::Continue),
+        }
+    }
+    interrupt_every(lua, shared, 1)?;
+    raise(shared.is_stopped.get().unwrap_or_default())
+}
+
+/// A script has ended: the next one may run.
+pub fn watch_again(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<()> {
+    match shared.is_stopped.take() {
+        Some(_) => watch(lua, shared),
+        None => Ok(()),
     }
 }
 

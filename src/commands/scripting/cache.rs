@@ -7,8 +7,9 @@ use mlua::Function;
 use sha1::{Digest as _, Sha1};
 
 use super::api::hex;
+use super::busy::{BusyScript, ScriptKind};
 use super::shebang::{Head, ScriptFlags};
-use super::vm::{Runs, Vm};
+use super::vm::Vm;
 use crate::commands::error::CmdError;
 use crate::commands::row::Flags;
 use crate::resp::args::Args;
@@ -41,6 +42,10 @@ pub struct Scripts {
     scripts: HashMap<ScriptName, Rc<Script>>,
     /// Bytes of the texts of all.
     text_bytes: usize,
+    /// What is not meant for scripts is not refused to them; tests ask for that (`DEBUG`).
+    pub may_call_all: bool,
+    /// The one that runs, once it has run for too long.
+    pub busy: Option<BusyScript>,
 }
 
 impl Scripts {
@@ -49,7 +54,7 @@ impl Scripts {
         if let Some(vm) = &self.vm {
             return Ok(Rc::clone(vm));
         }
-        let vm = Vm::new(Runs::Scripts, seed()).map_err(|error| {
+        let vm = Vm::new(ScriptKind::Script, seed()).map_err(|error| {
             CmdError::err(format!("The script interpreter cannot be started: {error}"))
         })?;
         let vm = Rc::new(vm);

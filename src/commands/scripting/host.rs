@@ -1,5 +1,6 @@
 //! What a running script asks of the server: the interpreter's functions know nothing else of it.
 
+use super::busy::Verdict;
 use crate::commands::unit::operations::Audience;
 use crate::resp::args::Args;
 use crate::resp::writer::Protocol;
@@ -25,6 +26,10 @@ pub trait ScriptHost {
 
     /// Changes that commands make are told to these from now on.
     fn set_audience(&mut self, audience: Audience);
+
+    /// Asked now and then while a script runs: whether it may go on. Others may be served
+    /// meanwhile.
+    fn interrupt(&mut self) -> Verdict;
 
     /// Writes a line to the log.
     fn log(&self, level: log::Level, text: &str);

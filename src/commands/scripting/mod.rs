@@ -6,7 +6,8 @@
 //!
 //! [`vm`] is the interpreter, which starts with the first script and is shared by all; [`cache`]
 //! knows scripts by their hashes; [`api`] and [`libraries`] are what they find there, [`values`]
-//! how replies become values and values replies. [`run`] has their commands carried out.
+//! how replies become values and values replies. [`run`] has their commands carried out, and
+//! others served while one takes long ([`busy`]).
 //!
 //! What a script may do is asked of each command that it calls. One that says in its first line
 //! what it does ([`shebang`]) is asked once, before it runs: here for what it says, and by the
@@ -14,6 +15,7 @@
 //! ([`refine`](cache::Scripts::refine)).
 
 mod api;
+pub mod busy;
 pub mod cache;
 mod given;
 pub mod host;
@@ -29,9 +31,10 @@ use std::rc::Rc;
 
 use mlua::Function;
 
+use self::busy::ScriptKind;
 use self::cache::Script;
 use self::host::Caller;
-use self::run::{Permissions, Run};
+use self::run::{Permissions, Run, Title};
 use self::shebang::ScriptFlags;
 use self::values::ReplyOf;
 use self::vm::Vm;
@@ -178,6 +181,16 @@ static SUBCOMMANDS: &[Row] = &[
         .optional()
         .since("6.2.0")],
         handler: script_flush,
+        ..SCRIPT
+    },
+    Row {
+        name: "kill",
+        arity: 2,
+        flags: Flags::NOSCRIPT.union(Flags::ALLOW_BUSY),
+        complexity: "O(1)",
+        summary: "Ends the script that runs, if it has written nothing.",
+        tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
+        handler: script_kill,
         ..SCRIPT
     },
     Row {
@@ -343,7 +356,12 @@ pub fn run(
         allow_oom: code.says(ScriptFlags::ALLOW_OOM),
     };
     let (result, protocol) = ctx.nested(|ctx| {
-        let mut run = Run::new(ctx, permissions);
+        let title = Title {
+            kind: code.vm.kind(),
+            name: code.name,
+            command: args,
+        };
+        let mut run = Run::new(ctx, title, permissions);
         let words = args.iter_from(3);
         let result = code.vm.run(
             code.function,
@@ -353,6 +371,7 @@ pub fn run(
             &mut Caller(&mut run),
         );
         let protocol = run.protocol();
+        drop(run);
         ctx.env.unit.set_audience(Audience::ALL);
         (result, protocol)
     });
@@ -464,6 +483,12 @@ fn script_flush(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     Ok(())
 }
 
+fn script_kill(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    busy::kill(ctx.env.scripts.busy.as_mut(), ScriptKind::Script)?;
+    ctx.reply.ok();
+    Ok(())
+}
+
 fn script_debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let mode = args[2].to_ascii_lowercase();
     match &mode[..] {
@@ -489,6 +514,8 @@ fn script_help(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
             "    Tell which of these scripts the server knows.",
             "FLUSH [ASYNC|SYNC]",
             "    Forget all scripts.",
+            "KILL",
+            "    End the script that runs, if it has written nothing.",
             "LOAD <script>",
             "    Keep a script without running it.",
         ],

@@ -100,7 +100,11 @@ local function shared_pcall(...)
 end
 
 local function shared_xpcall(f, handler)
-    return xpcall(f, function(e) return handler(shown(e)) end)
+    return xpcall(f, function(e)
+        -- Nothing could stop a handler that is called while a script is being stopped.
+        if native.is_stopped() then return shown(e) end
+        return handler(shown(e))
+    end)
 end
 
 local function settle_resume(ok, ...)

@@ -7,15 +7,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use mlua::{Function, HookTriggers, Lua, MultiValue, Table, Value, VmState};
+use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::api::{Shared, library_table};
 use super::raised::Raised;
 use super::shebang::ScriptFlags;
-use crate::sys::clock::CycleClock;
-
-/// After so many instructions the time is looked at.
-const INSTRUCTIONS_PER_LOOK: u32 = 100_000;
 
 /// What both libraries and functions may be called.
 const BAD_NAME: &str = "Library names can only contain letters, numbers, or underscores(_) and \
@@ -32,15 +28,6 @@ pub struct Registered {
     pub flags: ScriptFlags,
     /// What runs.
     pub function: Function,
-}
-
-/// How long code may take to register its functions.
-#[derive(Clone, Copy, Debug)]
-pub struct Limit {
-    /// Tells the time.
-    pub clock: CycleClock,
-    /// When its time is up, by the clock.
-    pub until_ns: u64,
 }
 
 /// Functions that were registered since the code that does it began; none while there is none.
@@ -107,26 +94,11 @@ impl Registration {
     }
 
     /// Runs code, and gathers what it registers.
-    pub fn collect(
-        &self,
-        lua: &Lua,
-        code: &Function,
-        limit: Option<Limit>,
-    ) -> mlua::Result<Vec<Registered>> {
-        if let Some(limit) = limit {
-            let triggers = HookTriggers::new().every_nth_instruction(INSTRUCTIONS_PER_LOOK);
-            lua.set_hook(triggers, move |_, _| {
-                match limit.clock.ns() > limit.until_ns {
-                    true => raise("FUNCTION LOAD timeout"),
-                    false => Ok(VmState::Continue),
-                }
-            })?;
-        }
+    pub fn collect(&self, code: &Function) -> mlua::Result<Vec<Registered>> {
         self.found.replace(Some(Vec::new()));
         self.lookup.raw_set("__index", &self.library)?;
         let result = code.call::<()>(());
         self.lookup.raw_set("__index", &self.globals)?;
-        lua.remove_hook();
         let found = self.found.take().unwrap_or_default();
         result.map(|()| found)
     }

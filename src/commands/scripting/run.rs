@@ -5,6 +5,7 @@
 //! script has written none stops it half-way; and they are asked here, since a script that is
 //! refused something goes on with the error.
 
+use super::busy::{BusyScript, ScriptKind, Verdict};
 use super::host::ScriptHost;
 use crate::commands::acl::{refusal, request};
 use crate::commands::call::call;
@@ -28,9 +29,23 @@ pub struct Permissions {
     pub allow_oom: bool,
 }
 
+/// What a script is called.
+#[derive(Clone, Copy)]
+pub struct Title<'a> {
+    /// What it is.
+    pub kind: ScriptKind,
+    /// By which name its users know it.
+    pub name: &'a str,
+    /// The command that runs it.
+    pub command: &'a Args<'a>,
+}
+
 /// A script that runs.
 pub struct Run<'a, 'c> {
     ctx: &'a mut Ctx<'c>,
+    title: Title<'a>,
+    /// When it began.
+    started_ns: u64,
     /// In which its commands run.
     session: Session,
     reply: Reply,
@@ -41,13 +56,16 @@ pub struct Run<'a, 'c> {
 
 impl<'a, 'c> Run<'a, 'c> {
     /// A script that a command runs.
-    pub fn new(ctx: &'a mut Ctx<'c>, permissions: Permissions) -> Run<'a, 'c> {
+    pub fn new(ctx: &'a mut Ctx<'c>, title: Title<'a>, permissions: Permissions) -> Run<'a, 'c> {
         let caller = &ctx.session;
         let mut session = Session::of_user(caller.id, caller.kind, caller.user.clone());
         session.db = ctx.session.db;
         session.no_touch = ctx.session.no_touch;
         session.in_script = true;
         Run {
+            title,
+            // That was just before, and costs nothing to know.
+            started_ns: ctx.env.last_command_end_ns,
             ctx,
             session,
             reply: Reply::new(Protocol::Resp2),
@@ -64,7 +82,13 @@ impl<'a, 'c> Run<'a, 'c> {
     /// Whether a command may run.
     fn admit(&self, command: &Command) -> Result<(), CmdError> {
         let (env, flags) = (&*self.ctx.env, command.flags);
-        if flags.contains(Flags::NOSCRIPT) {
+        // These would leave something of their client's behind in the script's session.
+        let of_client = Flags::RUNS_CODE
+            .union(Flags::RUNS_QUEUE)
+            .union(Flags::NOT_QUEUED)
+            .union(Flags::IN_SUBSCRIBED_STATE);
+        let may_call = env.scripts.may_call_all && !flags.intersects(of_client);
+        if flags.contains(Flags::NOSCRIPT) && !may_call {
             return Err(CmdError::err(
                 "This Redis command is not allowed from script",
             ));
@@ -122,6 +146,41 @@ impl<'a, 'c> Run<'a, 'c> {
         }
     }
 
+    /// Whether it has run for too long. If so, others are told from now on.
+    fn is_busy(&mut self) -> bool {
+        let env = &mut *self.ctx.env;
+        if env.scripts.busy.is_some() {
+            return true;
+        }
+        let threshold_ms = env.config.busy_reply_threshold;
+        let ms = env.clock.ns().saturating_sub(self.started_ns) / 1_000_000;
+        if threshold_ms == 0 || ms < threshold_ms {
+            return false;
+        }
+        let Title {
+            kind,
+            name,
+            command,
+        } = self.title;
+        let text = format!(
+            "Slow script detected: still in execution after {ms} milliseconds. You can try killing \
+             the script using the {} command. Script name is: {name}.",
+            kind.killer()
+        );
+        self.ctx.host.log(log::Level::Warn, &text);
+        env.gates.busy = Some(kind);
+        env.scripts.busy = Some(BusyScript {
+            kind,
+            name: name.to_owned(),
+            command: command.iter().map(<[u8]>::to_vec).collect(),
+            started_ns: self.started_ns,
+            has_written: false,
+            is_obeyed: self.session.must_be_obeyed(),
+            is_killed: false,
+        });
+        true
+    }
+
     /// Counts a refusal.
     fn refuse(&mut self, command: Option<&Command>, error: &CmdError) -> Vec<u8> {
         let text = error.text().into_owned();
@@ -130,6 +189,15 @@ impl<'a, 'c> Run<'a, 'c> {
             self.ctx.env.stats.commands[command.id].rejected += 1;
         }
         text
+    }
+}
+
+impl Drop for Run<'_, '_> {
+    /// Nobody has to wait any longer.
+    fn drop(&mut self) {
+        if self.ctx.env.scripts.busy.take().is_some() {
+            self.ctx.env.gates.busy = None;
+        }
     }
 }
 
@@ -177,6 +245,23 @@ impl ScriptHost for Run<'_, '_> {
 
     fn set_audience(&mut self, audience: Audience) {
         self.ctx.env.unit.set_audience(audience);
+    }
+
+    fn interrupt(&mut self) -> Verdict {
+        if !self.is_busy() {
+            return Verdict::GoOn;
+        }
+        if let Some(script) = &mut self.ctx.env.scripts.busy {
+            script.has_written = self.has_written;
+        }
+        let verdict = self.ctx.host.serve_while_busy(self.ctx.env);
+        let busy = &self.ctx.env.scripts.busy;
+        if busy.as_ref().is_some_and(|script| script.is_killed) {
+            let text = "Lua script killed by user with SCRIPT KILL.";
+            self.ctx.host.log(log::Level::Info, text);
+            return Verdict::KILLED;
+        }
+        verdict
     }
 
     fn log(&self, level: log::Level, text: &str) {

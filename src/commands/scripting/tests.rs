@@ -1,5 +1,8 @@
 //! What scripts can do, what they cannot, and what others hear of it.
 
+use super::busy::{ScriptKind, Verdict, kill};
+use crate::commands::env::Env;
+use crate::commands::gates::Gates;
 use crate::commands::testing::Rig;
 use crate::resp::writer::Protocol;
 
@@ -421,6 +424,64 @@ fn nothing_blocks_in_a_script() {
         value_of("return redis.pcall('XREAD','BLOCK',0,'STREAMS','s','$')"),
         "-ERR XREAD command is not allowed with BLOCK option from scripts\r\n"
     );
+}
+
+/// A rig in which scripts are soon busy.
+fn impatient(while_busy: fn(&mut Env) -> Verdict) -> Rig {
+    let mut rig = Rig::new();
+    rig.env.config.busy_reply_threshold = 1;
+    rig.host.while_busy = Some(while_busy);
+    rig
+}
+
+#[test]
+fn others_are_served_while_a_script_takes_long_and_may_kill_it() {
+    let mut rig = impatient(|env| {
+        assert_eq!(env.gates.busy, Some(ScriptKind::Script));
+        let refused = kill(env.scripts.busy.as_mut(), ScriptKind::Function);
+        assert_eq!(refused, Err(ScriptKind::Script.refusal()));
+        let killed = kill(env.scripts.busy.as_mut(), ScriptKind::Script);
+        assert_eq!(killed, Ok(()));
+        Verdict::GoOn
+    });
+    for script in [
+        "while true do end",
+        "while true do pcall(function() while true do pcall(error) end end) end",
+        "xpcall(function() while true do end end, function() while true do end end)",
+        "while true do coroutine.wrap(function() while true do end end)() end",
+    ] {
+        let reply = eval(&mut rig, script);
+        let text = "-ERR Script killed by user with SCRIPT KILL... script: ";
+        assert!(reply.starts_with(text), "{script}: {reply}");
+        assert_eq!(rig.env.gates, Gates::OPEN);
+        assert_eq!(rig.env.scripts.busy, None);
+        assert_eq!(eval(&mut rig, "for i = 1, 10000 do end return 1"), ":1\r\n");
+    }
+    let logged = rig.host.logged.borrow().join("\n");
+    assert_eq!(logged.matches("Slow script detected: still in").count(), 4);
+    assert_eq!(logged.matches("Lua script killed by user").count(), 4);
+}
+
+#[test]
+fn what_has_written_ends_only_with_the_server() {
+    let mut rig = impatient(
+        |env| match kill(env.scripts.busy.as_mut(), ScriptKind::Script) {
+            Ok(()) => Verdict::GoOn,
+            Err(_) => Verdict::KILLED,
+        },
+    );
+    let reply = eval(&mut rig, "redis.call('SET','a',1) while true do end");
+    assert!(reply.starts_with("-ERR Script killed"), "{reply}");
+    let logged = rig.host.logged.borrow().join("\n");
+    assert!(!logged.contains("killed by user"), "{logged}");
+}
+
+#[test]
+fn with_a_threshold_of_zero_nobody_is_served() {
+    let mut rig = impatient(|_| panic!("somebody is served"));
+    rig.env.config.busy_reply_threshold = 0;
+    assert_eq!(eval(&mut rig, "for i = 1, 3e6 do end return 1"), ":1\r\n");
+    assert!(rig.run("SCRIPT KILL").starts_with("-NOTBUSY No scripts"));
 }
 
 #[test]

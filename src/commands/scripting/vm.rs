@@ -10,10 +10,11 @@ use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 
 use super::api::{self, Shared};
+use super::busy::ScriptKind;
 use super::host::Caller;
 use super::libraries;
 use super::raised::Raised;
-use super::registration::{Limit, Registered, Registration};
+use super::registration::{Registered, Registration};
 use super::values::{Names, ReplyOf};
 
 const PRELUDE: &str = include_str!("prelude.lua");
@@ -21,29 +22,20 @@ const PRELUDE: &str = include_str!("prelude.lua");
 /// Under which name errors know the prelude.
 const PRELUDE_NAME: &str = "=prelude";
 
-/// What an interpreter runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Runs {
-    /// Scripts, which find their arguments under the names of globals.
-    Scripts,
-    /// Functions of libraries, which are given theirs.
-    Functions,
-}
-
-impl Runs {
+impl ScriptKind {
     /// Under which name errors know the code.
     fn source_name(self) -> &'static str {
         match self {
-            Runs::Scripts => "@user_script",
-            Runs::Functions => "@user_function",
+            ScriptKind::Script => "@user_script",
+            ScriptKind::Function => "@user_function",
         }
     }
 
     /// What of the table `redis` is not for this code.
     fn left_out(self) -> &'static [&'static str] {
         match self {
-            Runs::Scripts => &[],
-            Runs::Functions => &["breakpoint", "debug", "replicate_commands"],
+            ScriptKind::Script => &[],
+            ScriptKind::Function => &["breakpoint", "debug", "replicate_commands"],
         }
     }
 }
@@ -54,7 +46,8 @@ const LEFT_OUT: [&str; 5] = ["dofile", "loadfile", "print", "require", "module"]
 /// The interpreter.
 pub struct Vm {
     lua: Lua,
-    runs: Runs,
+    /// What it runs.
+    kind: ScriptKind,
     shared: Rc<Shared>,
     /// What scripts find under the names of globals.
     globals: Table,
@@ -77,12 +70,12 @@ pub struct Failure {
 }
 
 impl Vm {
-    /// An interpreter; its chance begins at `seed`.
+    /// An interpreter for scripts or functions; its chance begins at `seed`.
     ///
     /// # Errors
     ///
     /// There is no memory for one.
-    pub fn new(runs: Runs, seed: u64) -> mlua::Result<Vm> {
+    pub fn new(kind: ScriptKind, seed: u64) -> mlua::Result<Vm> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
         let lua = Lua::new_with(libraries, LuaOptions::default())?;
         let globals = lua.globals();
@@ -91,7 +84,7 @@ impl Vm {
         }
         let shared = Shared::new(&lua, seed)?;
         let redis = api::redis_table(&lua, &shared)?;
-        for name in runs.left_out() {
+        for name in kind.left_out() {
             redis.raw_set(*name, Value::Nil)?;
         }
         globals.raw_set("redis", redis)?;
@@ -103,18 +96,19 @@ impl Vm {
         let plainly_protected = globals.raw_get("xpcall")?;
         let (with_arguments, library): (Function, Function) =
             prelude.call((native, &globals, &environment))?;
-        let protected = match runs {
-            Runs::Scripts => plainly_protected,
-            Runs::Functions => with_arguments,
+        let protected = match kind {
+            ScriptKind::Script => plainly_protected,
+            ScriptKind::Function => with_arguments,
         };
         let registration = Registration::new(&lua, &shared, &library, &environment, &globals)?;
         lua.set_globals(environment.clone())?;
+        api::watch(&lua, &shared)?;
         let own = Rc::clone(&shared);
         let on_error =
             lua.create_function(move |lua, error: Value| with_place(lua, &own, error))?;
         Ok(Vm {
             lua,
-            runs,
+            kind,
             shared,
             globals,
             environment,
@@ -135,14 +129,14 @@ impl Vm {
             Some(0x1b) => b"\0",
             _ => body,
         };
-        let chunk = self.lua.load(body).set_name(self.runs.source_name());
+        let chunk = self.lua.load(body).set_name(self.kind.source_name());
         let chunk = chunk
             .set_mode(ChunkMode::Text)
             .set_environment(self.environment.clone());
         chunk.into_function().map_err(|error| api::syntax(&error))
     }
 
-    /// Has the code of a library register its functions, for so long at most.
+    /// Has the code of a library register its functions.
     ///
     /// # Errors
     ///
@@ -150,14 +144,13 @@ impl Vm {
     pub fn register(
         &self,
         body: &[u8],
-        limit: Option<Limit>,
         caller: &mut Caller<'_>,
     ) -> Result<Vec<Registered>, Vec<u8>> {
         let code = self
             .compile(body)
             .map_err(|why| format!("Error compiling function: {why}").into_bytes())?;
-        let run = || self.registration.collect(&self.lua, &code, limit);
-        self.shared.caller.lend(caller, run).map_err(|error| {
+        let run = || self.registration.collect(&code);
+        self.lend(caller, run).map_err(|error| {
             let why = Raised::of(&error).coded();
             [b"Error registering functions: ", &why[..]].concat()
         })
@@ -178,14 +171,14 @@ impl Vm {
     ) -> Result<Value, Failure> {
         let run = || -> mlua::Result<(bool, Value)> {
             let (keys, argv) = (self.list(keys)?, self.list(argv)?);
-            if self.runs == Runs::Functions {
+            if self.kind == ScriptKind::Function {
                 return self.protected.call((code, &self.on_error, keys, argv));
             }
             self.globals.raw_set("KEYS", keys)?;
             self.globals.raw_set("ARGV", argv)?;
             self.protected.call((code, &self.on_error))
         };
-        match self.shared.caller.lend(caller, run) {
+        match self.lend(caller, run) {
             Ok((true, value)) => Ok(value),
             Ok((false, error)) => Err(self.failure(name, &error)),
             Err(error) => Err(Failure {
@@ -193,6 +186,14 @@ impl Vm {
                 counted: false,
             }),
         }
+    }
+
+    /// Has code run that asks something of `caller`.
+    fn lend<R>(&self, caller: &mut Caller<'_>, run: impl FnOnce() -> R) -> R {
+        let ended = self.shared.caller.lend(caller, run);
+        // Without memory for that the next code is the one that is stopped.
+        let _ = api::watch_again(&self.lua, &self.shared);
+        ended
     }
 
     fn list<'k>(&self, words: impl Iterator<Item = &'k [u8]>) -> mlua::Result<Table> {
@@ -244,6 +245,11 @@ impl Vm {
     /// How replies are read and written.
     pub fn names(&self) -> &Names {
         &self.shared.names
+    }
+
+    /// What it runs.
+    pub fn kind(&self) -> ScriptKind {
+        self.kind
     }
 
     /// Bytes in use.

@@ -286,6 +286,10 @@ impl Network for SimWorld {
         Ok(SimSocket::connect(&self.net, self.host, to))
     }
 
+    fn take_events(&mut self, into: &mut Vec<Event>) {
+        into.extend(SimWorld::take_events(self));
+    }
+
     fn watch(&mut self, socket: &mut SimSocket, wake: Wake, interest: Interest) -> io::Result<()> {
         socket.watch(wake, interest);
         Ok(())
@@ -476,6 +480,8 @@ impl ProcessControl for SimWorld {
     fn executable(&self) -> &Path {
         Path::new("/sim/redis-server")
     }
+
+    fn leave(&mut self, _: &Settings) {}
 
     fn end_process(&mut self, how: ProcessEnd) -> CmdError {
         if let ProcessEnd::Exit(_) = how {

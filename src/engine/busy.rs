@@ -1,0 +1,273 @@
+//! Serving others in the middle of a script that takes long.
+//!
+//! A script runs deep within a tick, and asks for this from there every now and then
+//! ([`Host::serve_while_busy`]). What is done is a tick of its own, as small as can be: clients
+//! come, are read, get the few commands that rows allow meanwhile run and all others refused, and
+//! have their replies written, in the order of every write phase. Everything else waits for the
+//! script's end: timers, expiry and eviction, clients that wait for keys, our master's stream, and
+//! the results of children and threads. Such events are kept and handled when the script has ended.
+//!
+//! What the script has done so far is half of something. So its unit and what it has to say to
+//! subscribers are out of reach while others are served, and the instant that it sees stands still.
+//! Its client's session is lent out as always while a command runs, so that client is left alone:
+//! what it sends, and its end, is seen afterwards.
+//!
+//! [`Host::serve_while_busy`]: crate::commands::host::Host::serve_while_busy
+
+use super::runtime::Runtime;
+use super::world::{Event, ProcessEnd, Wake, World};
+use crate::base::time::Now;
+use crate::commands::env::Env;
+use crate::commands::pubsub::outbox::Outbox;
+use crate::commands::scripting::busy::Verdict;
+use crate::commands::unit::operations::Unit;
+
+/// How often it is looked, one time after the other, whether more has happened.
+const ROUNDS_MAX: usize = 4;
+
+/// What has to wait for the end of a script.
+#[derive(Default)]
+pub struct PutOff {
+    events: Vec<Event>,
+    /// The readiness that was told before the script began was looked at again.
+    has_looked: bool,
+}
+
+impl PutOff {
+    /// Whether there is nothing.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// A tick begins.
+    pub fn begin_tick(&mut self) {
+        self.has_looked = false;
+    }
+
+    /// What there is, in the order in which it happened.
+    pub fn take(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Keeps an event. Of what may be told any number of times, one is kept.
+    fn push(&mut self, event: Event) {
+        for kept in &mut self.events {
+            if is_merged(kept, &event) {
+                return;
+            }
+        }
+        self.events.push(event);
+    }
+}
+
+/// Whether an event that is kept says what another one says, too.
+fn is_merged(kept: &mut Event, event: &Event) -> bool {
+    match (kept, event) {
+        (
+            Event::Ready {
+                wake: kept,
+                readable,
+                writable,
+                ended,
+            },
+            &Event::Ready {
+                wake,
+                readable: more_readable,
+                writable: more_writable,
+                ended: has_ended,
+            },
+        ) if *kept == wake => {
+            *readable |= more_readable;
+            *writable |= more_writable;
+            *ended |= has_ended;
+            true
+        }
+        (
+            Event::ChildReport { pid: kept, report },
+            &Event::ChildReport {
+                pid,
+                report: renewed,
+            },
+        ) if *kept == pid => {
+            *report = renewed;
+            true
+        }
+        _ => false,
+    }
+}
+
+/// What is the script's, as long as others are served.
+struct Aside {
+    now: Now,
+    unit: Unit,
+    outbox: Outbox,
+    speaker: u64,
+    is_replaying: bool,
+}
+
+impl Aside {
+    fn take(env: &mut Env) -> Aside {
+        Aside {
+            now: env.now,
+            unit: std::mem::take(&mut env.unit),
+            outbox: std::mem::take(&mut env.outbox),
+            speaker: env.observers.speaker,
+            is_replaying: std::mem::take(&mut env.is_replaying),
+        }
+    }
+
+    fn put_back(self, env: &mut Env) {
+        env.set_now(self.now);
+        env.unit = self.unit;
+        env.outbox = self.outbox;
+        env.observers.speaker = self.speaker;
+        env.is_replaying = self.is_replaying;
+        // The time that others took is not that of the script's next command.
+        env.last_command_end_ns = env.clock.ns();
+    }
+}
+
+impl<W: World> Runtime<W> {
+    /// See the module's head.
+    pub fn serve_others(&mut self, env: &mut Env) -> Verdict {
+        let aside = Aside::take(env);
+        env.set_now(self.world.now());
+        self.look_again(env);
+        let mut verdict = Verdict::GoOn;
+        for _ in 0..ROUNDS_MAX {
+            let mut events = Vec::new();
+            self.world.take_events(&mut events);
+            let has_happened = !events.is_empty() || !self.clients.to_continue.is_empty();
+            for event in events {
+                self.on_event_while_busy(env, event);
+            }
+            self.go_on_while_busy(env);
+            if let Err(fatal) = self.write_phase(env) {
+                self.fatal = Some(fatal);
+                verdict = Verdict::KILLED;
+                break;
+            }
+            self.forget_gone(env);
+            self.clients.remove_forgotten(&mut self.world);
+            self.continue_hard_shutdown(env);
+            if self.is_over() {
+                self.leave_in_the_middle(env);
+                verdict = Verdict::KILLED;
+                break;
+            }
+            if !has_happened {
+                break;
+            }
+        }
+        aside.put_back(env);
+        verdict
+    }
+
+    /// A poll tells of readiness once. What it told this tick may stand behind the script's command
+    /// in the list of events, so for once everybody is looked at.
+    fn look_again(&mut self, env: &mut Env) {
+        if std::mem::replace(&mut self.put_off.has_looked, true) {
+            return;
+        }
+        for listener in 0..self.world.listeners().len() {
+            self.accept(env, listener);
+        }
+        for key in self.clients.keys() {
+            self.read_unless_lent(env, key);
+        }
+    }
+
+    /// Handles what others are served by, and keeps the rest.
+    fn on_event_while_busy(&mut self, env: &mut Env, event: Event) {
+        match event {
+            Event::Ready {
+                wake: Wake::Client(key),
+                readable,
+                writable,
+                ended,
+            } => {
+                self.note_client(key, writable, ended);
+                if readable {
+                    self.read_unless_lent(env, key);
+                }
+            }
+            Event::Ready {
+                wake: Wake::Listener(index),
+                ..
+            } => self.accept(env, index),
+            Event::Ready {
+                wake: Wake::ChildData,
+                ..
+            } => self.snapshots.want_forwarding(),
+            Event::Signal(signal) => self.shutdown_by_signal(env, signal),
+            other => self.put_off.push(other),
+        }
+    }
+
+    /// Goes on with what had more to do than one turn takes.
+    fn go_on_while_busy(&mut self, env: &mut Env) {
+        for key in std::mem::take(&mut self.clients.to_continue) {
+            self.read_unless_lent(env, key);
+        }
+        for listener in std::mem::take(&mut self.to_accept) {
+            self.accept(env, listener);
+        }
+    }
+
+    /// Reads from a client, unless a command of it is running: then later.
+    fn read_unless_lent(&mut self, env: &mut Env, key: usize) {
+        match self.clients.get(key) {
+            Some(conn) if conn.session.is_none() => {
+                if !self.clients.to_continue.contains(&key) {
+                    self.clients.to_continue.push(key);
+                }
+            }
+            Some(_) => self.on_readable(env, key),
+            None => {}
+        }
+    }
+
+    /// The process ends here and now: what the script has done so far must not be told to anybody.
+    fn leave_in_the_middle(&mut self, env: &mut Env) {
+        self.world.leave(&env.config);
+        self.world.end_process(ProcessEnd::Exit(0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::world::ChildReport;
+
+    fn ready(wake: Wake, writable: bool) -> Event {
+        Event::Ready {
+            wake,
+            readable: !writable,
+            writable,
+            ended: false,
+        }
+    }
+
+    #[test]
+    fn what_is_told_again_and_again_is_kept_once() {
+        let mut put_off = PutOff::default();
+        for keys in 0..1000 {
+            put_off.push(ready(Wake::Outgoing(1), keys == 500));
+            put_off.push(ready(Wake::Outgoing(2), false));
+            let report = ChildReport {
+                keys,
+                copied_bytes: 0,
+            };
+            put_off.push(Event::ChildReport { pid: 7, report });
+        }
+        let kept = format!("{:?}", put_off.take());
+        assert_eq!(kept.matches("Outgoing(").count(), 2, "{kept}");
+        assert_eq!(kept.matches("writable: true").count(), 1, "{kept}");
+        assert!(
+            kept.contains("keys: 999") && !kept.contains("keys: 998"),
+            "{kept}"
+        );
+        assert!(put_off.is_empty());
+    }
+}
