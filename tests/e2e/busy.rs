@@ -77,10 +77,7 @@ fn while_a_script_runs_for_too_long_others_get_replies_in_order() {
     let mut runs = begin(&server, &["EVAL", "while true do end", "0"]);
     let mut others = [server.connect(), server.connect()];
     for (conn, protocol) in others.iter_mut().zip(["2", "3"]) {
-        assert_eq!(
-            text(&conn.command(&["AUTH", "x"])).split(' ').next(),
-            Some("ERR")
-        );
+        assert!(conn.ask("AUTH x").contains("ERR AUTH"));
         conn.call(&format!("HELLO {protocol}"));
         let asked = [
             "GET x",
@@ -125,7 +122,7 @@ fn while_a_script_runs_for_too_long_others_get_replies_in_order() {
             assert!(reply.contains(begin), "{asked}: {reply}");
         }
     }
-    assert!(queued.ask("EXEC").starts_with("EXECABORT") || queued.ask("GET a").contains(BUSY));
+    assert!(queued.ask("EXEC").contains("EXECABORT"));
     // Many come and go; who has gone takes no place.
     for _ in 0..100 {
         assert!(server.connect().ask("PING").contains(BUSY));
@@ -148,7 +145,7 @@ fn a_script_that_has_written_is_not_killed_and_nothing_of_it_is_kept_by_a_hard_s
     assert!(
         other
             .ask("SCRIPT KILL")
-            .starts_with("UNKILLABLE Sorry the script")
+            .contains("UNKILLABLE Sorry the script")
     );
     assert!(other.ask("SHUTDOWN").contains(BUSY));
     assert!(other.ask("PING").contains(BUSY));
