@@ -17,8 +17,9 @@ use slab::Slab;
 use super::batch::Batch;
 use super::client_memory::sum::ClientMemory;
 use super::conn::Conn;
-use super::output::{BufferPool, FREE_OUTPUT_BYTES};
+use super::output::BufferPool;
 use super::peak::RecentPeak;
+use super::reply_room::{self, Fitting};
 use super::world::{Accepted, Interest, Network, Socket, Wake};
 use crate::commands::env::Env;
 use crate::commands::monitor;
@@ -50,6 +51,8 @@ pub struct Clients<S> {
     pub(super) batch: Option<Box<Batch>>,
     /// Output buffers.
     pub pool: BufferPool,
+    /// How the clients' rooms for replies are fitted.
+    pub fitting: Fitting,
     /// What clients take together, if that is limited.
     pub(super) memory: ClientMemory,
     /// The most memory that a connection had for its input of late.
@@ -89,6 +92,7 @@ impl<S: Socket> Clients<S> {
             held: Vec::new(),
             batch: Some(Box::default()),
             pool: BufferPool::default(),
+            fitting: Fitting::default(),
             memory: ClientMemory::default(),
             input_peak: RecentPeak::default(),
             output_peak: RecentPeak::default(),
@@ -271,10 +275,10 @@ impl<S: Socket> Clients<S> {
         let session = session.expect("no command of this client is running");
         let waiting = conn.output.waiting_before_buffer();
         let mut reply = Reply::with_buf(conn.output.take(&mut self.pool), session.protocol);
-        reply.set_due(FREE_OUTPUT_BYTES);
+        reply.set_due(reply_room::MAX);
         let hard = output_limit(&session, env).hard as usize;
         if hard > 0 {
-            reply.set_limit(hard.max(FREE_OUTPUT_BYTES).saturating_sub(waiting).max(1));
+            reply.set_limit(hard.max(reply_room::MAX).saturating_sub(waiting).max(1));
         }
         (session, reply)
     }

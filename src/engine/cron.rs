@@ -243,6 +243,7 @@ fn run_expire_cycle(env: &mut Env, cycle: &mut ExpiryCycle, pace: Pace, clock: E
 
 impl<W: World> Runtime<W> {
     fn look_at_connection(&mut self, key: usize, env: &mut Env) {
+        let fitting = self.clients.fitting;
         let Some(conn) = self.clients.get_mut(key) else {
             return;
         };
@@ -257,6 +258,9 @@ impl<W: World> Runtime<W> {
         }
         let input_bytes = conn.input.memory();
         conn.input.trim(idle_ms > IDLE_MS);
+        let waiting = conn.output.pending();
+        let now_ms = env.now.mono_ms();
+        conn.output.room.fit(waiting, now_ms, fitting);
         let pending = match conn.replica {
             Some(client) => env.replication.replica_memory_bytes(client),
             None => conn.output.overflow(),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::reply_room::Fitting;
 use super::runtime::Runtime;
 use super::world::{ProcessEnd, World};
 use crate::commands::debug::NOT_RESTARTED;
 use crate::commands::env::Env;
 use crate::commands::error::CmdError;
-use crate::commands::host::DebugRequest;
+use crate::commands::host::{DebugRequest, PeakReset};
 use crate::config::{Extent, rewrite_file};
 
 impl<W: World> Runtime<W> {
@@ -21,7 +22,14 @@ impl<W: World> Runtime<W> {
             DebugRequest::Sleep(us) => self.world.sleep(Duration::from_micros(us)),
             DebugRequest::ActiveExpire(on) => self.active_expire = on,
             DebugRequest::PauseCron(on) => self.cron_paused = on,
-            DebugRequest::ReplyBufferPeakReset(_) | DebugRequest::ReplyBufferResizing(_) => {}
+            DebugRequest::ReplyBufferPeakReset(when) => {
+                self.clients.fitting.peak_reset_ms = match when {
+                    PeakReset::Never => None,
+                    PeakReset::Default => Some(Fitting::DEFAULT_PEAK_RESET_MS),
+                    PeakReset::AfterMs(ms) => Some(ms),
+                };
+            }
+            DebugRequest::ReplyBufferResizing(on) => self.clients.fitting.on = on,
             DebugRequest::Reload { save, flush, merge } => {
                 if save && self.save_now(env).is_err() {
                     return Err(CmdError::Fixed(

@@ -39,6 +39,10 @@ struct Memory {
     output: usize,
     /// Bytes to be written that do.
     overflow: usize,
+    /// How many of them may count towards no limit.
+    room: usize,
+    /// The most of that which was in use of late.
+    room_peak: usize,
     /// All of it.
     total: usize,
 }
@@ -52,6 +56,8 @@ impl Memory {
             args: conn.input.parsed() + held.big_arguments + held.spans + conn.input.queued_bytes(),
             output: conn.output.pending() - conn.output.overflow(),
             overflow: conn.output.overflow(),
+            room: conn.output.room.bytes(),
+            room_peak: conn.output.room.peak(),
             total: conn.memory(),
         }
     }
@@ -111,6 +117,8 @@ fn line_of(s: &Session, connection: &Connection, env: &Env) -> String {
                 args,
                 output,
                 overflow,
+                room,
+                room_peak,
                 total,
             },
         from_log,
@@ -123,8 +131,8 @@ fn line_of(s: &Session, connection: &Connection, env: &Env) -> String {
     let _ = write!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} \
-         ssub={} multi={} qbuf={input} qbuf-free={spare} argv-mem={} multi-mem={} rbs={output} \
-         rbp={output} obl={output} oll={} omem={} tot-mem={} events={} cmd={} user={} redir={} \
+         ssub={} multi={} qbuf={input} qbuf-free={spare} argv-mem={} multi-mem={} rbs={room} \
+         rbp={room_peak} obl={output} oll={} omem={} tot-mem={} events={} cmd={} user={} redir={} \
          resp={} lib-name={} lib-ver={}",
         s.id,
         client.addr,

@@ -60,6 +60,7 @@ mod peak;
 mod rates;
 mod reading;
 mod replicas;
+mod reply_room;
 mod running;
 mod runtime;
 mod sentinel;

@@ -14,6 +14,7 @@ use std::io::{self, IoSlice};
 
 use bytes::{Buf, Bytes};
 
+use super::reply_room::{self, ReplyRoom};
 use super::world::Socket;
 use crate::resp::writer::{Protocol, Reply};
 
@@ -21,9 +22,6 @@ use crate::resp::writer::{Protocol, Reply};
 const POOLED_BYTES_MAX: usize = 64 * 1024;
 /// Idle buffers kept.
 const POOLED_MAX: usize = 256;
-
-/// So much may wait to be written before it counts towards the limits of output.
-pub const FREE_OUTPUT_BYTES: usize = 16 * 1024;
 
 /// So much that is written by now is dropped from a buffer of which the rest is no longer than it.
 /// Without that, the buffer of a client that is always a little behind would grow for ever.
@@ -42,6 +40,11 @@ impl BufferPool {
     /// An empty buffer.
     pub fn take(&mut self) -> Vec<u8> {
         self.free.pop().unwrap_or_default()
+    }
+
+    /// Frees the buffers that are larger than what every client may have waiting.
+    pub fn drop_large(&mut self) {
+        self.free.retain(|buf| buf.capacity() <= reply_room::MAX);
     }
 
     /// Gives a buffer back.
@@ -65,6 +68,8 @@ pub struct Output {
     buf: Vec<u8>,
     /// How many of them are written.
     sent: usize,
+    /// How much may wait before it counts.
+    pub room: ReplyRoom,
 }
 
 impl Output {
@@ -75,18 +80,18 @@ impl Output {
         self.before_bytes + self.buf.len().saturating_sub(self.sent)
     }
 
-    /// Bytes not written yet, if they are more than every client may have waiting. In the
-    /// reference a client owns a buffer of that size; limits are about what does not fit into it.
+    /// Bytes not written yet, if they are more than the client has room for. In the reference a
+    /// client owns a buffer of that size; limits are about what does not fit into it.
     pub fn overflow(&self) -> usize {
         match self.pending() {
-            ..=FREE_OUTPUT_BYTES => 0,
+            pending if pending <= self.room.bytes() => 0,
             pending => pending,
         }
     }
 
-    /// Memory held. A buffer for what every client may have waiting is lent from the pool, and
-    /// does not count as the client's. What is shared counts for all who share it, as if each had a
-    /// copy: who takes too much is to be found, though others take it as well.
+    /// Memory held. A buffer for what the client has room for is lent from the pool, and does not
+    /// count as the client's. What is shared counts for all who share it, as if each had a copy: who
+    /// takes too much is to be found, though others take it as well.
     pub fn memory(&self) -> usize {
         match self.overflow() {
             0 => 0,
@@ -115,6 +120,7 @@ impl Output {
     pub fn put_back(&mut self, mut buf: Vec<u8>) {
         buf.append(&mut self.buf);
         self.buf = buf;
+        self.room.note(self.buf.len());
     }
 
     /// Gives the buffer away, if nothing waits.

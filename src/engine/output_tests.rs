@@ -176,3 +176,13 @@ fn what_waits_can_be_asked_while_the_buffer_is_out() {
     output.put_back(buf);
     assert_eq!(output.pending(), 3);
 }
+
+#[test]
+fn large_buffers_can_be_dropped_from_the_pool() {
+    let mut pool = BufferPool::default();
+    pool.give(Vec::with_capacity(1000));
+    pool.give(Vec::with_capacity(reply_room::MAX + 1));
+    pool.drop_large();
+    assert_eq!(pool.free.len(), 1);
+    assert_eq!(pool.take().capacity(), 1000);
+}
