@@ -6,7 +6,9 @@
 //! commands refused that need memory.
 //!
 //! What replicas have still to be sent does not count: if it did, evicting keys (whose deletion is
-//! sent to replicas) could make more of it, and a slow replica would empty the server.
+//! sent to replicas) could make more of it, and a slow replica would empty the server. For the same
+//! reason a round evicts until the keys themselves gave back what was too much when it began: what
+//! clients are told of each of them takes memory, too, until it is sent.
 
 pub mod progress;
 
@@ -57,22 +59,28 @@ impl Ctx<'_> {
 
 /// Evicts keys if memory is above the limit, for a bounded time.
 pub fn make_room(env: &mut Env, host: &mut dyn Host) -> Room {
+    if bytes_over(env, host) == 0 || !may_evict(env) {
+        return settle(env, Room::Enough);
+    }
+    host.give_up_buffers();
     let over = bytes_over(env, host);
-    if over == 0 || !may_evict(env) {
+    if over == 0 {
         return settle(env, Room::Enough);
     }
     if env.config.maxmemory_policy == MaxmemoryPolicy::Noeviction {
         return settle(env, Room::None);
     }
-    env.measure("eviction-cycle", |env| evict_for_a_while(env, host))
+    env.measure("eviction-cycle", |env| evict_for_a_while(env, host, over))
 }
 
-/// Evicts keys until memory is within the limit, for a bounded time.
-fn evict_for_a_while(env: &mut Env, host: &mut dyn Host) -> Room {
+/// Evicts keys until they have given back so many bytes, or memory is within the limit; for a
+/// bounded time.
+fn evict_for_a_while(env: &mut Env, host: &mut dyn Host, over: u64) -> Room {
     let start_ns = env.clock.ns();
     env.eviction.begin(start_ns);
     let limit_ns = time_limit_ns(env.config.maxmemory_eviction_tenacity);
     let lazily = env.config.lazyfree_lazy_eviction;
+    let mut freed = 0;
     for n in 1u32.. {
         let Some(victim) = next_victim(env) else {
             env.end_unit_in_parts();
@@ -82,13 +90,17 @@ fn evict_for_a_while(env: &mut Env, host: &mut dyn Host) -> Room {
                 _ => Room::Soon,
             };
         };
-        evict(env, host, &victim, lazily);
-        if !lazily || n.is_multiple_of(KEYS_PER_CHECK) {
-            if bytes_over(env, host) == 0 {
+        freed += evict(env, host, &victim, lazily);
+        if freed >= over as i64 {
+            break;
+        }
+        if n.is_multiple_of(KEYS_PER_CHECK) {
+            // Another thread frees what is freed lazily.
+            if lazily && bytes_over(env, host) == 0 {
                 break;
             }
             let spent = env.clock.ns().saturating_sub(start_ns);
-            if n.is_multiple_of(KEYS_PER_CHECK) && spent > limit_ns {
+            if spent > limit_ns {
                 env.end_unit_in_parts();
                 return Room::Soon;
             }
@@ -197,17 +209,21 @@ fn random_victim(env: &mut Env, among: Among) -> Option<Candidate> {
     None
 }
 
-fn evict(env: &mut Env, host: &mut dyn Host, victim: &Candidate, lazily: bool) {
+/// Evicts a key; says how many bytes that gave back at once.
+fn evict(env: &mut Env, host: &mut dyn Host, victim: &Candidate, lazily: bool) -> i64 {
     let Candidate { db, key, .. } = victim;
+    let used = host.used_memory(env);
     env.measure("eviction-del", |env| {
         let removed = env.keyspace.db_mut(*db).remove(key);
         let entry = removed.expect("the victim was looked up just now");
         host.free(Garbage::Entry(entry), lazily);
     });
+    let freed = used as i64 - host.used_memory(env) as i64;
     env.stats.evicted_keys += 1;
     env.touched(*db, key);
     env.notify(*db, Class::EVICTED, "evicted", key);
     env.propagate_deletion(*db, key, lazily);
+    freed
 }
 
 #[cfg(test)]

@@ -414,6 +414,8 @@ pub trait Host {
     fn free(&mut self, garbage: Garbage, lazily: bool);
     /// Objects that the helper thread has still to free.
     fn lazy_free_pending(&self) -> usize;
+    /// Frees what is only kept to be used again, and is large.
+    fn give_up_buffers(&mut self);
     /// Bytes of memory in use.
     fn used_memory(&self, env: &Env) -> usize;
     /// Runs the command of a client that waits again; see [`super::blocking`].

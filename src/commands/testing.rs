@@ -477,6 +477,8 @@ impl Host for FakeHost {
         0
     }
 
+    fn give_up_buffers(&mut self) {}
+
     /// A hundred bytes a key.
     fn used_memory(&self, env: &Env) -> usize {
         env.keyspace.len() * 100

@@ -352,6 +352,10 @@ impl<W: World> Host for Runtime<W> {
         self.world.work().pending
     }
 
+    fn give_up_buffers(&mut self) {
+        self.clients.pool.drop_large();
+    }
+
     fn used_memory(&self, _: &Env) -> usize {
         self.world.used_memory()
     }

@@ -198,3 +198,34 @@ fn of_a_script_what_it_reads_is_remembered_and_not_what_keys_it_is_given() {
     let told: Vec<&String> = told.iter().filter(|reply| reply.starts_with('>')).collect();
     assert_eq!(told, [">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nc\r\n"]);
 }
+
+#[test]
+fn keys_that_are_evicted_do_not_make_others_go_by_what_clients_are_told() {
+    let server = Server::ours(&["maxmemory-policy allkeys-lru", "save \"\""]);
+    let mut own = server.connect();
+    own.ask("CONFIG SET maxmemory-eviction-tenacity 100");
+    let mut readers: Vec<Conn> = (0..10).map(|_| server.connect()).collect();
+    for reader in &mut readers {
+        reader.call("HELLO 3");
+        assert_eq!(reader.ask("CLIENT TRACKING ON"), "OK");
+    }
+    for n in 0..300 {
+        let key = format!("{n}{}", "x".repeat(1000));
+        assert_eq!(own.ask(&format!("SET {key} v")), "OK");
+        for reader in &mut readers {
+            assert_eq!(reader.ask(&format!("GET {key}")), "v");
+        }
+    }
+    let number = |field| server.info(field).parse::<u64>().expect("a number");
+    let used = number("used_memory");
+    own.ask(&format!("CONFIG SET maxmemory {}", used - 40_000));
+    wait_until("some keys were evicted", || number("evicted_keys") > 0);
+    for _ in 0..20 {
+        own.ask("PING");
+    }
+    let evicted = number("evicted_keys");
+    assert!((10..=80).contains(&evicted), "{evicted}");
+    // What the readers are told of these is still there to be read.
+    let told = readers[0].read_value().expect("a push");
+    assert!(format!("{told:?}").contains("invalidate"), "{told:?}");
+}
