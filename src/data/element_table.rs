@@ -133,6 +133,11 @@ impl<const VALUED: bool> ElementTable<VALUED> {
         self.table.slots()
     }
 
+    /// How the elements are spread over the table; see [`Table::spread`].
+    pub fn spread(&self) -> Vec<usize> {
+        self.table.spread()
+    }
+
     /// First step of a prefetched lookup: asks for the bucket of a name, and gives the hash for
     /// the second.
     #[inline]

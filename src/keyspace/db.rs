@@ -383,6 +383,11 @@ impl Db {
         }
     }
 
+    /// How the keys, and those that expire, are spread over the tables; see [`Table::spread`].
+    pub fn spreads(&self) -> [Vec<usize>; 2] {
+        [self.keys.spread(), self.expiring.spread()]
+    }
+
     /// Bytes for the tables.
     pub fn overhead(&self) -> Overhead {
         Overhead {

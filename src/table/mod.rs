@@ -121,6 +121,12 @@ impl<H: Handle> Table<H> {
         self.raw.n_buckets() * bucket::SLOTS
     }
 
+    /// How elements are spread: at index `n`, of how many buckets `n` elements belong there. Looks
+    /// at all of the table.
+    pub fn spread(&self) -> Vec<usize> {
+        self.raw.spread()
+    }
+
     /// Bytes allocated for buckets and directory.
     pub fn memory(&self) -> usize {
         self.raw.memory()

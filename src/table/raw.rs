@@ -74,6 +74,26 @@ impl RawTable {
         self.directory.memory()
     }
 
+    /// See [`super::Table::spread`].
+    pub(super) fn spread(&self) -> Vec<usize> {
+        let mut spread = Vec::new();
+        let mut place = 0;
+        while let Some(segment) = self.directory.get(place) {
+            let mut at_home = vec![0; segment.n_buckets() as usize];
+            for (mark, _) in segment.elements() {
+                at_home[segment.home(mark) as usize] += 1;
+            }
+            for elements in at_home {
+                if spread.len() <= elements {
+                    spread.resize(elements + 1, 0);
+                }
+                spread[elements] += 1;
+            }
+            place = self.directory.run(place).end;
+        }
+        spread
+    }
+
     pub(super) fn set_hold(&mut self, hold: bool) {
         self.hold = hold;
     }

@@ -1,6 +1,7 @@
 //! `DEBUG OBJECT`, `HTSTATS`, `HTSTATS-KEY` and `MALLCTL`: how values and databases are kept.
 
 use std::ffi::CString;
+use std::fmt::Write as _;
 
 use crate::base::errno::os_text;
 use crate::base::numbers::parse_i64;
@@ -72,11 +73,16 @@ pub(super) fn table_stats(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
         .filter(|n| *n < ctx.env.keyspace.n_dbs());
     let number = number.ok_or_else(|| CmdError::err("Out of range database"))?;
     let db = ctx.env.keyspace.db(number);
+    let [keys, expiring] = if wants_all(args) {
+        db.spreads().map(Some)
+    } else {
+        [None, None]
+    };
     let slots = db.slots();
     let text = format!(
         "[Dictionary HT]\n{}[Expires HT]\n{}",
-        describe_table(slots.keys, db.len()),
-        describe_table(slots.expiring, db.expires_len()),
+        describe_table(slots.keys, db.len(), keys),
+        describe_table(slots.expiring, db.expires_len(), expiring),
     );
     ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())
@@ -85,31 +91,64 @@ pub(super) fn table_stats(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 pub(super) fn table_stats_of_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let found = ctx.env.lookup(ctx.session, &args[2], Access::Peek);
     let entry = found.ok_or(CmdError::NoSuchKey)?;
-    let (slots, elements) = match entry.value() {
-        ValueRef::Hash(HashRef::Table(table)) => (table.slots(), table.len()),
-        ValueRef::Set(SetRef::Table(table)) => (table.slots(), table.len()),
-        ValueRef::ZSet(ZSetRef::Tree(tree)) => (tree.slots(), tree.len()),
+    let all = wants_all(args);
+    let (slots, elements, spread) = match entry.value() {
+        ValueRef::Hash(HashRef::Table(table)) => {
+            (table.slots(), table.len(), all.then(|| table.spread()))
+        }
+        ValueRef::Set(SetRef::Table(table)) => {
+            (table.slots(), table.len(), all.then(|| table.spread()))
+        }
+        ValueRef::ZSet(ZSetRef::Tree(tree)) => {
+            (tree.slots(), tree.len(), all.then(|| tree.spread()))
+        }
         _ => {
             return Err(CmdError::Fixed(
                 "ERR The value stored at the specified key is not represented using an hash table",
             ));
         }
     };
-    let text = describe_table(slots, elements);
+    let text = describe_table(slots, elements, spread);
     ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
 
-fn describe_table(slots: usize, elements: usize) -> String {
-    match elements {
-        0 => "Hash table 0 stats (main hash table):\n\
-              No stats available for empty dictionaries\n"
-            .to_owned(),
-        _ => format!(
-            "Hash table 0 stats (main hash table):\n table size: {slots}\n \
-             number of elements: {elements}\n"
-        ),
+/// Whether the figures are wanted that take a look at the whole table.
+fn wants_all(args: &Args<'_>) -> bool {
+    args.get(3).is_some_and(|w| w.eq_ignore_ascii_case(b"full"))
+}
+
+/// Longer chains are not shown one by one.
+const CHAINS_SHOWN_MAX: usize = 49;
+
+/// The figures of a table. What the reference calls a chain is here what belongs into one bucket,
+/// and a different slot is a bucket into which something belongs.
+fn describe_table(slots: usize, elements: usize, spread: Option<Vec<usize>>) -> String {
+    let head = "Hash table 0 stats (main hash table):\n";
+    if elements == 0 {
+        return format!("{head}No stats available for empty dictionaries\n");
     }
+    let mut text = format!("{head} table size: {slots}\n number of elements: {elements}\n");
+    let Some(spread) = spread else {
+        return text;
+    };
+    let buckets: usize = spread.iter().sum();
+    let in_use = buckets - spread[0];
+    let average = elements as f64 / in_use as f64;
+    let longest = spread.len() - 1;
+    let _ = write!(
+        text,
+        " different slots: {in_use}\n max chain length: {longest}\n \
+         avg chain length (counted): {average:.2}\n \
+         avg chain length (computed): {average:.2}\n Chain length distribution:\n"
+    );
+    for (length, count) in spread.iter().enumerate().take(CHAINS_SHOWN_MAX) {
+        if *count > 0 {
+            let share = *count as f64 / buckets as f64 * 100.0;
+            let _ = writeln!(text, "   {length}: {count} ({share:.2}%)");
+        }
+    }
+    text
 }
 
 pub(super) fn allocator_number(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {

@@ -127,6 +127,34 @@ fn object_tells_what_a_snapshot_would_take() {
 }
 
 #[test]
+fn tables_are_described_with_the_chains_in_them() {
+    let mut rig = rig();
+    rig.env.config.set_max_listpack_entries = 0;
+    rig.run("SADD s 1 2 3 a");
+    let all = rig.run("DEBUG HTSTATS-KEY s full");
+    // Few elements have one bucket of seven slots.
+    let figures = " table size: 7\n number of elements: 4\n different slots: 1\n \
+                   max chain length: 4\n avg chain length (counted): 4.00\n \
+                   avg chain length (computed): 4.00\n Chain length distribution:\n   \
+                   4: 1 (100.00%)\n";
+    assert!(all.contains(figures), "{all}");
+    let short = rig.run("DEBUG HTSTATS-KEY s");
+    assert!(short.ends_with(" table size: 7\n number of elements: 4\n\r\n"));
+    for n in 0..1000 {
+        rig.run(&format!("SADD s {n}"));
+    }
+    let all = rig.run("DEBUG HTSTATS-KEY s FULL");
+    let chains = all.lines().filter_map(|line| {
+        let (length, count) = line.trim_start().split_once(": ")?;
+        let count = count.split(' ').next()?.parse::<usize>().ok()?;
+        Some(length.parse::<usize>().ok()? * count)
+    });
+    assert_eq!(chains.sum::<usize>(), 1001, "{all}");
+    let whole = rig.run("DEBUG HTSTATS 0 full");
+    assert!(whole.contains("[Dictionary HT]\nHash table 0 stats (main hash table):\n table size: 7\n number of elements: 1\n different slots: 1\n"));
+}
+
+#[test]
 fn wishes_reach_the_server() {
     let mut rig = rig();
     let lines = [

@@ -169,6 +169,11 @@ impl SortedSet {
         self.members.table.slots()
     }
 
+    /// How the members are spread over the table; see [`Table::spread`].
+    pub fn spread(&self) -> Vec<usize> {
+        self.members.table.spread()
+    }
+
     /// First step of a prefetched lookup: asks for the bucket of a member, and gives the hash for
     /// the second.
     #[inline]
