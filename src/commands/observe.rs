@@ -45,7 +45,7 @@ impl Env {
 
     /// Whether the time that something takes is of interest. Nobody measures else.
     #[inline]
-    fn monitors_latency(&self) -> bool {
+    pub fn monitors_latency(&self) -> bool {
         self.config.latency_monitor_threshold > 0
     }
 

@@ -230,7 +230,12 @@ pub fn end_wait(ctx: &mut Ctx<'_>, refusal: Option<&CmdError>) {
         (None, Some(acks)) => WaitEnd::Acked(acks),
         (None, None) => WaitEnd::OutOfTime,
     };
+    let start_ns = ctx.env.monitors_latency().then(|| ctx.env.clock.ns());
     conclude(ctx, *parked, end);
+    if let Some(start_ns) = start_ns {
+        let spent_ns = ctx.env.clock.ns().saturating_sub(start_ns);
+        ctx.env.note_latency("command-unblocking", spent_ns);
+    }
 }
 
 /// Gives a client the answer that it waits for.

@@ -350,7 +350,9 @@ impl<W: World> Runtime<W> {
 
     /// The manifest on disk names the new base and the last increment.
     fn adopt(&mut self, env: &mut Env, manifest: Manifest, base: &Path, named: Option<PathBuf>) {
+        let start_ns = self.world.mono_ns();
         let base_bytes = size_of_file(self.world.disk(), base);
+        env.note_latency("aof-fstat", self.world.mono_ns() - start_ns);
         let aof: &mut Aof<FileOf<W>> = &mut self.aof;
         aof.manifest = manifest;
         if let (Some(path), Some(increment)) = (named, &mut aof.increment) {
