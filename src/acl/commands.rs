@@ -135,6 +135,11 @@ impl Commands {
         if !entry.members.is_empty() {
             return Err(RuleError::Unknown);
         }
+        log::warn!(
+            "Deprecation warning: Allowing a first arg of an otherwise blocked command is a misuse \
+             of ACL and may get disabled in the future (offender: +{})",
+            String::from_utf8_lossy(what)
+        );
         let known = (entry.id, argument.to_ascii_lowercase());
         if !self.arguments.contains(&known) {
             self.arguments.push(known);

@@ -340,3 +340,14 @@ fn nobody_who_watches_sees_the_rules_of_users() {
     assert!(seen.contains("ACL DELUSER (redacted)"), "{seen}");
     assert!(!seen.contains("hidden") && !seen.contains("bob"), "{seen}");
 }
+
+#[test]
+fn a_first_argument_that_opens_a_command_is_warned_of_in_the_log() {
+    let warning = "Deprecation warning: Allowing a first arg of an otherwise blocked command is a \
+                   misuse of ACL and may get disabled in the future (offender: +Select|0)";
+    for server in [Server::ours(&[]), Server::stock(&[])] {
+        assert_eq!(server.ask("ACL SETUSER u +Select|0 +client|list"), "OK");
+        assert_eq!(server.log_count(warning), 1);
+        assert_eq!(server.log_count("Deprecation warning"), 1);
+    }
+}
