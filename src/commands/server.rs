@@ -1,5 +1,8 @@
 //! The server as a whole: its clock, its snapshots, its end.
 
+use std::fmt::Write as _;
+
+use super::art;
 use super::blocking::Block;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
@@ -104,7 +107,7 @@ pub static ROWS: &[Row] = &[
         flags: Flags::READONLY.union(Flags::FAST),
         since: "5.0.0",
         complexity: "",
-        summary: "Shows the version, where other servers would show art.",
+        summary: "Shows the version, with a picture if version 5 or 6 is asked for.",
         args: &[Arg::integer("version").token("VERSION").optional()],
         handler: lolwut,
         ..SERVER
@@ -225,10 +228,25 @@ fn shutdown(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 fn lolwut(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let mut text = String::new();
     if args.len() >= 3 && args[1].eq_ignore_ascii_case(b"version") {
-        parse_i64(&args[2]).ok_or(CmdError::NotInteger)?;
+        let number = |word: &[u8]| parse_i64(word).ok_or(CmdError::NotInteger);
+        let numbers = match number(&args[2])? {
+            5 => 3,
+            6 => 2,
+            _ => 0,
+        };
+        let sizes = args.iter_from(3).take(numbers).map(number);
+        let sizes = sizes.collect::<Result<Vec<i64>, CmdError>>()?;
+        if numbers > 0 {
+            let columns = sizes
+                .first()
+                .map_or(66, |n| *n.clamp(&1, &art::COLUMNS_MAX));
+            let rows = sizes.get(1).map_or(20, |n| *n.clamp(&1, &art::ROWS_MAX));
+            text = art::automaton(&mut ctx.env.rng, columns as usize, rows as usize);
+        }
     }
-    let text = format!("Redis ver. {REDIS_VERSION}\n");
+    let _ = writeln!(text, "Redis ver. {REDIS_VERSION}");
     ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }

@@ -45,11 +45,11 @@ fn shutdown_is_meant_one_way() {
 }
 
 #[test]
-fn lolwut_is_the_version_whatever_is_asked() {
+fn lolwut_is_the_version_and_sometimes_a_picture() {
     let mut rig = Rig::new();
     for line in [
         "LOLWUT",
-        "LOLWUT VERSION 5",
+        "LOLWUT VERSION 4",
         "LOLWUT 80 25",
         "LOLWUT VERSION",
     ] {
@@ -57,4 +57,10 @@ fn lolwut_is_the_version_whatever_is_asked() {
     }
     let refusal = "-ERR value is not an integer or out of range\r\n";
     assert_eq!(rig.run("LOLWUT VERSION x"), refusal);
+    assert_eq!(rig.run("LOLWUT VERSION 5 9 9 x"), refusal);
+    for (line, rows) in [("LOLWUT VERSION 5", 20), ("LOLWUT VERSION 6 0 -3 x", 1)] {
+        let reply = rig.run(line);
+        assert_eq!(reply.lines().count(), rows + 5, "{reply}");
+        assert!(reply.ends_with("\nRedis ver. 7.2.4\n\r\n"), "{reply}");
+    }
 }
