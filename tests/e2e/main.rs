@@ -22,6 +22,7 @@ mod expired;
 mod failover;
 mod families;
 mod faults;
+mod figures;
 mod getkeys;
 mod handover;
 mod holding;

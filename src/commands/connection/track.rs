@@ -18,10 +18,10 @@ pub(super) const TRACKING_ARGS: &[Arg] = &[
         .optional()
         .multiple()
         .multiple_token(),
-    Arg::pure("bcast", "BCAST").display("BCAST").optional(),
-    Arg::pure("optin", "OPTIN").display("OPTIN").optional(),
-    Arg::pure("optout", "OPTOUT").display("OPTOUT").optional(),
-    Arg::pure("noloop", "NOLOOP").display("NOLOOP").optional(),
+    Arg::pure("bcast", "BCAST").optional(),
+    Arg::pure("optin", "OPTIN").optional(),
+    Arg::pure("optout", "OPTOUT").optional(),
+    Arg::pure("noloop", "NOLOOP").optional(),
 ];
 
 /// What `CLIENT TRACKING` was given.

@@ -74,7 +74,7 @@ pub static ROWS: &[Row] = &[
             KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
         )],
         complexity: "O(1)",
-        summary: "Moves a key to another database.",
+        summary: "Takes a key out of this database and puts it into another one.",
         args: &[Arg::key("key", 0), Arg::integer("db")],
         handler: move_key,
         ..Row::BASE

@@ -76,10 +76,7 @@ const SUBCOMMANDS: &[Row] = &[
         since: "7.0.0",
         complexity: "O(N), N being the number of commands shown",
         summary: "Shows how the run times of commands are distributed.",
-        args: &[Arg::string("command")
-            .display("COMMAND")
-            .optional()
-            .multiple()],
+        args: &[Arg::string("command").optional().multiple()],
         handler: histograms,
         ..SUB
     },

@@ -48,7 +48,7 @@ pub static ROWS: &[Row] = &[
         ],
         group: CommandGroup::Set,
         complexity: "O(1)",
-        summary: "Moves a member from one set to another.",
+        summary: "Takes a member out of one set and puts it into another.",
         args: &[
             Arg::key("source", 0),
             Arg::key("destination", 1),

@@ -1,6 +1,6 @@
 //! The set commands through the dispatcher.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::commands::testing::Rig;
 use crate::resp::writer::Protocol;
@@ -343,4 +343,41 @@ fn a_scan_shows_every_member_that_matches() {
         }
         assert_eq!(seen.len(), 111);
     }
+}
+
+/// Removes members in the order in which they are scanned, until so many are left.
+fn keep_the_last_scanned(rig: &mut Rig, left: usize) {
+    let whole = rig.run("SSCAN s 0 COUNT 1000000");
+    let members: Vec<&str> = whole
+        .split("\r\n")
+        .filter(|l| l.starts_with("m:"))
+        .collect();
+    let gone = members.len() - left;
+    let words = [&["SREM", "s"][..], &members[..gone]].concat();
+    assert_eq!(rig.run_words(&words), format!(":{gone}\r\n"));
+}
+
+#[test]
+fn choice_is_fair_where_all_members_belong_into_few_buckets() {
+    const LEFT: usize = 30;
+    const ROUNDS: usize = 1000;
+    let mut rig = Rig::new();
+    rig.env.config.set_max_listpack_entries = 0;
+    for n in 0..10_000 {
+        rig.run(&format!("SADD s m:{n}"));
+    }
+    keep_the_last_scanned(&mut rig, 500);
+    keep_the_last_scanned(&mut rig, LEFT);
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..ROUNDS {
+        for member in bulks(&rig.run("SRANDMEMBER s 10")) {
+            *times.entry(member).or_default() += 1;
+        }
+    }
+    assert_eq!(times.len(), LEFT);
+    let expected = (ROUNDS * 10) as f64 / LEFT as f64;
+    let squares = times.values().map(|n| (*n as f64 - expected).powi(2));
+    let chi_square = squares.sum::<f64>() / expected;
+    // With 29 degrees of freedom, more than this has a chance of one in a hundred thousand.
+    assert!(chi_square < 73.0, "{chi_square}: {times:?}");
 }
