@@ -81,6 +81,25 @@ fn info_has_the_fields_of_stock_redis_in_their_order() {
 }
 
 #[test]
+fn info_of_a_master_and_a_replica_has_the_fields_of_stock_redis() {
+    let [ours, stock] = [
+        [Server::ours(&[]), Server::ours(&[])],
+        [Server::stock(&[]), Server::stock(&[])],
+    ]
+    .map(|[master, replica]| {
+        follow(&replica, master.port);
+        wait_link_up(&replica);
+        [names_in_info(&master), names_in_info(&replica)]
+    });
+    for (ours, stock) in ours.iter().zip(&stock) {
+        assert_eq!(
+            without(ours, &[NEW_IN_INFO, OWN]),
+            without(stock, &[NEW_IN_INFO])
+        );
+    }
+}
+
+#[test]
 fn settings_are_those_of_stock_redis() {
     let [mut ours, mut stock] = pair().map(|server| names(&server, "CONFIG GET *"));
     ours.sort();
