@@ -8,15 +8,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use mlua::Function;
-
 use super::metadata::Metadata;
 use crate::commands::row::Flags;
 use crate::commands::scripting::busy::{ScriptKind, Verdict};
 use crate::commands::scripting::host::{Caller, ScriptHost};
 use crate::commands::scripting::registration::{Registered, check_name};
 use crate::commands::scripting::shebang::ScriptFlags;
-use crate::commands::scripting::vm::Vm;
+use crate::commands::scripting::vm::{Kept, Vm};
 use crate::commands::unit::operations::Audience;
 use crate::resp::args::Args;
 use crate::resp::writer::Protocol;
@@ -38,7 +36,7 @@ pub struct LibraryFunction {
     /// What it says of itself.
     pub flags: ScriptFlags,
     /// What runs.
-    pub code: Function,
+    pub code: Kept,
 }
 
 /// A library.
@@ -149,7 +147,9 @@ impl Libraries {
         }
         let mut functions: Vec<Rc<LibraryFunction>> = Vec::with_capacity(found.len());
         for function in found {
-            let function = LibraryFunction::of(function);
+            let kept = vm.keep(&function.function);
+            let kept = kept.map_err(|error| error.to_string())?;
+            let function = LibraryFunction::of(function, kept);
             let same =
                 |other: &Rc<LibraryFunction>| other.name.eq_ignore_ascii_case(&function.name);
             if functions.iter().any(same) {
@@ -328,12 +328,12 @@ impl Libraries {
 }
 
 impl LibraryFunction {
-    fn of(registered: Registered) -> LibraryFunction {
+    fn of(registered: Registered, code: Kept) -> LibraryFunction {
         LibraryFunction {
             name: String::from_utf8(registered.name).expect("the name was checked"),
             description: registered.description,
             flags: registered.flags,
-            code: registered.function,
+            code,
         }
     }
 }

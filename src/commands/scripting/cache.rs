@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use mlua::Function;
 use sha1::{Digest as _, Sha1};
 
 use super::api::hex;
 use super::busy::{BusyScript, ScriptKind};
 use super::shebang::{Head, ScriptFlags};
-use super::vm::Vm;
+use super::vm::{Kept, Vm};
 use crate::commands::error::CmdError;
 use crate::commands::row::Flags;
 use crate::resp::args::Args;
@@ -25,7 +24,7 @@ pub struct Script {
     /// What it says of itself, if it does.
     pub flags: Option<ScriptFlags>,
     /// What runs.
-    pub function: Function,
+    pub function: Kept,
 }
 
 impl Script {
@@ -84,7 +83,7 @@ impl Scripts {
         let script = Rc::new(Script {
             name,
             flags: head.flags,
-            function: vm.compile(&body[head.length..]).map_err(|why| {
+            function: compile(vm, &body[head.length..]).map_err(|why| {
                 CmdError::err(format!("Error compiling script (new function): {why}"))
             })?,
         });
@@ -125,4 +124,9 @@ impl Scripts {
         let entry = size_of::<(ScriptName, Rc<Script>)>() + size_of::<Script>();
         self.text_bytes + self.scripts.len() * entry
     }
+}
+
+fn compile(vm: &Vm, body: &[u8]) -> Result<Kept, String> {
+    let function = vm.compile(body)?;
+    vm.keep(&function).map_err(|error| error.to_string())
 }

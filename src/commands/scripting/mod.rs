@@ -29,15 +29,13 @@ pub mod vm;
 
 use std::rc::Rc;
 
-use mlua::Function;
-
 use self::busy::ScriptKind;
 use self::cache::Script;
 use self::host::Caller;
 use self::run::{Permissions, Run, Title};
 use self::shebang::ScriptFlags;
 use self::values::ReplyOf;
-use self::vm::Vm;
+use self::vm::{Kept, Vm};
 use super::call::reply_error;
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
@@ -307,7 +305,7 @@ pub struct Code<'a> {
     /// Where it runs.
     pub vm: &'a Vm,
     /// What runs.
-    pub function: &'a Function,
+    pub function: &'a Kept,
     /// How clients know it.
     pub name: &'a str,
     /// What it says of itself; none if it is to be asked of each of its commands.

@@ -513,3 +513,16 @@ fn errors_are_counted_once() {
     rig.run_words(&["EVAL", "redis.pcall('INCR','a') return 1", "0"]);
     assert_eq!(rig.env.stats.commands[eval].failed, 3);
 }
+
+#[test]
+fn there_may_be_more_scripts_than_the_interpreter_holds_values_at_once() {
+    let mut rig = Rig::new();
+    for n in 0..9000 {
+        let reply = rig.run_words(&["SCRIPT", "LOAD", &format!("return {n}")]);
+        assert!(reply.starts_with("$40\r\n"), "{n}: {reply}");
+    }
+    assert_eq!(eval(&mut rig, "return 8999"), ":8999\r\n");
+    let values = "local words = {} for n = 1, 7000 do words[n] = 'v' .. n end \
+                  return redis.call('RPUSH', 'list', unpack(words))";
+    assert_eq!(eval(&mut rig, values), ":7000\r\n");
+}

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use mlua::chunk::ChunkMode;
-use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
+use mlua::{Function, Lua, LuaOptions, RegistryKey, StdLib, Table, Value};
 
 use super::api::{self, Shared};
 use super::busy::ScriptKind;
@@ -60,6 +60,11 @@ pub struct Vm {
     /// Notes in an error where it came from.
     on_error: Function,
 }
+
+/// Code that is kept, to be run later. Of values that are held directly the interpreter has only
+/// some thousand.
+#[derive(Debug)]
+pub struct Kept(RegistryKey);
 
 /// Why a script ended early.
 pub struct Failure {
@@ -136,6 +141,17 @@ impl Vm {
         chunk.into_function().map_err(|error| api::syntax(&error))
     }
 
+    /// Keeps code for later.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for it.
+    pub fn keep(&self, code: &Function) -> mlua::Result<Kept> {
+        // What nobody keeps any more.
+        self.lua.expire_registry_values();
+        self.lua.create_registry_value(code).map(Kept)
+    }
+
     /// Has the code of a library register its functions.
     ///
     /// # Errors
@@ -163,20 +179,21 @@ impl Vm {
     /// It raised an error. `name` is how its client knows it.
     pub fn run<'k>(
         &self,
-        code: &Function,
+        code: &Kept,
         name: &str,
         keys: impl Iterator<Item = &'k [u8]>,
         argv: impl Iterator<Item = &'k [u8]>,
         caller: &mut Caller<'_>,
     ) -> Result<Value, Failure> {
         let run = || -> mlua::Result<(bool, Value)> {
+            let code: Function = self.lua.registry_value(&code.0)?;
             let (keys, argv) = (self.list(keys)?, self.list(argv)?);
             if self.kind == ScriptKind::Function {
-                return self.protected.call((code, &self.on_error, keys, argv));
+                return self.protected.call((&code, &self.on_error, keys, argv));
             }
             self.globals.raw_set("KEYS", keys)?;
             self.globals.raw_set("ARGV", argv)?;
-            self.protected.call((code, &self.on_error))
+            self.protected.call((&code, &self.on_error))
         };
         match self.lend(caller, run) {
             Ok((true, value)) => Ok(value),
