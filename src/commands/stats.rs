@@ -36,6 +36,10 @@ pub struct Stats {
     pub error_replies: u64,
     /// Payloads of collections that were checked because the settings ask for it.
     pub payloads_sanitized: u64,
+    /// Times that a client got less room for replies that wait.
+    pub reply_rooms_shrunk: u64,
+    /// Times that a client got more of it.
+    pub reply_rooms_grown: u64,
     /// Commands run.
     pub commands_processed: u64,
     /// Connections accepted.

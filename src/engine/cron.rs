@@ -1,5 +1,6 @@
 //! Periodic work: every tick a little, and a round of everything `hz` times a second.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use super::Engine;
@@ -260,7 +261,11 @@ impl<W: World> Runtime<W> {
         conn.input.trim(idle_ms > IDLE_MS);
         let waiting = conn.output.pending();
         let now_ms = env.now.mono_ms();
-        conn.output.room.fit(waiting, now_ms, fitting);
+        match conn.output.room.fit(waiting, now_ms, fitting) {
+            Ordering::Less => env.stats.reply_rooms_shrunk += 1,
+            Ordering::Greater => env.stats.reply_rooms_grown += 1,
+            Ordering::Equal => {}
+        }
         let pending = match conn.replica {
             Some(client) => env.replication.replica_memory_bytes(client),
             None => conn.output.overflow(),

@@ -4,6 +4,8 @@
 //! The buffers themselves come from a pool. This follows what the client really gets, within
 //! bounds: who is sent little has little room, and a reply that is out of the ordinary counts soon.
 
+use std::cmp::Ordering;
+
 /// The most.
 pub const MAX: usize = 16 * 1024;
 /// The least.
@@ -69,11 +71,13 @@ impl ReplyRoom {
         self.peak = self.peak.max(waiting.min(self.bytes()) as u32);
     }
 
-    /// Fits it to its use, by one step. So much waits now, at `now_ms` of the monotonic clock.
-    pub fn fit(&mut self, waiting: usize, now_ms: u64, fitting: Fitting) {
+    /// Fits it to its use, by one step; says whether it is greater or less than before. So much
+    /// waits now, at `now_ms` of the monotonic clock.
+    pub fn fit(&mut self, waiting: usize, now_ms: u64, fitting: Fitting) -> Ordering {
         if !fitting.on {
-            return;
+            return Ordering::Equal;
         }
+        let before = self.bytes;
         if self.peak() < self.bytes() / 2 {
             self.bytes = (self.peak + 1).max(MIN as u32);
         } else if self.peak == self.bytes {
@@ -84,6 +88,7 @@ impl ReplyRoom {
             self.peak = waiting.min(self.bytes()) as u32;
             self.since_ms = now_ms;
         }
+        self.bytes.cmp(&before)
     }
 }
 
@@ -103,7 +108,7 @@ mod tests {
         room.fit(0, 100, forgetful);
         assert_eq!((room.bytes(), room.peak()), (MAX, 0));
         room.note(3000);
-        room.fit(0, 150, forgetful);
+        assert_eq!(room.fit(0, 150, forgetful), Ordering::Less);
         assert_eq!(room.bytes(), 3001);
         room.fit(0, 200, forgetful);
         room.fit(0, 250, forgetful);
@@ -112,11 +117,13 @@ mod tests {
             peak_reset_ms: None,
             ..forgetful
         };
-        for bytes in [2048, 4096, 8192, MAX, MAX] {
+        for bytes in [2048, 4096, 8192, MAX] {
             room.note(30_000);
-            room.fit(0, 10_000, loyal);
+            assert_eq!(room.fit(0, 10_000, loyal), Ordering::Greater);
             assert_eq!(room.bytes(), bytes);
         }
+        room.note(30_000);
+        assert_eq!(room.fit(0, 10_000, loyal), Ordering::Equal);
     }
 
     #[test]

@@ -263,3 +263,25 @@ fn nothing_more_is_run_for_a_client_over_its_output_limit() {
     wait_until("it is closed", || conn.is_closed());
     assert_eq!(server.ask("GET run"), "1");
 }
+
+#[test]
+fn the_room_for_replies_follows_their_use() {
+    let server = Server::ours(&["enable-debug-command yes"]);
+    let mut client = server.connect();
+    client.ask("CLIENT SETNAME reader");
+    let room = |what| field(&server, "reader", what);
+    assert_eq!(room("rbs"), 16 * 1024);
+    server.ask("DEBUG REPLYBUFFER PEAK-RESET-TIME 10");
+    wait_until("an idle client has little room", || room("rbs") == 1024);
+    assert!(server.info_number("reply_buffer_shrinks") > 0);
+    server.ask("DEBUG REPLYBUFFER PEAK-RESET-TIME NEVER");
+    server.ask(&format!("SET big {}", "x".repeat(20_000)));
+    wait_until("a busy client has much", || {
+        assert_eq!(client.ask("GET big").len(), 20_000);
+        room("rbs") == 16 * 1024
+    });
+    assert_eq!(room("rbp"), 16 * 1024);
+    assert!(server.info_number("reply_buffer_expands") >= 4);
+    server.ask("DEBUG REPLYBUFFER RESIZING 0");
+    server.ask("DEBUG REPLYBUFFER PEAK-RESET-TIME RESET");
+}

@@ -31,13 +31,18 @@ const HIDDEN_SETTING: &str = "aof-disable-auto-gc";
 /// What only we have.
 const OWN: &[&str] = &["tanist_version", "rdb-version"];
 
-/// Headings and names of fields, in their order.
+/// Headings and names of fields, in their order; what stands for a command or an error comes last,
+/// since stock Redis has these in no order.
 fn names_in_info(server: &Server) -> Vec<String> {
     let text = server.ask("INFO everything");
     let lines = text.lines().filter(|line| !line.is_empty());
-    lines
-        .map(|line| line.split(':').next().unwrap_or_default().to_owned())
-        .collect()
+    let names = lines.map(|line| line.split(':').next().unwrap_or_default().to_owned());
+    let unordered = ["cmdstat_", "errorstat_", "latency_percentiles_usec_"];
+    let (mut last, mut names): (Vec<String>, Vec<String>) =
+        names.partition(|name| unordered.iter().any(|start| name.starts_with(start)));
+    last.sort();
+    names.append(&mut last);
+    names
 }
 
 /// Every other element of a reply.
