@@ -1,5 +1,5 @@
-//! What `LOLWUT` draws: the generations of an elementary cellular automaton. Each cell inherits from
-//! its three neighbours above, by a rule of eight bits; on the rim the picture is glued together.
+//! What `LOLWUT` draws: the generations of an elementary cellular automaton. Each cell inherits
+//! from its three neighbours above, by a rule of eight bits; left and right are glued together.
 
 use std::fmt::Write as _;
 

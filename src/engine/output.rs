@@ -90,8 +90,8 @@ impl Output {
     }
 
     /// Memory held. A buffer for what the client has room for is lent from the pool, and does not
-    /// count as the client's. What is shared counts for all who share it, as if each had a copy: who
-    /// takes too much is to be found, though others take it as well.
+    /// count as the client's. What is shared counts for all who share it, as if each had a copy:
+    /// who takes too much is to be found, though others take it as well.
     pub fn memory(&self) -> usize {
         match self.overflow() {
             0 => 0,
