@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
 SERVER  = target/release/redis-server
 
-.PHONY: build run test lint simulate bench bench-failover install clean
+.PHONY: build run test test-clients lint simulate bench bench-failover install clean
 
 build:
 	cargo build --release
@@ -17,6 +17,11 @@ run: build
 test:
 	scripts/ensure-redis-tools.sh
 	cargo test
+
+# Client libraries and job queues of Python and Node: make test-clients SUITES="RQ ioredis"
+test-clients:
+	cargo build
+	scripts/test-clients.sh $(SUITES)
 
 lint:
 	cargo fmt --check

@@ -1,0 +1,27 @@
+"""What the RQ worker of `rq_jobs.py` does, and how it is started."""
+
+import os
+import sys
+
+import redis
+import rq
+from rq.worker import Worker
+
+
+def connect():
+    return redis.Redis(port=int(os.environ["REDIS_PORT"]), protocol=int(os.environ["REDIS_PROTOCOL"]))
+
+
+def square(n):
+    return n * n
+
+
+def fail():
+    raise ValueError("as it was told to")
+
+
+if __name__ == "__main__":
+    connection = connect()
+    worker = Worker([rq.Queue("jobs", connection=connection)], connection=connection, maintenance_interval=1)
+    worker.max_connection_wait_time = 0.2
+    sys.exit(not worker.work(with_scheduler=False, logging_level="WARNING"))
