@@ -148,14 +148,15 @@ impl<W: World> Runtime<W> {
                 verdict = Verdict::KILLED;
                 break;
             }
-            self.forget_gone(env);
-            self.clients.remove_forgotten(&mut self.world);
             self.continue_hard_shutdown(env);
+            // Who asked for the end sees its connection close when nobody can connect any more.
             if self.is_over() {
                 self.leave_in_the_middle(env);
                 verdict = Verdict::KILLED;
                 break;
             }
+            self.forget_gone(env);
+            self.clients.remove_forgotten(&mut self.world);
             if !has_happened {
                 break;
             }

@@ -1,8 +1,7 @@
 //! What commands are: every row of the command table beside that of stock Redis.
 //!
-//! Debian's server is 7.0, and the reference 7.2: what came between is listed here, and so are
-//! the commands that are still to come. With a 7.2 as the peer (`TANIST_STOCK_SERVER`) nothing may
-//! differ but those.
+//! Debian's server is 7.0, and the reference 7.2: what came between is listed here. With a 7.2 as
+//! the peer (`TANIST_STOCK_SERVER`) nothing may differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +9,6 @@ use crate::harness::*;
 
 /// Commands that came with 7.2.
 const NEW: &[&str] = &["client|no-touch", "client|setinfo", "waitaof"];
-/// Commands that do not exist here yet, by their first word.
-const TO_COME: &[&str] = &["fcall", "fcall_ro", "function"];
-/// Subcommands of others that do not exist here yet.
-const SUBCOMMANDS_TO_COME: &[&str] = &[];
 /// Commands only of a cluster, whose names 7.2 added.
 const NEW_IN_CLUSTER: &[&str] = &["cluster|myshardid"];
 
@@ -47,11 +42,6 @@ const CHANGED: &[(&str, &str)] = &[
 fn names(server: &Server) -> BTreeSet<String> {
     let list = server.call("COMMAND LIST");
     list.items().iter().map(Value::to_string).collect()
-}
-
-fn is_to_come(name: &str) -> bool {
-    let first = name.split('|').next().unwrap_or_default();
-    TO_COME.contains(&first) || SUBCOMMANDS_TO_COME.contains(&name)
 }
 
 /// What of a row a client sees: arity, flags, keys, categories, tips, key specifications.
@@ -92,10 +82,7 @@ fn no_command_is_missing_and_each_is_what_it_is_in_stock_redis() {
     let (ours, stock) = (Server::ours(&[]), Server::stock(&[]));
     let is_72 = stock.info("redis_version").starts_with("7.2");
     let (mine, theirs) = (names(&ours), names(&stock));
-    let missing: Vec<&String> = theirs
-        .difference(&mine)
-        .filter(|name| !is_to_come(name))
-        .collect();
+    let missing: Vec<&String> = theirs.difference(&mine).collect();
     assert!(missing.is_empty(), "missing: {missing:?}");
     let is_new = |name: &str| NEW.contains(&name) || NEW_IN_CLUSTER.contains(&name);
     let more: Vec<&String> = mine
@@ -140,9 +127,6 @@ fn every_command_is_described_and_in_our_own_words() {
         all
     });
     for ((name, what), theirs) in &stock {
-        if is_to_come(name) {
-            continue;
-        }
         let own = ours.get(&(name.clone(), what.clone()));
         let own = own.map(String::as_str).unwrap_or_default();
         let is_short = own.split(' ').count() <= SAME_WORDS_MAX;

@@ -23,6 +23,7 @@ mod failover;
 mod families;
 mod faults;
 mod figures;
+mod functions;
 mod getkeys;
 mod handover;
 mod holding;
