@@ -151,6 +151,7 @@ impl<W: World> Runtime<W> {
             self.continue_hard_shutdown(env);
             // Who asked for the end sees its connection close when nobody can connect any more.
             if self.is_over() {
+                // Who asked for it sees the end of its connection when nobody listens any more.
                 self.leave_in_the_middle(env);
                 verdict = Verdict::KILLED;
                 break;
@@ -218,14 +219,13 @@ impl<W: World> Runtime<W> {
 
     /// Reads from a client, unless a command of it is running: then later.
     fn read_unless_lent(&mut self, env: &mut Env, key: usize) {
-        match self.clients.get(key) {
-            Some(conn) if conn.session.is_none() => {
-                if !self.clients.to_continue.contains(&key) {
-                    self.clients.to_continue.push(key);
-                }
-            }
-            Some(_) => self.on_readable(env, key),
-            None => {}
+        let Some(conn) = self.clients.get(key) else {
+            return;
+        };
+        if conn.session.is_some() {
+            self.on_readable(env, key);
+        } else if !self.clients.to_continue.contains(&key) {
+            self.clients.to_continue.push(key);
         }
     }
 

@@ -17,6 +17,7 @@ mod halt;
 pub mod lend;
 pub mod limits;
 pub mod log_file;
+pub mod lua;
 mod memcheck;
 pub mod memory;
 pub mod prefetch;

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use memchr::memchr;
 use mlua::chunk::ChunkMode;
 use mlua::{HookTriggers, Lua, MultiValue, Table, Value, VmState};
 use sha1::{Digest as _, Sha1};
@@ -12,11 +13,12 @@ use super::given::Given;
 use super::host::{Caller, LentCaller};
 use super::raised::Raised;
 use super::values::{Names, ReplyReader, error_table, error_text};
-use crate::base::numbers::{DOUBLE_TEXT_BYTES_MAX, write_f64};
+use crate::base::numbers::{DOUBLE_TEXT_BYTES_MAX, parse_i64, write_f64};
 use crate::commands::unit::operations::Audience;
 use crate::resp::args::{ArgRanges, array_header, bulk};
 use crate::resp::writer::Protocol;
 use crate::sys::lend::Loan;
+use crate::sys::lua::{self, Argument, Arguments, Native, Returned};
 
 /// The version of the reference whose behaviour scripts may rely on.
 const VERSION: &str = "7.2.4";
@@ -42,6 +44,9 @@ const AUDIENCES: [(&str, Audience); 5] = [
 /// How often a script is asked whether it may go on, in instructions.
 const INSTRUCTIONS_BETWEEN_INTERRUPTS: u32 = 100_000;
 
+/// What a function is told that is called while no script runs.
+const NOBODY_RUNS: &str = "redis commands can only be called from a running script";
+
 /// Memory for arguments is kept up to this size.
 const ARGUMENT_BYTES_KEPT_MAX: usize = 64 << 10;
 
@@ -56,12 +61,107 @@ pub struct Shared {
     random: Cell<u64>,
     /// The script that runs is to end, for this reason.
     is_stopped: Cell<Option<&'static str>>,
+    /// Why the command that is called was refused.
+    refusal: Cell<Option<Raised>>,
 }
 
 #[derive(Default)]
 struct Words {
     ranges: ArgRanges,
     bytes: Vec<u8>,
+}
+
+/// What a script is given that calls a command which fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum OnError {
+    /// An error (`redis.call`).
+    Raise,
+    /// A table that tells of it (`redis.pcall`).
+    Return,
+}
+
+/// Calls commands for scripts.
+struct CallsCommands {
+    shared: Rc<Shared>,
+    on_error: OnError,
+}
+
+impl Native for CallsCommands {
+    fn call(&self, arguments: &Arguments<'_>, out: &mut Vec<u8>) -> Returned {
+        let shared = &*self.shared;
+        let mut words = shared.words.take();
+        let called = words.gather(arguments.iter()).and_then(|()| {
+            let called = shared.caller.with(|caller| {
+                let mut args = words.ranges.args(&words.bytes);
+                let called = caller.0.call(&mut args);
+                called.map(|()| plain_reply(caller.0.reply(), out))
+            });
+            let called = called.ok_or_else(|| Raised::new(NOBODY_RUNS))?;
+            called.map_err(|text| Raised {
+                text,
+                counted: true,
+                plain: false,
+            })
+        });
+        words.ranges.release();
+        if words.bytes.capacity() <= ARGUMENT_BYTES_KEPT_MAX {
+            shared.words.replace(words);
+        }
+        called.unwrap_or_else(|raised| {
+            shared.refusal.set(Some(raised));
+            Returned::Rest
+        })
+    }
+
+    fn rest(&self, lua: &Lua) -> mlua::Result<Value> {
+        let names = &self.shared.names;
+        let refused = match self.shared.refusal.take() {
+            Some(raised) => raised,
+            None => {
+                let read = |caller: &mut Caller<'_>| match caller.0.reply() {
+                    [b'-', text @ ..] => Ok(Err(Raised {
+                        text: text.trim_ascii_end().to_vec(),
+                        counted: true,
+                        plain: false,
+                    })),
+                    reply => ReplyReader::read(lua, names, reply).map(Ok),
+                };
+                match self.shared.ask(read)?? {
+                    Ok(value) => return Ok(value),
+                    Err(raised) => raised,
+                }
+            }
+        };
+        match self.on_error {
+            OnError::Raise => Err(mlua::Error::external(refused)),
+            OnError::Return => refused.table(lua, names).map(Value::Table),
+        }
+    }
+}
+
+/// What a reply is to a script, if that is plain.
+#[inline]
+fn plain_reply(reply: &[u8], out: &mut Vec<u8>) -> Returned {
+    let Some((kind, rest)) = reply.split_first() else {
+        return Returned::Rest;
+    };
+    let end = memchr(b'\r', rest).unwrap_or(rest.len());
+    let line = &rest[..end];
+    match kind {
+        b'+' => {
+            out.extend_from_slice(line);
+            Returned::Tagged(0..out.len())
+        }
+        b':' => Returned::Number(parse_i64(line).unwrap_or_default() as f64),
+        b'$' => match parse_i64(line).map(usize::try_from) {
+            Some(Ok(length)) => {
+                out.extend_from_slice(&rest[end + 2..][..length]);
+                Returned::Text(0..length)
+            }
+            _ => Returned::False,
+        },
+        _ => Returned::Rest,
+    }
 }
 
 /// The argument of a function that takes one.
@@ -85,6 +185,7 @@ impl Shared {
             words: RefCell::default(),
             random: Cell::new(seed),
             is_stopped: Cell::new(None),
+            refusal: Cell::default(),
         }))
     }
 
@@ -92,53 +193,8 @@ impl Shared {
     fn ask<R>(&self, ask: impl FnOnce(&mut Caller<'_>) -> R) -> mlua::Result<R> {
         match self.caller.with(ask) {
             Some(answer) => Ok(answer),
-            None => raise("redis commands can only be called from a running script"),
+            None => raise(NOBODY_RUNS),
         }
-    }
-
-    /// Puts the arguments of a command together and has something done with them.
-    fn with_words<R>(
-        &self,
-        given: &MultiValue,
-        run: impl FnOnce(&mut Words) -> mlua::Result<R>,
-    ) -> mlua::Result<R> {
-        if given.is_empty() {
-            return raise("Please specify at least one argument for this redis lib call");
-        }
-        let mut words = self.words.take();
-        words.gather(given)?;
-        let result = run(&mut words);
-        words.ranges.release();
-        if words.bytes.capacity() <= ARGUMENT_BYTES_KEPT_MAX {
-            self.words.replace(words);
-        }
-        result
-    }
-
-    /// Runs a command: its reply, or the error with which it was refused.
-    fn call(&self, lua: &Lua, given: &MultiValue) -> mlua::Result<Result<Value, Raised>> {
-        self.with_words(given, |words| {
-            self.ask(|caller| {
-                let mut args = words.ranges.args(&words.bytes);
-                if let Err(text) = caller.0.call(&mut args) {
-                    let counted = true;
-                    let plain = false;
-                    return Ok(Err(Raised {
-                        text,
-                        counted,
-                        plain,
-                    }));
-                }
-                match caller.0.reply() {
-                    [b'-', text @ ..] => Ok(Err(Raised {
-                        text: text.trim_ascii_end().to_vec(),
-                        counted: true,
-                        plain: false,
-                    })),
-                    reply => ReplyReader::read(lua, &self.names, reply).map(Ok),
-                }
-            })?
-        })
     }
 
     /// The next number of the generator that `drand48` uses as well: 31 bits.
@@ -155,40 +211,40 @@ impl Shared {
 }
 
 impl Words {
-    fn gather(&mut self, given: &MultiValue) -> mlua::Result<()> {
+    /// Puts the arguments of a command together, as they would come from a client.
+    #[inline]
+    fn gather<'a>(
+        &mut self,
+        given: impl ExactSizeIterator<Item = Argument<'a>>,
+    ) -> Result<(), Raised> {
+        if given.len() == 0 {
+            let text = "Please specify at least one argument for this redis lib call";
+            return Err(Raised::new(text));
+        }
         let Words { ranges, bytes } = self;
         ranges.clear();
         bytes.clear();
         array_header(given.len(), bytes);
-        for value in given {
-            match value {
-                Value::String(text) => bulk(&text.as_bytes(), bytes),
-                Value::Integer(number) => put_number(*number as f64, bytes),
-                Value::Number(number) => put_number(*number, bytes),
-                _ => {
-                    let text = "Lua redis lib command arguments must be strings or integers";
-                    return raise(text);
+        let mut number_text = [0; DOUBLE_TEXT_BYTES_MAX];
+        for argument in given {
+            let text = match argument {
+                Argument::Text(text) => text,
+                Argument::Number(number) => {
+                    let length = write_f64(number, &mut number_text);
+                    &number_text[..length]
                 }
-            }
-            let end = bytes.len() - 2;
-            let start = match value {
-                Value::String(text) => end - text.as_bytes().len(),
-                _ => bytes[..end]
-                    .iter()
-                    .rposition(|b| *b == b'\n')
-                    .map_or(0, |at| at + 1),
+                Argument::Other => {
+                    let text = "Lua redis lib command arguments must be strings or integers";
+                    return Err(Raised::new(text));
+                }
             };
-            ranges.push(start..end);
+            bulk(text, bytes);
+            let end = bytes.len() - 2;
+            ranges.push(end - text.len()..end);
         }
         ranges.set_canonical(bytes.len());
         Ok(())
     }
-}
-
-fn put_number(number: f64, out: &mut Vec<u8>) {
-    let mut text = [0; DOUBLE_TEXT_BYTES_MAX];
-    let length = write_f64(number, &mut text);
-    bulk(&text[..length], out);
 }
 
 /// What the prelude needs of us.
@@ -245,27 +301,12 @@ pub fn syntax(error: &mlua::Error) -> String {
 /// Makes the table `redis`.
 pub fn redis_table(lua: &Lua, shared: &Rc<Shared>) -> mlua::Result<Table> {
     let redis = library_table(lua, shared)?;
-    let own = Rc::clone(shared);
-    redis.raw_set(
-        "call",
-        lua.create_function(move |lua, given: MultiValue| {
-            own.call(lua, &given)?.map_err(mlua::Error::external)
-        })?,
-    )?;
-    let own = Rc::clone(shared);
-    redis.raw_set(
-        "pcall",
-        lua.create_function(move |lua, given: MultiValue| {
-            let result = match own.call(lua, &given) {
-                Ok(result) => result,
-                Err(error) => Err(Raised::of(&error)),
-            };
-            match result {
-                Ok(value) => Ok(value),
-                Err(raised) => raised.table(lua, &own.names).map(Value::Table),
-            }
-        })?,
-    )?;
+    let names = &shared.names;
+    for (name, on_error) in [("call", OnError::Raise), ("pcall", OnError::Return)] {
+        let shared = Rc::clone(shared);
+        let call = CallsCommands { shared, on_error };
+        redis.raw_set(name, lua::function(lua, call, &names.ok)?)?;
+    }
     for (name, audience) in AUDIENCES {
         redis.raw_set(name, audience.bits())?;
     }
@@ -343,6 +384,19 @@ pub fn hex(hash: &[u8; 20]) -> [u8; 40] {
     text
 }
 
+/// A text, or a number as text.
+fn as_text(value: &Value) -> Option<Vec<u8>> {
+    let number = match value {
+        Value::String(text) => return Some(text.as_bytes().to_vec()),
+        Value::Integer(number) => *number as f64,
+        Value::Number(number) => *number,
+        _ => return None,
+    };
+    let mut text = [0; DOUBLE_TEXT_BYTES_MAX];
+    let length = write_f64(number, &mut text);
+    Some(text[..length].to_vec())
+}
+
 /// What says how the script runs.
 fn set_run_options(lua: &Lua, redis: &Table, shared: &Rc<Shared>) -> mlua::Result<()> {
     let own = Rc::clone(shared);
@@ -375,9 +429,15 @@ fn set_run_options(lua: &Lua, redis: &Table, shared: &Rc<Shared>) -> mlua::Resul
     redis.raw_set("set_repl", set_repl)?;
     let own = Rc::clone(shared);
     let acl_check_cmd = lua.create_function(move |_, given: MultiValue| {
-        let may = own.with_words(&given, |words| {
-            own.ask(|caller| caller.0.may_run(&words.ranges.args(&words.bytes)))
-        })?;
+        let texts: Vec<_> = given.iter().map(as_text).collect();
+        let arguments = texts.iter().map(|text| match text {
+            Some(text) => Argument::Text(text),
+            None => Argument::Other,
+        });
+        let mut words = Words::default();
+        let gathered = words.gather(arguments);
+        gathered.map_err(mlua::Error::external)?;
+        let may = own.ask(|caller| caller.0.may_run(&words.ranges.args(&words.bytes)))?;
         match may {
             Some(may) => Ok(may),
             None => raise("Invalid command passed to redis.acl_check_cmd()"),

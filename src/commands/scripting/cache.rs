@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use foldhash::fast::RandomState;
 use sha1::{Digest as _, Sha1};
 
 use super::api::hex;
@@ -38,7 +39,11 @@ impl Script {
 #[derive(Debug, Default)]
 pub struct Scripts {
     vm: Option<Rc<Vm>>,
-    scripts: HashMap<ScriptName, Rc<Script>>,
+    /// Memory for the replies of a script's commands.
+    pub reply_bytes: Vec<u8>,
+    scripts: HashMap<ScriptName, Rc<Script>, RandomState>,
+    /// The same by their texts, which clients repeat.
+    by_text: HashMap<Box<[u8]>, Rc<Script>, RandomState>,
     /// Bytes of the texts of all.
     text_bytes: usize,
     /// What is not meant for scripts is not refused to them; tests ask for that (`DEBUG`).
@@ -75,10 +80,10 @@ impl Scripts {
 
     /// The script with this text, which is compiled if it is new.
     pub fn learn(&mut self, vm: &Vm, body: &[u8]) -> Result<Rc<Script>, CmdError> {
-        let name = hex(&Sha1::digest(body).into());
-        if let Some(script) = self.scripts.get(&name) {
+        if let Some(script) = self.by_text.get(body) {
             return Ok(Rc::clone(script));
         }
+        let name = hex(&Sha1::digest(body).into());
         let head = Head::of(body)?;
         let script = Rc::new(Script {
             name,
@@ -89,6 +94,7 @@ impl Scripts {
         });
         self.text_bytes += body.len();
         self.scripts.insert(name, Rc::clone(&script));
+        self.by_text.insert(body.into(), Rc::clone(&script));
         Ok(script)
     }
 
@@ -121,7 +127,9 @@ impl Scripts {
 
     /// Bytes that the scripts use outside of it.
     pub fn memory(&self) -> usize {
-        let entry = size_of::<(ScriptName, Rc<Script>)>() + size_of::<Script>();
+        let by_name = size_of::<(ScriptName, Rc<Script>)>();
+        let by_text = size_of::<(Box<[u8]>, Rc<Script>)>();
+        let entry = by_name + by_text + size_of::<Script>();
         self.text_bytes + self.scripts.len() * entry
     }
 }

@@ -376,14 +376,14 @@ pub fn run(
     // Errors of the code's commands are theirs.
     ctx.env.stats.note_errors();
     match result {
-        Ok(value) => {
+        Ok(ended) => {
             let mut out = ReplyOf {
                 names: code.vm.names(),
                 reply: ctx.reply,
                 stats: &mut ctx.env.stats,
                 protocol,
             };
-            out.write_or_fail(&value);
+            out.write_end(code.vm, &ended);
         }
         Err(failure) if failure.counted => {
             ctx.reply.error(failure.text);

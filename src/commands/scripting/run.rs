@@ -62,13 +62,14 @@ impl<'a, 'c> Run<'a, 'c> {
         session.db = ctx.session.db;
         session.no_touch = ctx.session.no_touch;
         session.in_script = true;
+        let reply_bytes = std::mem::take(&mut ctx.env.scripts.reply_bytes);
         Run {
             title,
             // That was just before, and costs nothing to know.
             started_ns: ctx.env.last_command_end_ns,
             ctx,
             session,
-            reply: Reply::new(Protocol::Resp2),
+            reply: Reply::with_buf(reply_bytes, Protocol::Resp2),
             permissions,
             has_written: false,
         }
@@ -195,9 +196,11 @@ impl<'a, 'c> Run<'a, 'c> {
 impl Drop for Run<'_, '_> {
     /// Nobody has to wait any longer.
     fn drop(&mut self) {
-        if self.ctx.env.scripts.busy.take().is_some() {
-            self.ctx.env.gates.busy = None;
+        if self.reply.capacity() <= REPLY_BYTES_KEPT_MAX {
+            self.ctx.env.scripts.reply_bytes = self.reply.take_buf();
         }
+        self.ctx.env.scripts.busy = None;
+        self.ctx.env.gates.busy = None;
     }
 }
 

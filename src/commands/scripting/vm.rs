@@ -4,6 +4,7 @@
 //! without files, processes and bytecode, the table `redis` ([`super::api`]) and our libraries;
 //! `prelude.lua` hides all of it behind tables that nobody can write to.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use mlua::chunk::ChunkMode;
@@ -16,6 +17,7 @@ use super::libraries;
 use super::raised::Raised;
 use super::registration::{Registered, Registration};
 use super::values::{Names, ReplyOf};
+use crate::sys::lua::{self, Ended, Entry};
 
 const PRELUDE: &str = include_str!("prelude.lua");
 
@@ -43,22 +45,23 @@ impl ScriptKind {
 /// Of the language's library, what is left out: files, and what would write to standard output.
 const LEFT_OUT: [&str; 5] = ["dofile", "loadfile", "print", "require", "module"];
 
+/// Memory for a text that a script gives back is kept up to this size.
+const TEXT_BYTES_KEPT_MAX: usize = 64 << 10;
+
 /// The interpreter.
 pub struct Vm {
     lua: Lua,
     /// What it runs.
     kind: ScriptKind,
     shared: Rc<Shared>,
-    /// What scripts find under the names of globals.
-    globals: Table,
     /// What they take for the table of globals.
     environment: Table,
-    /// Calls a function and hands its error to a handler.
-    protected: Function,
     /// What the code of a library finds while it is loaded.
     registration: Registration,
-    /// Notes in an error where it came from.
-    on_error: Function,
+    /// How code is run.
+    entry: Entry,
+    /// What the last code gave back, if that was a text.
+    text: RefCell<Vec<u8>>,
 }
 
 /// Code that is kept, to be run later. Of values that are held directly the interpreter has only
@@ -115,11 +118,17 @@ impl Vm {
             lua,
             kind,
             shared,
-            globals,
             environment,
-            protected,
             registration,
-            on_error,
+            entry: Entry {
+                protected,
+                on_error,
+                fields: match kind {
+                    ScriptKind::Script => Value::Table(globals),
+                    ScriptKind::Function => Value::Nil,
+                },
+            },
+            text: RefCell::default(),
         })
     }
 
@@ -172,7 +181,7 @@ impl Vm {
         })
     }
 
-    /// Runs a script or a function: what it returns, for [`ReplyOf`] to write.
+    /// Runs a script or a function; [`ReplyOf::write_end`] writes what it gives back.
     ///
     /// # Errors
     ///
@@ -181,23 +190,17 @@ impl Vm {
         &self,
         code: &Kept,
         name: &str,
-        keys: impl Iterator<Item = &'k [u8]>,
-        argv: impl Iterator<Item = &'k [u8]>,
+        keys: impl ExactSizeIterator<Item = &'k [u8]>,
+        argv: impl ExactSizeIterator<Item = &'k [u8]>,
         caller: &mut Caller<'_>,
-    ) -> Result<Value, Failure> {
-        let run = || -> mlua::Result<(bool, Value)> {
-            let code: Function = self.lua.registry_value(&code.0)?;
-            let (keys, argv) = (self.list(keys)?, self.list(argv)?);
-            if self.kind == ScriptKind::Function {
-                return self.protected.call((&code, &self.on_error, keys, argv));
-            }
-            self.globals.raw_set("KEYS", keys)?;
-            self.globals.raw_set("ARGV", argv)?;
-            self.protected.call((&code, &self.on_error))
-        };
+    ) -> Result<Ended, Failure> {
+        let mut text = self.text.borrow_mut();
+        text.clear();
+        text.shrink_to(TEXT_BYTES_KEPT_MAX);
+        let run = || lua::run(&self.lua, &self.entry, &code.0, keys, argv, &mut text);
         match self.lend(caller, run) {
-            Ok((true, value)) => Ok(value),
-            Ok((false, error)) => Err(self.failure(name, &error)),
+            Ok(Ended::Failed(error)) => Err(self.failure(name, &error)),
+            Ok(ended) => Ok(ended),
             Err(error) => Err(Failure {
                 text: Raised::of(&error).coded(),
                 counted: false,
@@ -211,14 +214,6 @@ impl Vm {
         // Without memory for that the next code is the one that is stopped.
         let _ = api::watch_again(&self.lua, &self.shared);
         ended
-    }
-
-    fn list<'k>(&self, words: impl Iterator<Item = &'k [u8]>) -> mlua::Result<Table> {
-        let list = self.lua.create_table()?;
-        for (at, word) in words.enumerate() {
-            list.raw_set(at + 1, self.lua.create_string(word)?)?;
-        }
-        Ok(list)
     }
 
     /// What a client is told of an error that no script caught.
@@ -311,6 +306,16 @@ impl std::fmt::Debug for Vm {
 }
 
 impl ReplyOf<'_> {
+    /// Writes what a script gave back.
+    pub fn write_end(&mut self, vm: &Vm, ended: &Ended) {
+        match ended {
+            Ended::Text => self.reply.bulk(&**vm.text.borrow()),
+            Ended::Number(number) => self.write_or_fail(&Value::Number(*number)),
+            Ended::Boolean(truth) => self.write_or_fail(&Value::Boolean(*truth)),
+            Ended::Value(value) | Ended::Failed(value) => self.write_or_fail(value),
+        }
+    }
+
     /// Writes what a script returned; what cannot be written is an error.
     pub fn write_or_fail(&mut self, value: &Value) {
         let start = self.reply.len();

@@ -1,0 +1,479 @@
+//! The interpreter of Lua without the detour of the safe interface, for what every script does:
+//! being called with two lists of texts, and calling one function of ours again and again.
+//!
+//! The safe interface of `mlua` makes a handle of each value that passes, in a list that the
+//! garbage collector knows. Here values are read where they lie on the interpreter's stack, and
+//! put there at once ([`function`], [`run`]); whatever is not plain goes the other way.
+//!
+//! **Errors.** The interpreter is C, and raises an error by a jump over the frames in between.
+//! So no call that may raise is made while a frame of ours holds anything that has to be dropped:
+//! what is Rust's is done first, and only bytes and numbers are left when the interpreter is called.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+
+use mlua::ffi;
+use mlua::{Function, Lua, LuaString, RegistryKey, Value};
+
+/// Memory for texts is kept up to this size.
+const BYTES_KEPT_MAX: usize = 64 << 10;
+
+/// An argument that a script gives.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Argument<'a> {
+    /// A text.
+    Text(&'a [u8]),
+    /// A number.
+    Number(f64),
+    /// Anything else.
+    Other,
+}
+
+/// The arguments of a call. They are on the stack, so they stay as they are until it returns.
+pub struct Arguments<'a> {
+    state: *mut ffi::lua_State,
+    count: usize,
+    of_call: PhantomData<&'a ()>,
+}
+
+impl<'a> Arguments<'a> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Argument<'a>> {
+        (0..self.count).map(|before| {
+            let at = before as c_int + 1;
+            // SAFETY: the state is the one that the call gave, which is not over, and there are so
+            // many values on its stack. What is asked of them changes nothing and raises nothing:
+            // a text is asked for only where there is one already. Nobody pops it before the call
+            // returns, so it stays where it is for `'a`.
+            unsafe {
+                match ffi::lua_type(self.state, at) {
+                    ffi::LUA_TSTRING => Argument::Text(text_at(self.state, at)),
+                    ffi::LUA_TNUMBER => Argument::Number(ffi::lua_tonumber(self.state, at)),
+                    _ => Argument::Other,
+                }
+            }
+        })
+    }
+}
+
+/// The text at a place of the stack.
+///
+/// # Safety
+///
+/// There is a text there, and it stays on the stack for `'a`.
+unsafe fn text_at<'a>(state: *mut ffi::lua_State, at: c_int) -> &'a [u8] {
+    let mut length = 0;
+    // SAFETY: as the caller says; the interpreter gives where the text is and how long.
+    unsafe {
+        let start = ffi::lua_tolstring(state, at, &raw mut length);
+        std::slice::from_raw_parts(start.cast::<u8>(), length)
+    }
+}
+
+/// What a function gives back.
+#[derive(Clone, Debug)]
+pub enum Returned {
+    /// `false`.
+    False,
+    /// A number.
+    Number(f64),
+    /// A text: these of the bytes that it has written.
+    Text(Range<usize>),
+    /// A table with such a text in one field.
+    Tagged(Range<usize>),
+    /// Whatever its other half makes of it.
+    Rest,
+}
+
+/// A function of ours, and what it needs.
+pub trait Native: 'static {
+    /// It is called. Texts that it gives back are written to `out`, which is empty. It must not
+    /// call the interpreter.
+    fn call(&self, arguments: &Arguments<'_>, out: &mut Vec<u8>) -> Returned;
+    /// Its other half: goes on where the first one has left off, by the safe interface.
+    ///
+    /// # Errors
+    ///
+    /// They are raised in the script.
+    fn rest(&self, lua: &Lua) -> mlua::Result<Value>;
+}
+
+/// What the interpreter's function finds behind its pointer.
+struct Behind<N> {
+    native: N,
+    out: Cell<Vec<u8>>,
+    panic: Cell<Option<Box<dyn Any + Send>>>,
+}
+
+/// Keeps what is behind a function for as long as the function is there.
+struct Keep<N>(#[expect(dead_code, reason = "it only has to be there")] Rc<Behind<N>>);
+
+/// Makes a function. `field` is the name of the field of [`Returned::Tagged`].
+///
+/// # Errors
+///
+/// There is no memory for it.
+pub fn function<N: Native>(lua: &Lua, native: N, field: &LuaString) -> mlua::Result<Function> {
+    let behind = Rc::new(Behind {
+        native,
+        out: Cell::default(),
+        panic: Cell::default(),
+    });
+    let own = Rc::clone(&behind);
+    let rest = lua.create_function(move |lua, ()| match own.panic.take() {
+        Some(panic) => resume_unwind(panic),
+        None => own.native.rest(lua),
+    })?;
+    let at = Rc::as_ptr(&behind).cast_mut();
+    let keep = lua.create_any_userdata(Keep(behind))?;
+    // SAFETY: the three values are on the stack, the pointer comes below them, and all four go into
+    // the function. The closure holds nothing that has to be dropped, so that errors may jump out
+    // of it; `exec_raw` has them caught.
+    unsafe {
+        lua.exec_raw((keep, rest, field), |state| {
+            ffi::lua_pushlightuserdata(state, at.cast());
+            ffi::lua_insert(state, 1);
+            ffi::lua_pushcclosure(state, enter::<N>, 4);
+        })
+    }
+}
+
+/// What the interpreter calls. Its upvalues are the pointer, what keeps it valid, the other half,
+/// and the name of the field.
+unsafe extern "C-unwind" fn enter<N: Native>(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: the first upvalue is the pointer that `function` put there; the second one keeps what
+    // it points to for as long as the function can be called. `call` has dropped all that is its
+    // own when it returns, and what is left here has nothing to be dropped, so that whatever the
+    // interpreter raises may jump over it. The bytes that are pushed stay where they are until
+    // they are copied: only the next call writes there. A function finds room for twenty values.
+    unsafe {
+        let behind = ffi::lua_touserdata(state, ffi::lua_upvalueindex(1)).cast::<Behind<N>>();
+        match call(&*behind, state) {
+            Returned::False => ffi::lua_pushboolean(state, 0),
+            Returned::Number(number) => ffi::lua_pushnumber(state, number),
+            Returned::Text(range) => push_text(state, text_of(behind, range)),
+            Returned::Tagged(range) => {
+                ffi::lua_createtable(state, 0, 1);
+                ffi::lua_pushvalue(state, ffi::lua_upvalueindex(4));
+                push_text(state, text_of(behind, range));
+                ffi::lua_rawset(state, -3);
+            }
+            Returned::Rest => {
+                ffi::lua_pushvalue(state, ffi::lua_upvalueindex(3));
+                ffi::lua_call(state, 0, 1);
+            }
+        }
+    }
+    1
+}
+
+/// The part of a call that is Rust's. A panic is kept for the other half.
+fn call<N: Native>(behind: &Behind<N>, state: *mut ffi::lua_State) -> Returned {
+    let mut out = behind.out.take();
+    out.clear();
+    out.shrink_to(BYTES_KEPT_MAX);
+    // SAFETY: the state is the one of the call that is going on.
+    let count = unsafe { ffi::lua_gettop(state) } as usize;
+    let arguments = Arguments {
+        state,
+        count,
+        of_call: PhantomData,
+    };
+    let call = || behind.native.call(&arguments, &mut out);
+    let returned = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        behind.panic.set(Some(panic));
+        Returned::Rest
+    });
+    behind.out.set(out);
+    returned
+}
+
+/// The bytes of a text that was written.
+///
+/// # Safety
+///
+/// Nobody writes there for `'a`.
+unsafe fn text_of<'a, N>(behind: *const Behind<N>, range: Range<usize>) -> &'a [u8] {
+    // SAFETY: as the caller says; nothing but `call` takes the vector out of its cell.
+    let out = unsafe { &*(*behind).out.as_ptr() };
+    out.get(range).unwrap_or_default()
+}
+
+/// Pushes a text.
+///
+/// # Safety
+///
+/// There is room on the stack, and the caller's frames may be jumped over.
+unsafe fn push_text(state: *mut ffi::lua_State, text: &[u8]) {
+    // SAFETY: the pointer and the length are those of a slice.
+    unsafe {
+        ffi::lua_pushlstring(state, text.as_ptr().cast(), text.len());
+    }
+}
+
+/// What a script gives back, or fails with.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Ended {
+    /// A text, in the bytes that were given for it.
+    Text,
+    /// A number.
+    Number(f64),
+    /// A truth value.
+    Boolean(bool),
+    /// Any other value.
+    Value(Value),
+    /// The error that it failed with.
+    Failed(Value),
+}
+
+/// How code is run.
+pub struct Entry {
+    /// Calls a function, and hands its error to a handler, as `xpcall` does. Behind both come the
+    /// lists, if they are no fields.
+    pub protected: Function,
+    /// The handler.
+    pub on_error: Function,
+    /// The table whose fields `KEYS` and `ARGV` are the lists; nil if they are arguments.
+    pub fields: Value,
+}
+
+/// Runs code with these lists of texts. A text that it gives back goes to `text`.
+///
+/// # Errors
+///
+/// There is no memory for the lists.
+///
+/// # Panics
+///
+/// The code is another interpreter's.
+pub fn run<'t>(
+    lua: &Lua,
+    entry: &Entry,
+    code: &RegistryKey,
+    mut keys: impl ExactSizeIterator<Item = &'t [u8]>,
+    mut argv: impl ExactSizeIterator<Item = &'t [u8]>,
+    text: &mut Vec<u8>,
+) -> mlua::Result<Ended> {
+    let mut ended = Ended::Value(Value::Nil);
+    let (plain, keys, argv) = (&mut ended, &mut keys, &mut argv);
+    let given = (&entry.fields, &entry.protected, &entry.on_error);
+    let has_fields = entry.fields.is_table();
+    assert!(lua.owns_registry_value(code));
+    let code = code.id();
+    // SAFETY: the three values are on the stack, and twenty more find room; the code is put between
+    // the second one and the third. When the interpreter may
+    // raise something, the closure holds nothing that has to be dropped, only references; and
+    // `exec_raw` has errors caught. What the script gave back is read
+    // while it is on the stack, and reading it raises nothing.
+    let (failed, left): (bool, Value) = unsafe {
+        lua.exec_raw(given, |state| {
+            ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, code.into());
+            ffi::lua_insert(state, 3);
+            if has_fields {
+                set_list(state, b"KEYS", keys);
+                set_list(state, b"ARGV", argv);
+                ffi::lua_call(state, 2, 2);
+            } else {
+                push_list(state, keys);
+                push_list(state, argv);
+                ffi::lua_call(state, 4, 2);
+            }
+            let succeeded = ffi::lua_toboolean(state, -2) != 0;
+            let is_plain = succeeded && take_plain(state, plain, text);
+            if is_plain {
+                ffi::lua_pushnil(state);
+                ffi::lua_replace(state, -2);
+            }
+            ffi::lua_remove(state, 1);
+            ffi::lua_pushboolean(state, c_int::from(!succeeded));
+            ffi::lua_replace(state, -3);
+        })
+    }?;
+    Ok(match (failed, left) {
+        (true, error) => Ended::Failed(error),
+        (false, Value::Nil) => ended,
+        (false, value) => Ended::Value(value),
+    })
+}
+
+/// Makes a list of texts the field of the table that is lowest on the stack.
+///
+/// # Safety
+///
+/// There is such a table, there is room for three more, and the caller's frames may be jumped over.
+unsafe fn set_list<'t>(
+    state: *mut ffi::lua_State,
+    name: &[u8],
+    texts: &mut impl ExactSizeIterator<Item = &'t [u8]>,
+) {
+    // SAFETY: as the caller says.
+    unsafe {
+        push_text(state, name);
+        push_list(state, texts);
+        ffi::lua_rawset(state, 1);
+    }
+}
+
+/// Pushes a list of texts.
+///
+/// # Safety
+///
+/// There is room for two values, and the caller's frames may be jumped over.
+unsafe fn push_list<'t>(
+    state: *mut ffi::lua_State,
+    texts: &mut impl ExactSizeIterator<Item = &'t [u8]>,
+) {
+    // SAFETY: as the caller says.
+    unsafe {
+        ffi::lua_createtable(state, texts.len().min(1 << 20) as c_int, 0);
+        let mut at: ffi::lua_Integer = 0;
+        for text in texts {
+            at += 1;
+            push_text(state, text);
+            ffi::lua_rawseti(state, -2, at);
+        }
+    }
+}
+
+/// Takes the value on the top of the stack if it is plain.
+///
+/// # Safety
+///
+/// There is a value.
+unsafe fn take_plain(state: *mut ffi::lua_State, ended: &mut Ended, text: &mut Vec<u8>) -> bool {
+    // SAFETY: as the caller says; each is asked for what it is.
+    unsafe {
+        *ended = match ffi::lua_type(state, -1) {
+            ffi::LUA_TSTRING => {
+                text.extend_from_slice(text_at(state, -1));
+                Ended::Text
+            }
+            ffi::LUA_TNUMBER => Ended::Number(ffi::lua_tonumber(state, -1)),
+            ffi::LUA_TBOOLEAN => Ended::Boolean(ffi::lua_toboolean(state, -1) != 0),
+            _ => return false,
+        };
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives back how its arguments look, and panics or goes on by the other half when told so.
+    struct Shows;
+
+    impl Native for Shows {
+        fn call(&self, arguments: &Arguments<'_>, out: &mut Vec<u8>) -> Returned {
+            let mut shown: Vec<String> = Vec::new();
+            for argument in arguments.iter() {
+                match argument {
+                    Argument::Text(b"panic") => panic!("on purpose"),
+                    Argument::Text(b"rest") => return Returned::Rest,
+                    Argument::Text(b"false") => return Returned::False,
+                    Argument::Text(text) => shown.push(text.escape_ascii().to_string()),
+                    Argument::Number(number) => return Returned::Number(number + 1.0),
+                    Argument::Other => shown.push("other".to_owned()),
+                }
+            }
+            out.extend(shown.join(",").into_bytes());
+            match arguments.len() {
+                1 => Returned::Tagged(0..out.len()),
+                _ => Returned::Text(0..out.len()),
+            }
+        }
+
+        fn rest(&self, _: &Lua) -> mlua::Result<Value> {
+            Err(mlua::Error::RuntimeError("raised".to_owned()))
+        }
+    }
+
+    fn with_shows() -> Lua {
+        let lua = Lua::new();
+        let field = lua.create_string("ok").expect("memory");
+        let shows = function(&lua, Shows, &field).expect("memory");
+        lua.globals().set("shows", shows).expect("memory");
+        lua
+    }
+
+    #[test]
+    fn a_function_reads_its_arguments_and_gives_plain_values_back() {
+        let lua = with_shows();
+        let eval = |text: &str| lua.load(text).eval::<String>().expect("a text");
+        assert_eq!(eval("return shows()"), "");
+        assert_eq!(
+            eval("return shows('a\\0b', {}, nil)"),
+            "a\\x00b,other,other"
+        );
+        assert_eq!(eval("return shows('only').ok"), "only");
+        assert_eq!(eval("return tostring(shows(41))"), "42");
+        assert_eq!(eval("return tostring(shows('false'))"), "false");
+        assert_eq!(eval("return tostring(pcall(shows, 'rest'))"), "false");
+        assert_eq!(
+            eval("local s = '' for i = 1, 1e5 do s = shows('x', 'y') end return s"),
+            "x,y"
+        );
+        let many = eval("local t = {} for i = 1, 5000 do t[i] = 'a' end return shows(unpack(t))");
+        assert_eq!(many.len(), 9999);
+    }
+
+    #[test]
+    fn a_panic_comes_out_where_the_script_was_called() {
+        let lua = with_shows();
+        let run = || lua.load("shows('panic')").exec();
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+        let after: String = lua.load("return shows('a', 'b')").eval().expect("a text");
+        assert_eq!(after, "a,b");
+    }
+
+    #[test]
+    fn a_script_gets_its_lists_and_ends() {
+        let lua = with_shows();
+        let globals = lua.globals();
+        let entry = Entry {
+            protected: globals.get("xpcall").expect("it is there"),
+            on_error: lua
+                .create_function(|_, error: Value| Ok(error))
+                .expect("memory"),
+            fields: Value::Table(globals),
+        };
+        let ended = |script: &str| {
+            let script = lua.load(script).into_function().expect("it is Lua");
+            let script = lua.create_registry_value(script).expect("memory");
+            let mut text = Vec::new();
+            let (keys, argv): ([&[u8]; 2], [&[u8]; 1]) = ([b"a", b"b"], [b"c"]);
+            let lists = (keys.into_iter(), argv.into_iter());
+            let ended = run(&lua, &entry, &script, lists.0, lists.1, &mut text);
+            (ended.expect("memory"), text)
+        };
+        let (end, text) = ended("return KEYS[1] .. KEYS[2] .. ARGV[1] .. #KEYS .. #ARGV");
+        assert_eq!((end, &text[..]), (Ended::Text, &b"abc21"[..]));
+        assert_eq!(ended("return 1.5").0, Ended::Number(1.5));
+        assert_eq!(ended("return 2 > 1").0, Ended::Boolean(true));
+        assert_eq!(ended("return").0, Ended::Value(Value::Nil));
+        assert!(matches!(
+            ended("return {}").0,
+            Ended::Value(Value::Table(_))
+        ));
+        assert!(matches!(
+            ended("error({})").0,
+            Ended::Failed(Value::Table(_))
+        ));
+        assert!(matches!(ended("error()").0, Ended::Failed(Value::Nil)));
+    }
+}
