@@ -73,6 +73,7 @@ fn group(fill: Vec<Workload>, cases: Vec<Case>) -> Group {
         fill,
         cases,
         only_deepest: true,
+        watched: false,
     }
 }
 

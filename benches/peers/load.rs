@@ -91,6 +91,21 @@ pub fn drive(port: u16, workload: &Workload, turn: Turn) -> u64 {
     load.done + (turn.clients * turn.pipeline) as u64
 }
 
+/// Sends what comes before the load, and waits for the last reply to it.
+fn greet(mut stream: &std::net::TcpStream, greeting: &str) {
+    if greeting.is_empty() {
+        return;
+    }
+    stream.write_all(greeting.as_bytes()).expect("it is sent");
+    let mut replies = Vec::new();
+    let mut piece = [0; 4096];
+    while !replies.ends_with(b"+OK\r\n") {
+        let got = stream.read(&mut piece).expect("a reply");
+        assert_ne!(got, 0, "the server closed a connection");
+        replies.extend_from_slice(&piece[..got]);
+    }
+}
+
 /// Numbers below `keys`, as many as are asked for.
 fn random_keys(keys: u64, seed: u64) -> impl FnMut() -> u64 {
     let mut state = 0x2545_F491_4F6C_DD1D_u64.wrapping_mul(seed.wrapping_mul(2) + 1);
@@ -134,6 +149,7 @@ impl<'a> Load<'a> {
         let connect = |number| {
             let stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it accepts");
             stream.set_nodelay(true).expect("no delay");
+            greet(&stream, workload.greeting);
             stream.set_nonblocking(true).expect("nonblocking");
             let mut stream = TcpStream::from_std(stream);
             let interest = Interest::READABLE | Interest::WRITABLE;

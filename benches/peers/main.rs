@@ -22,6 +22,7 @@ mod peer;
 mod persistence;
 mod replicating;
 mod report;
+mod services;
 mod settings;
 mod sizes;
 mod speed;

@@ -1,11 +1,13 @@
 //! Part one: operations per second and CPU per operation.
 
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use crate::collections;
 use crate::load::{Sample, measure, populate};
 use crate::peer::{Peer, Running, SERVER_CORE, free_port, pin};
 use crate::report::{Table, median};
+use crate::services;
 use crate::settings::Settings;
 use crate::workload::Workload;
 
@@ -16,6 +18,8 @@ pub struct Group {
     pub cases: Vec<Case>,
     /// Whether to measure only the deepest of the pipelines.
     pub only_deepest: bool,
+    /// Whether somebody looks on (`MONITOR`).
+    pub watched: bool,
 }
 
 /// A workload to measure.
@@ -71,6 +75,7 @@ fn string_groups(settings: &Settings) -> Vec<Group> {
         fill: vec![fill],
         cases: measured.into_iter().map(Case::steady).collect(),
         only_deepest: false,
+        watched: false,
     };
     vec![
         group(
@@ -96,6 +101,7 @@ fn string_groups(settings: &Settings) -> Vec<Group> {
 fn chosen_groups(settings: &Settings) -> Vec<Group> {
     let mut groups = string_groups(settings);
     groups.extend(collections::groups(settings.keys));
+    groups.extend(services::groups());
     for group in &mut groups {
         group
             .cases
@@ -133,6 +139,9 @@ pub fn run(settings: &Settings, peers: &[Peer]) {
             for fill in &group.fill {
                 populate(server.port, fill);
             }
+            if group.watched {
+                watch(server);
+            }
         }
         let deepest = settings.pipelines.iter().max().expect("a pipeline");
         for case in &group.cases {
@@ -152,6 +161,16 @@ pub fn run(settings: &Settings, peers: &[Peer]) {
     if settings.wants("echo") {
         echo_floor(settings);
     }
+}
+
+/// Has somebody look at every command for as long as the server runs.
+fn watch(server: &Running) {
+    let mut stream = server.connect();
+    stream.write_all(b"MONITOR\r\n").expect("it is sent");
+    std::thread::spawn(move || {
+        let mut piece = vec![0; 256 * 1024];
+        while stream.read(&mut piece).is_ok_and(|got| got > 0) {}
+    });
 }
 
 /// Rounds in which each server has a turn; the median of each server's turns.

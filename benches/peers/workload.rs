@@ -18,6 +18,8 @@ pub struct Workload {
     commands: Vec<Command>,
     /// Digits are drawn from `0..keys`.
     pub keys: u64,
+    /// What a connection sends before; the last reply to it is `OK`.
+    pub greeting: &'static str,
 }
 
 /// One command, its digits still blank.
@@ -48,7 +50,35 @@ impl Workload {
             name,
             commands: lines.iter().map(command).collect(),
             keys,
+            greeting: "",
         }
+    }
+
+    /// One command over and over, given word by word.
+    pub fn of_words(name: &'static str, words: &[&str], reply_lines: usize, keys: u64) -> Workload {
+        Workload {
+            name,
+            commands: vec![Command::of_words(words, reply_lines)],
+            keys,
+            greeting: "",
+        }
+    }
+
+    /// Several commands that count as one.
+    pub fn joined(name: &'static str, lines: &[(&str, usize)], keys: u64) -> Workload {
+        let mut whole = Workload::cycle(name, lines, keys);
+        let batch = whole.batch(lines.len());
+        whole.commands = vec![Command {
+            bytes: batch.bytes,
+            blanks: batch.blanks,
+            reply_lines: batch.reply_lines,
+        }];
+        whole
+    }
+
+    /// The same, after a greeting.
+    pub fn greeting_with(self, greeting: &'static str) -> Workload {
+        Workload { greeting, ..self }
     }
 
     /// The same by another name.
@@ -118,6 +148,10 @@ impl Workload {
 impl Command {
     fn new(line: &str, reply_lines: usize) -> Command {
         let words: Vec<&str> = line.split(' ').collect();
+        Command::of_words(&words, reply_lines)
+    }
+
+    fn of_words(words: &[&str], reply_lines: usize) -> Command {
         let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
         for word in words {
             bytes.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
@@ -129,10 +163,12 @@ impl Command {
             let sign = bytes[start];
             let length = bytes[start..].iter().take_while(|b| **b == sign).count();
             at = start + length;
-            blanks.push(Blank {
-                range: start..at,
-                again: sign == b'=',
-            });
+            if length == BLANK.len() {
+                blanks.push(Blank {
+                    range: start..at,
+                    again: sign == b'=',
+                });
+            }
         }
         Command {
             bytes,
