@@ -326,7 +326,10 @@ fn a_script_may_do_what_its_client_may() {
                  redis.acl_check_cmd('set', ARGV[1], 'x') and 1 or 0}";
     assert_eq!(run(asked, "a"), "[1 0]");
     assert_eq!(run(asked, "b"), "[0 0]");
-    assert!(server.ask("ACL LOG").contains("context lua object set"));
+    let log = server.ask("ACL LOG");
+    assert!(log.contains("context lua object set"), "{log}");
+    assert!(log.contains(" addr=127.0.0.1:"), "{log}");
+    assert!(log.contains(" cmd=eval user=bob "), "{log}");
     assert_eq!(server.ask("GET a"), "1");
 }
 

@@ -134,7 +134,8 @@ impl<'a, 'c> Run<'a, 'c> {
         if self.session.user.is_unrestricted() {
             return Ok(());
         }
-        refusal::admit_in_script(&mut self.own_ctx(), command, args)
+        // In the name of the client, whose connection is described in the log.
+        refusal::admit_in_script(self.ctx, command, args)
     }
 
     fn own_ctx(&mut self) -> Ctx<'_> {
