@@ -34,8 +34,8 @@ const MERGED_LEN_MAX: usize = BUCKETS_MAX as usize * 3;
 /// elements than that grow the table as usual.
 const RESERVE_MAX: usize = 1 << 24;
 
-/// How often `random` throws the dice before it takes the next element it can find. Where a table
-/// is as full as it should be, every other throw hits.
+/// How often `random` throws the dice before it looks for an element by counting. Where a table is
+/// as full as it should be, every other throw hits.
 const RANDOM_TRIES: usize = 128;
 
 /// A seat together with the segment's place in the directory. Good until the table changes.
@@ -352,20 +352,24 @@ impl RawTable {
                 return Some(bucket.get(slot));
             }
         }
-        self.random_from_scan(rng)
+        self.nth(rng.below(self.len as u64) as usize)
     }
 
-    /// Where the dice keep missing, as in a table that was emptied while it was held: the element
-    /// that follows a position chosen at random.
+    /// The element that so many come before, in the order of segments and buckets. Where the dice
+    /// keep missing, as in a table that was emptied from one end or while it was held, it is chosen
+    /// by that number: a position chosen at random would favour whoever stands behind a gap.
     #[cold]
-    fn random_from_scan(&self, rng: &mut Rng) -> Option<NonNull<u8>> {
-        let mut found = None;
-        let start = rng.next_u64() >> (64 - CURSOR_BITS);
-        self.scan(start, 1, usize::MAX, &mut |pointer| found = Some(pointer));
-        if found.is_none() {
-            self.scan(0, 1, usize::MAX, &mut |pointer| found = Some(pointer));
+    fn nth(&self, mut before: usize) -> Option<NonNull<u8>> {
+        let mut place = 0;
+        while let Some(segment) = self.directory.get(place) {
+            let len = self.directory.len(place);
+            if before < len {
+                return segment.elements().nth(before).map(|(_, pointer)| pointer);
+            }
+            before -= len;
+            place = self.directory.run(place).end;
         }
-        found
+        None
     }
 
     /// All elements, in no useful order. Those of the following bucket are prefetched.

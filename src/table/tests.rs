@@ -387,6 +387,28 @@ fn random_reaches_everything_about_equally() {
 }
 
 #[test]
+fn random_is_as_fair_in_a_table_that_was_emptied_from_one_end() {
+    for held in [false, true] {
+        let mut numbers = Numbers::with_range(0..20_000);
+        numbers.table.hold(held);
+        let mut ids = Vec::new();
+        numbers.table.scan(0, usize::MAX, usize::MAX, |handle| {
+            ids.push(handle.element().id)
+        });
+        let left = ids.split_off(ids.len() - 30);
+        ids.iter().for_each(|id| assert!(numbers.remove(*id)));
+        let mut rng = Rng::from_seed(1);
+        let mut times = HashMap::<u64, u32>::new();
+        for _ in 0..30_000 {
+            let handle = numbers.table.random(&mut rng).unwrap();
+            *times.entry(handle.element().id).or_default() += 1;
+        }
+        let fair = |id: &u64| times.get(id).is_some_and(|n| (850..=1150).contains(n));
+        assert!(left.iter().all(fair), "held: {held}, {times:?}");
+    }
+}
+
+#[test]
 fn random_finds_the_last_element_of_a_held_table() {
     let mut numbers = Numbers::with_range(0..50_000);
     numbers.table.hold(true);
