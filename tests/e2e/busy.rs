@@ -149,7 +149,14 @@ fn a_script_that_has_written_is_not_killed_and_nothing_of_it_is_kept_by_a_hard_s
     );
     assert!(other.ask("SHUTDOWN").contains(BUSY));
     assert!(other.ask("PING").contains(BUSY));
-    let exit = server.shutdown("NOSAVE");
+    other.send(b"SHUTDOWN NOSAVE\r\n");
+    assert!(other.read_raw().is_err());
+    let late = std::net::TcpStream::connect(("127.0.0.1", server.port));
+    assert!(
+        late.is_err(),
+        "whoever asked for the end was told too early"
+    );
+    let exit = server.wait_exit();
     assert_eq!(exit.code(), 0, "{}", exit.log);
     assert!(exit.log.contains("ready to exit"), "{}", exit.log);
     server.start_again();

@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use foldhash::fast::RandomState;
+
 use super::metadata::Metadata;
 use crate::commands::row::Flags;
 use crate::commands::scripting::busy::{ScriptKind, Verdict};
@@ -22,6 +24,9 @@ use crate::sys::clock::CycleClock;
 
 /// The one engine there is.
 pub const ENGINE: &str = "LUA";
+
+/// Names up to this length are looked for without an allocation.
+const SHORT_NAME_BYTES_MAX: usize = 64;
 
 /// Why libraries are not as somebody wants them, as clients are told of it, without a code word.
 pub type Refusal = Vec<u8>;
@@ -54,7 +59,7 @@ pub struct Libraries {
     vm: Option<Rc<Vm>>,
     libraries: BTreeMap<Vec<u8>, Library>,
     /// The functions of all, by their names in lower case.
-    functions: HashMap<Vec<u8>, Rc<LibraryFunction>>,
+    functions: HashMap<Vec<u8>, Rc<LibraryFunction>, RandomState>,
 }
 
 /// What becomes of a library whose name is taken.
@@ -272,7 +277,13 @@ impl Libraries {
 
     /// The function of this name, in upper or lower case.
     pub fn find(&self, name: &[u8]) -> Option<&Rc<LibraryFunction>> {
-        self.functions.get(&name.to_ascii_lowercase())
+        let mut short = [0; SHORT_NAME_BYTES_MAX];
+        let Some(lower) = short.get_mut(..name.len()) else {
+            return self.functions.get(&name.to_ascii_lowercase());
+        };
+        lower.copy_from_slice(name);
+        lower.make_ascii_lowercase();
+        self.functions.get(&*lower)
     }
 
     /// What a command is that calls the function named in its arguments.
