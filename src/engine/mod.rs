@@ -20,7 +20,7 @@
 //! | `reading.rs`, `batch.rs`, `look_ahead.rs` | from bytes to parsed commands |
 //! | `running.rs`, `writing.rs` | from commands to bytes |
 //! | `waiting.rs`, `pause.rs` | clients whose commands wait, or are held back |
-//! | `busy.rs` | serving others while a script runs that does not end |
+//! | `busy.rs`, `put_off.rs` | serving others while a script runs that does not end |
 //! | `describe.rs`, `client_memory.rs`, `peak.rs` | clients described and measured |
 //! | `outgoing.rs` | connections that we make |
 //! | `sentinel/` | the driver of the Sentinel |
@@ -57,6 +57,7 @@ mod outgoing;
 mod output;
 mod pause;
 mod peak;
+mod put_off;
 mod rates;
 mod reading;
 mod replicas;

@@ -7,13 +7,13 @@
 //! them do together.
 
 use super::aof::Aof;
-use super::busy::PutOff;
 use super::clients::Clients;
 use super::link::MasterLink;
 use super::loading::Loader;
 use super::migrate::Peers;
 use super::outgoing::Outgoings;
 use super::pause::Pauses;
+use super::put_off::PutOff;
 use super::rates::Rates;
 use super::replicas::FileSends;
 use super::sentinel::state::SentinelDriver;

@@ -7,7 +7,8 @@
 //!
 //! **Errors.** The interpreter is C, and raises an error by a jump over the frames in between.
 //! So no call that may raise is made while a frame of ours holds anything that has to be dropped:
-//! what is Rust's is done first, and only bytes and numbers are left when the interpreter is called.
+//! what is Rust's is done first, and only bytes and numbers are left when the interpreter is
+//! called.
 
 use std::any::Any;
 use std::cell::Cell;

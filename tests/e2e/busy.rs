@@ -44,11 +44,12 @@ fn a_script_without_an_end_can_be_killed_whatever_it_catches() {
         "while true do redis.call('PING') end",
         "local f = function() while true do redis.pcall('PING') end end while true do pcall(f) end",
         "while true do pcall(function() while true do pcall(error) end end) end",
-        "while true do xpcall(function() while true do end end, function() while true do end end) end",
+        "local f = function() while true do end end while true do xpcall(f, f) end",
         "while true do coroutine.wrap(function() while true do \
            pcall(coroutine.wrap(function() while true do end end)) end end)() end",
         "local t = {} for i = 1, 100 do t[i] = i end \
-           while true do pcall(table.sort, t, function(a, b) for i = 1, 1000 do end return a < b end) end",
+         local slow = function(a, b) for i = 1, 1000 do end return a < b end \
+         while true do pcall(table.sort, t, slow) end",
         "while true do string.gsub('aaaaaaaaaa', 'a', function() for i = 1, 1000 do end end) end",
         "return setmetatable({}, {__index = function() while true do end end}).x",
     ] {
