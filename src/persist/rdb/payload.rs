@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Version and checksum have their low byte first; the checksum is over all that comes before it.
-//! Libraries of functions travel the same way (`FUNCTION DUMP`), with a snapshot's record of each in
-//! place of type and value.
+//! Libraries of functions travel the same way (`FUNCTION DUMP`), with a snapshot's record of each
+//! in place of type and value.
 
 use thiserror::Error;
 
