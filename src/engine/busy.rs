@@ -79,7 +79,6 @@ impl<W: World> Runtime<W> {
             self.continue_hard_shutdown(env);
             // Who asked for the end sees its connection close when nobody can connect any more.
             if self.is_over() {
-                // Who asked for it sees the end of its connection when nobody listens any more.
                 self.leave_in_the_middle(env);
                 verdict = Verdict::KILLED;
                 break;
