@@ -144,11 +144,30 @@ fn expand(spec: &KeySpec, args: &Args<'_>, out: &mut Vec<KeyRef>) -> bool {
         return false;
     }
     let indices = (first..=last).step_by(step.max(1) as usize);
-    out.extend(indices.map(|i| KeyRef {
-        index: i as usize,
+    let indices = indices.map(|i| i as usize);
+    let repeated = repeated_option(spec, first as usize, args);
+    out.extend(indices.chain(repeated).map(|index| KeyRef {
+        index,
         flags: spec.flags,
     }));
     !spec.flags.contains(KeyFlags::INCOMPLETE)
+}
+
+/// The keys of an option with one key that is given again behind its first key: the command takes
+/// the last one, and whoever has a say in keys must have it in that one, too.
+fn repeated_option<'a>(
+    spec: &KeySpec,
+    first: usize,
+    args: &'a Args<'_>,
+) -> impl Iterator<Item = usize> + use<'a> {
+    let keyword = match (spec.begin, spec.find) {
+        (BeginSearch::Keyword { keyword, .. }, FindKeys::Range { last: 0, .. }) => keyword,
+        _ => "",
+    };
+    let last = args.len() - 1;
+    let start = if keyword.is_empty() { last } else { first + 1 };
+    let is_keyword = move |i: &usize| args[*i].eq_ignore_ascii_case(keyword.as_bytes());
+    (start..last).filter(is_keyword).map(|i| i + 1)
 }
 
 /// Collects the keys behind a count, which may be spelled as for C's `atoi`, and the one key in
@@ -184,6 +203,7 @@ fn count_leniently<H>(row: &RowOf<H>, args: &Args<'_>, out: &mut Vec<KeyRef>) {
 mod tests {
     use super::*;
     use crate::commands::FAMILIES;
+    use crate::resp::args::OwnedArgs;
 
     #[test]
     fn the_documented_arguments_say_where_the_first_member_is() {
@@ -198,5 +218,29 @@ mod tests {
         for name in ["get", "lpush", "zrange", "hgetall", "zunionstore", "xadd"] {
             assert_eq!(index(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn an_option_that_is_repeated_gives_all_its_keys() {
+        let mut rows = FAMILIES.iter().flat_map(|rows| rows.iter());
+        let row = rows.find(|row| row.name == "georadius").unwrap();
+        let keys_of = |line: &str| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let mut found = Vec::new();
+            super::keys_of(row, &OwnedArgs::new(&words).args(), &mut found);
+            found
+                .iter()
+                .map(|key| words[key.index].to_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(keys_of("georadius k 1 1 9 km"), "k");
+        assert_eq!(keys_of("georadius k 1 1 9 km store a asc"), "k a");
+        assert_eq!(
+            keys_of("georadius k 1 1 9 km store a STORE b store c"),
+            "k a b c"
+        );
+        assert_eq!(keys_of("georadius k 1 1 9 km store a storedist b"), "k a b");
+        assert_eq!(keys_of("georadius k 1 1 9 km store store"), "k store");
     }
 }
