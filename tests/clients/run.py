@@ -130,7 +130,7 @@ def install(tool, listed, make):
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Skip(f"{error}") from None
         if done.returncode != 0:
-            raise Skip(f"{' '.join(map(str, command[:4]))} … failed:\n{done.stdout[-1000:].strip()}")
+            raise Skip(f"{' '.join(map(str, command[:4]))} … failed:\n{done.stdout[-500:].strip()}")
     (folder / "complete").touch()
     return folder
 
@@ -244,6 +244,7 @@ def main():
     wanted = sys.argv[1:]
     end = time.monotonic() + RUN_SECONDS_MAX
     passed, failed, skipped = 0, 0, 0
+    reasons = set()
     for name, program, options, seconds in SUITES:
         if wanted and not any(word in name for word in wanted):
             continue
@@ -252,10 +253,14 @@ def main():
             passed += checks
             failed += not well
         except Skip as reason:
-            print(f"skipped: {name}: {reason}")
+            print(f"skipped: {name}: {'as above' if reason in reasons else reason}")
+            reasons.add(reason)
             skipped += 1
         sys.stdout.flush()
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    if passed + failed == 0:
+        print("skipped: no client could be run here")
+    else:
+        print(f"{passed} passed, {failed} failed, {skipped} skipped")
     sys.exit(failed > 0)
 
 
