@@ -133,6 +133,11 @@ impl Rig {
 
     /// Runs one command, word by word. Clients whose commands waited for what it did are served.
     pub fn run_words<W: AsRef<[u8]>>(&mut self, words: &[W]) -> String {
+        String::from_utf8_lossy(&self.run_bytes(words)).into_owned()
+    }
+
+    /// The same, where the reply need not be text.
+    pub fn run_bytes<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Vec<u8> {
         let owned = OwnedArgs::new(words);
         let mut reply = Reply::new(self.session.protocol);
         self.env.last_command_end_ns = self.env.clock.ns();
@@ -146,7 +151,7 @@ impl Rig {
         let outcome = process(&mut ctx, &mut owned.args());
         assert_eq!(outcome, Outcome::Done, "nothing here holds commands back");
         blocking::serve(&mut self.env, &mut self.host);
-        String::from_utf8_lossy(reply.as_bytes()).into_owned()
+        reply.as_bytes().to_vec()
     }
 
     /// Runs commands and looks for these replies.

@@ -47,6 +47,9 @@ const INSTRUCTIONS_BETWEEN_INTERRUPTS: u32 = 100_000;
 /// What a function is told that is called while no script runs.
 const NOBODY_RUNS: &str = "redis commands can only be called from a running script";
 
+/// The compiler counts in 32 bits.
+const CHUNK_BYTES_MAX: usize = 1 << 30;
+
 /// Memory for arguments is kept up to this size.
 const ARGUMENT_BYTES_KEPT_MAX: usize = 64 << 10;
 
@@ -266,8 +269,13 @@ pub fn native(lua: &Lua, shared: &Rc<Shared>, environment: &Table) -> mlua::Resu
                 let why = "attempt to load a binary chunk";
                 return Ok((Value::Nil, Some(why.to_owned())));
             }
+            if text.as_bytes().len() > CHUNK_BYTES_MAX {
+                return Ok((Value::Nil, Some("chunk is too long".to_owned())));
+            }
             let name = name.to_string_lossy();
             let name = name.split('\0').next().unwrap_or_default();
+            // The compiler does not hold on to the name itself, and may collect garbage.
+            let _held = lua.create_string(name)?;
             let chunk = lua.load(text.as_bytes().to_vec()).set_name(name);
             let chunk = chunk
                 .set_mode(ChunkMode::Text)
@@ -279,14 +287,6 @@ pub fn native(lua: &Lua, shared: &Rc<Shared>, environment: &Table) -> mlua::Resu
         },
     )?;
     native.raw_set("load", load)?;
-    let concat = lua.create_function(|lua, pieces: Vec<mlua::LuaString>| {
-        let mut whole = Vec::new();
-        for piece in &pieces {
-            whole.extend_from_slice(&piece.as_bytes());
-        }
-        lua.create_string(whole)
-    })?;
-    native.raw_set("concat", concat)?;
     Ok(native)
 }
 

@@ -521,4 +521,6 @@ fn script_help(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 }
 
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod tests;

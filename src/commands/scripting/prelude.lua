@@ -9,7 +9,11 @@ local native, globals, environment = ...
 
 local error, getmetatable, next, rawget, rawset = error, getmetatable, next, rawget, rawset
 local rawequal, setmetatable, tostring, type = rawequal, setmetatable, tostring, type
-local pcall, setfenv, xpcall, resume = pcall, setfenv, xpcall, coroutine.resume
+local pcall, select, setfenv, tonumber, xpcall = pcall, select, setfenv, tonumber, xpcall
+local create, resume = coroutine.create, coroutine.resume
+local insert, remove, sort, concat = table.insert, table.remove, table.sort, table.concat
+local find, gmatch, gsub, match = string.find, string.gmatch, string.gsub, string.match
+local unpack, collectgarbage = unpack, collectgarbage
 
 -- What is defined from here on has the environment that scripts have.
 setfenv(1, environment)
@@ -18,6 +22,7 @@ local hidden = {}
 local sealed_metatable = {}
 
 local READONLY = 'Attempt to modify a readonly table'
+local UNPACKED_MAX, PATTERN_ITEMS_MAX, INTEGER_END = 8000, 1000, 2 ^ 31 - 1
 
 local function refuse()
     error(READONLY, 2)
@@ -33,15 +38,21 @@ local function hide(real, front)
     })
 end
 
-local function bad_table(where, given)
-    error("bad argument #1 to '" .. where .. "' (table expected, got " ..
-        (given == nil and 'nil' or type(given)) .. ')', 3)
+-- An error about an argument of the function that calls this.
+local function bad(at, where, why)
+    error('bad argument #' .. at .. " to '" .. where .. "' (" .. why .. ')', 3)
+end
+
+local function bad_type(at, where, wanted, given, value)
+    local got = at > given and 'no value' or type(value)
+    error('bad argument #' .. at .. " to '" .. where .. "' (" .. wanted .. ' expected, got ' ..
+        got .. ')', 3)
 end
 
 -- ---- What looks at tables ----
 
 local function shared_pairs(t)
-    if type(t) ~= 'table' then bad_table('pairs', t) end
+    if type(t) ~= 'table' then bad_type(1, 'pairs', 'table', 1, t) end
     local real = hidden[t]
     if real then
         return function(_, key) return next(real, key) end, t, nil
@@ -50,31 +61,174 @@ local function shared_pairs(t)
 end
 
 local function shared_next(t, key)
-    if type(t) ~= 'table' then bad_table('next', t) end
+    if type(t) ~= 'table' then bad_type(1, 'next', 'table', 1, t) end
     return next(hidden[t] or t, key)
 end
 
-local function shared_rawget(t, key)
-    if type(t) ~= 'table' then bad_table('rawget', t) end
+local function shared_rawget(...)
+    local t, key = ...
+    local given = select('#', ...)
+    if type(t) ~= 'table' then bad_type(1, 'rawget', 'table', given, t) end
+    if given < 2 then bad(2, 'rawget', 'value expected') end
     return rawget(hidden[t] or t, key)
 end
 
-local function shared_rawset(t, key, value)
-    if type(t) ~= 'table' then bad_table('rawset', t) end
+local function shared_rawset(...)
+    local t, key, value = ...
+    local given = select('#', ...)
+    if type(t) ~= 'table' then bad_type(1, 'rawset', 'table', given, t) end
+    if given < 3 then bad(given + 1, 'rawset', 'value expected') end
     if hidden[t] then error(READONLY, 0) end
     return rawset(t, key, value)
 end
 
-local function shared_setmetatable(t, metatable)
-    if type(t) ~= 'table' then bad_table('setmetatable', t) end
+local function shared_setmetatable(...)
+    local t, metatable = ...
+    local given = select('#', ...)
+    if type(t) ~= 'table' then bad_type(1, 'setmetatable', 'table', given, t) end
+    if given < 2 or metatable ~= nil and type(metatable) ~= 'table' then
+        bad(2, 'setmetatable', 'nil or table expected')
+    end
     if hidden[t] then error(READONLY, 0) end
     return setmetatable(t, metatable)
 end
 
-local function shared_setfenv(of, env)
-    if of == 0 then error(READONLY, 0) end
-    if type(of) == 'number' then of = of + 1 end
-    return setfenv(of, env)
+local function shared_setfenv(...)
+    local of, env = ...
+    local given = select('#', ...)
+    if type(env) ~= 'table' then bad_type(2, 'setfenv', 'table', given, env) end
+    if type(of) == 'function' then
+        local ok, result = pcall(setfenv, of, env)
+        if not ok then error("'setfenv' cannot change environment of given object", 2) end
+        return result
+    end
+    local level = tonumber(of)
+    if not level then bad_type(1, 'setfenv', 'number', given, of) end
+    if level >= 0 and level < 1 then error(READONLY, 0) end
+    return setfenv(level + 1, env)
+end
+
+-- These write without asking a metatable. What the language's own functions would refuse is
+-- refused here, so that the error tells the line of the script.
+local function shared_insert(...)
+    local t, at = ...
+    local given = select('#', ...)
+    if type(t) ~= 'table' then bad_type(1, 'insert', 'table', given, t) end
+    if hidden[t] then error(READONLY, 0) end
+    if given == 2 then return insert(t, at) end
+    if given ~= 3 then error("wrong number of arguments to 'insert'", 2) end
+    if not tonumber(at) then bad_type(2, 'insert', 'number', given, at) end
+    return insert(...)
+end
+
+local function shared_remove(...)
+    local t, at = ...
+    local given = select('#', ...)
+    if type(t) ~= 'table' then bad_type(1, 'remove', 'table', given, t) end
+    if hidden[t] then error(READONLY, 0) end
+    if at == nil then return remove(t) end
+    if not tonumber(at) then bad_type(2, 'remove', 'number', given, at) end
+    return remove(t, at)
+end
+
+local function shared_sort(...)
+    local t, less = ...
+    local given = select('#', ...)
+    if type(t) ~= 'table' then bad_type(1, 'sort', 'table', given, t) end
+    if hidden[t] then error(READONLY, 0) end
+    if less ~= nil and type(less) ~= 'function' then
+        bad_type(2, 'sort', 'function', given, less)
+    end
+    return sort(t, less)
+end
+
+-- ---- What would overrun a stack ----
+
+-- The language's own counts in 32 bits and takes an overflow for a small number.
+local function shared_unpack(...)
+    local t, first, last = ...
+    local given = select('#', ...)
+    if type(t) ~= 'table' then bad_type(1, 'unpack', 'table', given, t) end
+    if first ~= nil or last ~= nil then
+        local from, to = first == nil and 1 or tonumber(first), last == nil and #t or tonumber(last)
+        if not from then bad_type(2, 'unpack', 'number', given, first) end
+        if not to then bad_type(3, 'unpack', 'number', given, last) end
+        if from > to then return end
+        -- No number at all is neither less nor more.
+        if not (to - from < UNPACKED_MAX and from > -INTEGER_END and to < INTEGER_END) then
+            error('too many results to unpack', 2)
+        end
+    end
+    return unpack(...)
+end
+
+-- A matcher calls itself for each of these, so a pattern cannot have any number of them.
+local function check_pattern(p)
+    local _, count = gsub(p, '[%?%*%+%-%(%)%%]', '')
+    if count > PATTERN_ITEMS_MAX then
+        error('pattern too complex', 3)
+    end
+end
+
+local function is_text(value)
+    return type(value) == 'string' or type(value) == 'number'
+end
+
+-- Both texts are there.
+local function check_texts(where, given, s, p)
+    if not is_text(s) then
+        local got = given < 1 and 'no value' or type(s)
+        error("bad argument #1 to '" .. where .. "' (string expected, got " .. got .. ')', 3)
+    end
+    if not is_text(p) then
+        local got = given < 2 and 'no value' or type(p)
+        error("bad argument #2 to '" .. where .. "' (string expected, got " .. got .. ')', 3)
+    end
+end
+
+local function shared_find(s, p, ...)
+    if type(s) ~= 'string' or type(p) ~= 'string' then
+        check_texts('find', p == nil and (s == nil and 0 or 1) or 2, s, p)
+    elseif #p > PATTERN_ITEMS_MAX then
+        check_pattern(p)
+    end
+    return find(s, p, ...)
+end
+
+local function shared_gmatch(s, p, ...)
+    if type(s) ~= 'string' or type(p) ~= 'string' then
+        check_texts('gmatch', p == nil and (s == nil and 0 or 1) or 2, s, p)
+    elseif #p > PATTERN_ITEMS_MAX then
+        check_pattern(p)
+    end
+    return gmatch(s, p, ...)
+end
+
+local function shared_gsub(s, p, ...)
+    if type(s) ~= 'string' or type(p) ~= 'string' then
+        check_texts('gsub', p == nil and (s == nil and 0 or 1) or 2, s, p)
+    elseif #p > PATTERN_ITEMS_MAX then
+        check_pattern(p)
+    end
+    return gsub(s, p, ...)
+end
+
+local function shared_match(s, p, ...)
+    if type(s) ~= 'string' or type(p) ~= 'string' then
+        check_texts('match', p == nil and (s == nil and 0 or 1) or 2, s, p)
+    elseif #p > PATTERN_ITEMS_MAX then
+        check_pattern(p)
+    end
+    return match(s, p, ...)
+end
+
+-- ---- What lasts longer than a script ----
+
+-- When garbage is collected is no matter of a script's.
+local function shared_collectgarbage(what, argument)
+    if what == 'stop' or what == 'restart' then return 0 end
+    if what == 'setpause' or what == 'setstepmul' then return 200 end
+    return collectgarbage(what, argument)
 end
 
 -- ---- What sees errors ----
@@ -96,10 +250,13 @@ local function settle(ok, ...)
 end
 
 local function shared_pcall(...)
+    if select('#', ...) == 0 then bad(1, 'pcall', 'value expected') end
     return settle(pcall(...))
 end
 
-local function shared_xpcall(f, handler)
+local function shared_xpcall(...)
+    if select('#', ...) < 2 then bad(2, 'xpcall', 'value expected') end
+    local f, handler = ...
     return xpcall(f, function(e)
         -- Nothing could stop a handler that is called while a script is being stopped.
         if native.is_stopped() then return shown(e) end
@@ -113,26 +270,53 @@ local function settle_resume(ok, ...)
 end
 
 local function shared_resume(...)
+    if type((...)) ~= 'thread' then bad(1, 'resume', 'coroutine expected') end
     return settle_resume(resume(...))
+end
+
+local function unwrap(ok, ...)
+    if ok then return ... end
+    local e = shown((...))
+    -- As with the language's own: whoever goes on with a coroutine is named in its errors.
+    error(e, type(e) == 'string' and 3 or 0)
+end
+
+local function shared_wrap(f)
+    local thread = create(f)
+    return function(...) return unwrap(resume(thread, ...)) end
 end
 
 -- ---- Chunks are text ----
 
 local load_text = native.load
 
-local function shared_loadstring(text, name)
+local function shared_loadstring(...)
+    local text, name = ...
+    local given = select('#', ...)
+    if not is_text(text) then bad_type(1, 'loadstring', 'string', given, text) end
+    if name ~= nil and not is_text(name) then bad_type(2, 'loadstring', 'string', given, name) end
     return load_text(text, name or text)
 end
 
-local function shared_load(read, name)
+local function gather(read)
     local pieces, n = {}, 0
     while true do
         local piece = read()
-        if piece == nil or piece == '' then break end
+        if piece == nil or piece == '' then return concat(pieces) end
+        if not is_text(piece) then error('reader function must return a string', 0) end
         n = n + 1
         pieces[n] = piece
     end
-    return load_text(native.concat(pieces), name or '=(load)')
+end
+
+local function shared_load(...)
+    local read, name = ...
+    local given = select('#', ...)
+    if name ~= nil and not is_text(name) then bad_type(2, 'load', 'string', given, name) end
+    if type(read) ~= 'function' then bad_type(1, 'load', 'function', given, read) end
+    local ok, text = settle(pcall(gather, read))
+    if not ok then return nil, text end
+    return load_text(text, name or '=(load)')
 end
 
 -- ---- The globals ----
@@ -144,13 +328,19 @@ end
 hide({}, sealed_metatable)
 getmetatable('').__metatable = sealed_metatable
 
-globals.coroutine.resume = shared_resume
+globals.coroutine.resume, globals.coroutine.wrap = shared_resume, shared_wrap
+globals.table.insert, globals.table.remove = shared_insert, shared_remove
+globals.table.sort = shared_sort
+globals.string.find, globals.string.gmatch = shared_find, shared_gmatch
+globals.string.gsub, globals.string.match = shared_gsub, shared_match
+if globals.string.gfind then globals.string.gfind = shared_gmatch end
 for name, value in next, globals do
     if type(value) == 'table' and not rawequal(value, globals) then
         globals[name] = hide(value)
     end
 end
 globals._G = environment
+globals.unpack, globals.collectgarbage = shared_unpack, shared_collectgarbage
 globals.pairs, globals.next = shared_pairs, shared_next
 globals.rawget, globals.rawset = shared_rawget, shared_rawset
 globals.setmetatable, globals.setfenv = shared_setmetatable, shared_setfenv

@@ -233,6 +233,73 @@ fn errors_can_be_caught() {
 }
 
 #[test]
+fn errors_about_arguments_tell_the_line_of_the_script() {
+    for (script, error) in [
+        ("pcall()", "bad argument #1 to 'pcall' (value expected)"),
+        ("xpcall(1)", "bad argument #2 to 'xpcall' (value expected)"),
+        ("rawget({})", "bad argument #2 to 'rawget' (value expected)"),
+        (
+            "rawset({}, 1)",
+            "bad argument #3 to 'rawset' (value expected)",
+        ),
+        (
+            "pairs()",
+            "bad argument #1 to 'pairs' (table expected, got nil)",
+        ),
+        (
+            "setmetatable({}, 1)",
+            "bad argument #2 to 'setmetatable' (nil or table expected)",
+        ),
+        (
+            "setfenv(pcall)",
+            "bad argument #2 to 'setfenv' (table expected, got no value)",
+        ),
+        (
+            "setfenv(error, {})",
+            "'setfenv' cannot change environment of given object",
+        ),
+        (
+            "coroutine.resume(1)",
+            "bad argument #1 to 'resume' (coroutine expected)",
+        ),
+        (
+            "load(1)",
+            "bad argument #1 to 'load' (function expected, got number)",
+        ),
+        (
+            "loadstring({})",
+            "bad argument #1 to 'loadstring' (string expected, got table)",
+        ),
+        (
+            "table.insert(1, 2)",
+            "bad argument #1 to 'insert' (table expected, got number)",
+        ),
+        (
+            "string.find()",
+            "bad argument #1 to 'find' (string expected, got no value)",
+        ),
+        ("string.find('a', '[')", "malformed pattern (missing ']')"),
+        (
+            "cjson.encode_keep_buffer('x')",
+            "bad argument #1 to 'encode_keep_buffer' (invalid option 'x')",
+        ),
+        (
+            "cjson.decode_max_depth(1, 2)",
+            "bad argument #2 to 'decode_max_depth' (found too many arguments)",
+        ),
+        ("error('\\147')", "\u{fffd}"),
+    ] {
+        let reply = value_of(&format!("\n{script}"));
+        let expected = format!("-ERR user_script:2: {error} script: ");
+        assert!(reply.starts_with(&expected), "{script}: {reply}");
+        assert!(
+            reply.ends_with(", on @user_script:2.\r\n"),
+            "{script}: {reply}"
+        );
+    }
+}
+
+#[test]
 fn what_scripts_share_cannot_be_changed() {
     for script in [
         "a = 1",
@@ -249,6 +316,10 @@ fn what_scripts_share_cannot_be_changed() {
         "getmetatable(redis).__newindex = nil",
         "rawset(_G, 'a', 1)",
         "rawset(string, 'a', 1)",
+        "table.insert(_G, 1)",
+        "table.insert(string, 1, 1)",
+        "table.remove(redis)",
+        "table.sort(_G)",
         "setfenv(0, {})",
         "loadstring('a = 1')()",
         "load(function() return nil end)() ; local t = loadstring('string.x = 1') t()",

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use mlua::chunk::ChunkMode;
-use mlua::{Function, Lua, LuaOptions, RegistryKey, StdLib, Table, Value};
+use mlua::{Function, Lua, LuaOptions, LuaString, RegistryKey, StdLib, Table, Value};
 
 use super::api::{self, Shared};
 use super::busy::ScriptKind;
@@ -42,8 +42,11 @@ impl ScriptKind {
     }
 }
 
-/// Of the language's library, what is left out: files, and what would write to standard output.
-const LEFT_OUT: [&str; 5] = ["dofile", "loadfile", "print", "require", "module"];
+/// Of the language's library, what is left out: files, what would write to standard output, and
+/// values with a function that the next collection of garbage runs, in whoever's script that is.
+const LEFT_OUT: [&str; 6] = [
+    "dofile", "loadfile", "print", "require", "module", "newproxy",
+];
 
 /// Memory for a text that a script gives back is kept up to this size.
 const TEXT_BYTES_KEPT_MAX: usize = 64 << 10;
@@ -62,6 +65,8 @@ pub struct Vm {
     entry: Entry,
     /// What the last code gave back, if that was a text.
     text: RefCell<Vec<u8>>,
+    /// The compiler does not hold on to the name of what it compiles.
+    _source_name: LuaString,
 }
 
 /// Code that is kept, to be run later. Of values that are held directly the interpreter has only
@@ -114,6 +119,7 @@ impl Vm {
         let own = Rc::clone(&shared);
         let on_error =
             lua.create_function(move |lua, error: Value| with_place(lua, &own, error))?;
+        let source_name = lua.create_string(kind.source_name())?;
         Ok(Vm {
             lua,
             kind,
@@ -129,6 +135,7 @@ impl Vm {
                 },
             },
             text: RefCell::default(),
+            _source_name: source_name,
         })
     }
 
@@ -232,6 +239,8 @@ impl Vm {
         };
         let field = |name| table.raw_get(name).ok().and_then(|v| self.text_of(&v));
         let mut text = field(&names.err).unwrap_or_else(|| b"ERR unknown error".to_vec());
+        let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
+        text.truncate(end);
         if let (Some(source), Some(line)) = (field(&names.source), field(&names.line)) {
             let parts: [&[u8]; 7] = [
                 b" script: ",
@@ -278,25 +287,60 @@ fn with_place(lua: &Lua, shared: &Shared, error: Value) -> mlua::Result<Value> {
         Value::Table(table) => table,
         Value::Error(error) => Raised::of(&error).table(lua, names)?,
         other => {
-            let text = [b"ERR ", other.to_string()?.as_bytes()].concat();
-            super::values::error_table(lua, names, &text, false)?
+            let text = match lua.coerce_string(other.clone())? {
+                Some(text) => text.as_bytes().to_vec(),
+                None => other.to_string()?.into_bytes(),
+            };
+            super::values::error_table(lua, names, &[b"ERR ", &text[..]].concat(), false)?
         }
     };
-    let mut level = 1;
-    while let Some(place) = lua.inspect_stack(level, |frame| {
-        let source = frame.source();
-        let source_name = source.source.unwrap_or_default();
-        let is_ours = source.what == "C" || source_name == PRELUDE_NAME;
-        (!is_ours).then(|| (source_name.into_owned(), frame.current_line()))
-    }) {
-        if let Some((source, line)) = place {
-            table.raw_set(&names.source, source)?;
-            table.raw_set(&names.line, line)?;
-            break;
-        }
-        level += 1;
+    let place = place_in_script(lua);
+    correct_place(lua, names, &table, place.as_ref())?;
+    if let Some((source, line)) = place {
+        table.raw_set(&names.source, source)?;
+        table.raw_set(&names.line, line)?;
     }
     Ok(Value::Table(table))
+}
+
+/// Which line of the script is being run, as far as the interpreter remembers.
+fn place_in_script(lua: &Lua) -> Option<(String, Option<usize>)> {
+    for level in 1.. {
+        let place = lua.inspect_stack(level, |frame| {
+            let source = frame.source();
+            let name = source.source.unwrap_or_default();
+            let is_ours = matches!(source.what, "C" | "tail") || name == PRELUDE_NAME;
+            (!is_ours).then(|| (name.into_owned(), frame.current_line()))
+        })?;
+        if place.is_some() {
+            return place;
+        }
+    }
+    None
+}
+
+/// An error that seems to come from the prelude came from the script that called it.
+fn correct_place(
+    lua: &Lua,
+    names: &Names,
+    table: &Table,
+    place: Option<&(String, Option<usize>)>,
+) -> mlua::Result<()> {
+    let Ok(Value::String(text)) = table.raw_get(&names.err) else {
+        return Ok(());
+    };
+    let text = text.as_bytes();
+    let Some(rest) = text.strip_prefix(b"ERR prelude:") else {
+        return Ok(());
+    };
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let why = rest[digits..].strip_prefix(b": ").unwrap_or_default();
+    let place = match place {
+        Some((source, Some(line))) => format!("{}:{line}: ", source.trim_start_matches('@')),
+        _ => String::new(),
+    };
+    let text = [b"ERR ", place.as_bytes(), why].concat();
+    table.raw_set(&names.err, lua.create_string(text)?)
 }
 
 impl std::fmt::Debug for Vm {

@@ -57,6 +57,16 @@ impl<'a> Format<'a> {
         }
     }
 
+    /// Letters and digits that stand for nothing have no size.
+    fn skip_unknown_letters(&mut self) {
+        while let [letter, rest @ ..] = self.rest
+            && letter.is_ascii_alphanumeric()
+            && !b"bBhHlLTiIfdxcs".contains(letter)
+        {
+            self.rest = rest;
+        }
+    }
+
     fn number(&mut self, otherwise: usize) -> mlua::Result<usize> {
         let digits = self.rest.iter().take_while(|b| b.is_ascii_digit()).count();
         if digits == 0 {
@@ -307,7 +317,11 @@ fn size(lua: &Lua, given: MultiValue) -> mlua::Result<usize> {
     let text = text.as_bytes();
     let mut format = Format::new(&given, &text);
     let mut total = 0usize;
-    while let Some((item, padding)) = format.next(total)? {
+    loop {
+        format.skip_unknown_letters();
+        let Some((item, padding)) = format.next(total)? else {
+            break;
+        };
         match item {
             Item::Text => return Err(given.bad(0, "option 's' has no fixed size")),
             Item::Chars(0) => return Err(given.bad(0, "option 'c0' has no fixed size")),
