@@ -525,6 +525,25 @@ fn no_scaffolding_is_left_standing() {
 }
 
 #[test]
+fn the_tests_that_prove_the_security_claims_are_there() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/security.md");
+    let text = fs::read_to_string(path).expect("docs/security.md is there");
+    let all = sources(&["src", "tests"]);
+    let is_there = |name: &str| {
+        let wanted = format!("fn {name}(");
+        all.iter().any(|source| source.code.contains(&wanted))
+    };
+    // Names of tests are sentences: they have more words than anything else that is quoted.
+    let quoted = text.split('`').skip(1).step_by(2);
+    let is_sentence = |name: &&str| name.matches('_').count() >= 2;
+    let missing: Vec<&str> = quoted
+        .filter(is_sentence)
+        .filter(|n| !is_there(n))
+        .collect();
+    assert!(missing.is_empty(), "no tests have the names {missing:?}");
+}
+
+#[test]
 fn unsafe_stays_behind_its_fences() {
     let fenced = |path: &str| {
         path.starts_with("src/sys/")

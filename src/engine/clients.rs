@@ -483,8 +483,18 @@ impl<S: Socket> Clients<S> {
     }
 }
 
+/// What may wait for somebody who has not logged in.
+const STRANGERS_LIMIT: OutputLimit = OutputLimit {
+    hard: 256 << 10,
+    soft: 0,
+    soft_seconds: 0,
+};
+
 /// How much output of a client may wait.
 pub fn output_limit(session: &Session, env: &Env) -> OutputLimit {
+    if session.needs_login(&env.users) {
+        return STRANGERS_LIMIT;
+    }
     let limits = &env.config.client_output_buffer_limit;
     match session.kind {
         Kind::Replica => at_least(limits.replica, env.config.repl_backlog_size),
