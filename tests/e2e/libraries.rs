@@ -23,7 +23,7 @@ fn values_of_every_type_come_back() {
     for (_server, mut conn) in in_both_protocols() {
         let _: () = conn.hset_multiple("h", &[("a", "1"), ("b", "2")]).unwrap();
         let hash: std::collections::BTreeMap<String, i64> = conn.hgetall("h").unwrap();
-        assert_eq!(hash.into_iter().map(|(_, n)| n).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(hash.into_values().collect::<Vec<_>>(), [1, 2]);
         let _: () = conn.zadd_multiple("z", &[(1.5, "a"), (2.5, "b")]).unwrap();
         let ranked: Vec<(String, f64)> = conn.zrange_withscores("z", 0, -1).unwrap();
         assert_eq!(ranked, [("a".to_owned(), 1.5), ("b".to_owned(), 2.5)]);
