@@ -1,10 +1,10 @@
-//! Scripts that were put together at random: whatever one does, a client gets one well-formed reply,
-//! the server goes on, and the next script finds everything as it was.
+//! Scripts that were put together at random: whatever one does, a client gets one well-formed
+//! reply, the server goes on, and the next script finds everything as it was.
 //!
 //! A script calls a function of a library with values of all kinds, those that break things among
 //! them: tables in circles, deep ones, with metatables that answer nonsense, coroutines, numbers
-//! at the edges, formats and patterns that are none. It does so in a place that was not made for it:
-//! in a comparison, a metamethod, the handler of another error, a coroutine.
+//! at the edges, formats and patterns that are none. It does so in a place that was not made for
+//! it: in a comparison, a metamethod, the handler of another error, a coroutine.
 //!
 //! `cargo test` runs some thousand, always the same ones; for a long run:
 //!
