@@ -10,7 +10,7 @@ local native, globals, environment = ...
 local error, getmetatable, next, rawget, rawset = error, getmetatable, next, rawget, rawset
 local rawequal, setmetatable, tostring, type = rawequal, setmetatable, tostring, type
 local pcall, select, setfenv, tonumber, xpcall = pcall, select, setfenv, tonumber, xpcall
-local create, resume = coroutine.create, coroutine.resume
+local resume = coroutine.resume
 local insert, remove, sort, concat = table.insert, table.remove, table.sort, table.concat
 local find, gmatch, gsub, match = string.find, string.gmatch, string.gsub, string.match
 local unpack, collectgarbage = unpack, collectgarbage
@@ -274,18 +274,6 @@ local function shared_resume(...)
     return settle_resume(resume(...))
 end
 
-local function unwrap(ok, ...)
-    if ok then return ... end
-    local e = shown((...))
-    -- As with the language's own: whoever goes on with a coroutine is named in its errors.
-    error(e, type(e) == 'string' and 3 or 0)
-end
-
-local function shared_wrap(f)
-    local thread = create(f)
-    return function(...) return unwrap(resume(thread, ...)) end
-end
-
 -- ---- Chunks are text ----
 
 local load_text = native.load
@@ -328,7 +316,7 @@ end
 hide({}, sealed_metatable)
 getmetatable('').__metatable = sealed_metatable
 
-globals.coroutine.resume, globals.coroutine.wrap = shared_resume, shared_wrap
+globals.coroutine.resume = shared_resume
 globals.table.insert, globals.table.remove = shared_insert, shared_remove
 globals.table.sort = shared_sort
 globals.string.find, globals.string.gmatch = shared_find, shared_gmatch
