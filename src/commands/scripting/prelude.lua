@@ -340,9 +340,19 @@ hide(globals, environment)
 
 -- ---- For those who run code here ----
 
--- Calls a function with two arguments, and hands its error to a handler.
-local function protected(f, handler, first, second)
-    return xpcall(function() return f(first, second) end, handler)
+-- Calls a function with two arguments, and hands its error to a handler. One runs at a time, so
+-- what is called can stand here, and no closure has to be made for each.
+local called, first, second
+
+local function call()
+    local f, a, b = called, first, second
+    called, first, second = nil, nil, nil
+    return f(a, b)
+end
+
+local function protected(f, handler, ...)
+    called, first, second = f, ...
+    return xpcall(call, handler)
 end
 
 -- What the code of a library finds in place of the globals while it is loaded.
