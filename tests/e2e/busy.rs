@@ -215,7 +215,8 @@ fn links_of_replication_outlast_a_script_that_takes_long() {
     master.call("DEBUG SET-DISABLE-DENY-SCRIPTS 1");
     let mut runs = begin(&master, &["EVAL", UNTIL_GO, "1", "list"]);
     assert_eq!(replica.ask("EXISTS list"), "0");
-    master.connect().call("HELLO 2 SETNAME go");
+    let mut other = master.connect();
+    other.call("HELLO 2 SETNAME go");
     assert_eq!(text(&runs.read_value().expect("a reply")), "done");
     wait_equal_offsets(&[&master, &replica]);
     assert_eq!(replica.ask("LLEN list"), "2");

@@ -121,6 +121,13 @@ impl Conn {
             self.unread.resize(had + wanted, 0);
             let got = self.stream.read(&mut self.unread[had..]);
             self.unread.truncate(had + *got.as_ref().unwrap_or(&0));
+            // A read with a limit of time is not begun anew after a signal.
+            if got
+                .as_ref()
+                .is_err_and(|e| e.kind() == io::ErrorKind::Interrupted)
+            {
+                continue;
+            }
             if got? == 0 {
                 return Err(io::Error::new(
                     io::ErrorKind::UnexpectedEof,
