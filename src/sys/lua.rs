@@ -12,7 +12,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -122,7 +122,7 @@ struct Behind<N> {
 }
 
 /// Keeps what is behind a function for as long as the function is there.
-struct Keep<N>(#[expect(dead_code, reason = "it only has to be there")] Rc<Behind<N>>);
+struct Keep<T>(#[expect(dead_code, reason = "it only has to be there")] Rc<T>);
 
 /// Makes a function. `field` is the name of the field of [`Returned::Tagged`].
 ///
@@ -238,19 +238,114 @@ pub enum Ended {
     Boolean(bool),
     /// Any other value.
     Value(Value),
-    /// The error that it failed with.
+    /// The error that it failed with; where that was raised, [`Entry::take_place`] tells.
     Failed(Value),
+    /// It ended where no error can be raised any more: there is no memory, or no stack.
+    Broken(Value),
+}
+
+/// Where in a script an error was raised.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The name of the chunk.
+    pub source: Vec<u8>,
+    /// The line, if it is known.
+    pub line: Option<usize>,
+}
+
+/// Looks where an error is raised.
+struct Witness {
+    /// Chunks of this name are no script.
+    skipped: &'static [u8],
+    place: Cell<Option<Place>>,
 }
 
 /// How code is run.
 pub struct Entry {
-    /// Calls a function, and hands its error to a handler, as `xpcall` does. Behind both come the
-    /// lists, if they are no fields.
-    pub protected: Function,
-    /// The handler.
-    pub on_error: Function,
+    /// Has the witness look, and lets the error pass.
+    handler: Function,
+    witness: Rc<Witness>,
     /// The table whose fields `KEYS` and `ARGV` are the lists; nil if they are arguments.
-    pub fields: Value,
+    fields: Value,
+}
+
+impl Entry {
+    /// Into an interpreter. Chunks named `skipped` are no script; `fields` is the table whose
+    /// fields `KEYS` and `ARGV` are the lists, or nil if they are arguments.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for it.
+    pub fn new(lua: &Lua, skipped: &'static str, fields: Value) -> mlua::Result<Entry> {
+        let witness = Rc::new(Witness {
+            skipped: skipped.as_bytes(),
+            place: Cell::default(),
+        });
+        let at = Rc::as_ptr(&witness).cast_mut();
+        let keep = lua.create_any_userdata(Keep(Rc::clone(&witness)))?;
+        // SAFETY: the value is on the stack, the pointer comes below it, and both go into the
+        // function. The closure holds nothing that has to be dropped, so that errors may jump out
+        // of it; `exec_raw` has them caught.
+        let handler = unsafe {
+            lua.exec_raw(keep, |state| {
+                ffi::lua_pushlightuserdata(state, at.cast());
+                ffi::lua_insert(state, 1);
+                ffi::lua_pushcclosure(state, witness_error, 2);
+            })
+        }?;
+        Ok(Entry {
+            handler,
+            witness,
+            fields,
+        })
+    }
+
+    /// Where the last error was raised, if that was in a script.
+    pub fn take_place(&self) -> Option<Place> {
+        self.witness.place.take()
+    }
+}
+
+/// What the interpreter calls where an error is raised, with the error, which is left as it is. Its
+/// upvalues are the pointer to the witness, and what keeps that valid.
+unsafe extern "C-unwind" fn witness_error(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: the first upvalue is the pointer that `Entry::new` put there; the second one keeps
+    // what it points to for as long as the function can be called. Nothing here raises an error.
+    unsafe {
+        let witness = ffi::lua_touserdata(state, ffi::lua_upvalueindex(1)).cast::<Witness>();
+        let place = place_in_script(state, (*witness).skipped);
+        (*witness).place.set(place);
+    }
+    1
+}
+
+/// Which line of a script is being run: of the innermost function that is written in Lua, not in a
+/// chunk of the name given, and still remembered.
+///
+/// # Safety
+///
+/// The state is one in which a function of ours was called.
+unsafe fn place_in_script(state: *mut ffi::lua_State, skipped: &[u8]) -> Option<Place> {
+    // SAFETY: the interpreter fills the record of a level that there is, with texts that end with
+    // a NUL and live as long as their function, which is on the stack. Neither call raises.
+    unsafe {
+        let mut frame: ffi::lua_Debug = std::mem::zeroed();
+        for level in 1.. {
+            if ffi::lua_getstack(state, level, &raw mut frame) == 0 {
+                break;
+            }
+            ffi::lua_getinfo(state, c"Sl".as_ptr(), &raw mut frame);
+            let what = CStr::from_ptr(frame.what).to_bytes();
+            let source = CStr::from_ptr(frame.source).to_bytes();
+            if !matches!(what, b"C" | b"tail") && source != skipped {
+                return Some(Place {
+                    source: source.to_vec(),
+                    line: usize::try_from(frame.currentline).ok(),
+                });
+            }
+        }
+    }
+    None
 }
 
 /// Runs code with these lists of texts. A text that it gives back goes to `text`.
@@ -272,43 +367,42 @@ pub fn run<'t>(
 ) -> mlua::Result<Ended> {
     let mut ended = Ended::Value(Value::Nil);
     let (plain, keys, argv) = (&mut ended, &mut keys, &mut argv);
-    let given = (&entry.fields, &entry.protected, &entry.on_error);
+    let given = (&entry.fields, &entry.handler);
     let has_fields = entry.fields.is_table();
     assert!(lua.owns_registry_value(code));
     let code = code.id();
-    // SAFETY: the three values are on the stack, and twenty more find room; the code is put between
-    // the second one and the third. When the interpreter may
+    // SAFETY: the two values are on the stack, and twenty more find room. When the interpreter may
     // raise something, the closure holds nothing that has to be dropped, only references; and
-    // `exec_raw` has errors caught. What the script gave back is read
-    // while it is on the stack, and reading it raises nothing.
-    let (failed, left): (bool, Value) = unsafe {
+    // `exec_raw` has errors caught. What the script gave back is read while it is on the stack,
+    // and reading it raises nothing.
+    let (status, left): (c_int, Value) = unsafe {
         lua.exec_raw(given, |state| {
-            ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, code.into());
-            ffi::lua_insert(state, 3);
-            if has_fields {
+            let arguments = if has_fields {
                 set_list(state, b"KEYS", keys);
                 set_list(state, b"ARGV", argv);
-                ffi::lua_call(state, 2, 2);
+                ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, code.into());
+                0
             } else {
+                ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, code.into());
                 push_list(state, keys);
                 push_list(state, argv);
-                ffi::lua_call(state, 4, 2);
-            }
-            let succeeded = ffi::lua_toboolean(state, -2) != 0;
-            let is_plain = succeeded && take_plain(state, plain, text);
-            if is_plain {
+                2
+            };
+            let status = ffi::lua_pcall(state, arguments, 1, 2);
+            if status == ffi::LUA_OK && take_plain(state, plain, text) {
                 ffi::lua_pushnil(state);
                 ffi::lua_replace(state, -2);
             }
             ffi::lua_remove(state, 1);
-            ffi::lua_pushboolean(state, c_int::from(!succeeded));
-            ffi::lua_replace(state, -3);
+            ffi::lua_pushinteger(state, status.into());
+            ffi::lua_replace(state, 1);
         })
     }?;
-    Ok(match (failed, left) {
-        (true, error) => Ended::Failed(error),
-        (false, Value::Nil) => ended,
-        (false, value) => Ended::Value(value),
+    Ok(match (status, left) {
+        (ffi::LUA_OK, Value::Nil) => ended,
+        (ffi::LUA_OK, value) => Ended::Value(value),
+        (ffi::LUA_ERRRUN, error) => Ended::Failed(error),
+        (_, error) => Ended::Broken(error),
     })
 }
 
@@ -445,14 +539,7 @@ mod tests {
     #[test]
     fn a_script_gets_its_lists_and_ends() {
         let lua = with_shows();
-        let globals = lua.globals();
-        let entry = Entry {
-            protected: globals.get("xpcall").expect("it is there"),
-            on_error: lua
-                .create_function(|_, error: Value| Ok(error))
-                .expect("memory"),
-            fields: Value::Table(globals),
-        };
+        let entry = Entry::new(&lua, "=skipped", Value::Table(lua.globals())).expect("memory");
         let ended = |script: &str| {
             let script = lua.load(script).into_function().expect("it is Lua");
             let script = lua.create_registry_value(script).expect("memory");
@@ -476,5 +563,32 @@ mod tests {
             Ended::Failed(Value::Table(_))
         ));
         assert!(matches!(ended("error()").0, Ended::Failed(Value::Nil)));
+        assert_eq!(entry.take_place().and_then(|place| place.line), Some(1));
+        let panics = || ended("shows('panic')");
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert_eq!(ended("return 2 > 1").0, Ended::Boolean(true));
+    }
+
+    #[test]
+    fn the_place_of_an_error_is_the_innermost_one_in_a_script() {
+        let lua = with_shows();
+        let globals = lua.globals();
+        let skipped = lua
+            .load("return function() error('there') end")
+            .set_name("=skipped");
+        let skipped: Function = skipped.eval().expect("it is Lua");
+        globals.set("skipped", skipped).expect("memory");
+        let entry = Entry::new(&lua, "=skipped", Value::Table(globals)).expect("memory");
+        let script = lua
+            .load("local function f()\n skipped()\n end\n\n f()")
+            .set_name("@script");
+        let script = script.into_function().expect("it is Lua");
+        let script = lua.create_registry_value(script).expect("memory");
+        let none = || std::iter::empty::<&[u8]>();
+        let ended = run(&lua, &entry, &script, none(), none(), &mut Vec::new());
+        assert!(matches!(ended, Ok(Ended::Failed(Value::String(_)))));
+        let place = entry.take_place().expect("it was in a script");
+        assert_eq!((&place.source[..], place.line), (&b"@script"[..], Some(2)));
+        assert_eq!(entry.take_place(), None);
     }
 }

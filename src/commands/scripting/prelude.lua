@@ -338,22 +338,7 @@ globals.load, globals.loadstring = shared_load, shared_loadstring
 setmetatable(globals, { __index = missing })
 hide(globals, environment)
 
--- ---- For those who run code here ----
-
--- Calls a function with two arguments, and hands its error to a handler. One runs at a time, so
--- what is called can stand here, and no closure has to be made for each.
-local called, first, second
-
-local function call()
-    local f, a, b = called, first, second
-    called, first, second = nil, nil, nil
-    return f(a, b)
-end
-
-local function protected(f, handler, ...)
-    called, first, second = f, ...
-    return xpcall(call, handler)
-end
+-- ---- For those who load code here ----
 
 -- What the code of a library finds in place of the globals while it is loaded.
 local function library(redis)
@@ -361,4 +346,4 @@ local function library(redis)
     return setmetatable({ redis = front }, { __index = missing })
 end
 
-return protected, library
+return library

@@ -17,7 +17,7 @@ use super::libraries;
 use super::raised::Raised;
 use super::registration::{Registered, Registration};
 use super::values::{Names, ReplyOf};
-use crate::sys::lua::{self, Ended, Entry};
+use crate::sys::lua::{self, Ended, Entry, Place};
 
 const PRELUDE: &str = include_str!("prelude.lua");
 
@@ -106,19 +106,15 @@ impl Vm {
         let environment = lua.create_table()?;
         let native = api::native(&lua, &shared, &environment)?;
         let prelude = lua.load(PRELUDE).set_name(PRELUDE_NAME);
-        let plainly_protected = globals.raw_get("xpcall")?;
-        let (with_arguments, library): (Function, Function) =
-            prelude.call((native, &globals, &environment))?;
-        let protected = match kind {
-            ScriptKind::Script => plainly_protected,
-            ScriptKind::Function => with_arguments,
-        };
+        let library: Function = prelude.call((native, &globals, &environment))?;
         let registration = Registration::new(&lua, &shared, &library, &environment, &globals)?;
         lua.set_globals(environment.clone())?;
         api::watch(&lua, &shared)?;
-        let own = Rc::clone(&shared);
-        let on_error =
-            lua.create_function(move |lua, error: Value| with_place(lua, &own, error))?;
+        let fields = match kind {
+            ScriptKind::Script => Value::Table(globals),
+            ScriptKind::Function => Value::Nil,
+        };
+        let entry = Entry::new(&lua, PRELUDE_NAME, fields)?;
         let source_name = lua.create_string(kind.source_name())?;
         Ok(Vm {
             lua,
@@ -126,14 +122,7 @@ impl Vm {
             shared,
             environment,
             registration,
-            entry: Entry {
-                protected,
-                on_error,
-                fields: match kind {
-                    ScriptKind::Script => Value::Table(globals),
-                    ScriptKind::Function => Value::Nil,
-                },
-            },
+            entry,
             text: RefCell::default(),
             _source_name: source_name,
         })
@@ -206,7 +195,8 @@ impl Vm {
         text.shrink_to(TEXT_BYTES_KEPT_MAX);
         let run = || lua::run(&self.lua, &self.entry, &code.0, keys, argv, &mut text);
         match self.lend(caller, run) {
-            Ok(Ended::Failed(error)) => Err(self.failure(name, &error)),
+            Ok(Ended::Failed(error)) => Err(self.failure(name, &error, self.entry.take_place())),
+            Ok(Ended::Broken(error)) => Err(self.breakdown(name, &error)),
             Ok(ended) => Ok(ended),
             Err(error) => Err(Failure {
                 text: Raised::of(&error).coded(),
@@ -224,24 +214,34 @@ impl Vm {
     }
 
     /// What a client is told of an error that no script caught.
-    fn failure(&self, name: &str, error: &Value) -> Failure {
+    fn failure(&self, name: &str, error: &Value, place: Option<Place>) -> Failure {
         let names = &self.shared.names;
-        let Value::Table(table) = error else {
-            let text = self.text_of(error).unwrap_or_default();
-            let why = match text.is_empty() {
-                true => b"execution failure",
-                false => &text[..text.len().min(100)],
-            };
-            return Failure {
-                text: [b"ERR Error running script ", name.as_bytes(), b", ", why].concat(),
-                counted: false,
-            };
-        };
-        let field = |name| table.raw_get(name).ok().and_then(|v| self.text_of(&v));
-        let mut text = field(&names.err).unwrap_or_else(|| b"ERR unknown error".to_vec());
+        let (mut text, mut counted, mut place_told) = (Vec::new(), false, None);
+        match error {
+            Value::Table(table) => {
+                let field = |name| table.raw_get(name).ok().and_then(|v| self.text_of(&v));
+                text = field(&names.err).unwrap_or_else(|| b"ERR unknown error".to_vec());
+                counted = table.raw_get(&names.counted).unwrap_or_default();
+                place_told = field(&names.source).zip(field(&names.line));
+            }
+            Value::Error(error) => {
+                let raised = Raised::of(error);
+                (text, counted) = (raised.coded(), raised.counted);
+            }
+            other => {
+                let words = self.text_of(other);
+                let shown = || other.to_string().unwrap_or_default().into_bytes();
+                text.extend([b"ERR ", &words.unwrap_or_else(shown)[..]].concat());
+            }
+        }
+        correct_place(&mut text, place.as_ref());
         let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
         text.truncate(end);
-        if let (Some(source), Some(line)) = (field(&names.source), field(&names.line)) {
+        let place = match place {
+            Some(place) => Some(place.source).zip(place.line.map(|n| n.to_string().into_bytes())),
+            None => place_told,
+        };
+        if let Some((source, line)) = place {
             let parts: [&[u8]; 7] = [
                 b" script: ",
                 name.as_bytes(),
@@ -253,8 +253,20 @@ impl Vm {
             ];
             text.extend(parts.concat());
         }
-        let counted = table.raw_get(&names.counted).unwrap_or_default();
         Failure { text, counted }
+    }
+
+    /// What a client is told where a script could not even fail.
+    fn breakdown(&self, name: &str, error: &Value) -> Failure {
+        let text = self.text_of(error).unwrap_or_default();
+        let why = match text.is_empty() {
+            true => b"execution failure",
+            false => &text[..text.len().min(100)],
+        };
+        Failure {
+            text: [b"ERR Error running script ", name.as_bytes(), b", ", why].concat(),
+            counted: false,
+        }
     }
 
     /// A text or a number as text.
@@ -279,68 +291,24 @@ impl Vm {
     }
 }
 
-/// Notes in an error which line it came from: that of the script, not that of a function that it
-/// called and that is not written in Lua.
-fn with_place(lua: &Lua, shared: &Shared, error: Value) -> mlua::Result<Value> {
-    let names = &shared.names;
-    let table = match error {
-        Value::Table(table) => table,
-        Value::Error(error) => Raised::of(&error).table(lua, names)?,
-        other => {
-            let text = match lua.coerce_string(other.clone())? {
-                Some(text) => text.as_bytes().to_vec(),
-                None => other.to_string()?.into_bytes(),
-            };
-            super::values::error_table(lua, names, &[b"ERR ", &text[..]].concat(), false)?
-        }
-    };
-    let place = place_in_script(lua);
-    correct_place(lua, names, &table, place.as_ref())?;
-    if let Some((source, line)) = place {
-        table.raw_set(&names.source, source)?;
-        table.raw_set(&names.line, line)?;
-    }
-    Ok(Value::Table(table))
-}
-
-/// Which line of the script is being run, as far as the interpreter remembers.
-fn place_in_script(lua: &Lua) -> Option<(String, Option<usize>)> {
-    for level in 1.. {
-        let place = lua.inspect_stack(level, |frame| {
-            let source = frame.source();
-            let name = source.source.unwrap_or_default();
-            let is_ours = matches!(source.what, "C" | "tail") || name == PRELUDE_NAME;
-            (!is_ours).then(|| (name.into_owned(), frame.current_line()))
-        })?;
-        if place.is_some() {
-            return place;
-        }
-    }
-    None
-}
-
 /// An error that seems to come from the prelude came from the script that called it.
-fn correct_place(
-    lua: &Lua,
-    names: &Names,
-    table: &Table,
-    place: Option<&(String, Option<usize>)>,
-) -> mlua::Result<()> {
-    let Ok(Value::String(text)) = table.raw_get(&names.err) else {
-        return Ok(());
-    };
-    let text = text.as_bytes();
+fn correct_place(text: &mut Vec<u8>, place: Option<&Place>) {
     let Some(rest) = text.strip_prefix(b"ERR prelude:") else {
-        return Ok(());
+        return;
     };
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     let why = rest[digits..].strip_prefix(b": ").unwrap_or_default();
-    let place = match place {
-        Some((source, Some(line))) => format!("{}:{line}: ", source.trim_start_matches('@')),
-        _ => String::new(),
+    let corrected = match place {
+        Some(Place {
+            source,
+            line: Some(line),
+        }) => {
+            let source = source.strip_prefix(b"@").unwrap_or(source);
+            [b"ERR ", source, format!(":{line}: ").as_bytes(), why].concat()
+        }
+        _ => [b"ERR ", why].concat(),
     };
-    let text = [b"ERR ", place.as_bytes(), why].concat();
-    table.raw_set(&names.err, lua.create_string(text)?)
+    *text = corrected;
 }
 
 impl std::fmt::Debug for Vm {
@@ -356,7 +324,9 @@ impl ReplyOf<'_> {
             Ended::Text => self.reply.bulk(&**vm.text.borrow()),
             Ended::Number(number) => self.write_or_fail(&Value::Number(*number)),
             Ended::Boolean(truth) => self.write_or_fail(&Value::Boolean(*truth)),
-            Ended::Value(value) | Ended::Failed(value) => self.write_or_fail(value),
+            Ended::Value(value) | Ended::Failed(value) | Ended::Broken(value) => {
+                self.write_or_fail(value);
+            }
         }
     }
 
