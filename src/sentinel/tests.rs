@@ -426,6 +426,40 @@ fn a_replica_that_does_not_become_a_master_ends_the_failover_after_its_timeout()
 }
 
 #[test]
+fn a_leader_that_was_stopped_for_too_long_promotes_nobody_any_more() {
+    let mut rig = trio(17);
+    for n in 1..3 {
+        rig.servers[n].is_deaf = true;
+    }
+    rig.kill_server(0);
+    let begins = |text: &str| text.starts_with("+failover-state-wait-promotion");
+    rig.wait("a replica is told to take over", 10_000, |rig| {
+        rig.story.iter().any(|(_, _, text)| begins(text))
+    });
+    let leader = rig.story.iter().find(|(_, _, text)| begins(text));
+    let leader = leader.expect("there is one").1;
+    rig.stop_sentinel(leader);
+    rig.start_server(0);
+    for n in 1..3 {
+        rig.servers[n].is_deaf = false;
+    }
+    // Longer than the failover may take; then comes the time in which it only observes.
+    rig.run_ms(6000);
+    rig.continue_sentinel(leader);
+    rig.wait("it gives up", 60_000, |rig| {
+        let gives_up = |text: &str| text.starts_with("-failover-abort-slave-timeout");
+        rig.story
+            .iter()
+            .any(|(_, n, text)| *n == leader && gives_up(text))
+    });
+    for _ in 0..20 {
+        rig.run_ms(50);
+        let led = (1..3).all(|n| rig.servers[n].master == Some(0));
+        assert!(led, "{}", rig.told());
+    }
+}
+
+#[test]
 fn a_peer_has_one_link_however_many_masters_it_watches_with_us() {
     let (masters, replicas) = (3, 1);
     let mut rig = Rig::group(16, masters, replicas, 3);

@@ -287,6 +287,11 @@ fn wait_promotion(master: &mut Master, attempt: Attempt, id: InstanceId, cx: &mu
     let replica = master.replica(id).expect("it was just chosen");
     let is_fresh = replica.view.info_as_of_ms >= attempt.since_ms;
     if !is_fresh || replica.view.role != ServerRole::Master {
+        // Not told once more first: by now others may have led it back to its master.
+        if give_up_in_time(master, attempt, cx) {
+            return true;
+        }
+        let replica = master.replica(id).expect("it was just chosen");
         let told_ms = replica.corrected_ms.max(attempt.since_ms);
         let forgot = is_fresh && replica.view.info_as_of_ms >= told_ms + TELL_AGAIN_MS;
         if forgot
@@ -299,7 +304,7 @@ fn wait_promotion(master: &mut Master, attempt: Attempt, id: InstanceId, cx: &mu
                 replica.corrected_ms = cx.now_ms;
             }
         }
-        return give_up_in_time(master, attempt, cx);
+        return false;
     }
     // The others take over what has the newer epoch.
     master.config_epoch = attempt.epoch;
