@@ -13,7 +13,7 @@ use self::libraries::{ENGINE, Library, Limit, LoadOptions, Taken};
 use super::context::{CmdResult, Ctx};
 use super::error::CmdError;
 use super::keys::dump::payload_options;
-use super::row::{Acl, Arg, CommandGroup, Flags, KeyFlags, KeySpec, Row};
+use super::row::{Acl, Arg, CommandGroup, Flags, KeySpec, Row};
 use super::scripting::busy::{self, ScriptKind};
 use super::scripting::{self, Code, Variant, check_number_of_keys, show_first};
 use super::wording::{bad_subcommand, help};
@@ -26,11 +26,7 @@ use crate::resp::writer::Reply;
 /// How long the code of a library may take to register its functions.
 const REGISTRATION_NS_MAX: u64 = 500_000_000;
 
-const CALLS: Flags = Flags::NOSCRIPT
-    .union(Flags::SKIP_MONITOR)
-    .union(Flags::NO_MANDATORY_KEYS)
-    .union(Flags::STALE)
-    .union(Flags::RUNS_FUNCTION);
+const CALLS: Flags = scripting::RUNS_ANY.union(Flags::RUNS_FUNCTION);
 
 const CALL_ARGS: &[Arg] = &[
     Arg::string("function"),
@@ -68,11 +64,8 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "fcall",
         flags: CALLS.union(Flags::MAY_REPLICATE),
-        keys: &[KeySpec::counted(
-            KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
-            2,
-        )
-        .notes("Only the function knows what it does with them; it may change all.")],
+        keys: &[KeySpec::counted(scripting::WRITES, 2)
+            .notes("Only the function knows what it does with them; it may change all.")],
         summary: "Calls a function.",
         handler: fcall,
         ..FCALL
@@ -80,7 +73,7 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "fcall_ro",
         flags: CALLS.union(Flags::READONLY),
-        keys: &[KeySpec::counted(KeyFlags::RO.union(KeyFlags::ACCESS), 2)
+        keys: &[KeySpec::counted(scripting::READS, 2)
             .notes("Only the function knows what it does with them; it may read all.")],
         summary: "Calls a function that writes nothing.",
         handler: fcall_ro,

@@ -46,15 +46,19 @@ use super::wording::help;
 use crate::base::numbers::parse_i64;
 use crate::resp::args::Args;
 
-const RUNS: Flags = Flags::NOSCRIPT
+/// What every command is that runs code of users.
+pub const RUNS_ANY: Flags = Flags::NOSCRIPT
     .union(Flags::SKIP_MONITOR)
     .union(Flags::NO_MANDATORY_KEYS)
-    .union(Flags::STALE)
-    .union(Flags::RUNS_SCRIPT);
+    .union(Flags::STALE);
 
-const WRITES: KeyFlags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE);
+const RUNS: Flags = RUNS_ANY.union(Flags::RUNS_SCRIPT);
 
-const READS: KeyFlags = KeyFlags::RO.union(KeyFlags::ACCESS);
+/// What code may do with its keys if nobody says otherwise.
+pub const WRITES: KeyFlags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE);
+
+/// What code that writes nothing may do with its keys.
+pub const READS: KeyFlags = KeyFlags::RO.union(KeyFlags::ACCESS);
 
 const BY_TEXT: &[Arg] = &[
     Arg::string("script"),
