@@ -11,7 +11,7 @@ use sha1::{Digest as _, Sha1};
 use super::busy::Verdict;
 use super::given::Given;
 use super::host::{Caller, LentCaller};
-use super::raised::Raised;
+use super::raised::{Raised, raise};
 use super::values::{Names, ReplyReader, error_table, error_text};
 use crate::base::numbers::{DOUBLE_TEXT_BYTES_MAX, parse_i64, write_f64};
 use crate::commands::unit::operations::Audience;
@@ -173,10 +173,6 @@ fn only(given: MultiValue) -> Option<Value> {
         1 => given.into_iter().next(),
         _ => None,
     }
-}
-
-fn raise<T>(text: &str) -> mlua::Result<T> {
-    Err(mlua::Error::external(Raised::new(text)))
 }
 
 impl Shared {

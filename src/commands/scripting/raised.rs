@@ -73,6 +73,11 @@ impl Raised {
     }
 }
 
+/// Raises an error with a code word, the plain one if the text has none.
+pub fn raise<T>(text: &str) -> mlua::Result<T> {
+    Err(mlua::Error::external(Raised::new(text)))
+}
+
 /// The text of what an error was caused by, without where that was.
 fn innermost(error: &mlua::Error) -> String {
     match error {

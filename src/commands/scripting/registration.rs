@@ -10,7 +10,7 @@ use std::rc::Rc;
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::api::{Shared, library_table};
-use super::raised::Raised;
+use super::raised::raise;
 use super::shebang::ScriptFlags;
 
 /// What both libraries and functions may be called.
@@ -102,10 +102,6 @@ impl Registration {
         let found = self.found.take().unwrap_or_default();
         result.map(|()| found)
     }
-}
-
-fn raise<T>(text: &str) -> mlua::Result<T> {
-    Err(mlua::Error::external(Raised::new(text)))
 }
 
 /// The arguments of `register_function`: a name and a function, or a table with all there is to
