@@ -13,6 +13,10 @@ const DAYS_TO_EPOCH: i64 = 719_468;
 /// The first of January 1970 was a Thursday.
 const EPOCH_WEEKDAY: i64 = 4;
 
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
 /// A date and a time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalTime {
@@ -50,10 +54,7 @@ impl LocalTime {
     }
 
     fn month_name(&self) -> &'static str {
-        const NAMES: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
-        NAMES[usize::from(self.month) - 1]
+        MONTHS[usize::from(self.month) - 1]
     }
 
     /// As the system's log takes it (RFC 3164): `Nov  1 23:12:45`.
@@ -95,6 +96,31 @@ impl Display for LocalTime {
             self.milli
         )
     }
+}
+
+/// Reads a date as logs show it, `30 Nov 2026 09:15:10.123`, where clocks are at UTC: microseconds
+/// since the epoch.
+pub fn parse_log_date(text: &str) -> Option<i64> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let [day, month, year, time] = words[..] else {
+        return None;
+    };
+    let number = |digits: &str| -> Option<i64> {
+        let is_plain = digits.len() <= 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse().ok().filter(|_| is_plain)
+    };
+    let month = MONTHS.iter().position(|name| *name == month)? as u8 + 1;
+    let (day, year) = (number(day)?, number(year)?);
+    // A guess that is some days off, put right by what each of those days turns out to be.
+    let guess = (year - 1970) * 365 + (year - 1969) / 4 + i64::from(month - 1) * 30 + day - 1;
+    let days = (guess - 30..guess + 30).find(|days| date(*days) == (year, month, day as u8))?;
+    let (time, milli) = time.split_once('.')?;
+    let parts: Vec<&str> = time.split(':').collect();
+    let [hour, minute, second] = parts[..] else {
+        return None;
+    };
+    let seconds = days * SECONDS_PER_DAY + number(hour)? * 3600 + number(minute)? * 60;
+    Some((seconds + number(second)?) * 1_000_000 + number(milli)? * 1000)
 }
 
 /// Year, month and day of a day counted from the epoch.
@@ -140,6 +166,21 @@ mod tests {
         assert_eq!(time.for_syslog().to_string(), "Oct 31 23:12:45");
         let time = LocalTime::new(1_793_488_365_000_000, 3600);
         assert_eq!(time.for_syslog().to_string(), "Nov  1 00:12:45");
+    }
+
+    #[test]
+    fn dates_of_logs_are_read_again() {
+        for unix_ms in [0, 951_782_400_000, 1_795_302_765_123, 4_102_444_799_999] {
+            assert_eq!(parse_log_date(&text(unix_ms, 0)), Some(unix_ms * 1000));
+        }
+        for other in [
+            "",
+            "30 Feb 2026 00:00:00.000",
+            "1 Nov 2026 0:0",
+            "x Nov 2026 1:2:3.4",
+        ] {
+            assert_eq!(parse_log_date(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -11,7 +11,9 @@ use std::arch::asm;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 
 /// On which side of a fork one woke up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,6 +177,30 @@ pub fn wait_for(child: i32) -> io::Result<Exit> {
             return Err(error);
         }
     }
+}
+
+/// Has a program that is about to be started end, by `SIGKILL`, when the thread that starts it does:
+/// for helpers that nobody would find again.
+pub fn end_with_parent(command: &mut Command) {
+    let parent = std::process::id();
+    let request = move || {
+        // SAFETY: both calls take plain numbers and may be made between fork and exec.
+        let is_orphan = unsafe {
+            super::check(libc::prctl(
+                libc::PR_SET_PDEATHSIG,
+                libc::SIGKILL as libc::c_ulong,
+            ))?;
+            libc::getppid() as u32 != parent
+        };
+        // The parent may have ended before the request was made.
+        match is_orphan {
+            true => Err(io::ErrorKind::NotFound.into()),
+            false => Ok(()),
+        }
+    };
+    // SAFETY: the closure allocates nothing, takes no lock and makes only calls that are allowed
+    // between fork and exec.
+    unsafe { command.pre_exec(request) };
 }
 
 /// Sends a signal to a process.
