@@ -135,6 +135,7 @@ impl Memory {
     pub fn answer(&mut self, argv: &[Vec<u8>]) -> Answer {
         let words: Vec<&[u8]> = argv.iter().map(Vec::as_slice).collect();
         match words[..] {
+            [b"PING"] => reply("+PONG\r\n"),
             [b"ROLE"] => reply(format!("*1\r\n${}\r\n{}\r\n", self.role.len(), self.role)),
             [b"RPUSH" | b"SET", ..] if self.role == "slave" => {
                 reply("-READONLY You can't write against a read only replica.\r\n")

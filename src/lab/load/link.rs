@@ -1,4 +1,8 @@
 //! A client's connection to the master, made and made again by its route.
+//!
+//! A connection counts once the server has answered on it: to `ROLE`, that it is a master, or, where
+//! the client does not care, anything at all to `PING`. For a connection alone says little: that to
+//! a stopped server is accepted by the system, and one through a relay by the relay.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -86,8 +90,8 @@ impl Link {
     fn connect(&self, halt: &Halt) -> io::Result<(SocketAddr, Wire)> {
         let (addresses, master_name) = match &self.route {
             Route::Fixed(address) => {
-                let wire = Wire::connect(*address, Some(self.from), self.timeout);
-                return wire.map(|wire| (*address, wire)).map_err(at(*address));
+                let wire = self.connect_any(*address).map_err(at(*address))?;
+                return Ok((*address, wire));
             }
             Route::Sentinels {
                 addresses,
@@ -116,6 +120,12 @@ impl Link {
         let name = master_name.as_bytes();
         let answer = wire.ask(&[b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", name])?;
         master_of(&answer).ok_or_else(|| io::Error::other("it names no master"))
+    }
+
+    fn connect_any(&self, address: SocketAddr) -> io::Result<Wire> {
+        let mut wire = Wire::connect(address, Some(self.from), self.timeout)?;
+        wire.ask(&[b"PING"])?;
+        Ok(wire)
     }
 
     fn connect_master(&self, address: SocketAddr) -> io::Result<Wire> {

@@ -38,6 +38,15 @@ mod writer;
 #[cfg(test)]
 mod writer_tests;
 
+use std::time::Duration;
+
+/// Writes per second that a writer sends if nobody says otherwise.
+pub const RATE_DEFAULT: u32 = 500;
+/// How long clients wait for a reply if nobody says otherwise.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_millis(500);
+/// How often the clock is written, and read, if nobody says otherwise.
+pub const CLOCK_EVERY_DEFAULT: Duration = Duration::from_millis(20);
+
 pub use check::{Found, check};
 pub use fetch::fetch;
 pub use freshness::{Clock, ClockPlan, ReaderPlan, Readers};

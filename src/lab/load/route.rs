@@ -6,7 +6,7 @@
 //! it *is* (a replica, not ready, on its own) and not for what the write is. They do not listen to
 //! the Sentinels' events, so one that a replaced master goes on serving stays with it.
 //!
-//! The other client asks nobody and stays with one address, come what may.
+//! The other client asks nobody and stays with one address, whoever is there, come what may.
 //!
 //! A Sentinel that was no help, by its silence or with the name of a server that is no master, is
 //! asked last next time: else one that is cut off would be asked for ever.

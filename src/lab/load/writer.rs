@@ -5,7 +5,7 @@
 //! reply fails to come in time is closed, for what came later could not be told from the next
 //! reply: the writes it owes an answer to are unknown for ever, and their numbers used.
 //!
-//! While there is no connection no number is used: nothing is sent.
+//! While there is no connection to a server that answers, no number is used: nothing is sent.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -29,6 +29,8 @@ use crate::sys::clock;
 
 /// Writes under way at once.
 const DEPTH_MAX: u32 = 10_000;
+/// Bytes of a batch that are sent without a look at whether it is to stop.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// How a writer writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,12 +266,17 @@ impl Writing {
         let (has_choice, timeout) = (self.link.has_choice(), self.link.timeout());
         let wire = self.link.wire(halt)?;
         let begun = clock::now();
-        wire.send(&self.request)?;
+        let give_up_in_time = || match halt.is_asked() && passed(begun) > timeout {
+            true => Err(io::Error::from(ErrorKind::TimedOut)),
+            false => Ok(()),
+        };
+        for piece in self.request.chunks(PIECE_BYTES) {
+            give_up_in_time()?;
+            wire.send(piece)?;
+        }
         let mut after = After::GoOn;
         while *settled < depth {
-            if halt.is_asked() && passed(begun) > timeout {
-                return Err(ErrorKind::TimedOut.into());
-            }
+            give_up_in_time()?;
             let reply = wire.receive()?;
             let at = clock::now();
             let meaning = meaning(&reply);

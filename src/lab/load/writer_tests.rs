@@ -302,7 +302,10 @@ fn one_that_asks_nobody_stays_where_it_is_refused() {
 
 #[test]
 fn a_writer_ends_though_its_server_does_not_answer() {
-    let fake = Fake::start(|_| Answer::Silent);
+    let fake = Fake::start(|argv| match &argv[0][..] {
+        b"PING" => reply("+PONG\r\n"),
+        _ => Answer::Silent,
+    });
     let route = Route::Fixed(fake.address());
     let mut writer = Writer::start(plan(Kind::Plain, route, TIMEOUT)).expect("a thread");
     wait_until(|| writer.counts().unknown >= 2);
@@ -324,6 +327,15 @@ fn without_a_server_no_number_is_used() {
     let mut writer = Writer::start(plan(Kind::Plain, route, TIMEOUT)).expect("a thread");
     wait_until(|| writer.trouble().is_some());
     assert!(writer.stop().list.is_empty());
+    // As a relay does, in front of a server that is gone.
+    let closes = Fake::start(|_| Answer::Close);
+    let silent = Fake::start(|_| Answer::Silent);
+    for address in [closes.address(), silent.address()] {
+        let route = Route::Fixed(address);
+        let mut writer = Writer::start(plan(Kind::Plain, route, TIMEOUT)).expect("a thread");
+        wait_until(|| writer.trouble().is_some());
+        assert!(writer.stop().list.is_empty());
+    }
     let route = Route::Fixed(nobody());
     let mut writer = Writer::start(plan(Kind::Plain, route, TIMEOUT)).expect("a thread");
     wait_until(|| writer.trouble().is_some());
