@@ -171,6 +171,8 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const START: Now = Now::at_unix_ms(1_000_000);
@@ -258,5 +260,38 @@ mod tests {
         assert_eq!(tally.last_accepted(), Some(last));
         tally.end(START.plus_ms(7500));
         assert_eq!(tally.outcomes().longest_gap, Some((at(6501), 999_000)));
+    }
+
+    proptest! {
+        #[test]
+        fn buckets_follow_each_other_and_sum_up_whatever_the_clock_does(
+            steps in prop::collection::vec((-300i64..500, any::<bool>(), 0..4usize), 0..100),
+        ) {
+            let all = [
+                Outcome::Refused,
+                Outcome::Unknown,
+                Outcome::Acknowledged,
+                Outcome::Promised,
+            ];
+            let (mut tally, mut now, mut buckets) = (tally(), START, Vec::new());
+            for (step_ms, takes, outcome) in &steps {
+                now.unix_us += step_ms * 1000;
+                now.mono_us += 1000;
+                tally.on_outcome(all[*outcome], now, 5);
+                if *takes {
+                    buckets.extend(tally.take_buckets(now));
+                }
+            }
+            tally.end(now);
+            buckets.extend(tally.take_buckets(now));
+            let follows = |pair: &[Writes]| pair[0].at_us + BUCKET_US == pair[1].at_us;
+            prop_assert!(buckets.windows(2).all(follows));
+            let counts = tally.counts();
+            let accepted: u32 = buckets.iter().map(|bucket| bucket.accepted).sum();
+            let failed: u32 = buckets.iter().map(|bucket| bucket.failed).sum();
+            prop_assert_eq!(u64::from(accepted), counts.acknowledged);
+            prop_assert_eq!(u64::from(failed), counts.refused + counts.unknown);
+            prop_assert_eq!(counts.sent, steps.len() as u64);
+        }
     }
 }

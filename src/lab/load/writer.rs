@@ -280,26 +280,23 @@ impl Writing {
             let reply = wire.receive()?;
             let at = clock::now();
             let meaning = meaning(&reply);
-            let mut outcome = Outcome::Acknowledged;
-            let mut waited = Ok(());
-            match meaning {
-                Meaning::Accepted => {
-                    if let Kind::Wait { replicas, limit } = self.plan.kind {
-                        let promised = wait(wire, replicas, limit, timeout, halt);
-                        waited = promised.map(|promised| {
-                            if promised {
-                                outcome = Outcome::Promised;
-                            }
-                        });
+            // An acknowledged write stays one, also where waiting for its replicas fails.
+            let mut waited = Ok(false);
+            let outcome = match (meaning, self.plan.kind) {
+                (Meaning::Accepted, Kind::Wait { replicas, limit }) => {
+                    waited = wait(wire, replicas, limit, timeout, halt);
+                    match waited {
+                        Ok(true) => Outcome::Promised,
+                        _ => Outcome::Acknowledged,
                     }
                 }
-                Meaning::Refused | Meaning::RefusedHere => outcome = Outcome::Refused,
-                Meaning::Nonsense => return Err(ErrorKind::InvalidData.into()),
-            }
+                (Meaning::Accepted, _) => Outcome::Acknowledged,
+                (Meaning::Refused | Meaning::RefusedHere, _) => Outcome::Refused,
+                (Meaning::Nonsense, _) => return Err(ErrorKind::InvalidData.into()),
+            };
+            let took_us = passed(begun).as_micros() as u64;
             let mut shown = lock(&self.shown);
-            shown
-                .tally
-                .on_outcome(outcome, at, passed(begun).as_micros() as u64);
+            shown.tally.on_outcome(outcome, at, took_us);
             shown.trouble = trouble_of(&reply);
             *settled += 1;
             waited?;
@@ -356,5 +353,24 @@ fn wait(
             Err(e) if halt.is_asked() || passed(begun) > limit + timeout => return Err(e),
             Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_says_what_it_does_and_a_pipeline_has_a_sensible_depth() {
+        let limit = Duration::from_secs(1);
+        let wait = Kind::Wait { replicas: 2, limit };
+        let pipelines = [0, 16, u32::MAX].map(|depth| Kind::Pipeline { depth });
+        assert_eq!([Kind::Plain, wait].map(Kind::depth), [1, 1]);
+        assert_eq!(
+            [Kind::Plain, wait].map(|kind| kind.to_string()),
+            ["plain", "WAIT 2"]
+        );
+        assert_eq!(pipelines.map(Kind::depth), [1, 16, 10_000]);
+        assert_eq!(pipelines[1].to_string(), "pipeline of 16");
     }
 }
