@@ -1,8 +1,8 @@
 //! A client's connection to the master, made and made again by its route.
 //!
 //! A connection counts once the server has answered on it: to `ROLE`, that it is a master, or,
-//! where the client does not care, anything at all to `PING`. For a connection alone says little: the one
-//! to a stopped server is accepted by the system, and one through a relay by the relay.
+//! where the client does not care, anything at all to `PING`. For a connection alone says little:
+//! the one to a stopped server is accepted by the system, and one through a relay by the relay.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
