@@ -1,0 +1,1 @@
+//! Reports of records written by hand.
