@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
 SERVER  = target/release/redis-server
 
-.PHONY: build run test test-clients lint simulate bench bench-failover install clean
+.PHONY: build run test test-clients lint simulate bench bench-failover lab install clean
 
 build:
 	cargo build --release
@@ -42,11 +42,23 @@ bench-failover: build
 	PEERS="$(PEERS)" OURS="$(OURS)" SCENARIO="$(SCENARIO)" ROUNDS="$(ROUNDS)" \
 		cargo bench --bench failover
 
-# One binary, four names: it looks at the name it is called by.
+# One experiment of scripts/experiments, and its report:
+#   make lab EXPERIMENT=kill-master
+#   make lab EXPERIMENT=kill-master LAB_SERVER=/usr/bin/redis-server
+lab: build
+	ln -sf redis-server target/release/redis-lab
+	mkdir -p target/lab
+	$(if $(LAB_SERVER),REDIS_LAB_SERVER="$(LAB_SERVER)") \
+	$(if $(LAB_SENTINEL),REDIS_LAB_SENTINEL="$(LAB_SENTINEL)") \
+		target/release/redis-lab run --html target/lab/$(EXPERIMENT).html \
+		scripts/experiments/$(EXPERIMENT).sh
+	@echo "The report is target/lab/$(EXPERIMENT).html"
+
+# One binary, five names: it looks at the name it is called by.
 install: build
 	install -d "$(BINDIR)"
 	install -m 755 $(SERVER) "$(BINDIR)/redis-server"
-	for name in redis-sentinel redis-check-rdb redis-check-aof; do \
+	for name in redis-sentinel redis-check-rdb redis-check-aof redis-lab; do \
 		ln -sf redis-server "$(BINDIR)/$$name"; \
 	done
 

@@ -7,6 +7,8 @@ pub mod base;
 pub mod resp;
 pub mod sys;
 
+pub mod lab;
+
 pub mod table;
 
 pub mod data;

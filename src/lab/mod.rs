@@ -21,5 +21,17 @@
 //! code that it measures.
 
 pub mod addresses;
+pub mod front;
+pub mod hosts;
+pub mod keeper;
+pub mod load;
+pub mod log;
 pub mod model;
+pub mod node;
+pub mod plan;
+pub mod relay;
+pub mod report;
+pub mod request;
+pub mod view;
+pub mod watch;
 pub mod wire;

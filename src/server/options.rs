@@ -63,6 +63,8 @@ pub enum Request {
     CheckAofBadTimestamp,
     /// Say how the checker of append-only files is used.
     CheckAofHelp,
+    /// Experiment with failovers.
+    Lab,
 }
 
 /// The program that a name stands for.
@@ -72,6 +74,7 @@ enum Program {
     Sentinel,
     CheckRdb,
     CheckAof,
+    Lab,
 }
 
 impl Program {
@@ -79,7 +82,9 @@ impl Program {
     fn from_name(name: &[u8]) -> Program {
         let last = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
         let last = String::from_utf8_lossy(last);
-        if last.contains("redis-check-rdb") {
+        if last.contains("redis-lab") {
+            Program::Lab
+        } else if last.contains("redis-check-rdb") {
             Program::CheckRdb
         } else if last.contains("redis-check-aof") {
             Program::CheckAof
@@ -97,6 +102,7 @@ impl Request {
         match Program::from_name(name) {
             Program::CheckRdb => check_rdb(args),
             Program::CheckAof => check_aof(args),
+            Program::Lab => Request::Lab,
             program => serve(program, args),
         }
     }
@@ -234,6 +240,7 @@ mod tests {
         expect("./redis-check-rdb-7.2 a", Request::CheckRdb { file });
         let (file, mode) = (b"a".to_vec(), Mode::Report);
         expect("redis-check-aof a", Request::CheckAof { file, mode });
+        expect("/opt/bin/redis-lab kill m1", Request::Lab);
     }
 
     #[test]

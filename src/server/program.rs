@@ -11,6 +11,7 @@ use crate::base::local_time::LocalTime;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::commands::table;
 use crate::engine::path_of;
+use crate::lab::front;
 use crate::persist::aof::check::{Checker, Mode};
 use crate::persist::rdb::check;
 use crate::sys;
@@ -53,6 +54,7 @@ pub fn run(name: &[u8], args: &[Vec<u8>]) -> u8 {
             say("Invalid timestamp, aborting...");
             1
         }
+        Request::Lab => front::run(args),
         Request::CheckAofHelp => {
             say(&format!(
                 "Usage: {shown} [--fix|--truncate-to-timestamp $timestamp] \

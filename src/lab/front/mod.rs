@@ -45,9 +45,9 @@ redis-lab: failover experiments with servers and Sentinels, on this machine alon
   status [--watch]           how everything is
   report [--html FILE] [--json FILE]
                              the run so far; as one line where no file is named
-  run SCRIPT [--html FILE] [--json FILE] [--keep] [WORD …]
+  run SCRIPT [--html FILE] [--json FILE] [WORD …]
                              run a script in a lab of its own, report, and end the lab
-  repeat N SCRIPT [--pair SERVER[,SENTINEL]] … [--html FILE] [--json FILE] [WORD …]
+  repeat N SCRIPT [--pair SERVER[,SENTINEL]] … [--seed N] [--html FILE] [--json FILE] [WORD …]
                              run it many times, with each pair of programs, and compare
 ";
 

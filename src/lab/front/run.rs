@@ -83,12 +83,12 @@ impl Script {
         let folder = &own.0;
         let ended = self.run_in(folder, &question(&text));
         let record = match folder.join(PLAN_FILE).exists() {
-            true => Some(read_record(folder).map_err(early)?),
+            true => {
+                up::end(folder).map_err(early)?;
+                Some(read_record(folder).map_err(early)?)
+            }
             false => None,
         };
-        if record.is_some() {
-            up::end(folder).map_err(early)?;
-        }
         match (ended, record) {
             (Ok(()), Some(record)) => Ok(record),
             (Ok(()), None) => Err(early("the script has brought no lab up".to_owned())),

@@ -294,10 +294,13 @@ fn describe(verdict: &Verdict) -> String {
         0 => "0 lost".to_owned(),
         count => format!("{count} lost ({})", ranges.join(" ")),
     };
-    let gap = verdict.longest_gap.map_or(0, |(_, us)| us / 1000);
+    let gap = match verdict.longest_gap {
+        Some((_, us)) => format!("longest time without an accepted write {} ms", us / 1000),
+        None => "nothing was accepted".to_owned(),
+    };
     format!(
         "{} ({}, {}): {} acknowledged, {} present, {lost}, {} promised lost, {} duplicated, {} \
-         reordered, {} unacknowledged but there, longest time without an accepted write {gap} ms\n",
+         reordered, {} unacknowledged but there; {gap}\n",
         verdict.writer,
         verdict.kind,
         verdict.route,
