@@ -142,8 +142,8 @@ struct Tracker<'h, 'a> {
     replaced: BTreeMap<String, usize>,
     /// The servers that were last seen as a replica, and of whom.
     replicas: BTreeMap<String, Option<String>>,
-    /// When each node's process came up last.
-    up_since: BTreeMap<String, UnixUs>,
+    /// Nodes whose process has ended, and when it came up again, if it has.
+    restarted: BTreeMap<String, Option<UnixUs>>,
 }
 
 impl<'h, 'a> Tracker<'h, 'a> {
@@ -154,7 +154,7 @@ impl<'h, 'a> Tracker<'h, 'a> {
             open: BTreeMap::new(),
             replaced: BTreeMap::new(),
             replicas: BTreeMap::new(),
-            up_since: BTreeMap::new(),
+            restarted: BTreeMap::new(),
         }
     }
 
@@ -174,10 +174,12 @@ impl<'h, 'a> Tracker<'h, 'a> {
     fn on_process(&mut self, at: UnixUs, node: &str, state: ProcessState) {
         match state {
             ProcessState::Up => {
-                self.up_since.entry(node.to_owned()).or_insert(at);
+                if let Some(up) = self.restarted.get_mut(node) {
+                    up.get_or_insert(at);
+                }
             }
             ProcessState::Down => {
-                self.up_since.remove(node);
+                self.restarted.insert(node.to_owned(), None);
             }
             ProcessState::Stopped => {}
         }
@@ -249,8 +251,8 @@ impl<'h, 'a> Tracker<'h, 'a> {
             return;
         };
         // Who comes back as what it is configured to be has not taken over from anybody.
-        let up_since = self.up_since.get(node);
-        if up_since.is_some_and(|up| at.saturating_sub(*up) < STARTING_US) {
+        let up = self.restarted.get(node).copied().flatten();
+        if up.is_some_and(|up| at.saturating_sub(up) < STARTING_US) {
             return;
         }
         let Some(old) = followed.or_else(|| self.open.keys().next().cloned()) else {

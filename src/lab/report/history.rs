@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::words::{duration, seconds};
 use crate::lab::model::{
     Entry, Event, NodeKind, Record, Sample, Setup, Staleness, UnixUs, Verdict, What, Writes,
 };
@@ -94,6 +95,14 @@ impl<'a> History<'a> {
     /// Time since the beginning, in microseconds; negative for what happened before.
     pub fn since_start(&self, at_us: UnixUs) -> i64 {
         at_us.saturating_sub(self.from_us)
+    }
+
+    /// A stretch of time in words: `from 1.200 s to 1.500 s (300 ms)`.
+    pub fn stretch(&self, from_us: UnixUs, to_us: UnixUs) -> String {
+        let from = seconds(self.since_start(from_us));
+        let to = seconds(self.since_start(to_us));
+        let length = duration(to_us.saturating_sub(from_us).max(0) as u64);
+        format!("from {from} s to {to} s ({length})")
     }
 
     /// The node of this name.

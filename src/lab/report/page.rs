@@ -154,7 +154,10 @@ fn tiles(markup: &mut Markup, summary: &Summary) {
             &duration(gap.length_us),
             words,
         ),
-        None => tile(markup, "Without a write", "", "—", "nobody wrote"),
+        None if summary.writers.is_empty() => {
+            tile(markup, "Without a write", "", "—", "nobody wrote")
+        }
+        None => tile(markup, "Without a write", "", "—", "no gap was seen"),
     }
     failover_tile(markup, &summary.failovers);
     let vain = summary.not_held.len();
@@ -363,10 +366,13 @@ fn step_list(markup: &mut Markup, history: &History, steps: &[Step]) {
         let at = format!(" at {} s", seconds(history.since_start(step.at_us)));
         markup.element("span", &[("class", &"at")], &at);
         if let Some((at_us, held)) = step.awaited {
-            let took = duration(at_us.saturating_sub(step.at_us).max(0) as u64);
+            let took = match at_us.saturating_sub(step.at_us) {
+                us if us > 0 => format!(" after {}", duration(us as u64)),
+                _ => String::new(),
+            };
             let (class, words) = match held {
-                true => ("good", format!(" ✓ came true after {took}")),
-                false => ("bad", format!(" ✗ did not come true within {took}")),
+                true => ("good", format!(" ✓ came true{took}")),
+                false => ("bad", format!(" ✗ did not come true{took}")),
             };
             markup.element("span", &[("class", &class)], &words);
         }

@@ -20,7 +20,7 @@ pub fn of(summary: &Summary, history: &History) -> String {
     let mut clauses = what_happened(summary, history);
     clauses.extend(losses(summary));
     if let Some(words) = summary.not_held.first() {
-        let words = shortened(words, WORDS_MAX);
+        let words = shortened(words.trim_start_matches("wait-for "), WORDS_MAX);
         clauses.push(match summary.not_held.len() {
             1 => format!("the script waited in vain for “{words}”"),
             n => format!("the script waited in vain {n} times, first for “{words}”"),

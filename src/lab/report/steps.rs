@@ -29,16 +29,14 @@ pub fn of(history: &History) -> Vec<Step> {
                 awaited: None,
             }),
             What::Awaited { words, held } => {
-                let is_it = |step: &&mut Step| {
-                    step.awaited.is_none() && step.words.ends_with(words.as_str())
-                };
+                let is_it = |step: &&mut Step| step.awaited.is_none() && step.words == *words;
                 let awaited = Some((event.at_us, *held));
                 match steps.iter_mut().rev().take(8).find(is_it) {
                     Some(step) => step.awaited = awaited,
                     None => steps.push(Step {
                         number: steps.len() + 1,
                         at_us: event.at_us,
-                        words: format!("wait-for {words}"),
+                        words: words.clone(),
                         awaited,
                     }),
                 }

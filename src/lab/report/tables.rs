@@ -296,7 +296,7 @@ pub fn failovers(markup: &mut Markup, summary: &Summary) {
                 step => step.to_owned(),
             });
         (
-            "num",
+            "step",
             shortened(&words.unwrap_or("not known".to_owned()), 60),
         )
     };

@@ -235,23 +235,27 @@ impl Scribe {
     }
 }
 
+fn roles(run: &mut Scribe) {
+    run.role(200, "m1", None);
+    run.role(230, "r1", Some("m1"));
+    run.role(260, "r2", Some("m1"));
+}
+
 /// A run of 20 s: the master `m1` is killed after 5 s, `r1` takes over, and `m1` comes back.
 pub fn kill_of_the_master() -> Record {
     let mut run = Scribe::begun("kill-master");
     run.nodes(&["m1", "r1", "r2", "s1", "s2", "s3"]);
-    run.step(150, "wait-for synced");
-    run.awaited(830, "synced", true);
+    roles(&mut run);
+    run.awaited(830, "wait-for synced", true);
     run.step(900, "load --writers 1");
     run.step(5_000, "kill m1");
     run.process(5_003, "m1", ProcessState::Down);
-    run.step(5_010, "wait-for master r1");
     run.failover(6_650, 1, 2, 1);
     run.role(6_320, "r1", None);
     run.role(6_590, "r2", Some("r1"));
-    run.awaited(6_400, "master r1", true);
+    run.awaited(6_400, "wait-for master r1", true);
     run.step(11_000, "restart m1");
     run.process(11_020, "m1", ProcessState::Up);
-    run.step(11_030, "wait-for role m1 replica");
     run.event(
         11_500,
         What::Note {
@@ -262,7 +266,7 @@ pub fn kill_of_the_master() -> Record {
     run.sentinel(12_150, "s1", "+convert-to-slave", text);
     run.sentinel(11_200, "s1", "-sdown", text);
     run.sentinel(11_230, "s3", "-sdown", text);
-    run.awaited(12_400, "role m1 replica", true);
+    run.awaited(12_400, "wait-for role m1 replica", true);
     run.samples("m1", (200, 5_000), None, (0, 24_000));
     run.samples("r1", (230, 6_300), Some("m1"), (0, 23_800));
     run.samples("r1", (6_330, 20_000), None, (1_160_000, 24_000));
@@ -295,19 +299,18 @@ pub fn kill_of_the_master() -> Record {
 pub fn partition_with_a_client() -> Record {
     let mut run = Scribe::begun("partition-with-client");
     run.nodes(&["m1", "r1", "r2", "s1", "s2", "s3"]);
+    roles(&mut run);
     run.step(300, "load --writers 2");
     run.step(8_000, "partition {m1,inside} {r1,r2,s1,s2,s3,outside}");
     let others = ["r1", "r2", "s1", "s2", "s3", "outside"];
     run.part(8_001, &["m1", "inside"], &others, true);
-    run.step(8_010, "wait-for master r1");
     run.failover(10_350, 1, 2, 1);
     run.role(10_020, "r1", None);
-    run.awaited(10_100, "master r1", true);
+    run.awaited(10_100, "wait-for master r1", true);
     run.step(18_000, "heal");
     run.part(18_001, &["m1", "inside"], &others, false);
-    run.step(18_005, "wait-for role m1 replica");
     run.role(20_400, "m1", Some("r1"));
-    run.awaited(20_410, "role m1 replica", true);
+    run.awaited(20_410, "wait-for role m1 replica", true);
     run.step(21_000, "delay r1 r2 250ms");
     let state = LinkState {
         delay_us: 250_000,

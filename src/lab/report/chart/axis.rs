@@ -84,7 +84,7 @@ pub fn round_up(value: f64) -> f64 {
         return 1.0;
     }
     let power = 10f64.powf(value.log10().floor());
-    let round = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+    let round = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
     let fits = |factor: &&f64| **factor * power >= value * 0.999_999;
     round.iter().find(fits).unwrap_or(&10.0) * power
 }

@@ -2,7 +2,7 @@
 
 use super::labels::text_width;
 use crate::lab::model::UnixUs;
-use crate::lab::report::markup::{Markup, Px};
+use crate::lab::report::markup::{Attributes, Markup, Px};
 
 /// The form of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub struct View {
 const EDGE: f64 = 14.0;
 /// The size of text.
 pub const TEXT: f64 = 12.0;
+const DETAIL: f64 = 10.5;
+/// How much longer names are, which are bold.
+const BOLD: f64 = 1.12;
+const BLOCK: f64 = 11.0;
 
 impl View {
     /// The width of the whole picture.
@@ -89,12 +93,18 @@ impl View {
 }
 
 /// A picture in the making: rows are added below one another.
+///
+/// It has layers, for lines are drawn through all charts: over what is coloured, and under words.
 #[derive(Debug)]
 pub struct Canvas<'v> {
     /// The stretch of time that it shows.
     pub view: &'v View,
-    /// What is drawn already.
-    pub markup: Markup,
+    /// The lowest layer: charts, with all that they tell to those who do not see them.
+    pub charts: Markup,
+    /// The layer of marks with their words.
+    pub marks: Markup,
+    /// The highest layer: words that repeat what charts tell.
+    pub words: Markup,
     /// Where the next row begins.
     pub y: f64,
 }
@@ -104,66 +114,93 @@ impl<'v> Canvas<'v> {
     pub fn new(view: &'v View) -> Canvas<'v> {
         Canvas {
             view,
-            markup: Markup::default(),
+            charts: Markup::default(),
+            marks: Markup::default(),
+            words: Markup::default(),
             y: 0.0,
         }
     }
 
     /// The heading of rows of one kind.
     pub fn heading(&mut self, words: &str, explanation: &str) {
-        self.y += 22.0;
-        let y = Px(self.y - 5.0);
-        self.markup
-            .open("text", &[("class", &"h"), ("x", &0), ("y", &y)]);
-        self.markup.text(words);
+        self.y += 24.0;
+        let y = Px(self.y - 6.0);
+        let markup = &mut self.words;
+        markup.open("text", &[("class", &"h"), ("x", &0), ("y", &y)]);
+        markup.text(words);
         if !explanation.is_empty() && self.view.form == Form::Wide {
-            self.markup
-                .element("tspan", &[("class", &"e"), ("dx", &8)], explanation);
+            markup.element("tspan", &[("class", &"e"), ("dx", &8)], explanation);
         }
-        self.markup.close();
+        markup.close();
     }
 
-    /// The name of a row, with a detail in lesser script. The row begins at `y` then.
+    /// The name of a row, with a detail in lesser script: behind it, or below it if there is no
+    /// room. The row begins at `y` then.
     pub fn name(&mut self, name: &str, detail: &str) {
-        let y = match self.view.form {
-            Form::Wide => self.y + 14.0,
+        let (room, y) = match self.view.form {
+            Form::Wide => (self.view.left() - 10.0, self.y + 14.0),
             Form::Narrow => {
-                self.y += 15.0;
-                self.y - 3.0
+                self.y += 16.0;
+                (self.view.right() - 50.0, self.y - 4.0)
             }
         };
-        let room = match self.view.form {
-            Form::Wide => self.view.left() - 10.0,
-            Form::Narrow => self.view.right(),
-        };
-        let own = text_width(name, TEXT);
-        let name = &*fitted(name, room, TEXT);
-        self.markup
-            .open("text", &[("class", &"n"), ("x", &0), ("y", &Px(y))]);
-        self.markup.text(name);
-        let detail = fitted(detail, room - own - 6.0, TEXT - 1.5);
-        if !detail.is_empty() {
-            self.markup
-                .element("tspan", &[("class", &"d"), ("dx", &6)], &detail);
+        let own = text_width(name, TEXT) * BOLD + 7.0;
+        let name = fitted(name, room, TEXT);
+        self.words("n", 0.0, y, &name);
+        if own + text_width(detail, DETAIL) <= room {
+            self.words("d", own, y, detail);
+        } else if self.view.form == Form::Wide && own > room / 2.0 {
+            self.words("d", 0.0, y + 12.0, &fitted(detail, room, DETAIL));
+        } else {
+            self.words("d", own, y, &fitted(detail, room - own, DETAIL));
         }
-        self.markup.close();
     }
 
-    /// Text inside a chart.
+    /// Words of the highest layer.
     pub fn words(&mut self, class: &'static str, x: f64, y: f64, words: &str) {
+        if words.is_empty() {
+            return;
+        }
         let at = (Px(x), Px(y));
-        self.markup.element(
+        self.words.element(
             "text",
             &[("class", &class), ("x", &at.0), ("y", &at.1)],
             words,
         );
     }
 
+    /// A coloured block from `from` to `to` and of this height, which tells `tip`.
+    pub fn block(&mut self, class: &str, (from, to): (f64, f64), height: f64, tip: &str) {
+        let at = (Px(from), Px(self.y), Px((to - from).max(0.8)), Px(height));
+        let attributes: Attributes = &[
+            ("class", &class),
+            ("x", &at.0),
+            ("y", &at.1),
+            ("width", &at.2),
+            ("height", &at.3),
+        ];
+        self.charts.shape_with_tip("rect", attributes, tip);
+    }
+
+    /// The longest of `words` that fits into a block, if any does; its base line is at `y`.
+    pub fn block_words(
+        &mut self,
+        class: &'static str,
+        (from, to): (f64, f64),
+        y: f64,
+        words: &[String],
+    ) {
+        let room = to - from - 8.0;
+        if let Some(words) = words.iter().find(|words| text_width(words, BLOCK) <= room) {
+            self.words(class, from + 5.0, y, words);
+        }
+    }
+
     /// A line across the whole stretch of time.
     pub fn rule(&mut self, class: &'static str, y: f64) {
         let (left, right) = (Px(self.view.left()), Px(self.view.right()));
         let path = format!("M{left} {}H{right}", Px(y));
-        self.markup
+        self.charts
             .shape("path", &[("class", &class), ("d", &path)]);
     }
 }

@@ -1,5 +1,6 @@
-//! Figures of servers over time, as lines: how far each is behind the one that has most, and how
-//! old its data is.
+//! Figures of servers over time: how far each is behind the one that has most, and how old its data
+//! is. Each server has a row of its own, for lines that cross each other say nothing; all rows of a
+//! figure have the same scale.
 //!
 //! Servers are asked one after another, so at no instant all offsets are known. What lies between
 //! two answers of one server is taken to lie on a straight line between them; so a replica is
@@ -8,18 +9,16 @@
 use std::collections::BTreeMap;
 
 use super::axis::round_up;
-use super::canvas::{Canvas, Form, TEXT, View};
-use super::labels::text_width;
+use super::canvas::{Canvas, Form, View};
 use crate::lab::model::UnixUs;
 use crate::lab::report::history::History;
-use crate::lab::report::markup::Px;
+use crate::lab::report::markup::{Attributes, Px};
 use crate::lab::report::words::{bytes, count, seconds};
 
-const HEIGHT: f64 = 64.0;
-const KEY: f64 = 14.0;
-const SPACE: f64 = 10.0;
-/// Servers that are drawn in one chart.
-const CURVES_MAX: usize = 12;
+const HEIGHT: f64 = 24.0;
+const SPACE: f64 = 7.0;
+/// Servers that have a row.
+const ROWS_MAX: usize = 12;
 /// A server that says nothing for so long is not taken to be on a straight line.
 const SILENCE_US: i64 = 2_000_000;
 /// Instants at which offsets are compared.
@@ -33,30 +32,39 @@ struct Curve {
     points: Vec<(UnixUs, Option<f64>)>,
 }
 
+/// A figure: its name and words that explain it, and how a value is shown.
+struct Figure {
+    name: &'static str,
+    explained: &'static str,
+    show: fn(f64) -> String,
+}
+
 /// The charts for which there are figures.
 pub fn draw(canvas: &mut Canvas, history: &History) {
-    let behind = behind(history, canvas.view);
-    if behind
-        .iter()
-        .any(|curve| curve.points.iter().any(|point| point.1.is_some()))
-    {
-        let explanation = "bytes of the replication stream that a server has not, but another has";
-        canvas.heading("Behind the server that has most", explanation);
-        chart(canvas, history, "Bytes behind", &behind, |value| {
-            bytes(value as u64)
-        });
-    }
-    let ms = |value: f64| format!("{} ms", count(value as u64));
-    let lag = lag(history);
-    if !lag.is_empty() {
-        canvas.heading("Lag", "how old the newest data of a server is");
-        chart(canvas, history, "Lag", &lag, ms);
-    }
-    let age = age(history);
-    if !age.is_empty() {
-        canvas.heading("Staleness", "how old what readers got was");
-        chart(canvas, history, "Staleness", &age, ms);
-    }
+    let ms = |value: f64| format!("{} ms", count(value.round() as u64));
+    let behind_figure = Figure {
+        name: "Bytes behind",
+        explained: "what a server has not yet, of the writes that another one has",
+        show: |value| bytes(value.round() as u64),
+    };
+    figure(
+        canvas,
+        history,
+        &behind_figure,
+        behind(history, canvas.view),
+    );
+    let lag_figure = Figure {
+        name: "Lag",
+        explained: "how old the newest data of a replica is",
+        show: ms,
+    };
+    figure(canvas, history, &lag_figure, lag(history));
+    let age_figure = Figure {
+        name: "Staleness",
+        explained: "how old what a reader got was",
+        show: ms,
+    };
+    figure(canvas, history, &age_figure, age(history));
 }
 
 fn lag(history: &History) -> Vec<Curve> {
@@ -67,8 +75,7 @@ fn lag(history: &History) -> Vec<Curve> {
             .map(|s| (s.at_us, s.lag_ms.map(|ms| ms as f64)))
             .collect(),
     });
-    let is_known = |curve: &Curve| curve.points.iter().any(|point| point.1.is_some());
-    curves.filter(is_known).collect()
+    curves.collect()
 }
 
 fn age(history: &History) -> Vec<Curve> {
@@ -93,9 +100,7 @@ fn behind(history: &History, view: &View) -> Vec<Curve> {
             .iter()
             .map(|sample| (sample.at_us, sample.offset.map(|o| o as f64)));
         let known: Vec<_> = known.collect();
-        if known.iter().any(|(_, offset)| offset.is_some()) {
-            offsets.insert(name, at_instants(&known, &instants));
-        }
+        offsets.insert(name, at_instants(&known, &instants));
     }
     let most: Vec<Option<f64>> = (0..instants.len())
         .map(|i| offsets.values().filter_map(|of| of[i]).reduce(f64::max))
@@ -139,109 +144,80 @@ fn at_instants(known: &[(UnixUs, Option<f64>)], instants: &[UnixUs]) -> Vec<Opti
     values
 }
 
-fn chart(
-    canvas: &mut Canvas,
-    history: &History,
-    name: &str,
-    curves: &[Curve],
-    show: impl Fn(f64) -> String,
-) {
+/// The rows of one figure, in the order of the servers; none without values.
+fn figure(canvas: &mut Canvas, history: &History, figure: &Figure, mut curves: Vec<Curve>) {
+    curves.retain(|curve| curve.points.iter().any(|point| point.1.is_some()));
+    let place = |curve: &Curve| {
+        history
+            .nodes
+            .iter()
+            .position(|node| node.name == curve.name)
+    };
+    curves.sort_by_key(place);
+    curves.truncate(ROWS_MAX);
     let lines: Vec<Vec<Option<f64>>> = curves
         .iter()
         .map(|c| worst(&c.points, canvas.view))
         .collect();
-    let shown = || curves.iter().zip(&lines).take(CURVES_MAX);
-    let most = lines
-        .iter()
-        .flatten()
-        .flatten()
-        .fold(0.0, |most: f64, value| most.max(*value));
-    let told: Vec<String> = shown()
-        .map(|(curve, _)| worst_words(history, curve, &show))
-        .collect();
-    let label = format!("{name}: {}", told.join("; "));
-    canvas.markup.open(
-        "g",
-        &[
-            ("class", &"curves"),
-            ("role", &"img"),
-            ("aria-label", &label),
-        ],
-    );
-    key(canvas, history, curves);
-    let (top, top_value) = (canvas.y + 4.0, round_up(most));
-    let zero = top + HEIGHT;
-    match canvas.view.form {
-        Form::Wide => {
-            canvas.words("s", canvas.view.left() - 6.0, top + 9.0, &show(top_value));
-            canvas.words("s", canvas.view.left() - 6.0, zero + 3.0, "0");
-        }
-        Form::Narrow => canvas.words("s", canvas.view.right(), top - 3.0, &show(top_value)),
-    }
-    canvas.rule("grid", top);
-    canvas.rule("base", zero);
-    for ((curve, line), told) in shown().zip(&told) {
-        let path = path(line, canvas.view.left(), zero, HEIGHT / top_value);
-        if !path.is_empty() {
-            let class = format!("curve c{}", colour(history, &curve.name));
-            canvas
-                .markup
-                .shape_with_tip("path", &[("class", &class), ("d", &path)], told);
-        }
-    }
-    canvas.markup.close();
-    let keys = curves.len().min(CURVES_MAX) as f64 * KEY;
-    let least = if canvas.view.form == Form::Wide {
-        top + keys - 4.0
-    } else {
-        zero
+    let values = lines.iter().flatten().flatten();
+    let Some(most) = values.copied().reduce(f64::max) else {
+        return;
     };
-    canvas.y = zero.max(least) + SPACE;
-}
-
-/// The same server has the same colour and dashes in all charts.
-fn colour(history: &History, name: &str) -> usize {
-    history
-        .servers()
-        .position(|server| server.name == name)
-        .unwrap_or(0)
-        % 6
-}
-
-/// Which line is which server.
-fn key(canvas: &mut Canvas, history: &History, curves: &[Curve]) {
-    let mut x = 0.0;
-    let mut y = canvas.y + 14.0;
-    if canvas.view.form == Form::Narrow {
-        canvas.y += 16.0;
-        y = canvas.y - 3.0;
+    canvas.heading(figure.name, figure.explained);
+    for (curve, line) in curves.iter().zip(&lines) {
+        row(canvas, history, figure, curve, line, round_up(most));
     }
-    for curve in curves.iter().take(CURVES_MAX) {
-        let path = format!("M{} {}h18", Px(x), Px(y - 4.0));
-        let class = format!("curve c{}", colour(history, &curve.name));
-        canvas
-            .markup
-            .shape("path", &[("class", &class), ("d", &path)]);
-        canvas.words("k", x + 24.0, y, &curve.name);
-        match canvas.view.form {
-            Form::Wide => y += KEY,
-            Form::Narrow => x += 24.0 + text_width(&curve.name, TEXT) + 12.0,
-        }
-    }
+    canvas.y += SPACE;
 }
 
-fn worst_words(history: &History, curve: &Curve, show: &impl Fn(f64) -> String) -> String {
-    let known = curve
+fn row(
+    canvas: &mut Canvas,
+    history: &History,
+    figure: &Figure,
+    curve: &Curve,
+    line: &[Option<f64>],
+    most: f64,
+) {
+    let inside = curve
         .points
         .iter()
-        .filter_map(|(at, value)| Some((*at, (*value)?)));
-    match known.reduce(|worst, next| if next.1 > worst.1 { next } else { worst }) {
-        Some((at, value)) => {
-            let at = seconds(history.since_start(at));
-            format!("{} {} at worst, at {at} s", curve.name, show(value))
-        }
-        None => format!("{} unknown", curve.name),
+        .filter(|point| canvas.view.contains(point.0));
+    let known = inside.filter_map(|(at, value)| Some((*at, (*value)?)));
+    let worst = known.reduce(|worst, next| if next.1 > worst.1 { next } else { worst });
+    let told = worst.map_or("unknown".to_owned(), |(at, value)| {
+        let at = seconds(history.since_start(at));
+        format!("{} at worst, at {at} s", (figure.show)(value))
+    });
+    let label = format!("{} of {}: {told}", figure.name, curve.name);
+    let attributes: Attributes = &[
+        ("class", &"curve"),
+        ("role", &"img"),
+        ("aria-label", &label),
+    ];
+    canvas.charts.open("g", attributes);
+    let detail = worst.map_or(String::new(), |worst| {
+        format!("≤ {}", (figure.show)(worst.1))
+    });
+    canvas.name(&curve.name, &detail);
+    let (top, zero) = (canvas.y, canvas.y + HEIGHT);
+    let path = area(line, canvas.view.left(), zero, HEIGHT / most);
+    canvas.rule("base", zero);
+    if !path.is_empty() {
+        canvas
+            .charts
+            .shape_with_tip("path", &[("class", &"area"), ("d", &path)], &label);
     }
+    canvas.charts.close();
+    match canvas.view.form {
+        Form::Wide => canvas.words(
+            "s",
+            canvas.view.left() - 6.0,
+            top + 9.0,
+            &(figure.show)(most),
+        ),
+        Form::Narrow => canvas.words("s", canvas.view.right(), top - 4.0, &(figure.show)(most)),
+    }
+    canvas.y = zero + SPACE;
 }
 
 /// The greatest value within each pixel, on straight lines where several pixels are between two
@@ -268,24 +244,25 @@ fn worst(points: &[(UnixUs, Option<f64>)], view: &View) -> Vec<Option<f64>> {
     line
 }
 
-/// A line through the values, broken where there are none.
-fn path(line: &[Option<f64>], left: f64, zero: f64, scale: f64) -> String {
+/// The area below the values, with a hole where there are none.
+fn area(line: &[Option<f64>], left: f64, zero: f64, scale: f64) -> String {
     let mut path = String::new();
     for (column, value) in line.iter().enumerate() {
         let Some(value) = value else {
             continue;
         };
-        let is_on = column > 0 && line[column - 1].is_some();
-        let is_level = |other: Option<&Option<f64>>| other == Some(&Some(*value));
-        // Points within a level stretch say nothing.
-        if is_on && is_level(line.get(column - 1)) && is_level(line.get(column + 1)) {
-            continue;
+        let before = column.checked_sub(1).and_then(|before| line[before]);
+        let after = line.get(column + 1).copied().flatten();
+        let x = Px(left + column as f64);
+        if before.is_none() {
+            path += &format!("M{x} {}", Px(zero));
         }
-        let command = if is_on { 'L' } else { 'M' };
-        let (x, y) = (Px(left + column as f64), Px(zero - value * scale));
-        path += &format!("{command}{x} {y}");
-        if !is_on && line.get(column + 1).is_none_or(Option::is_none) {
-            path += "h.1";
+        // Points within a level stretch say nothing.
+        if before != Some(*value) || after != Some(*value) {
+            path += &format!("L{x} {}", Px(zero - value * scale));
+        }
+        if after.is_none() {
+            path += &format!("h1V{}Z", Px(zero));
         }
     }
     path
@@ -318,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_broken_where_nothing_is_known_and_short_where_it_is_level() {
+    fn an_area_has_a_hole_where_nothing_is_known_and_is_short_where_it_is_level() {
         let line = [
             Some(1.0),
             Some(1.0),
@@ -329,7 +306,10 @@ mod tests {
             Some(0.0),
             Some(3.0),
         ];
-        let path = path(&line, 0.0, 10.0, 2.0);
-        assert_eq!(path, "M0 8L2 8M4 6h.1M6 10L7 4");
+        let path = area(&line, 0.0, 10.0, 2.0);
+        assert_eq!(
+            path,
+            "M0 10L0 8L2 8h1V10ZM4 10L4 6h1V10ZM6 10L6 10L7 4h1V10Z"
+        );
     }
 }

@@ -33,12 +33,13 @@ struct Mark {
 
 /// What Sentinels logged.
 pub fn sentinel_events(canvas: &mut Canvas, history: &History) {
-    let marks = sentinel_marks(history);
-    if !marks.is_empty() {
-        let explanation = "the first of each kind with its name; ticks are the rest";
-        canvas.heading("Sentinel events", explanation);
-        line_of_marks(canvas, "Sentinel events", marks);
-    }
+    let explained = "the first of each kind with its name; ticks are the rest";
+    line_of_marks(
+        canvas,
+        "Sentinel events",
+        explained,
+        sentinel_marks(history),
+    );
 }
 
 /// Notes of the script, and what servers logged.
@@ -62,10 +63,8 @@ pub fn notes(canvas: &mut Canvas, history: &History) {
         _ => None,
     };
     let marks: Vec<Mark> = history.events.iter().filter_map(mark).collect();
-    if !marks.is_empty() {
-        canvas.heading("Notes and log lines", "");
-        line_of_marks(canvas, "Notes and log lines", marks);
-    }
+    let explained = "of the script, and of servers";
+    line_of_marks(canvas, "Notes and log lines", explained, marks);
 }
 
 fn told(history: &History, at_us: UnixUs, words: &str) -> String {
@@ -145,14 +144,15 @@ fn about(history: &History, name: &str, text: &str) -> String {
     }
 }
 
-fn line_of_marks(canvas: &mut Canvas, name: &str, marks: Vec<Mark>) {
+fn line_of_marks(canvas: &mut Canvas, name: &str, explained: &str, mut marks: Vec<Mark>) {
     let view = canvas.view;
-    let marks: Vec<Mark> = marks
-        .into_iter()
-        .filter(|m| view.contains(m.at_us))
-        .collect();
+    marks.retain(|mark| view.contains(mark.at_us));
+    if marks.is_empty() {
+        return;
+    }
+    canvas.heading(name, explained);
     let label = format!("{name}: {} in this picture", marks.len());
-    canvas.markup.open(
+    canvas.marks.open(
         "g",
         &[
             ("class", &"marks"),
@@ -192,20 +192,22 @@ fn line_of_marks(canvas: &mut Canvas, name: &str, marks: Vec<Mark>) {
         };
         let y = base - 12.0 - place.row as f64 * ROW;
         let path = format!("M{} {}V{}", Px(label.x), Px(base), Px(y - 8.0));
-        canvas.markup.open("g", &[("class", &"mark")]);
-        canvas.markup.element("title", &[], &mark.tip);
+        canvas.marks.open("g", &[("class", &"mark")]);
+        canvas.marks.element("title", &[], &mark.tip);
         canvas
-            .markup
+            .marks
             .shape("path", &[("class", &"lead"), ("d", &path)]);
         let (class, x) = match place.is_turned {
             false => ("m", label.x + 4.0),
             true => ("m end", label.x - 4.0),
         };
-        canvas.words(class, x, y, words);
-        canvas.markup.close();
+        let at = (Px(x), Px(y));
+        let attributes: Attributes = &[("class", &class), ("x", &at.0), ("y", &at.1)];
+        canvas.marks.element("text", attributes, words);
+        canvas.marks.close();
     }
     ticks(canvas, base, &marks);
-    canvas.markup.close();
+    canvas.marks.close();
     canvas.y = base + 8.0;
 }
 
@@ -231,7 +233,7 @@ fn ticks(canvas: &mut Canvas, base: f64, marks: &[Mark]) {
         let path = format!("M{x} {}V{}", Px(base - 4.0), Px(base + 4.0));
         let attributes: Attributes = &[("class", &class), ("d", &path)];
         canvas
-            .markup
+            .marks
             .shape_with_tip("path", attributes, &tip.join("\n"));
         at += count;
     }

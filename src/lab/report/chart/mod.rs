@@ -4,7 +4,8 @@
 //!   axis.rs      which times have a tick, and their words
 //!   canvas.rs    where a time is drawn; rows with their names; the height that grows
 //!   labels.rs    labels that stand close: which goes where
-//!   lanes.rs     nodes with their roles, and links as they were disturbed
+//!   lanes.rs     nodes with their roles, and the stages of failovers
+//!   cables.rs    links as they were disturbed
 //!   marks.rs     events as marks with words
 //!   writes.rs    accepted and failed writes
 //!   curves.rs    what servers hold, and how old it is
@@ -16,6 +17,7 @@
 //! a run was, its picture stays small: what is closer together than pixels are is put together.
 
 mod axis;
+mod cables;
 mod canvas;
 mod curves;
 mod labels;

@@ -2,7 +2,7 @@
 
 use super::canvas::{Canvas, Form, View};
 use super::labels::text_width;
-use super::{axis, curves, lanes, marks, writes};
+use super::{axis, cables, curves, lanes, marks, writes};
 use crate::lab::model::UnixUs;
 use crate::lab::report::history::History;
 use crate::lab::report::markup::{Attributes, Markup, Px};
@@ -45,7 +45,7 @@ pub fn definitions() -> Markup {
     pattern(&mut markup, "hatch-silent", 6, "rotate(90)");
     pattern(&mut markup, "hatch-unlinked", 8, "rotate(0)");
     pattern(&mut markup, "hatch-cut", 6, "rotate(45)");
-    pattern(&mut markup, "hatch-failed", 4, "rotate(45)");
+    pattern(&mut markup, "hatch-failed", 5, "rotate(45)");
     markup.close();
     markup.close();
     markup
@@ -66,7 +66,7 @@ pub fn draw(
     gap_row(&mut canvas, summary);
     lanes::nodes(&mut canvas, history);
     lanes::failovers(&mut canvas, history, &summary.failovers);
-    lanes::links(&mut canvas, history);
+    cables::draw(&mut canvas, history);
     marks::sentinel_events(&mut canvas, history);
     marks::notes(&mut canvas, history);
     writes::draw(&mut canvas, history);
@@ -90,8 +90,13 @@ pub fn draw(
     ];
     markup.open("svg", attributes);
     behind_all(&mut markup, history, summary, view, (top, bottom));
+    markup.append(canvas.charts);
     step_lines(&mut markup, history, &numbers, bottom, view);
-    markup.append(canvas.markup);
+    gap_edges(&mut markup, summary, view, (top, bottom));
+    markup.append(canvas.marks);
+    markup.open("g", &[("class", &"words"), ("aria-hidden", &"true")]);
+    markup.append(canvas.words);
+    markup.close();
     markup.close();
     markup
 }
@@ -125,6 +130,16 @@ fn behind_all(
     for (at, _) in ticks(history, view) {
         let path = format!("M{} {}V{}", Px(view.x(at)), Px(top), Px(bottom));
         markup.shape("path", &[("class", &"grid"), ("d", &path)]);
+    }
+}
+
+/// The ends of the gap, over all that is coloured.
+fn gap_edges(markup: &mut Markup, summary: &Summary, view: &View, (top, bottom): (f64, f64)) {
+    if let Some((from_us, to_us, _)) = shown_gap(summary) {
+        for at in [from_us, to_us].into_iter().filter(|at| view.contains(*at)) {
+            let path = format!("M{} {}V{}", Px(view.x(at)), Px(top), Px(bottom));
+            markup.shape("path", &[("class", &"gap-edge"), ("d", &path)]);
+        }
     }
 }
 
@@ -180,38 +195,38 @@ fn gap_row(canvas: &mut Canvas, summary: &Summary) {
     let Some((from, to)) = view.stretch(from_us, to_us) else {
         return;
     };
-    canvas.y += 18.0;
-    let y = canvas.y - 6.0;
+    let width = text_width(&words, 12.0);
+    canvas.y += 20.0;
+    let beside = canvas.y - 4.0;
+    let (class, x, y) = if to - from > width + 12.0 {
+        canvas.y += 10.0;
+        ("g mid", (from + to) / 2.0, beside - 3.0)
+    } else if to + width + 8.0 < view.right() {
+        ("g", to + 6.0, beside)
+    } else if from - width > 8.0 {
+        ("g end", from - 6.0, beside)
+    } else {
+        canvas.y += 10.0;
+        ("g end", view.right(), beside - 3.0)
+    };
     let label = format!("Gap: {words}");
-    canvas.markup.open(
-        "g",
-        &[
-            ("class", &"gap-label"),
-            ("role", &"img"),
-            ("aria-label", &label),
-        ],
-    );
+    let attributes: Attributes = &[
+        ("class", &"gap-label"),
+        ("role", &"img"),
+        ("aria-label", &label),
+    ];
+    canvas.charts.open("g", attributes);
+    let line = Px(canvas.y - 12.0);
     let path = format!(
-        "M{} {}v8m0 -4H{}m0 -4v8",
+        "M{} {line}v8m0 -4H{}m0 -4v8",
         Px(from),
-        Px(y - 4.0),
         Px(to.max(from + 1.5))
     );
     canvas
-        .markup
+        .charts
         .shape("path", &[("class", &"gap-line"), ("d", &path)]);
-    let width = text_width(&words, 12.0);
-    let (class, x, up) = if to - from > width + 30.0 {
-        ("g mid", (from + to) / 2.0, 4.0)
-    } else if to + width + 8.0 < view.right() {
-        ("g", to + 6.0, 4.0)
-    } else if from - width > 8.0 {
-        ("g end", from - 6.0, 4.0)
-    } else {
-        ("g end", view.right(), 4.0)
-    };
-    canvas.words(class, x, y + up, &words);
-    canvas.markup.close();
+    canvas.charts.close();
+    canvas.words(class, x, y, &words);
 }
 
 /// A step in the picture: where its line is and begins, and the step.
@@ -262,8 +277,8 @@ fn step_numbers<'s>(canvas: &mut Canvas, history: &History, steps: &'s [Step]) -
         let y = row as f64 * NUMBER_ROW;
         let at = (Px(x - width / 2.0), Px(y), Px(width), Px(NUMBER_ROW - 2.0));
         let tip = step_words(history, step);
-        canvas.markup.open("g", &[("class", &"step")]);
-        canvas.markup.element("title", &[], &tip);
+        canvas.charts.open("g", &[("class", &"step")]);
+        canvas.charts.element("title", &[], &tip);
         let attributes: Attributes = &[
             ("x", &at.0),
             ("y", &at.1),
@@ -271,9 +286,9 @@ fn step_numbers<'s>(canvas: &mut Canvas, history: &History, steps: &'s [Step]) -
             ("height", &at.3),
             ("rx", &3),
         ];
-        canvas.markup.shape("rect", attributes);
+        canvas.charts.shape("rect", attributes);
         canvas.words("step-number", x, y + 11.5, &step.number.to_string());
-        canvas.markup.close();
+        canvas.charts.close();
         Placed {
             x,
             top: y + NUMBER_ROW - 2.0,

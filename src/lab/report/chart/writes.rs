@@ -1,7 +1,7 @@
 //! Accepted writes per second, and below them those that failed.
 
 use super::axis::round_up;
-use super::canvas::{Canvas, Form, View};
+use super::canvas::{Canvas, Form, View, fitted};
 use super::labels::text_width;
 use crate::lab::model::{UnixUs, Writes};
 use crate::lab::report::gaps::{self, BIN_US};
@@ -11,7 +11,7 @@ use crate::lab::report::words::{count, duration, seconds};
 
 const UP: f64 = 48.0;
 const DOWN: f64 = 16.0;
-const SPACE: f64 = 10.0;
+const SPACE: f64 = 12.0;
 /// Writers that are drawn.
 const WRITERS_MAX: usize = 12;
 
@@ -53,7 +53,7 @@ fn chart(canvas: &mut Canvas, history: &History, writer: &str, writes: &[&Writes
             seconds(history.since_start(gap.from_us))
         ))
     );
-    canvas.markup.open(
+    canvas.charts.open(
         "g",
         &[
             ("class", &"writes"),
@@ -61,7 +61,11 @@ fn chart(canvas: &mut Canvas, history: &History, writer: &str, writes: &[&Writes
             ("aria-label", &label),
         ],
     );
-    canvas.name(writer, route);
+    canvas.name(writer, "");
+    if canvas.view.form == Form::Wide {
+        let route = fitted(route, canvas.view.left() - 60.0, 10.5);
+        canvas.words("d", 0.0, canvas.y + 27.0, &route);
+    }
     let fails = bins.failed_max() > 0.0;
     let (top, zero) = (canvas.y, canvas.y + UP);
     scale(canvas, bins.top(), fails.then(|| bins.failed_max()), top);
@@ -76,11 +80,11 @@ fn chart(canvas: &mut Canvas, history: &History, writer: &str, writes: &[&Writes
             ("width", &at.2),
             ("height", &at.3),
         ];
-        canvas.markup.shape("rect", attributes);
+        canvas.charts.shape("rect", attributes);
     }
     let path = bins.path(canvas.view, |bin| bin.accepted, zero, -UP / bins.top());
     canvas
-        .markup
+        .charts
         .shape("path", &[("class", &"accepted"), ("d", &path)]);
     if fails {
         let path = bins.path(
@@ -90,14 +94,14 @@ fn chart(canvas: &mut Canvas, history: &History, writer: &str, writes: &[&Writes
             DOWN / bins.failed_max(),
         );
         canvas
-            .markup
+            .charts
             .shape("path", &[("class", &"failed"), ("d", &path)]);
     }
     canvas.rule("base", zero);
     if let Some(gap) = gap {
         gap_words(canvas, gap.from_us, gap.to_us, gap.length_us(), top);
     }
-    canvas.markup.close();
+    canvas.charts.close();
     canvas.y = zero + if fails { DOWN } else { 0.0 } + SPACE;
 }
 
@@ -111,7 +115,7 @@ fn scale(canvas: &mut Canvas, top_value: f64, failed: Option<f64>, top: f64) {
             canvas.words("s", x, top + 9.0, &words);
             canvas.words("s", x, top + UP + 3.0, "0");
             if let Some(words) = failed {
-                canvas.words("s", x, top + UP + DOWN + 1.0, &words);
+                canvas.words("s", x, top + UP + DOWN + 2.0, &words);
             }
         }
         Form::Narrow => canvas.words("s", canvas.view.right(), top - 3.0, &words),
