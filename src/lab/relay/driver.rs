@@ -4,6 +4,10 @@
 //! threads ask something of it. Connections lie in a slab; the token of a socket is twice the place
 //! of its connection, plus the side. An event for a connection that has just ended may reach the
 //! next one in its place: a hint to look is all that an event is, so that does no harm.
+//!
+//! To be woken takes as long as to pass a request on. So after an event the loop looks for the next
+//! one for a few microseconds before it sleeps ([`Patience`]), as long as few things happen at once;
+//! under load sleep is better, since more has come when it ends.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind};
@@ -31,6 +35,13 @@ pub const WAKER: Token = Token(usize::MAX);
 /// Tokens from here on are listeners'.
 const LISTENERS: usize = usize::MAX / 2;
 
+/// How long the loop looks for events without sleeping.
+const SPIN_US: u64 = 30;
+/// Events of one poll that are few.
+const FEW: usize = 2;
+/// After so many polls with few events in a row it spins.
+const FEW_POLLS_MIN: u32 = 16;
+
 /// Something that the loop is asked to do.
 pub type Job = Box<dyn FnOnce(&mut Driver) + Send>;
 
@@ -40,6 +51,32 @@ struct Door {
     listener: TcpListener,
     host: HostId,
     target: SocketAddr,
+}
+
+/// Decides whether to look for events once more before sleeping.
+#[derive(Debug, Default)]
+struct Patience {
+    /// Polls in a row that had few events, and not none.
+    few_polls: u32,
+    until_us: u64,
+}
+
+impl Patience {
+    /// A poll has told so many events.
+    fn on_poll(&mut self, events: usize, now_us: impl FnOnce() -> u64) {
+        match events {
+            0 => return,
+            1..=FEW => self.few_polls = self.few_polls.saturating_add(1),
+            _ => self.few_polls = 0,
+        }
+        if self.few_polls >= FEW_POLLS_MIN {
+            self.until_us = now_us() + SPIN_US;
+        }
+    }
+
+    fn is_over(&self, now_us: impl FnOnce() -> u64) -> bool {
+        self.few_polls < FEW_POLLS_MIN || now_us() >= self.until_us
+    }
 }
 
 /// See the module's head.
@@ -84,8 +121,13 @@ impl Driver {
     /// Serves until told to leave, or until nobody can tell it any more.
     pub fn run(mut self, jobs: &Receiver<Job>) {
         let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut patience = Patience::default();
         while !self.is_over {
-            let timeout = self.time_to_sleep();
+            let timeout = if patience.is_over(now_us) {
+                self.time_to_sleep()
+            } else {
+                Some(Duration::ZERO)
+            };
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
@@ -95,6 +137,7 @@ impl Driver {
                 self.on_event(event, jobs);
             }
             self.on_time();
+            patience.on_poll(events.iter().count(), now_us);
         }
     }
 
@@ -293,5 +336,26 @@ impl Driver {
         pairs
             .filter(|(_, pair)| pair.links().contains(&link))
             .count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loop_spins_only_between_events_that_come_one_by_one() {
+        let mut patience = Patience::default();
+        for _ in 1..FEW_POLLS_MIN {
+            patience.on_poll(1, || 100);
+            assert!(patience.is_over(|| 100));
+        }
+        patience.on_poll(1, || 100);
+        assert!(!patience.is_over(|| 100));
+        patience.on_poll(0, || 110);
+        assert!(!patience.is_over(|| 110));
+        assert!(patience.is_over(|| 100 + SPIN_US));
+        patience.on_poll(FEW + 1, || 120);
+        assert!(patience.is_over(|| 120));
     }
 }
