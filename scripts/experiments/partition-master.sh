@@ -11,7 +11,7 @@ redis-lab load minority --rate 500 --stay m1
 redis-lab readers
 redis-lab wait-for writes 1000
 
-redis-lab partition m1,minority r1,r2,sentinels,majority
+redis-lab partition m1,minority r1,r2,sentinels,majority,readers
 redis-lab wait-for other-master m1
 redis-lab wait-for time 4s
 redis-lab heal

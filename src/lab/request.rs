@@ -239,8 +239,7 @@ pub enum Answer {
 }
 
 /// How the requests are said, for people.
-pub const USAGE: &str = "\
-  kill NODE…                 end processes by SIGKILL
+pub const USAGE: &str = "  kill NODE…                 end processes by SIGKILL
   shutdown NODE…             end processes by SIGTERM
   stop NODE…, cont NODE…     hold processes up by SIGSTOP, and let them go on
   restart NODE…              start them again, with the data that they have left

@@ -29,6 +29,7 @@ mod handover;
 mod holding;
 mod hostile;
 mod interop;
+mod lab;
 mod libraries;
 mod limits;
 mod listening;

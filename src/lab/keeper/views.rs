@@ -96,13 +96,11 @@ impl Views {
         (view.at_us > since_us && !view.silent).then_some(view)
     }
 
-    /// Where a server was when it was last seen before that instant.
-    pub fn offset_before(&self, number: usize, at_us: UnixUs) -> Option<u64> {
-        let before = self.nodes[number].offsets.iter().rev();
-        before
-            .filter(|(seen_us, _)| *seen_us <= at_us)
-            .map(|(_, offset)| *offset)
-            .next()
+    /// Where a server was when it was last seen after the one instant and not after the other.
+    pub fn offset_between(&self, number: usize, from_us: UnixUs, to_us: UnixUs) -> Option<u64> {
+        let mut newest = self.nodes[number].offsets.iter().rev();
+        let seen = newest.find(|(seen_us, _)| *seen_us > from_us && *seen_us <= to_us);
+        seen.map(|(_, offset)| *offset)
     }
 }
 
@@ -125,13 +123,15 @@ mod tests {
         for at in 1..=40 {
             views.see(0, View::Server(sample(at * 10, "master", at as u64)));
         }
-        assert_eq!(views.offset_before(0, 400), Some(40));
-        assert_eq!(views.offset_before(0, 399), Some(39));
-        assert_eq!(views.offset_before(0, 50), None, "too long ago");
+        assert_eq!(views.offset_between(0, 0, 400), Some(40));
+        assert_eq!(views.offset_between(0, 0, 399), Some(39));
+        assert_eq!(views.offset_between(0, 390, 399), None, "not seen since");
+        assert_eq!(views.offset_between(0, 0, 50), None, "too long ago");
         assert!(views.server_since(0, 399).is_some());
         assert!(views.server_since(0, 400).is_none());
         views.forget(0);
-        assert_eq!((views.server(0), views.offset_before(0, 400)), (None, None));
+        assert_eq!(views.server(0), None);
+        assert_eq!(views.offset_between(0, 0, 400), None);
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl Keeper {
             let Ok(master) = self.node(master) else {
                 continue;
             };
-            let wanted = self.views.offset_before(master, seen.at_us);
+            let wanted = self.views.offset_between(master, since_us, seen.at_us);
             let wanted = wanted.ok_or_else(|| format!("the master of {name} has not answered"))?;
             unless(seen.offset >= Some(wanted), || {
                 let at = seen.offset.unwrap_or(0);

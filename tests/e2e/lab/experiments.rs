@@ -1,0 +1,134 @@
+//! Every experiment of `scripts/experiments`, with the verdict that it is there to show.
+//!
+//! What is asserted is what follows from the design of the servers, not how fast this machine is.
+
+use crate::harness::*;
+
+/// Runs it with our servers and with stock ones; how the script has ended is asserted for both.
+fn run(name: &str) -> Figures {
+    let figures = Lab::ours().run_experiment(name);
+    assert_eq!(figures.text("complete"), "yes");
+    assert_eq!(figures.text("checked"), "yes");
+    assert_eq!(figures.number("duplicated"), 0.0);
+    assert_eq!(figures.number("reordered"), 0.0);
+    assert!(figures.number("acknowledged") > 100.0);
+    figures
+}
+
+#[test]
+fn a_killed_master_is_replaced_and_promised_writes_are_kept() {
+    let figures = run("kill-master");
+    assert_eq!(figures.text("failovers"), "1");
+    assert_ne!(figures.text("master"), "m1");
+    assert_eq!(figures.number("promised_lost"), 0.0);
+    assert!(figures.number("first_write_ms") >= figures.number("odown_ms"));
+    assert!(figures.number("gap_ms") > 0.0);
+}
+
+#[test]
+fn a_stopped_master_is_replaced_after_the_time_limit() {
+    let figures = run("stop-master");
+    assert_eq!(figures.text("failovers"), "1");
+    assert!(figures.number("detection_ms") >= 900.0, "{figures:?}");
+    assert_eq!(figures.number("lost"), 0.0);
+}
+
+#[test]
+fn writes_on_the_side_of_the_minority_are_lost() {
+    let figures = run("partition-master");
+    assert!(figures.number("minority.lost") > 500.0, "{figures:?}");
+    assert!(figures.number("majority.lost") < 5.0, "{figures:?}");
+}
+
+#[test]
+fn min_replicas_to_write_bounds_what_a_minority_loses() {
+    let bounded = run("partition-min-replicas").number("minority.lost");
+    assert!(bounded > 0.0);
+    // At 500 a second: some three seconds of writes, of more than five.
+    assert!(bounded < 2200.0, "{bounded}");
+}
+
+#[test]
+fn a_coordinated_failover_loses_nothing() {
+    let figures = run("planned-failover");
+    assert_eq!(figures.text("failovers"), "1");
+    assert_eq!(figures.number("lost"), 0.0);
+}
+
+#[test]
+fn an_empty_restart_empties_the_replicas() {
+    let figures = run("empty-restart");
+    assert_eq!(figures.number("lost"), figures.number("acknowledged"));
+}
+
+#[test]
+fn a_slow_replica_begins_again_until_writers_stop() {
+    let figures = run("slow-replica");
+    assert_eq!(figures.text("held"), "no");
+    assert_eq!(figures.number("lost"), 0.0);
+}
+
+#[test]
+fn a_chain_goes_on_when_its_middle_is_back() {
+    let figures = run("chain-middle");
+    assert_eq!(figures.text("held"), "yes");
+    assert_eq!(figures.number("lost"), 0.0);
+}
+
+#[test]
+fn a_minority_of_sentinels_promotes_nobody() {
+    let figures = run("sentinel-minority");
+    assert_eq!(figures.text("failovers"), "1");
+    // Three seconds of them pass while one Sentinel is alone.
+    assert!(figures.number("gap_ms") > 3000.0, "{figures:?}");
+}
+
+#[test]
+fn an_old_master_gives_up_what_nobody_else_has() {
+    let figures = run("old-master-returns");
+    assert!(figures.number("lost") >= 100.0, "{figures:?}");
+    assert_ne!(figures.text("master"), "m1");
+}
+
+#[test]
+fn wait_for_one_replica_promises_less_than_it_seems() {
+    let figures = run("wait-one");
+    assert!(figures.number("promised_lost") >= 400.0, "{figures:?}");
+    assert_eq!(figures.text("master"), "r2");
+}
+
+#[test]
+fn a_flapping_link_costs_no_write() {
+    let figures = run("flapping-link");
+    assert_eq!(figures.text("held"), "yes");
+    assert_eq!(figures.number("lost"), 0.0);
+}
+
+#[test]
+fn stock_servers_run_the_same_scripts() {
+    let figures = Lab::of(stock_path()).run_experiment("empty-restart");
+    assert_eq!(figures.number("lost"), figures.number("acknowledged"));
+}
+
+#[test]
+fn a_script_is_repeated_and_its_figures_are_distributed() {
+    let lab = Lab::ours();
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/scripts/experiments/planned-failover.sh"
+    );
+    let (page, json) = (lab.path("page.html"), lab.path("page.json"));
+    let text = |path: &std::path::Path| path.to_str().expect("text").to_owned();
+    let pair = text(&subject_path());
+    let shown = lab.say(&format!(
+        "repeat 2 {script} --pair {pair} --html {} --json {}",
+        text(&page),
+        text(&json)
+    ));
+    assert!(shown.contains("median"), "{shown}");
+    let json = std::fs::read_to_string(json).expect("a report");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["columns"][0]["runs"], 2, "{json}");
+    let page = std::fs::read_to_string(page).expect("a page");
+    assert!(page.starts_with("<!doctype html>") && !page.contains("<script"));
+}

@@ -1,0 +1,5 @@
+//! The failover lab: its words, its checker, and the experiments that are shipped.
+
+mod checker;
+mod experiments;
+mod words;
