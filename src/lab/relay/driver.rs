@@ -19,13 +19,15 @@ use mio::event::Event;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::hosts::{HostId, Hosts, LinkId};
 use super::pair::{Context, Outcome, Pair, lacks_descriptors, now_us, scratch};
 
 /// Events that one poll can tell.
 const EVENTS_MAX: usize = 1024;
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
 /// Connections that one listener accepts before others have their turn.
 const ACCEPTS_MAX: usize = 64;
 /// When there is no descriptor for an accepted connection, it is tried again after this time.
@@ -287,7 +289,7 @@ impl Driver {
     ///
     /// The address cannot be bound.
     pub fn open(&mut self, host: HostId, public: SocketAddr, target: SocketAddr) -> io::Result<()> {
-        let mut listener = TcpListener::bind(public)?;
+        let mut listener = listen(public)?;
         let place = self.doors.vacant_entry();
         let token = Token(LISTENERS + place.key());
         let registry = self.poll.registry();
@@ -330,13 +332,27 @@ impl Driver {
         }
     }
 
-    /// Connections that use a link, in either direction of theirs.
-    pub fn connections(&self, link: LinkId) -> usize {
-        let pairs = self.pairs.iter();
-        pairs
-            .filter(|(_, pair)| pair.links().contains(&link))
-            .count()
+    /// How many connections use each link; those that none uses are left out.
+    pub fn connections(&self) -> HashMap<LinkId, usize> {
+        let mut counts = HashMap::new();
+        for (_, pair) in &self.pairs {
+            let [there, back] = pair.links();
+            *counts.entry(there).or_insert(0) += 1;
+            if back != there {
+                *counts.entry(back).or_insert(0) += 1;
+            }
+        }
+        counts
     }
+}
+
+/// A listener whose queue is long enough for all clients of a load that begin at once.
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM.nonblocking(), None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&at.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub const OUTSIDE: &str = "outside";
 pub struct HostId(usize);
 
 /// A link, as an index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LinkId(usize);
 
 /// A link and what has passed it.

@@ -174,6 +174,7 @@ impl Relay {
     /// What has passed each link that was ever used or changed.
     pub fn traffic(&self) -> Vec<Traffic> {
         let traffic = self.ask(|driver| {
+            let connections = driver.connections();
             let links = driver.hosts.links();
             links
                 .map(|link| {
@@ -183,7 +184,7 @@ impl Relay {
                         to: driver.hosts.name(route.to).to_owned(),
                         state: route.link.state(),
                         bytes: route.bytes,
-                        connections: driver.connections(link),
+                        connections: connections.get(&link).copied().unwrap_or(0),
                     }
                 })
                 .collect()

@@ -39,10 +39,11 @@ pub const TARGET: usize = 1;
 /// Bytes that one read asks for.
 const READ_BYTES: usize = 64 * 1024;
 /// Rounds that a connection may have before others have their turn.
-const ROUNDS_MAX: usize = 16;
+const ROUNDS_MAX: usize = 4;
 /// A connect that does not pass fails after this time, as that of the kernel does.
 const GIVE_UP_US: u64 = 127_000_000;
-/// It fails sooner if the initiator has ended its side: it is most likely gone.
+/// It fails sooner if the initiator has ended its side, for then it is most likely gone, or if there
+/// is no descriptor for it.
 const ABANDON_US: u64 = 5_000_000;
 /// A connect for which there is no descriptor is tried again after this time.
 const RETRY_US: u64 = 20_000;
@@ -474,7 +475,8 @@ impl Pair {
                 self.sides[TARGET].stream = Some(stream);
                 self.phase = Phase::Connecting;
             }
-            Err(e) if lacks_descriptors(&e) => {
+            // Those who wait have a descriptor each, which the others wait for: so not for ever.
+            Err(e) if lacks_descriptors(&e) && now_us < self.asked_us + ABANDON_US => {
                 self.flows[INITIATOR].wake_us = Some(now_us + RETRY_US);
                 return false;
             }
