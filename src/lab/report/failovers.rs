@@ -2,9 +2,9 @@
 //!
 //! A failover is known by the master that it replaces. It begins with the trouble — the last thing
 //! before the first sign of it that was done to that master — and the signs are what Sentinels log
-//! and the roles in which servers are seen. Several Sentinels log the same thing at different times,
-//! and some of them learn of it long after it is over, so the first time counts and what comes
-//! later about a master that was replaced already belongs to the failover that replaced it.
+//! and the roles in which servers are seen. Several Sentinels log the same at different times, and
+//! some of them learn of it long after it is over; so the first time counts, and what comes later
+//! about a master that was replaced already belongs to the failover that replaced it.
 //!
 //! A suspicion that was never agreed upon (`+sdown` without `+odown`) and that went away is none.
 
@@ -232,13 +232,16 @@ impl<'h, 'a> Tracker<'h, 'a> {
         }
     }
 
-    /// A master that answers again ends what was under way, unless it was replaced meanwhile.
+    /// A master that answers again ends a suspicion, but not a failover that a Sentinel has begun:
+    /// that one goes on all the same.
     fn on_recovery(&mut self, master: &str) {
-        let Some(index) = self.open.remove(master) else {
-            return;
-        };
-        let course = &mut self.found[index];
-        course.blew_over = course.odown.is_none() && course.tried.is_none();
+        if let Some(index) = self.open.get(master).copied()
+            && self.found[index].tried.is_none()
+        {
+            self.open.remove(master);
+            let course = &mut self.found[index];
+            course.blew_over = course.odown.is_none();
+        }
     }
 
     fn on_role(&mut self, index: usize, at: UnixUs, node: &str, role: &str, follows: Option<&str>) {

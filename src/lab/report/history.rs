@@ -110,11 +110,6 @@ impl<'a> History<'a> {
         self.nodes.iter().find(|node| node.name == name)
     }
 
-    /// The servers, in their order.
-    pub fn servers(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(|n| n.kind == NodeKind::Server)
-    }
-
     /// The name of the node at this address, else the address.
     pub fn name_at<'s>(&'s self, address: &'s str) -> &'s str {
         match self.by_address.get(address) {

@@ -60,7 +60,7 @@ pub fn rows(history: &History) -> Vec<LinkRow> {
             pairs.push((from.clone(), to.clone(), joined(forward, backward)));
         }
     }
-    let mut fates: Vec<(Vec<LinkBand>, Vec<(String, String)>)> = Vec::new();
+    let mut fates: Vec<(Vec<LinkBand>, Vec<Pair>)> = Vec::new();
     for (from, to, bands) in pairs {
         let known = fates
             .iter_mut()
@@ -78,7 +78,9 @@ pub fn rows(history: &History) -> Vec<LinkRow> {
     rows
 }
 
-type Directed = BTreeMap<(String, String), Vec<LinkBand>>;
+/// Two hosts; a direction, where that matters.
+type Pair = (String, String);
+type Directed = BTreeMap<Pair, Vec<LinkBand>>;
 
 /// What each direction was like, while it was not as it should be.
 fn directed_bands(history: &History) -> Directed {
@@ -157,9 +159,9 @@ fn is_same_fate(a: &[LinkBand], b: &[LinkBand]) -> bool {
 }
 
 /// Pairs of the same fate as few rows of hosts against hosts.
-fn grouped(bands: Vec<LinkBand>, pairs: Vec<(String, String)>) -> Vec<LinkRow> {
+fn grouped(bands: Vec<LinkBand>, pairs: Vec<Pair>) -> Vec<LinkRow> {
     let is_even = bands.iter().all(|band| band.way == Way::Both);
-    let mut edges: BTreeSet<(String, String)> = pairs.into_iter().collect();
+    let mut edges: BTreeSet<Pair> = pairs.into_iter().collect();
     if is_even {
         // Which end stands on the left is then free.
         let turned: Vec<_> = edges.iter().map(|(a, b)| (b.clone(), a.clone())).collect();
@@ -186,8 +188,74 @@ fn grouped(bands: Vec<LinkBand>, pairs: Vec<(String, String)>) -> Vec<LinkRow> {
             bands: bands.clone(),
         };
         let is_in_row = |a: &String, b: &String| row.left.contains(a) && row.right.contains(b);
-        edges.retain(|(a, b)| !is_in_row(a, b) && !(is_even && is_in_row(b, a)));
+        edges.retain(|(a, b)| !(is_in_row(a, b) || is_even && is_in_row(b, a)));
         rows.push(row);
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::report::testing::{Scribe, at};
+
+    fn row_words(run: Scribe) -> Vec<String> {
+        let record = run.ended(9_000);
+        let words = |row: LinkRow| {
+            let way = row.bands.iter().map(|band| match band.way {
+                Way::Both => '=',
+                Way::Forth => '>',
+                Way::Back => '<',
+            });
+            let way: String = way.collect();
+            format!("{} {way} {}", row.left.join(","), row.right.join(","))
+        };
+        rows(&History::of(&record)).into_iter().map(words).collect()
+    }
+
+    #[test]
+    fn a_partition_is_one_row() {
+        let mut run = Scribe::begun("");
+        run.part(1_000, &["m1", "s1"], &["r1", "r2", "s2"], true);
+        run.part(3_000, &["m1", "s1"], &["r1", "r2", "s2"], false);
+        assert_eq!(row_words(run), ["m1,s1 = r1,r2,s2"]);
+    }
+
+    #[test]
+    fn three_parts_are_as_many_rows_as_it_needs() {
+        let mut run = Scribe::begun("");
+        run.part(1_000, &["a"], &["b", "c", "d"], true);
+        run.part(1_001, &["b"], &["c", "d"], true);
+        assert_eq!(row_words(run), ["a = b,c,d", "b = c,d"]);
+    }
+
+    #[test]
+    fn what_goes_one_way_only_is_told_from_what_goes_both_ways() {
+        let mut run = Scribe::begun("");
+        let cut = LinkState {
+            cut: true,
+            ..LinkState::default()
+        };
+        let link = |from: &str, to: &str, state| What::Link {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            state,
+        };
+        run.event(1_000, link("r1", "m1", cut));
+        run.event(2_000, link("r1", "m1", LinkState::default()));
+        run.event(3_000, link("m1", "r2", cut));
+        run.event(4_000, link("r2", "m1", cut));
+        run.event(4_000, link("x", "x", cut));
+        assert_eq!(row_words(run), ["r1 > m1", "m1 >< r2"]);
+    }
+
+    #[test]
+    fn a_link_that_is_never_healed_is_disturbed_until_the_end() {
+        let mut run = Scribe::begun("");
+        run.part(1_000, &["a"], &["b"], true);
+        let record = run.ended(9_000);
+        let rows = rows(&History::of(&record));
+        let band = &rows[0].bands[0];
+        assert_eq!((band.from_us, band.to_us), (at(1_000), at(9_000)));
+    }
 }

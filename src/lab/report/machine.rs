@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 
 use super::failovers::Failover;
 use super::history::History;
-use super::summary::Summary;
+use super::summary::{Summary, WriterFigures};
 use crate::lab::model::{NodeFacts, Verdict};
 
 /// The version of both forms; it grows when a field changes its meaning.
 const FORMAT: u32 = 1;
+/// Stands for what is not known.
+const NONE: &str = "-";
 
 /// The whole report as JSON: `summary`, and from the record `setup`, `nodes`, `events` by time and
 /// `verdicts`.
@@ -63,94 +65,69 @@ fn add_stages(summary: &mut Value) {
 /// several failovers, the longest counts. `-` stands for what is not known or did not happen.
 /// Characters that a shell would care for are replaced by `_`.
 pub fn line(summary: &Summary) -> String {
-    let worst = |figure: fn(&Failover) -> Option<u64>| {
-        ms(summary.failovers.iter().filter_map(figure).max())
-    };
-    let taken = || {
-        summary
-            .failovers
-            .iter()
-            .filter_map(|failover| failover.to.as_deref())
-    };
-    let last_of = |name: Option<&str>| name.map_or("-".to_owned(), plain);
-    let mut pairs = vec![
-        ("title".to_owned(), plain(&summary.title)),
-        ("seed".to_owned(), summary.seed.to_string()),
-        ("complete".to_owned(), yes(summary.complete)),
-        ("held".to_owned(), yes(summary.all_held)),
-        ("failovers".to_owned(), taken().count().to_string()),
-        ("master".to_owned(), last_of(taken().last())),
-        ("sdown_ms".to_owned(), worst(|failover| failover.sdown_us)),
-        ("odown_ms".to_owned(), worst(|failover| failover.odown_us)),
-        ("detection_ms".to_owned(), worst(Failover::detection_us)),
-        ("election_ms".to_owned(), worst(Failover::election_us)),
-        ("promotion_ms".to_owned(), worst(Failover::promotion_us)),
-        (
-            "promoted_ms".to_owned(),
-            worst(|failover| failover.promoted_us),
-        ),
-        (
-            "switched_ms".to_owned(),
-            worst(|failover| failover.switched_us),
-        ),
-        (
-            "first_write_ms".to_owned(),
-            worst(|failover| failover.first_write_us),
-        ),
-        (
-            "gap_ms".to_owned(),
-            ms(summary.longest_gap().map(|gap| gap.length_us)),
-        ),
-        (
-            "nobody_wrote_ms".to_owned(),
-            ms(summary.nobody_wrote.map(|gap| gap.length_us)),
-        ),
-        ("checked".to_owned(), yes(summary.is_checked())),
-        (
-            "acknowledged".to_owned(),
-            summary.acknowledged().to_string(),
-        ),
-        ("lost".to_owned(), summary.lost().to_string()),
-        (
-            "promised_lost".to_owned(),
-            summary.sum(|w| w.promised_lost).to_string(),
-        ),
-        (
-            "in_ledger".to_owned(),
-            summary
-                .in_ledger()
-                .map_or("-".to_owned(), |n| n.to_string()),
-        ),
-        (
-            "duplicated".to_owned(),
-            summary.sum(|w| w.duplicated).to_string(),
-        ),
-        (
-            "reordered".to_owned(),
-            summary.sum(|w| w.reordered).to_string(),
-        ),
-    ];
+    let mut pairs = run_pairs(summary);
+    pairs.extend(write_pairs(summary));
+    let mut pairs: Vec<String> = pairs
+        .into_iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     for writer in &summary.writers {
         let name = plain(&writer.writer);
-        pairs.push((
-            format!("{name}.acknowledged"),
-            writer.acknowledged.to_string(),
-        ));
-        pairs.push((format!("{name}.lost"), writer.lost.to_string()));
-        pairs.push((
-            format!("{name}.gap_ms"),
-            ms(writer.longest_gap.map(|gap| gap.length_us)),
-        ));
+        let gap = ms(writer.longest_gap.map(|gap| gap.length_us));
+        pairs.push(format!("{name}.acknowledged={}", writer.acknowledged));
+        pairs.push(format!("{name}.lost={}", writer.lost));
+        pairs.push(format!("{name}.gap_ms={gap}"));
     }
-    let words: Vec<String> = pairs
-        .into_iter()
-        .map(|(key, value)| key + "=" + &value)
-        .collect();
-    words.join(" ")
+    pairs.join(" ")
+}
+
+type Pairs = Vec<(&'static str, String)>;
+
+/// What happened.
+fn run_pairs(summary: &Summary) -> Pairs {
+    let failovers = || summary.failovers.iter();
+    let worst = |figure: fn(&Failover) -> Option<u64>| ms(failovers().filter_map(figure).max());
+    let done = || failovers().filter_map(|failover| failover.to.as_deref());
+    vec![
+        ("title", plain(&summary.title)),
+        ("seed", summary.seed.to_string()),
+        ("complete", yes(summary.complete)),
+        ("held", yes(summary.all_held)),
+        ("failovers", done().count().to_string()),
+        ("master", done().next_back().map_or(NONE.to_owned(), plain)),
+        ("sdown_ms", worst(|failover| failover.sdown_us)),
+        ("odown_ms", worst(|failover| failover.odown_us)),
+        ("detection_ms", worst(Failover::detection_us)),
+        ("election_ms", worst(Failover::election_us)),
+        ("promotion_ms", worst(Failover::promotion_us)),
+        ("promoted_ms", worst(|failover| failover.promoted_us)),
+        ("switched_ms", worst(|failover| failover.switched_us)),
+        ("first_write_ms", worst(|failover| failover.first_write_us)),
+    ]
+}
+
+/// What became of the writes of all writers.
+fn write_pairs(summary: &Summary) -> Pairs {
+    let sum = |figure: fn(&WriterFigures) -> u64| summary.sum(figure).to_string();
+    let in_ledger = summary.in_ledger().map(|count| count.to_string());
+    vec![
+        ("gap_ms", ms(summary.longest_gap().map(|gap| gap.length_us))),
+        (
+            "nobody_wrote_ms",
+            ms(summary.nobody_wrote.map(|gap| gap.length_us)),
+        ),
+        ("checked", yes(summary.is_checked())),
+        ("acknowledged", sum(|writer| writer.acknowledged)),
+        ("lost", sum(|writer| writer.lost)),
+        ("promised_lost", sum(|writer| writer.promised_lost)),
+        ("in_ledger", in_ledger.unwrap_or(NONE.to_owned())),
+        ("duplicated", sum(|writer| writer.duplicated)),
+        ("reordered", sum(|writer| writer.reordered)),
+    ]
 }
 
 fn ms(us: Option<u64>) -> String {
-    us.map_or("-".to_owned(), |us| format!("{:.1}", us as f64 / 1e3))
+    us.map_or(NONE.to_owned(), |us| format!("{:.1}", us as f64 / 1e3))
 }
 
 fn yes(is: bool) -> String {
@@ -165,7 +142,7 @@ fn plain(text: &str) -> String {
         .map(|c| if harmless(c) { c } else { '_' })
         .collect();
     if replaced.is_empty() {
-        "-".to_owned()
+        NONE.to_owned()
     } else {
         replaced
     }

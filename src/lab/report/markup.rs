@@ -1,8 +1,8 @@
 //! Markup that cannot be broken by what it shows.
 //!
 //! Names, steps and log lines come from scripts and from foreign programs, so nothing of them may
-//! act as markup. Everything that a page holds is written through [`Markup`], which escapes all text
-//! and closes what it has opened: a page is well-formed by construction, not by care.
+//! act as markup. Everything that a page holds is written through [`Markup`], which escapes all
+//! text and closes what it has opened: a page is well-formed by construction, not by care.
 
 use std::fmt::{self, Display, Write};
 

@@ -9,7 +9,7 @@
 //!               ├─► failovers (trouble, sentinel_event)   when each came how far
 //!               ├─► gaps, states, links, steps            what the pictures show
 //!               └─► summary (sentence)                    all figures
-//!                     ├─► page (chart, tables, log)       HTML
+//!                     ├─► page (chart, …_table, log)      HTML
 //!                     ├─► machine                         JSON, one line
 //!                     └─► distribution                    of many runs
 //! ```
@@ -26,12 +26,14 @@ mod markup;
 mod page;
 mod sentence;
 mod sentinel_event;
+mod stages_table;
 mod states;
 mod steps;
 mod summary;
 mod tables;
 mod trouble;
 mod words;
+mod writes_table;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -58,11 +60,11 @@ pub fn html(record: &Record) -> String {
 /// A run as JSON: its summary, settings, nodes, events by time, and verdicts.
 pub fn json(record: &Record) -> String {
     let history = History::of(record);
-    let node = |entry| match entry {
-        &Entry::Node(ref facts) => Some(facts),
+    let nodes = record.entries.iter().filter_map(|entry| match entry {
+        Entry::Node(facts) => Some(facts),
         _ => None,
-    };
-    let nodes: Vec<_> = record.entries.iter().filter_map(node).collect();
+    });
+    let nodes: Vec<_> = nodes.collect();
     machine::json(&history, &nodes, &summary::of(&history))
 }
 

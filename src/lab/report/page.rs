@@ -8,10 +8,12 @@ use super::failovers::Failover;
 use super::history::History;
 use super::log;
 use super::markup::{Attributes, Markup};
+use super::stages_table;
 use super::steps::{self, Step};
 use super::summary::Summary;
 use super::tables;
 use super::words::{count, counted, duration, seconds, shortened};
+use super::writes_table;
 
 /// Failovers that are shown in a picture of their own.
 const CLOSE_UPS_MAX: usize = 3;
@@ -45,11 +47,11 @@ pub fn html(history: &History, summary: &Summary) -> String {
     pictures(&mut markup, history, summary, &steps);
     if !summary.writers.is_empty() {
         markup.element("h2", &[], "What became of the writes");
-        tables::writes(&mut markup, history, summary);
+        writes_table::draw(&mut markup, history, summary);
     }
     if !summary.failovers.is_empty() {
         markup.element("h2", &[], "How long the failover took");
-        tables::failovers(&mut markup, summary);
+        stages_table::draw(&mut markup, summary);
     }
     step_list(&mut markup, history, &steps);
     markup.element("h2", &[], "Nodes and settings");
@@ -109,7 +111,7 @@ fn tone(summary: &Summary) -> &'static str {
     ];
     if figures.iter().any(|n| *n > 0) || !summary.all_held {
         "bad"
-    } else if !summary.complete || !summary.is_checked() {
+    } else if !summary.is_checked() {
         "open"
     } else {
         "good"
@@ -118,77 +120,67 @@ fn tone(summary: &Summary) -> &'static str {
 
 fn tiles(markup: &mut Markup, summary: &Summary) {
     markup.open("dl", &[("class", &"tiles")]);
-    let lost = summary.lost();
+    loss_tile(markup, summary);
+    gap_tile(markup, summary);
+    failover_tile(markup, &summary.failovers);
+    script_tile(markup, summary);
+    markup.close();
+}
+
+fn loss_tile(markup: &mut Markup, summary: &Summary) {
+    let name = "Lost writes";
+    if summary.writers.is_empty() {
+        return tile(markup, name, "", "—", "nobody wrote");
+    }
+    if !summary.is_checked() {
+        return tile(markup, name, "", "—", "not checked");
+    }
     let all = counted(
         summary.acknowledged(),
         "acknowledged write",
         "acknowledged writes",
     );
-    match (summary.writers.is_empty(), summary.is_checked()) {
-        (true, _) => tile(markup, "Lost writes", "", "—", "nobody wrote"),
-        (_, false) => tile(markup, "Lost writes", "", "—", "not checked"),
-        (_, true) => {
-            let (class, sign) = if lost == 0 {
-                ("good", "✓ ")
-            } else {
-                ("bad", "✗ ")
-            };
-            tile(
-                markup,
-                "Lost writes",
-                class,
-                &format!("{sign}{}", count(lost)),
-                &format!("of {all}"),
-            );
-        }
-    }
-    let gap = summary
+    let (class, figure) = match summary.lost() {
+        0 => ("good", "✓ 0".to_owned()),
+        lost => ("bad", format!("✗ {}", count(lost))),
+    };
+    tile(markup, name, class, &figure, &format!("of {all}"));
+}
+
+fn gap_tile(markup: &mut Markup, summary: &Summary) {
+    let shared = summary
         .nobody_wrote
         .map(|gap| (gap, "nobody could write for so long"));
     let own = || Some((summary.longest_gap()?, "the longest gap of a writer"));
-    match gap.or_else(own) {
-        Some((gap, words)) => tile(
-            markup,
-            "Without a write",
-            "",
-            &duration(gap.length_us),
-            words,
-        ),
-        None if summary.writers.is_empty() => {
-            tile(markup, "Without a write", "", "—", "nobody wrote")
-        }
-        None => tile(markup, "Without a write", "", "—", "no gap was seen"),
-    }
-    failover_tile(markup, &summary.failovers);
-    let vain = summary.not_held.len();
-    match (vain, summary.complete) {
-        (0, true) => tile(
-            markup,
-            "The script",
-            "good",
-            "✓ ran through",
-            "all that it waited for came true",
-        ),
-        (0, false) => tile(
-            markup,
-            "The script",
-            "bad",
-            "✗ broke off",
-            "the record has no end",
-        ),
-        _ => {
-            let words = shortened(&summary.not_held[0], 60);
-            let times = counted(vain as u64, "time", "times");
-            tile(
-                markup,
-                "The script",
-                "bad",
-                &format!("✗ waited {times} in vain"),
-                &format!("for “{words}”"),
-            );
-        }
-    }
-    markup.close();
+    let (figure, words) = match shared.or_else(own) {
+        Some((gap, words)) => (duration(gap.length_us), words),
+        None if summary.writers.is_empty() => ("—".to_owned(), "nobody wrote"),
+        None => ("—".to_owned(), "no gap was seen"),
+    };
+    tile(markup, "Without a write", "", &figure, words);
+}
+
+fn script_tile(markup: &mut Markup, summary: &Summary) {
+    let name = "The script";
+    let Some(first) = summary.not_held.first() else {
+        let (class, figure, words) = match summary.broke_off() {
+            false => ("good", "✓ ran through", "all that it waited for came true"),
+            true => ("bad", "✗ broke off", "the record has no end"),
+        };
+        return tile(markup, name, class, figure, words);
+    };
+    let times = counted(summary.not_held.len() as u64, "time", "times");
+    let words = format!(
+        "for “{}”",
+        shortened(first.trim_start_matches("wait-for "), 60)
+    );
+    tile(
+        markup,
+        name,
+        "bad",
+        &format!("✗ waited {times} in vain"),
+        &words,
+    );
 }
 
 fn failover_tile(markup: &mut Markup, failovers: &[Failover]) {

@@ -26,7 +26,7 @@ pub fn of(summary: &Summary, history: &History) -> String {
             n => format!("the script waited in vain {n} times, first for “{words}”"),
         });
     }
-    if !summary.complete {
+    if summary.broke_off() {
         clauses.push("the record ends in the middle of the run".to_owned());
     }
     clauses.join("; ") + "."
@@ -213,6 +213,16 @@ fn losses(summary: &Summary) -> Vec<String> {
             count(lost),
             count(all)
         );
+        let losers: Vec<_> = summary
+            .writers
+            .iter()
+            .filter(|writer| writer.lost > 0)
+            .collect();
+        if let [only] = losers.as_slice()
+            && summary.writers.len() > 1
+        {
+            clause += &format!(", all of them of the writer {}", only.writer);
+        }
         let promised = summary.sum(|writer| writer.promised_lost);
         if promised > 0 {
             clause += &format!(", {} of them promised by WAIT", count(promised));

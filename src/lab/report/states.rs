@@ -191,3 +191,49 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::report::testing::{START_US, Scribe};
+
+    #[test]
+    fn a_server_is_what_it_was_seen_as_until_it_is_seen_otherwise_or_ends() {
+        let mut run = Scribe::begun("");
+        run.nodes(&["r1"]);
+        run.role(100, "r1", Some("m1"));
+        run.samples("r1", (200, 300), Some("m1"), (0, 0));
+        run.silence("r1", (300, 400));
+        run.samples("r1", (400, 500), None, (0, 0));
+        run.process(600, "r1", ProcessState::Stopped);
+        run.silence("r1", (650, 690));
+        run.process(700, "r1", ProcessState::Up);
+        run.process(800, "r1", ProcessState::Down);
+        // An answer that was underway when the process ended.
+        run.samples("r1", (801, 802), None, (0, 0));
+        run.process(900, "r1", ProcessState::Up);
+        let record = run.ended(1_000);
+        let history = History::of(&record);
+        let bands = bands(&history, &history.nodes[0]);
+        let replica = || Role::Replica {
+            of: Some("m1".to_owned()),
+            is_linked: true,
+        };
+        let expected = [
+            (0, 100, Role::Unknown, Health::Up),
+            (100, 300, replica(), Health::Up),
+            (300, 400, replica(), Health::Silent),
+            (400, 600, Role::Master, Health::Up),
+            (600, 700, Role::Master, Health::Stopped),
+            (700, 800, Role::Master, Health::Up),
+            (800, 900, Role::Unknown, Health::Down),
+            (900, 1_000, Role::Unknown, Health::Up),
+        ];
+        let ms = |us: UnixUs| (us - START_US) / 1000;
+        let seen: Vec<_> = bands
+            .into_iter()
+            .map(|band| (ms(band.from_us), ms(band.to_us), band.role, band.health))
+            .collect();
+        assert_eq!(seen, expected);
+    }
+}

@@ -28,6 +28,8 @@ pub fn of(history: &History) -> Vec<Step> {
                 words: words.clone(),
                 awaited: None,
             }),
+            // What a program waits for by itself has no words, and is no step.
+            What::Awaited { words, .. } if words.is_empty() => {}
             What::Awaited { words, held } => {
                 let is_it = |step: &&mut Step| step.awaited.is_none() && step.words == *words;
                 let awaited = Some((event.at_us, *held));

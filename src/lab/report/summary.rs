@@ -113,6 +113,12 @@ impl Summary {
         gaps.max_by_key(|gap| gap.length_us)
     }
 
+    /// Whether the run came to nothing: its record has no end, and nobody looked for the writes. A
+    /// report that is asked for before a lab ends is none of that.
+    pub fn broke_off(&self) -> bool {
+        !self.complete && !self.is_checked()
+    }
+
     /// Whether the writes of all writers were looked for, and there are some.
     pub fn is_checked(&self) -> bool {
         !self.writers.is_empty() && self.writers.iter().all(|writer| writer.checked)

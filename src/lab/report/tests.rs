@@ -74,8 +74,8 @@ fn a_client_on_the_side_of_a_lost_master_is_told_from_the_others() {
     assert_eq!(
         summary.sentence,
         "m1 was cut off from r1, r2, s1, s2 and 2 more; the writer outside could not write for \
-         2.23 s; r1 took over; 11,070 of 62,870 acknowledged writes were lost, 2 of them promised \
-         by WAIT, 11,069 of them noted in a ledger."
+         2.23 s; r1 took over; 11,070 of 62,870 acknowledged writes were lost, all of them of the \
+         writer inside, 2 of them promised by WAIT, 11,069 of them noted in a ledger."
     );
 }
 
@@ -117,6 +117,23 @@ fn several_failovers_are_told_apart() {
     let sentence = "m1 was killed; there were 2 failovers in all (m1 → r1 → m1); nothing was \
                     written, so nothing can be said of lost writes.";
     assert_eq!(summary.sentence, sentence);
+}
+
+#[test]
+fn a_master_that_answers_again_is_replaced_all_the_same_once_that_has_begun() {
+    let mut run = Scribe::begun("");
+    run.nodes(&NODES);
+    let master = "master mymaster 127.11.3.1 6379";
+    run.process(1_000, "m1", ProcessState::Stopped);
+    run.failover(3_000, 1, 2, 1);
+    run.sentinel(2_590, "s2", "-sdown", master);
+    run.sentinel(2_591, "s2", "-odown", master);
+    let summary = summarize(&run.ended(4_000));
+    let failover = only(&summary);
+    assert_eq!(
+        (failover.to.as_deref(), failover.sdown_us),
+        (Some("r1"), Some(1_540_000))
+    );
 }
 
 #[test]

@@ -234,9 +234,10 @@ fn worst(points: &[(UnixUs, Option<f64>)], view: &View) -> Vec<Option<f64>> {
         if let Some((time, from, old)) = before
             && at.saturating_sub(time) <= SILENCE_US
         {
-            for between in from + 1..column {
-                let part = (between - from) as f64 / (column - from) as f64;
-                line[between] = Some(old + part * (value - old));
+            let between = line.iter_mut().enumerate().take(column).skip(from + 1);
+            for (at, slot) in between {
+                let part = (at - from) as f64 / (column - from) as f64;
+                *slot = Some(old + part * (value - old));
             }
         }
         before = Some((*at, column, value));

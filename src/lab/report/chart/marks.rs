@@ -44,25 +44,28 @@ pub fn sentinel_events(canvas: &mut Canvas, history: &History) {
 
 /// Notes of the script, and what servers logged.
 pub fn notes(canvas: &mut Canvas, history: &History) {
-    let is_logged = |event: &&&Event| matches!(event.what, What::Logged { .. });
-    let has_words = history.events.iter().filter(is_logged).count() <= LOGGED_WITH_WORDS_MAX;
-    let mark = |event: &&Event| match &event.what {
-        What::Note { words } => Some(Mark {
-            at_us: event.at_us,
-            label: Some(words.clone()),
-            tip: told(history, event.at_us, words),
-        }),
-        What::Logged { node, text } => {
-            let line = format!("{node}: {text}");
-            Some(Mark {
-                at_us: event.at_us,
-                tip: told(history, event.at_us, &line),
-                label: has_words.then_some(line),
-            })
-        }
-        _ => None,
+    let view = canvas.view;
+    let visible = || {
+        history
+            .events
+            .iter()
+            .filter(|event| view.contains(event.at_us))
     };
-    let marks: Vec<Mark> = history.events.iter().filter_map(mark).collect();
+    let is_logged = |event: &&&Event| matches!(event.what, What::Logged { .. });
+    let has_words = visible().filter(is_logged).count() <= LOGGED_WITH_WORDS_MAX;
+    let mark = |event: &&Event| {
+        let (has_words, line) = match &event.what {
+            What::Note { words } => (true, words.clone()),
+            What::Logged { node, text } => (has_words, format!("{node}: {text}")),
+            _ => return None,
+        };
+        Some(Mark {
+            at_us: event.at_us,
+            tip: told(history, event.at_us, &line),
+            label: has_words.then_some(line),
+        })
+    };
+    let marks: Vec<Mark> = visible().filter_map(mark).collect();
     let explained = "of the script, and of servers";
     line_of_marks(canvas, "Notes and log lines", explained, marks);
 }

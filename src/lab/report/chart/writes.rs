@@ -4,7 +4,7 @@ use super::axis::round_up;
 use super::canvas::{Canvas, Form, View, fitted};
 use super::labels::text_width;
 use crate::lab::model::{UnixUs, Writes};
-use crate::lab::report::gaps::{self, BIN_US};
+use crate::lab::report::gaps::{self, BIN_US, Gap};
 use crate::lab::report::history::History;
 use crate::lab::report::markup::{Attributes, Px};
 use crate::lab::report::words::{count, duration, seconds};
@@ -82,17 +82,14 @@ fn chart(canvas: &mut Canvas, history: &History, writer: &str, writes: &[&Writes
         ];
         canvas.charts.shape("rect", attributes);
     }
-    let path = bins.path(canvas.view, |bin| bin.accepted, zero, -UP / bins.top());
+    let accepted = bins.accepted_without(gap);
+    let path = self::path(canvas.view, &accepted, zero, -UP / bins.top());
     canvas
         .charts
         .shape("path", &[("class", &"accepted"), ("d", &path)]);
     if fails {
-        let path = bins.path(
-            canvas.view,
-            |bin| bin.failed,
-            zero,
-            DOWN / bins.failed_max(),
-        );
+        let failed = bins.failed();
+        let path = self::path(canvas.view, &failed, zero, DOWN / bins.failed_max());
         canvas
             .charts
             .shape("path", &[("class", &"failed"), ("d", &path)]);
@@ -196,28 +193,85 @@ impl Bins {
         round_up(self.accepted_max())
     }
 
-    /// The outline of an area over or below `zero`: `scale` pixels for each write per second.
-    fn path(&self, view: &View, of: impl Fn(&Bin) -> f64, zero: f64, scale: f64) -> String {
-        let mut path = format!("M{} {}", Px(view.x(self.from_us)), Px(zero));
-        let mut level = 0.0;
+    /// How many writes failed per second, from when on.
+    fn failed(&self) -> Vec<(UnixUs, f64)> {
+        self.bins
+            .iter()
+            .enumerate()
+            .map(|(i, bin)| (self.start(i), bin.failed))
+            .collect()
+    }
+
+    /// How many were accepted per second, from when on. None were within `gap`, so those of a bin
+    /// that the gap reaches into belong to the rest of it.
+    fn accepted_without(&self, gap: Option<Gap>) -> Vec<(UnixUs, f64)> {
+        let top = self.accepted_max();
+        let mut steps = Vec::new();
         for (i, bin) in self.bins.iter().enumerate() {
-            let value = of(bin);
-            if value != level {
-                let at = self
-                    .from_us
-                    .saturating_add(self.bin_us.saturating_mul(i as i64));
-                path += &format!("H{}V{}", Px(view.x(at)), Px(zero + value * scale));
-                level = value;
+            let (from, to) = (self.start(i), self.start(i + 1));
+            let inside = gap.map(|gap| (gap.from_us.clamp(from, to), gap.to_us.clamp(from, to)));
+            match inside {
+                Some((gap_from, gap_to)) if gap_from < gap_to && bin.accepted > 0.0 => {
+                    let rest = (to - from - (gap_to - gap_from)).max(1) as f64;
+                    let rate = (bin.accepted * self.bin_us as f64 / rest).min(top);
+                    let parts = [
+                        (from, gap_from, rate),
+                        (gap_from, gap_to, 0.0),
+                        (gap_to, to, rate),
+                    ];
+                    let parts = parts.into_iter().filter(|(from, to, _)| from < to);
+                    steps.extend(parts.map(|(from, _, rate)| (from, rate)));
+                }
+                _ => steps.push((from, bin.accepted)),
             }
         }
-        path += &format!("H{}V{}Z", Px(view.right()), Px(zero));
-        path
+        steps
     }
+
+    fn start(&self, bin: usize) -> UnixUs {
+        self.from_us
+            .saturating_add(self.bin_us.saturating_mul(bin as i64))
+    }
+}
+
+/// The outline of an area over or below `zero`: `scale` pixels for each write per second.
+fn path(view: &View, steps: &[(UnixUs, f64)], zero: f64, scale: f64) -> String {
+    let first = steps.first().map_or(view.from_us, |step| step.0);
+    let mut path = format!("M{} {}", Px(view.x(first)), Px(zero));
+    let mut level = 0.0;
+    for (at, value) in steps {
+        if *value != level {
+            path += &format!("H{}V{}", Px(view.x(*at)), Px(zero + value * scale));
+            level = *value;
+        }
+    }
+    path += &format!("H{}V{}Z", Px(view.right()), Px(zero));
+    path
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gap_is_cut_out_of_the_tenths_of_a_second_that_it_reaches_into() {
+        let all = writes(3);
+        let bins = Bins::of(&view(200_000), &all.iter().collect::<Vec<_>>());
+        let gap = Some(Gap {
+            from_us: 57_000,
+            to_us: 157_000,
+        });
+        let steps = bins.accepted_without(gap);
+        let expected = [
+            (-93_000, 0.0),
+            (7_000, 500.0),
+            (57_000, 0.0),
+            (107_000, 0.0),
+            (157_000, 500.0),
+            (207_000, 500.0),
+        ];
+        assert_eq!(steps[..5], expected[..5]);
+    }
 
     fn view(to_us: i64) -> View {
         View {

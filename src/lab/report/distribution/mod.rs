@@ -175,7 +175,7 @@ fn column(runs: &Runs) -> Column {
     Column {
         label: runs.label.clone(),
         runs: summaries.len(),
-        failed: number(|summary| !summary.complete || !summary.all_held),
+        failed: number(|summary| summary.broke_off() || !summary.all_held),
         without_failover: number(|summary| summary.failovers.iter().all(|f| f.to.is_none())),
         with_losses: number(|summary| summary.lost() > 0),
         values: FIGURES.iter().map(values).collect(),
@@ -244,7 +244,8 @@ impl Distribution {
                 spreads.map(|value| shown(value, figure.unit)).collect(),
             );
         }
-        let counts: [(&str, fn(&Column) -> usize); 4] = [
+        type Count = fn(&Column) -> usize;
+        let counts: [(&str, Count); 4] = [
             ("Runs", |column| column.runs),
             ("No failover", |column| column.without_failover),
             ("Lost writes in", |column| column.with_losses),
