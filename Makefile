@@ -5,7 +5,8 @@ PREFIX ?= /usr/local
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
 SERVER  = target/release/redis-server
 
-.PHONY: build run test test-clients lint simulate bench bench-failover lab install clean
+.PHONY: build run test test-clients lint simulate bench bench-failover lab test-lab-page \
+	install clean
 
 build:
 	cargo build --release
@@ -53,6 +54,15 @@ lab: build
 		target/release/redis-lab run --html target/lab/$(EXPERIMENT).html \
 		scripts/experiments/$(EXPERIMENT).sh
 	@echo "The report is target/lab/$(EXPERIMENT).html"
+
+# The report of an experiment, opened in a browser, where one is there or can be installed.
+test-lab-page:
+	cargo build
+	ln -sf redis-server target/debug/redis-lab
+	mkdir -p target/lab
+	target/debug/redis-lab run --html target/lab/partition-master.html \
+		scripts/experiments/partition-master.sh
+	tests/lab/check-page.sh target/lab/partition-master.html target/lab/partition-master.png
 
 # One binary, five names: it looks at the name it is called by.
 install: build
