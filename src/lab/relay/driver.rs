@@ -2,8 +2,8 @@
 //!
 //! Three kinds of things wake it: a socket, the earliest timer, and a job, which is how other
 //! threads ask something of it. Connections lie in a slab; the token of a socket is twice the place
-//! of its connection, plus the side. An event for a connection that has just ended may reach the
-//! next one in its place: a hint to look is all that an event is, so that does no harm.
+//! of its connection, plus the side. The place of one that has ended stays empty until all events of
+//! the poll are told, for some of them may still be its own.
 //!
 //! To be woken takes as long as to pass a request on. So after an event the loop looks for the next
 //! one for a few microseconds before it sleeps ([`Patience`]), as long as few things happen at once;
@@ -88,7 +88,10 @@ pub struct Driver {
     /// Who is where, and the links between them.
     pub hosts: Hosts,
     doors: Slab<Door>,
-    pairs: Slab<Pair>,
+    /// Connections; an empty place is one of `ended`.
+    pairs: Slab<Option<Pair>>,
+    /// Places of connections that have ended since the poll.
+    ended: Vec<usize>,
     /// The timers that are set: when, and which flow, numbered as tokens are.
     timers: BTreeSet<(u64, usize)>,
     /// The same by flow.
@@ -110,6 +113,7 @@ impl Driver {
             hosts: Hosts::default(),
             doors: Slab::new(),
             pairs: Slab::new(),
+            ended: Vec::new(),
             timers: BTreeSet::new(),
             timer_of: HashMap::new(),
             again: BTreeSet::new(),
@@ -139,6 +143,9 @@ impl Driver {
                 self.on_event(event, jobs);
             }
             self.on_time();
+            for key in self.ended.drain(..) {
+                self.pairs.remove(key);
+            }
             patience.on_poll(events.iter().count(), now_us);
         }
     }
@@ -197,7 +204,7 @@ impl Driver {
 
     /// Lets a connection do something, and does what follows from it.
     fn with_pair(&mut self, key: usize, act: impl FnOnce(&mut Pair, &mut Context<'_>) -> Outcome) {
-        let Some(pair) = self.pairs.get_mut(key) else {
+        let Some(Some(pair)) = self.pairs.get_mut(key) else {
             return;
         };
         let mut cx = Context {
@@ -216,7 +223,12 @@ impl Driver {
         match outcome {
             Outcome::Waits => {}
             Outcome::Again => drop(self.again.insert(key)),
-            Outcome::Over => drop(self.pairs.remove(key)),
+            Outcome::Over => {
+                if let Some(pair) = self.pairs[key].take() {
+                    pair.close(self.poll.registry());
+                }
+                self.ended.push(key);
+            }
         }
     }
 
@@ -276,7 +288,7 @@ impl Driver {
         };
         match Pair::accepted(stream, ends, target, Token(2 * key), &mut cx) {
             Ok(pair) => {
-                place.insert(pair);
+                place.insert(Some(pair));
                 self.with_pair(key, Pair::advance);
             }
             Err(e) => log::warn!("The relay cannot watch a connection: {e}"),
@@ -325,7 +337,8 @@ impl Driver {
         is_meant: impl Fn(&Pair) -> bool,
         act: impl Fn(&mut Pair, &mut Context<'_>) -> Outcome,
     ) {
-        let meant = self.pairs.iter().filter(|(_, pair)| is_meant(pair));
+        let meant = self.pairs.iter();
+        let meant = meant.filter(|(_, pair)| pair.as_ref().is_some_and(&is_meant));
         let keys: Vec<usize> = meant.map(|(key, _)| key).collect();
         for key in keys {
             self.with_pair(key, &act);
@@ -335,7 +348,7 @@ impl Driver {
     /// How many connections use each link; those that none uses are left out.
     pub fn connections(&self) -> HashMap<LinkId, usize> {
         let mut counts = HashMap::new();
-        for (_, pair) in &self.pairs {
+        for pair in self.pairs.iter().filter_map(|(_, pair)| pair.as_ref()) {
             let [there, back] = pair.links();
             *counts.entry(there).or_insert(0) += 1;
             if back != there {

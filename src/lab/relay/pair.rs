@@ -66,7 +66,7 @@ pub enum Outcome {
     Waits,
     /// It has more to do at once.
     Again,
-    /// It is over; its sockets are to be closed.
+    /// It is over and to be closed.
     Over,
 }
 
@@ -87,7 +87,7 @@ enum Phase {
 
 #[derive(Debug)]
 struct Side {
-    /// None: not yet connected, or gone.
+    /// None: not yet connected, or closed.
     stream: Option<TcpStream>,
     readable: bool,
     writable: bool,
@@ -314,7 +314,6 @@ impl Pair {
         back.queue.send_mark(answer, now_us());
         if answer == Mark::Refused {
             back.ended = true;
-            self.sides[TARGET].stream = None;
         }
     }
 
@@ -334,11 +333,21 @@ impl Pair {
         self.flows[1 - side].wake_us = None;
     }
 
-    /// Closes the socket of a side such that its peer learns at once that all is over.
+    /// When the connection is closed, the peer on this side is to learn at once that all is over.
     fn reset(&mut self, side: usize) {
-        if let Some(stream) = self.sides[side].stream.take() {
+        if let Some(stream) = &self.sides[side].stream {
             // Where this fails, the peer sees an ordinary end.
-            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    /// Closes the sockets of a connection that is over.
+    pub fn close(mut self, registry: &Registry) {
+        for side in &mut self.sides {
+            if let Some(mut stream) = side.stream.take() {
+                // A child between fork and exec may hold a copy, which must not tell us anything.
+                let _ = registry.deregister(&mut stream);
+            }
         }
     }
 
