@@ -90,6 +90,8 @@ pub enum Ask {
     },
     /// Say how everything is.
     Status,
+    /// Say what those who wait are waiting for.
+    Missing,
     /// Say where a node can be asked past the relay.
     Address {
         /// Which.

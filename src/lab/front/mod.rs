@@ -6,6 +6,7 @@
 //! A lab is a folder: `--dir`, or `$REDIS_LAB_DIR`, or `redis-lab.d` where one stands.
 
 mod cli;
+mod progress;
 mod prompt;
 mod repeat;
 mod report;
@@ -113,7 +114,7 @@ fn carry_out(folder: &Path, words: &[String]) -> Result<(), Failure> {
         "run" => run::run_script(rest),
         "repeat" => repeat::repeat(rest),
         _ => match Request::read(words)? {
-            Some(request) => say(&ask(folder, &request)?),
+            Some(request) => say(&progress::ask(folder, &request)?),
             None => Err(format!(
                 "'{verb}' is nothing that can be done; see redis-lab help"
             )),

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use getopts::{Matches, Options};
 
-use super::{Failure, OWNER_VARIABLE, answer, plain, say};
+use super::{Failure, OWNER_VARIABLE, answer, plain, progress, say};
 use crate::lab::keeper::{CONTROL_SOCKET, ERROR_FILE, PLAN_FILE};
 use crate::lab::plan::{Plan, Program};
-use crate::lab::request::{Answer, Ask, Condition, parse_time};
+use crate::lab::request::{Ask, Condition, parse_time};
 
 /// The programs of nodes where the command line names none.
 pub const SERVER_VARIABLE: &str = "REDIS_LAB_SERVER";
@@ -238,10 +238,9 @@ fn await_whole(folder: &Path, plan: &Plan) -> Result<(), Failure> {
         condition,
         timeout_ms: START_TIME_MAX.as_millis() as u64,
     });
-    match answer(folder, &request)? {
-        Answer::Failed { why } => Err(format!("the lab does not come together: {why}")),
-        Answer::Done { .. } | Answer::At { .. } => Ok(()),
-    }
+    progress::ask(folder, &request)
+        .map(|_| ())
+        .map_err(|why| format!("the lab does not come together: {why}"))
 }
 
 /// Ends a lab and removes its folder. One that belongs to a running script only ends.

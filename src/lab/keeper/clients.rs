@@ -1,5 +1,6 @@
 //! Writers, readers, and the verdict over what they were told.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(super) struct Clients {
     count: usize,
     /// Accepted writes of writers that have ended.
     accepted_before: u64,
+    /// How old what a reader saw last of each server was, in milliseconds.
+    staleness: HashMap<String, u64>,
 }
 
 impl Clients {
@@ -56,6 +59,11 @@ impl Clients {
     pub fn counts(&self) -> impl Iterator<Item = (&str, Counts)> {
         let running = self.writers.iter();
         running.map(|(name, writer)| (name.as_str(), writer.counts()))
+    }
+
+    /// How old what a reader saw last of a server was, in milliseconds.
+    pub fn staleness(&self, node: &str) -> Option<u64> {
+        self.staleness.get(node).copied()
     }
 
     /// What they have done since the last call.
@@ -92,6 +100,7 @@ impl Clients {
         }
         self.clock = None;
         self.readers = None;
+        self.staleness.clear();
         entries
     }
 }
@@ -202,6 +211,9 @@ impl Keeper {
     /// Notes what writers and readers have done.
     pub(super) fn take_from_clients(&mut self) {
         for entry in self.clients.take_entries() {
+            if let Entry::Read(read) = &entry {
+                self.clients.staleness.insert(read.node.clone(), read.ms);
+            }
             self.record.note(entry);
         }
     }

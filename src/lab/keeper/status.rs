@@ -69,7 +69,8 @@ impl Keeper {
             .max();
         let mut table = Table::default();
         table.row([
-            "NODE", "STATE", "ROLE", "FOLLOWS", "LINK", "OFFSET", "BEHIND", "KEYS", "VERSION",
+            "NODE", "STATE", "ROLE", "FOLLOWS", "LINK", "OFFSET", "BEHIND", "STALE", "KEYS",
+            "VERSION",
         ]);
         for (number, node) in self
             .nodes
@@ -88,6 +89,11 @@ impl Keeper {
                     .map_or("-", |up| if up { "up" } else { "down" }),
                 &shown(seen.offset),
                 &shown(behind),
+                &shown(
+                    self.clients
+                        .staleness(node.name())
+                        .map(|ms| format!("{ms} ms")),
+                ),
                 &shown(seen.keys),
                 &node.planned.facts.version,
             ]);

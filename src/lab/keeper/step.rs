@@ -49,6 +49,7 @@ impl Keeper {
             Ask::StopLoad => self.stop_clients(),
             Ask::Check { node } => self.check(node.as_deref())?,
             Ask::Status => self.status(),
+            Ask::Missing => self.missing(),
             Ask::Address { node } => {
                 let node = &self.nodes[self.node(node)?];
                 return Ok(Answer::At {
@@ -125,9 +126,12 @@ impl Ask {
     /// Whether it is a step of an experiment, which the report shows.
     fn is_step(&self) -> bool {
         match self {
-            Ask::Status | Ask::Address { .. } | Ask::Flush | Ask::Down | Ask::WaitFor { .. } => {
-                false
-            }
+            Ask::Status
+            | Ask::Missing
+            | Ask::Address { .. }
+            | Ask::Flush
+            | Ask::Down
+            | Ask::WaitFor { .. } => false,
             Ask::Process { .. }
             | Ask::Link { .. }
             | Ask::Partition { .. }

@@ -64,6 +64,15 @@ impl Keeper {
         }
     }
 
+    /// What is missing for those who wait, a line each.
+    pub(super) fn missing(&self) -> String {
+        let lacks = self.waiters.iter().filter_map(|waiter| {
+            let lack = self.find_lack(waiter).err()?;
+            Some(format!("{}: {lack}\n", waiter.words))
+        });
+        lacks.collect()
+    }
+
     fn find_lack(&self, waiter: &Waiter) -> Lack {
         let since_us = waiter.since_us;
         match &waiter.condition {
