@@ -2,12 +2,12 @@
 //!
 //! Three kinds of things wake it: a socket, the earliest timer, and a job, which is how other
 //! threads ask something of it. Connections lie in a slab; the token of a socket is twice the place
-//! of its connection, plus the side. The place of one that has ended stays empty until all events of
-//! the poll are told, for some of them may still be its own.
+//! of its connection, plus the side. The place of one that has ended stays empty until all events
+//! of the poll are told, for some of them may still be its own.
 //!
 //! To be woken takes as long as to pass a request on. So after an event the loop looks for the next
-//! one for a few microseconds before it sleeps ([`Patience`]), as long as few things happen at once;
-//! under load sleep is better, since more has come when it ends.
+//! one for a few microseconds before it sleeps ([`Patience`]), as long as few things happen at
+//! once; under load sleep is better, since more has come when it ends.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind};

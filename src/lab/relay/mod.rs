@@ -1,5 +1,5 @@
-//! The relay: every connection between two hosts of a lab goes through it, so that the links between
-//! them can be cut, delayed and throttled without privileges.
+//! The relay: every connection between two hosts of a lab goes through it, so that the links
+//! between them can be cut, delayed and throttled without privileges.
 //!
 //! It listens at the public address of each node and leads what comes on to the node's hidden one.
 //! Who has opened a connection is told by the address that it comes from (see

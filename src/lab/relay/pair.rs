@@ -42,8 +42,8 @@ const READ_BYTES: usize = 64 * 1024;
 const ROUNDS_MAX: usize = 4;
 /// A connect that does not pass fails after this time, as that of the kernel does.
 const GIVE_UP_US: u64 = 127_000_000;
-/// It fails sooner if the initiator has ended its side, for then it is most likely gone, or if there
-/// is no descriptor for it.
+/// It fails sooner if the initiator has ended its side, for then it is most likely gone, or if
+/// there is no descriptor for it.
 const ABANDON_US: u64 = 5_000_000;
 /// A connect for which there is no descriptor is tried again after this time.
 const RETRY_US: u64 = 20_000;

@@ -229,6 +229,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..80)
 }
 
+/// Bytes that count up from the first.
+fn numbers(first: u8, count: usize) -> Vec<u8> {
+    (0..count).map(|i| first.wrapping_add(i as u8)).collect()
+}
+
 /// All that was sent and not yet seen: a byte or a mark each, and when.
 #[derive(Default)]
 struct Model {
@@ -278,7 +283,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Send(count) => {
-                    let bytes: Vec<u8> = (0..count).map(|i| model.counter.wrapping_add(i as u8)).collect();
+                    let bytes = numbers(model.counter, count);
                     model.counter = model.counter.wrapping_add(count as u8).wrapping_add(3);
                     model.sent.extend(bytes.iter().map(|&byte| (Some(byte), now_us)));
                     queue.send(&bytes, now_us);
