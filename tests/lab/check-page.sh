@@ -101,7 +101,8 @@ has '^svg id="run-wide"' "the picture for wide windows"
 has '^svg id="run-narrow"' "the picture for narrow windows"
 has '^g class="lane" data-node="[^"]*" role="img" aria-label="[^"]*(master|replica|Sentinel)' \
     "a lane that tells a role"
-if grep -q 'class="writes"' "$place/tags" && ! grep -q 'no gap was seen' "$place/tags"; then
+if grep -q 'class="writes"' "$place/tags" &&
+    ! grep -qE 'no gap was seen|writes never stopped' "$place/tags"; then
     has '^g class="gap-label" role="img" aria-label="Gap: [^"]*[0-9]' "the gap with its length"
 fi
 has '^details id="log"' "the log"
@@ -119,5 +120,5 @@ done
 if [[ -n $screenshot ]]; then
     cp "$place/light.png" "$screenshot"
 fi
-lanes=$(grep -c '^g class="lane"' "$place/tags")
-echo "the page is well: $((lanes / 2)) lanes in all pictures, opened in $(basename "$browser")"
+lanes=$(grep -oE '^g class="lane" data-node="[^"]*"' "$place/tags" | sort -u | wc -l)
+echo "the page is well: lanes of $lanes nodes, opened in $(basename "$browser")"

@@ -92,6 +92,8 @@ pub fn failovers(history: &History) -> Vec<Failover> {
 struct Course {
     from: String,
     to: Option<String>,
+    /// Since when that was master, as far as it took over itself.
+    since: UnixUs,
     /// The index of the event that was its first sign.
     first_sign: usize,
     sdown: Option<UnixUs>,
@@ -113,7 +115,7 @@ impl Course {
 
     fn finish(self, history: &History) -> Failover {
         let sign = history.events[self.first_sign].at_us;
-        let trouble = trouble::before(history, self.first_sign, &self.from);
+        let trouble = trouble::before(history, self.first_sign, &self.from, self.since);
         let began_us = trouble.as_ref().map_or(sign, |trouble| trouble.at_us);
         let since = |at: Option<UnixUs>| Some(at?.saturating_sub(began_us).max(0) as u64);
         Failover {
@@ -140,6 +142,8 @@ struct Tracker<'h, 'a> {
     open: BTreeMap<String, usize>,
     /// Servers that were master and were replaced, by the failover that did it.
     replaced: BTreeMap<String, usize>,
+    /// When servers took over.
+    masters: BTreeMap<String, UnixUs>,
     /// The servers that were last seen as a replica, and of whom.
     replicas: BTreeMap<String, Option<String>>,
     /// Nodes whose process has ended, and when it came up again, if it has.
@@ -153,6 +157,7 @@ impl<'h, 'a> Tracker<'h, 'a> {
             found: Vec::new(),
             open: BTreeMap::new(),
             replaced: BTreeMap::new(),
+            masters: BTreeMap::new(),
             replicas: BTreeMap::new(),
             restarted: BTreeMap::new(),
         }
@@ -192,7 +197,7 @@ impl<'h, 'a> Tracker<'h, 'a> {
                 let new = self.history.name_at(&new).to_owned();
                 let course = self.course(index, &old);
                 first(&mut course.switched, at);
-                self.take_over(&old, &new);
+                self.take_over(&old, &new, at);
             }
             return;
         }
@@ -215,7 +220,7 @@ impl<'h, 'a> Tracker<'h, 'a> {
             "+promoted-slave" => {
                 let new = history.name_at(&subject.address).to_owned();
                 first(&mut self.course(index, &master).promoted, at);
-                self.take_over(&master, &new);
+                self.take_over(&master, &new, at);
             }
             "+failover-end" | "+failover-end-for-timeout" => {
                 if let Some(course) = self.known(&master) {
@@ -270,7 +275,7 @@ impl<'h, 'a> Tracker<'h, 'a> {
         let course = self.course(index, &old);
         if course.to.as_deref().is_none_or(|to| to == node) {
             course.promoted = Some(course.promoted.map_or(at, |known| known.min(at)));
-            self.take_over(&old, node);
+            self.take_over(&old, node, at);
         }
     }
 
@@ -282,6 +287,7 @@ impl<'h, 'a> Tracker<'h, 'a> {
             None => {
                 self.found.push(Course {
                     from: master.to_owned(),
+                    since: self.masters.get(master).copied().unwrap_or(UnixUs::MIN),
                     first_sign: index,
                     ..Course::default()
                 });
@@ -300,7 +306,7 @@ impl<'h, 'a> Tracker<'h, 'a> {
         Some(&mut self.found[*at])
     }
 
-    fn take_over(&mut self, old: &str, new: &str) {
+    fn take_over(&mut self, old: &str, new: &str, at: UnixUs) {
         if let Some(at) = self.open.remove(old) {
             self.replaced.insert(old.to_owned(), at);
         }
@@ -308,6 +314,8 @@ impl<'h, 'a> Tracker<'h, 'a> {
             self.found[*at].to.get_or_insert_with(|| new.to_owned());
         }
         self.replaced.remove(new);
+        self.masters.entry(new.to_owned()).or_insert(at);
+        self.masters.remove(old);
     }
 }
 

@@ -10,6 +10,9 @@ use crate::lab::model::{UnixUs, Writes};
 /// The time that one entry of writes stands for.
 pub const BIN_US: i64 = 100_000;
 
+/// Shorter pauses are not worth naming: clients have such for other reasons.
+pub const WORTH_NAMING_US: u64 = 20_000;
+
 /// A time without an accepted write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {

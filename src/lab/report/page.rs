@@ -5,12 +5,13 @@
 
 use super::chart::{self, Form, View};
 use super::failovers::Failover;
+use super::gaps::WORTH_NAMING_US;
 use super::history::History;
 use super::log;
 use super::markup::{Attributes, Markup};
 use super::stages_table;
 use super::steps::{self, Step};
-use super::summary::Summary;
+use super::summary::{Pause, Summary};
 use super::tables;
 use super::words::{count, counted, duration, seconds, shortened};
 use super::writes_table;
@@ -45,14 +46,20 @@ pub fn html(history: &History, summary: &Summary) -> String {
     tiles(&mut markup, summary);
     let steps = steps::of(history);
     pictures(&mut markup, history, summary, &steps);
+    markup.open("div", &[("class", &"pair")]);
     if !summary.writers.is_empty() {
+        markup.open("section", &[]);
         markup.element("h2", &[], "What became of the writes");
         writes_table::draw(&mut markup, history, summary);
+        markup.close();
     }
     if !summary.failovers.is_empty() {
+        markup.open("section", &[]);
         markup.element("h2", &[], "How long the failover took");
         stages_table::draw(&mut markup, summary);
+        markup.close();
     }
+    markup.close();
     step_list(&mut markup, history, &steps);
     markup.element("h2", &[], "Nodes and settings");
     if !history.nodes.is_empty() {
@@ -148,12 +155,13 @@ fn loss_tile(markup: &mut Markup, summary: &Summary) {
 }
 
 fn gap_tile(markup: &mut Markup, summary: &Summary) {
-    let shared = summary
-        .nobody_wrote
-        .map(|gap| (gap, "nobody could write for so long"));
+    let is_long = |gap: &Pause| gap.length_us >= WORTH_NAMING_US;
+    let shared = summary.nobody_wrote.filter(is_long);
+    let shared = shared.map(|gap| (gap, "nobody could write for so long"));
     let own = || Some((summary.longest_gap()?, "the longest gap of a writer"));
     let (figure, words) = match shared.or_else(own) {
-        Some((gap, words)) => (duration(gap.length_us), words),
+        Some((gap, words)) if is_long(&gap) => (duration(gap.length_us), words),
+        Some((gap, _)) => (duration(gap.length_us), "at most: writes never stopped"),
         None if summary.writers.is_empty() => ("—".to_owned(), "nobody wrote"),
         None => ("—".to_owned(), "no gap was seen"),
     };

@@ -1,17 +1,17 @@
 //! What happened in a run, as one sentence for somebody who never saw the lab.
 
 use super::failovers::Failover;
-use super::gaps::BIN_US;
+use super::gaps::{BIN_US, WORTH_NAMING_US};
 use super::history::History;
 use super::summary::{Pause, Summary};
 use super::trouble::{Trouble, TroubleKind};
 use super::words::{count, counted, duration, listed, shortened};
 use crate::lab::model::{NodeKind, ProcessState, UnixUs, What};
 
-/// Shorter pauses are not worth naming: clients have such for other reasons.
-const PAUSE_MIN_US: u64 = 20_000;
 /// Cuts of one partition are done within this time.
 const PARTITION_US: i64 = 500_000;
+/// Words that a sentence may begin with and that are no names.
+const OUR_WORDS: [&str; 6] = ["the", "no", "nobody", "nothing", "writes", "what"];
 const NAMES_MAX: usize = 4;
 const WORDS_MAX: usize = 80;
 
@@ -29,7 +29,16 @@ pub fn of(summary: &Summary, history: &History) -> String {
     if summary.broke_off() {
         clauses.push("the record ends in the middle of the run".to_owned());
     }
-    clauses.join("; ") + "."
+    capitalised(clauses.join("; ") + ".")
+}
+
+/// A sentence with a great letter at its beginning, unless that is the name of a node.
+fn capitalised(sentence: String) -> String {
+    let first = sentence.split(' ').next().unwrap_or_default();
+    if !OUR_WORDS.contains(&first) {
+        return sentence;
+    }
+    sentence[..1].to_ascii_uppercase() + &sentence[1..]
 }
 
 fn what_happened(summary: &Summary, history: &History) -> Vec<String> {
@@ -44,7 +53,7 @@ fn what_happened(summary: &Summary, history: &History) -> Vec<String> {
             let nobody = if was_disturbed {
                 "no other server took over"
             } else {
-                "No server took over from another"
+                "no server took over from another"
             };
             clauses.push(nobody.to_owned());
         }
@@ -74,7 +83,7 @@ fn began(failover: &Failover, history: &History) -> String {
     let master = &failover.from;
     match &failover.trouble {
         Some(trouble) => done_to(master, trouble, history),
-        None => format!("{master} lost its role"),
+        None => format!("{master} was replaced although nothing was done to it"),
     }
 }
 
@@ -155,14 +164,14 @@ fn first_disturbance(history: &History) -> Option<String> {
 /// For how long writes stood still, if there were any.
 fn pause(summary: &Summary, history: &History) -> Option<String> {
     let worst = summary.longest_gap()?;
-    if worst.length_us < PAUSE_MIN_US {
+    if worst.length_us < WORTH_NAMING_US {
         let longest = duration(worst.length_us);
         return Some(format!(
             "writes went on without a pause longer than {longest}"
         ));
     }
     let (who, pause) = match summary.nobody_wrote {
-        Some(pause) if pause.length_us >= PAUSE_MIN_US => ("nobody".to_owned(), pause),
+        Some(pause) if pause.length_us >= WORTH_NAMING_US => ("nobody".to_owned(), pause),
         _ => {
             let writer = summary
                 .writers
@@ -221,7 +230,7 @@ fn losses(summary: &Summary) -> Vec<String> {
         if let [only] = losers.as_slice()
             && summary.writers.len() > 1
         {
-            clause += &format!(", all of them of the writer {}", only.writer);
+            clause += &format!(", all written by {}", only.writer);
         }
         let promised = summary.sum(|writer| writer.promised_lost);
         if promised > 0 {

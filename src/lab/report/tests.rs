@@ -74,8 +74,8 @@ fn a_client_on_the_side_of_a_lost_master_is_told_from_the_others() {
     assert_eq!(
         summary.sentence,
         "m1 was cut off from r1, r2, s1, s2 and 2 more; the writer outside could not write for \
-         2.23 s; r1 took over; 11,070 of 62,870 acknowledged writes were lost, all of them of the \
-         writer inside, 2 of them promised by WAIT, 11,069 of them noted in a ledger."
+         2.23 s; r1 took over; 11,070 of 62,870 acknowledged writes were lost, all written by \
+         inside, 2 of them promised by WAIT, 11,069 of them noted in a ledger."
     );
 }
 
@@ -134,6 +134,45 @@ fn a_master_that_answers_again_is_replaced_all_the_same_once_that_has_begun() {
         (failover.to.as_deref(), failover.sdown_us),
         (Some("r1"), Some(1_540_000))
     );
+}
+
+#[test]
+fn what_was_done_to_a_server_before_it_was_master_is_no_trouble_of_its_own() {
+    let mut run = Scribe::begun("");
+    run.nodes(&NODES);
+    run.part(500, &["m1"], &["r1", "r2"], true);
+    run.process(1_000, "m1", ProcessState::Down);
+    run.failover(3_000, 1, 2, 1);
+    run.failover(6_000, 2, 3, 2);
+    let summary = summarize(&run.ended(8_000));
+    let troubles = summary
+        .failovers
+        .iter()
+        .map(|failover| failover.trouble.as_ref());
+    let troubles: Vec<_> = troubles
+        .map(|trouble| trouble.map(|trouble| trouble.kind))
+        .collect();
+    assert_eq!(troubles, [Some(TroubleKind::Down), None]);
+}
+
+#[test]
+fn a_sentinel_may_log_a_failover_before_the_step_that_asks_for_it() {
+    let mut run = Scribe::begun("");
+    run.nodes(&NODES);
+    run.step(1_001, "failover coordinated");
+    // A log has whole milliseconds.
+    run.sentinel(
+        1_000,
+        "s1",
+        "+try-failover",
+        "master mymaster 127.11.3.1 6379",
+    );
+    let summary = summarize(&run.ended(2_000));
+    let trouble = only(&summary)
+        .trouble
+        .as_ref()
+        .map(|trouble| trouble.step.as_str());
+    assert_eq!(trouble, Some("failover coordinated"));
 }
 
 #[test]
@@ -244,6 +283,26 @@ fn what_the_script_waited_for_in_vain_is_told() {
             .ends_with("the script waited in vain for “master r1”.")
     );
     assert!(html(&record).contains("✗ did not come true after 890 ms"));
+}
+
+#[test]
+fn writes_that_never_stopped_have_no_gap_to_show() {
+    let mut run = Scribe::begun("calm");
+    run.nodes(&NODES[..1]);
+    run.writes("w1", (100, 900), 10, 0);
+    run.verdict(Verdict {
+        writer: "w1".to_owned(),
+        acknowledged: 80,
+        present: 80,
+        longest_gap: Some((at(300), 9_500)),
+        ..Verdict::default()
+    });
+    let record = run.ended(1_000);
+    let sentence = "Writes went on without a pause longer than 9.5 ms; no server took over from \
+                    another; no acknowledged write was lost.";
+    assert_eq!(summarize(&record).sentence, sentence);
+    let page = html(&record);
+    assert!(page.contains("writes never stopped") && !page.contains("could not write"));
 }
 
 #[test]

@@ -13,6 +13,8 @@ use crate::lab::model::{LinkState, ProcessState, UnixUs, What};
 const ONE_STEP_US: i64 = 500_000;
 /// A restart is over within this time.
 const RESTART_US: i64 = 10_000_000;
+/// What is logged has whole milliseconds, so it may seem to come before what caused it.
+const LOG_TICK_US: i64 = 1_000;
 /// Words of steps that change roles, or what a server holds, whatever processes and links do.
 const ASKING: [&str; 7] = [
     "failover",
@@ -55,11 +57,14 @@ pub struct Trouble {
     pub detail: String,
 }
 
-/// What was done to `master` last before the event of index `sign`.
-pub fn before(history: &History, sign: usize, master: &str) -> Option<Trouble> {
+/// What was done to `master` last before the event of index `sign`, and since `since_us`.
+pub fn before(history: &History, sign: usize, master: &str, since_us: UnixUs) -> Option<Trouble> {
     let mut found: Option<Trouble> = None;
     let mut over: Option<UnixUs> = None;
-    for (index, event) in history.events[..sign].iter().enumerate().rev() {
+    let until_us = history.events[sign].at_us.saturating_add(LOG_TICK_US);
+    let events = history.events.iter().enumerate().rev();
+    let near = events.skip_while(|(_, event)| event.at_us > until_us);
+    for (index, event) in near.take_while(|(_, event)| event.at_us >= since_us) {
         let Some(kind) = kind_of(&event.what, master) else {
             continue;
         };

@@ -4,10 +4,11 @@ use super::canvas::{Canvas, Form, View};
 use super::labels::text_width;
 use super::{axis, cables, curves, lanes, marks, writes};
 use crate::lab::model::UnixUs;
+use crate::lab::report::gaps::WORTH_NAMING_US;
 use crate::lab::report::history::History;
 use crate::lab::report::markup::{Attributes, Markup, Px};
 use crate::lab::report::steps::Step;
-use crate::lab::report::summary::Summary;
+use crate::lab::report::summary::{Pause, Summary};
 use crate::lab::report::words::{duration, seconds, shortened};
 
 /// Lines of steps in one picture.
@@ -165,19 +166,18 @@ fn axis_words(canvas: &mut Canvas, history: &History) {
     }
 }
 
-/// The gap that all charts show: that of all writers together, else the longest of any.
+/// The gap that all charts show: that of all writers together, else the longest of any; none if
+/// that is not worth naming.
 fn shown_gap(summary: &Summary) -> Option<(UnixUs, UnixUs, String)> {
-    let (pause, words) = match (summary.nobody_wrote, summary.longest_gap()) {
-        (Some(pause), _) => (pause, "nobody could write: ".to_owned()),
-        (None, longest) => {
-            let longest = longest?;
-            let is_it =
-                |w: &&crate::lab::report::summary::WriterFigures| w.longest_gap == Some(longest);
-            let writer = summary.writers.iter().find(is_it)?;
-            (
-                longest,
-                format!("{} could not write: ", shortened(&writer.writer, 24)),
-            )
+    let is_shown = |pause: &Pause| pause.length_us >= WORTH_NAMING_US;
+    let (pause, words) = match summary.nobody_wrote.filter(is_shown) {
+        Some(pause) => (pause, "nobody could write: ".to_owned()),
+        None => {
+            let longest = summary.longest_gap().filter(is_shown);
+            let mut writers = summary.writers.iter();
+            let writer = writers.find(|w| w.longest_gap == longest && longest.is_some())?;
+            let name = shortened(&writer.writer, 24);
+            (longest?, format!("{name} could not write: "))
         }
     };
     let to_us = pause

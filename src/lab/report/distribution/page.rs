@@ -50,11 +50,7 @@ fn table(markup: &mut Markup, distribution: &Distribution) {
         markup,
         "Median, 99th percentile and worst; in brackets, how many values",
     );
-    let heads = distribution.columns.iter().flat_map(|column| {
-        let label = shortened(&column.label, LABEL_MAX);
-        ["median", "p99", "worst"].map(|words| ("num", format!("{label}: {words}")))
-    });
-    tables::head(markup, &heads.collect::<Vec<_>>());
+    heads(markup, distribution);
     markup.open("tbody", &[]);
     for (i, figure) in FIGURES.iter().enumerate() {
         let cells = distribution.columns.iter().flat_map(|column| {
@@ -63,7 +59,7 @@ fn table(markup: &mut Markup, distribution: &Distribution) {
             let is_loss = figure.unit == Unit::Writes && values.last().is_some_and(|n| *n > 0);
             let class = if is_loss { "num alarm" } else { "num" };
             let worst = format!("{worst} ({})", values.len());
-            [("num", median), ("num", p99), (class, worst)]
+            [("num first", median), ("num", p99), (class, worst)]
         });
         tables::row(
             markup,
@@ -76,10 +72,34 @@ fn table(markup: &mut Markup, distribution: &Distribution) {
     tables::close(markup);
 }
 
+/// Two rows of heads: whose figures, and which.
+fn heads(markup: &mut Markup, distribution: &Distribution) {
+    markup.open("thead", &[]);
+    markup.open("tr", &[]);
+    markup.element("td", &[], "");
+    for column in &distribution.columns {
+        let attributes: Attributes =
+            &[("scope", &"colgroup"), ("colspan", &3), ("class", &"first")];
+        markup.element("th", attributes, &shortened(&column.label, LABEL_MAX));
+    }
+    markup.close();
+    markup.open("tr", &[]);
+    markup.element("td", &[], "");
+    for _ in &distribution.columns {
+        for (class, words) in [("num first", "median"), ("num", "p99"), ("num", "worst")] {
+            markup.element("th", &[("scope", &"col"), ("class", &class)], words);
+        }
+    }
+    markup.close();
+    markup.close();
+}
+
 /// The values of one figure, for each pair of binaries on the same scale.
 fn bars(markup: &mut Markup, distribution: &Distribution, index: usize, figure: &Figure) {
     let of = |column: &super::Column| column.values[index].last().copied();
-    let Some(most) = distribution.columns.iter().filter_map(of).max() else {
+    let most = distribution.columns.iter().filter_map(of).max();
+    // Where all are nothing, there is nothing to see.
+    let Some(most) = most.filter(|most| *most > 0) else {
         return;
     };
     markup.element("h3", &[], &format!("{}: {}", figure.name, figure.explained));
@@ -88,7 +108,7 @@ fn bars(markup: &mut Markup, distribution: &Distribution, index: usize, figure: 
         let [median, p99, worst] = spread(values).map(|value| shown(value, figure.unit));
         let label = shortened(&column.label, LABEL_MAX);
         let words = format!("{label}: median {median}, p99 {p99}, worst {worst}");
-        let size = format!("0 0 {WIDTH} {}", HEIGHT + 18.0);
+        let size = format!("0 0 {WIDTH} {}", HEIGHT + 32.0);
         let attributes: Attributes = &[
             ("class", &"bars"),
             ("viewBox", &size),
@@ -115,6 +135,10 @@ fn bars(markup: &mut Markup, distribution: &Distribution, index: usize, figure: 
             );
             markup.shape("path", &[("class", &"median"), ("d", &line)]);
         }
+        let below = Px(zero + 12.0);
+        markup.element("text", &[("class", &"s"), ("x", &0), ("y", &below)], "0");
+        let attributes: Attributes = &[("class", &"s end"), ("x", &WIDTH), ("y", &below)];
+        markup.element("text", attributes, &shown(Some(most), figure.unit));
         markup.close();
     }
 }
