@@ -21,7 +21,11 @@ use crate::lab::plan::Plan;
 use crate::lab::relay::Relay;
 use crate::lab::view::Directory;
 use crate::lab::watch::{Watch, Watched};
+use crate::sys::limits::raise_descriptors;
 use crate::sys::process::daemonize;
+
+/// Open files that a keeper may have: each connection through the relay takes two.
+const DESCRIPTORS: u64 = 16_384;
 
 /// Runs the keeper of a folder that holds a plan, in the background: the call returns, with the
 /// exit code of the process, only when the lab has ended. Why it did not come up stands in a file of
@@ -41,6 +45,8 @@ pub fn run(folder: &Path, owner: Option<u32>) -> u8 {
 }
 
 fn keep(folder: &Path, owner: Option<u32>) -> Result<(), String> {
+    // With fewer the relay makes connections wait.
+    raise_descriptors(DESCRIPTORS);
     let (inbox, mut keeper) = {
         let text = fs::read(folder.join(PLAN_FILE)).map_err(|e| format!("{PLAN_FILE}: {e}"))?;
         let plan = serde_json::from_slice(&text).map_err(|e| format!("{PLAN_FILE}: {e}"))?;

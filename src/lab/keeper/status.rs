@@ -145,14 +145,10 @@ impl Keeper {
     }
 
     fn disturbed_links(&self) -> String {
-        let names: Vec<&str> = self.hosts.names().collect();
         let mut table = Table::default();
-        for from in &names {
-            for to in names.iter().filter(|to| *to != from) {
-                let state = self.relay.state(from, to);
-                if state != LinkState::default() {
-                    table.row([from, "->", to, &link_words(state)]);
-                }
+        for link in self.relay.traffic() {
+            if link.state != LinkState::default() {
+                table.row([&link.from, "->", &link.to, &link_words(link.state)]);
             }
         }
         table.text()

@@ -1,6 +1,6 @@
 //! Links as they were disturbed: a row for all links of the same fate.
 
-use super::canvas::{Canvas, Form};
+use super::canvas::{Canvas, Form, OVER_HATCHING};
 use super::labels::text_width;
 use crate::lab::model::LinkState;
 use crate::lab::report::history::History;
@@ -93,7 +93,7 @@ fn draw_band(canvas: &mut Canvas, band: &LinkBand, place: (f64, f64), tip: &str)
         Way::Both => state_words(&band.state),
         way => format!("{} {}", arrow(way), state_words(&band.state)),
     };
-    canvas.block_words("bt over", place, top + HEIGHT - 4.0, &[words]);
+    canvas.block_words(OVER_HATCHING, place, top + HEIGHT - 4.0, &[words]);
 }
 
 fn arrow(way: Way) -> &'static str {

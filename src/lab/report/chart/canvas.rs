@@ -30,6 +30,8 @@ pub struct View {
 const EDGE: f64 = 14.0;
 /// The size of text.
 pub const TEXT: f64 = 12.0;
+/// The class of words that would be hard to read without a plate behind them.
+pub const OVER_HATCHING: &str = "bt over";
 const DETAIL: f64 = 10.5;
 /// How much longer names are, which are bold.
 const BOLD: f64 = 1.12;
@@ -190,10 +192,23 @@ impl<'v> Canvas<'v> {
         y: f64,
         words: &[String],
     ) {
-        let room = to - from - 8.0;
-        if let Some(words) = words.iter().find(|words| text_width(words, BLOCK) <= room) {
-            self.words(class, from + 5.0, y, words);
+        let room = to - from - 10.0;
+        let Some(words) = words.iter().find(|words| text_width(words, BLOCK) <= room) else {
+            return;
+        };
+        if class == OVER_HATCHING {
+            let width = (text_width(words, BLOCK) * 1.1 + 6.0).min(room + 6.0);
+            let at = (Px(from + 2.0), Px(y - 10.5), Px(width), Px(14.0));
+            let attributes: Attributes = &[
+                ("class", &"plate"),
+                ("x", &at.0),
+                ("y", &at.1),
+                ("width", &at.2),
+                ("height", &at.3),
+            ];
+            self.words.shape("rect", attributes);
         }
+        self.words(class, from + 5.0, y, words);
     }
 
     /// A line across the whole stretch of time.

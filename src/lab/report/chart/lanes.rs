@@ -1,6 +1,6 @@
 //! Nodes with their roles, and failovers with their stages: rows of coloured blocks.
 
-use super::canvas::Canvas;
+use super::canvas::{Canvas, OVER_HATCHING};
 use crate::lab::model::{NodeKind, UnixUs};
 use crate::lab::report::failovers::Failover;
 use crate::lab::report::history::{History, Node};
@@ -91,7 +91,7 @@ fn draw_band(canvas: &mut Canvas, band: &Band, place: (f64, f64), tip: &str) {
         canvas.block(hatch, place, LANE, tip);
     }
     let class = match (class, hatch) {
-        ("b down", _) | (_, Some(_)) => "bt over",
+        ("b down", _) | (_, Some(_)) => OVER_HATCHING,
         ("b master", None) => "bt on",
         _ => "bt",
     };
