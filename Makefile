@@ -38,10 +38,18 @@ bench: build
 	PEERS="$(PEERS)" BENCH="$(BENCH)" ROUNDS="$(ROUNDS)" SECONDS_PER_ROUND="$(SECONDS)" \
 		cargo bench --bench peers
 
-# make bench-failover PEERS="redis=/usr/bin/redis-server" SCENARIO="killed planned" ROUNDS=30
+# Failovers of these servers and of others, in turns, and how long each stage took:
+#   make bench-failover PEERS="redis=/usr/bin/redis-server" SCENARIO="kill-master stop-master" ROUNDS=30
+#   make bench-failover SCENARIO=kill-master BESIDE="stop s1"
+SCENARIO ?= kill-master stop-master planned-failover
 bench-failover: build
-	PEERS="$(PEERS)" OURS="$(OURS)" SCENARIO="$(SCENARIO)" ROUNDS="$(ROUNDS)" \
-		cargo bench --bench failover
+	ln -sf redis-server target/release/redis-lab
+	mkdir -p target/lab
+	for name in $(SCENARIO); do \
+		target/release/redis-lab repeat $(or $(ROUNDS),30) scripts/experiments/$$name.sh \
+			--pair tanist=$(SERVER) $(foreach peer,$(PEERS),--pair $(peer)) \
+			--html target/lab/bench-$$name.html $(BESIDE) || exit 1; \
+	done
 
 # One experiment of scripts/experiments, and its report:
 #   make lab EXPERIMENT=kill-master

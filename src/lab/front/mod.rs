@@ -48,7 +48,8 @@ redis-lab: failover experiments with servers and Sentinels, on this machine alon
                              the run so far; as one line where no file is named
   run SCRIPT [--html FILE] [--json FILE] [WORD …]
                              run a script in a lab of its own, report, and end the lab
-  repeat N SCRIPT [--pair SERVER[,SENTINEL]] … [--seed N] [--html FILE] [--json FILE] [WORD …]
+  repeat N SCRIPT [--pair [LABEL=]SERVER[,SENTINEL]] … [--seed N] [--html FILE] [--json FILE]
+         [WORD …]
                              run it many times, with each pair of programs, and compare
 ";
 

@@ -19,22 +19,23 @@ struct Pair {
 }
 
 impl Pair {
-    /// Reads `SERVER[,SENTINEL]`; with no word it is this program.
-    fn read(word: Option<&str>) -> Pair {
-        let (server, sentinel) = match word {
-            None => (None, None),
-            Some(word) => match word.split_once(',') {
-                None => (Some(word), None),
-                Some((server, sentinel)) => (Some(server), Some(sentinel)),
-            },
-        };
+    fn new(label: &str, server: Option<&str>, sentinel: Option<&str>) -> Pair {
         Pair {
             server: server.map(str::to_owned),
             sentinel: sentinel.map(str::to_owned),
             runs: distribution::Runs {
-                label: word.unwrap_or("tanist").to_owned(),
+                label: label.to_owned(),
                 summaries: Vec::new(),
             },
+        }
+    }
+
+    /// Reads `[LABEL=]SERVER[,SENTINEL]`.
+    fn read(word: &str) -> Pair {
+        let (label, programs) = word.split_once('=').unwrap_or((word, word));
+        match programs.split_once(',') {
+            None => Pair::new(label, Some(programs), None),
+            Some((server, sentinel)) => Pair::new(label, Some(server), Some(sentinel)),
         }
     }
 }
@@ -62,7 +63,7 @@ fn read(words: &[String]) -> Result<Plan, Failure> {
         outputs.html = more.html.or(outputs.html);
         outputs.json = more.json.or(outputs.json);
         match (rest.first().map(String::as_str), rest.get(1)) {
-            (Some("--pair"), Some(pair)) => pairs.push(Pair::read(Some(pair))),
+            (Some("--pair"), Some(pair)) => pairs.push(Pair::read(pair)),
             (Some("--seed"), Some(word)) => {
                 seed = word.parse().map_err(|_| format!("'{word}' is no number"))?;
             }
@@ -74,7 +75,7 @@ fn read(words: &[String]) -> Result<Plan, Failure> {
         rest.drain(..2);
     }
     if pairs.is_empty() {
-        pairs.push(Pair::read(None));
+        pairs.push(Pair::new("tanist", None, None));
     }
     let script = Script {
         path: PathBuf::from(path),
@@ -91,7 +92,7 @@ fn read(words: &[String]) -> Result<Plan, Failure> {
     })
 }
 
-/// `repeat N SCRIPT [--pair SERVER[,SENTINEL]] … [--seed N] [--html FILE] [--json FILE] [WORD …]`.
+/// `repeat N SCRIPT [--pair [LABEL=]SERVER[,SENTINEL]] … [--seed N] [--html FILE] [--json FILE] [WORD …]`.
 ///
 /// A run whose script fails counts as far as it came; if none has brought a lab up, that is a failure.
 pub fn repeat(words: &[String]) -> Result<(), Failure> {
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn pairs_and_reports_stand_before_the_words_of_the_script() {
-        let line = "3 x.sh --pair a --html p --pair b,c --seed 7 word --pair d";
+        let line = "3 x.sh --pair a --html p --pair x=b,c --seed 7 word --pair d";
         let plan = read(&words(line)).expect("it says all");
         assert_eq!((plan.times, plan.seed), (3, 7));
         assert_eq!(plan.outputs.html, Some(PathBuf::from("p")));
@@ -150,6 +151,7 @@ mod tests {
             .collect();
         let some = |word: &str| Some(word.to_owned());
         assert_eq!(pairs, [(&some("a"), &None), (&some("b"), &some("c"))]);
+        assert_eq!(plan.pairs[1].runs.label, "x");
     }
 
     #[test]

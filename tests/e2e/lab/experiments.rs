@@ -30,7 +30,7 @@ fn a_stopped_master_is_replaced_after_the_time_limit() {
     let figures = run("stop-master");
     assert_eq!(figures.text("failovers"), "1");
     assert!(figures.number("detection_ms") >= 900.0, "{figures:?}");
-    assert_eq!(figures.number("lost"), 0.0);
+    assert_eq!(figures.number("client.lost"), 0.0);
 }
 
 #[test]
