@@ -36,7 +36,7 @@ mod words;
 mod writes_table;
 
 #[cfg(test)]
-pub(crate) mod testing;
+mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -48,13 +48,19 @@ pub use trouble::{Trouble, TroubleKind};
 
 /// The figures of a run.
 pub fn summarize(record: &Record) -> Summary {
-    summary::of(&History::of(record))
+    figures(&History::of(record))
+}
+
+fn figures(history: &History) -> Summary {
+    let mut summary = summary::of(history);
+    summary.sentence = sentence::of(&summary, history);
+    summary
 }
 
 /// A run as one page of HTML: one file, without scripts, that fetches nothing.
 pub fn html(record: &Record) -> String {
     let history = History::of(record);
-    page::html(&history, &summary::of(&history))
+    page::html(&history, &figures(&history))
 }
 
 /// A run as JSON: its summary, settings, nodes, events by time, and verdicts.
@@ -65,7 +71,7 @@ pub fn json(record: &Record) -> String {
         _ => None,
     });
     let nodes: Vec<_> = nodes.collect();
-    machine::json(&history, &nodes, &summary::of(&history))
+    machine::json(&history, &nodes, &figures(&history))
 }
 
 /// A run as one line `key=value …`, for scripts; without an end of line.

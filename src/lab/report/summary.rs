@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::failovers::{self, Failover};
 use super::gaps::{self, Gap};
 use super::history::History;
-use super::sentence;
 use crate::lab::model::{NodeKind, UnixUs, What};
 
 /// The figures of a run, all derived from its record.
@@ -125,10 +124,10 @@ impl Summary {
     }
 }
 
-/// The figures of a run.
+/// The figures of a run; the sentence is left empty, for it is made of them.
 pub fn of(history: &History) -> Summary {
     let not_held = not_held(history);
-    let mut summary = Summary {
+    Summary {
         title: history.setup.title.clone(),
         seed: history.setup.seed,
         at_us: history.from_us,
@@ -141,9 +140,7 @@ pub fn of(history: &History) -> Summary {
         writers: writers(history),
         servers: servers(history),
         sentence: String::new(),
-    };
-    summary.sentence = sentence::of(&summary, history);
-    summary
+    }
 }
 
 fn pause(gap: Gap) -> Pause {

@@ -128,23 +128,19 @@ fn state_words(band: &Band) -> String {
 fn short_words(band: &Band) -> Vec<String> {
     let mut all = vec![state_words(band)];
     let short = match (band.health, &band.role) {
-        (Health::Down, _) => "down",
-        (Health::Stopped, _) => "stopped",
-        (Health::Silent, _) => "no answer",
-        (_, Role::Master) => "master",
+        (Health::Down, _) => "down".to_owned(),
+        (Health::Stopped, _) => "stopped".to_owned(),
+        (Health::Silent, _) => "no answer".to_owned(),
         (
             _,
             Role::Replica {
                 is_linked: false, ..
             },
-        ) => "no link",
-        (_, Role::Replica { of: Some(of), .. }) => {
-            all.push(format!("of {of}"));
-            of
-        }
+        ) => "no link".to_owned(),
+        (_, Role::Replica { of: Some(of), .. }) => format!("of {of}"),
         _ => return all,
     };
-    all.push(short.to_owned());
+    all.push(short);
     all
 }
 

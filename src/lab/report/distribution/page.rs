@@ -1,6 +1,6 @@
 //! The distribution of many runs as a page: a table, and how the values of each figure lie.
 
-use super::{Distribution, FIGURES, Figure, Unit, shown, spread};
+use super::figures::{Column, Distribution, FIGURES, Figure, Unit, shown, spread};
 use crate::lab::report::markup::{Attributes, Markup, Px};
 use crate::lab::report::page;
 use crate::lab::report::tables;
@@ -96,7 +96,7 @@ fn heads(markup: &mut Markup, distribution: &Distribution) {
 
 /// The values of one figure, for each pair of binaries on the same scale.
 fn bars(markup: &mut Markup, distribution: &Distribution, index: usize, figure: &Figure) {
-    let of = |column: &super::Column| column.values[index].last().copied();
+    let of = |column: &Column| column.values[index].last().copied();
     let most = distribution.columns.iter().filter_map(of).max();
     // Where all are nothing, there is nothing to see.
     let Some(most) = most.filter(|most| *most > 0) else {
