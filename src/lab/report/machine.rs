@@ -62,8 +62,9 @@ fn add_stages(summary: &mut Value) {
 }
 
 /// One line of `key=value`, separated by spaces, without an end of line. Times are milliseconds; of
-/// several failovers, the longest counts. `-` stands for what is not known or did not happen.
-/// Characters that a shell would care for are replaced by `_`.
+/// several failovers, the longest counts. `-` stands for what is not known or did not happen, and
+/// so for lost writes that nobody looked for. Characters that a shell would care for are replaced
+/// by `_`.
 pub fn line(summary: &Summary) -> String {
     let mut pairs = run_pairs(summary);
     pairs.extend(write_pairs(summary));
@@ -75,7 +76,10 @@ pub fn line(summary: &Summary) -> String {
         let name = plain(&writer.writer);
         let gap = ms(writer.longest_gap.map(|gap| gap.length_us));
         pairs.push(format!("{name}.acknowledged={}", writer.acknowledged));
-        pairs.push(format!("{name}.lost={}", writer.lost));
+        match writer.checked {
+            true => pairs.push(format!("{name}.lost={}", writer.lost)),
+            false => pairs.push(format!("{name}.lost={NONE}")),
+        }
         pairs.push(format!("{name}.gap_ms={gap}"));
     }
     pairs.join(" ")
@@ -108,7 +112,11 @@ fn run_pairs(summary: &Summary) -> Pairs {
 
 /// What became of the writes of all writers.
 fn write_pairs(summary: &Summary) -> Pairs {
-    let sum = |figure: fn(&WriterFigures) -> u64| summary.sum(figure).to_string();
+    // Nobody must take it for good news that nobody looked.
+    let found = |figure: fn(&WriterFigures) -> u64| match summary.is_checked() {
+        true => summary.sum(figure).to_string(),
+        false => NONE.to_owned(),
+    };
     let in_ledger = summary.in_ledger().map(|count| count.to_string());
     vec![
         ("gap_ms", ms(summary.longest_gap().map(|gap| gap.length_us))),
@@ -117,12 +125,12 @@ fn write_pairs(summary: &Summary) -> Pairs {
             ms(summary.nobody_wrote.map(|gap| gap.length_us)),
         ),
         ("checked", yes(summary.is_checked())),
-        ("acknowledged", sum(|writer| writer.acknowledged)),
-        ("lost", sum(|writer| writer.lost)),
-        ("promised_lost", sum(|writer| writer.promised_lost)),
+        ("acknowledged", summary.acknowledged().to_string()),
+        ("lost", found(|writer| writer.lost)),
+        ("promised_lost", found(|writer| writer.promised_lost)),
         ("in_ledger", in_ledger.unwrap_or(NONE.to_owned())),
-        ("duplicated", sum(|writer| writer.duplicated)),
-        ("reordered", sum(|writer| writer.reordered)),
+        ("duplicated", found(|writer| writer.duplicated)),
+        ("reordered", found(|writer| writer.reordered)),
     ]
 }
 

@@ -261,6 +261,7 @@ fn a_record_that_breaks_off_is_reported_as_far_as_it_goes() {
         summary.longest_gap().map(|gap| gap.length_us),
         Some(1_300_000)
     );
+    assert!(line(&record).contains(" lost=- ") && line(&record).contains(" w1.lost=- "));
     assert!(
         summary
             .sentence
