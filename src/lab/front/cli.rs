@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Failure, answer, plain, say};
+use super::talk::{Failure, answer, plain, say};
 use crate::base::quoting::quote;
 use crate::lab::request::{Answer, Ask};
 use crate::lab::wire::Wire;

@@ -11,25 +11,20 @@ mod prompt;
 mod repeat;
 mod report;
 mod run;
+mod talk;
 mod up;
 
 use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::keeper;
-use super::request::{Answer, Ask, Request, USAGE};
+use super::request::{Ask, Request, USAGE};
+use talk::{FOLDER_VARIABLE, Failure, ask, fail, plain, say};
 
-/// Names the folder of a lab.
-pub const FOLDER_VARIABLE: &str = "REDIS_LAB_DIR";
-/// The process that a lab ends with.
-pub const OWNER_VARIABLE: &str = "REDIS_LAB_OWNER";
 const DEFAULT_FOLDER: &str = "redis-lab.d";
 const REDRAW_EVERY: Duration = Duration::from_millis(500);
-
-/// Why a word could not be carried out; empty if that was said already.
-type Failure = String;
 
 const HELP: &str = "\
 redis-lab: failover experiments with servers and Sentinels, on this machine alone
@@ -64,20 +59,13 @@ pub fn run(args: &[Vec<u8>]) -> u8 {
         Err(why) => return fail(&why),
     };
     let done = match words.is_empty() {
-        true => prompt::read_lines(&folder),
+        true => prompt::read_lines(|words| carry_out(&folder, words)),
         false => carry_out(&folder, &words),
     };
     match done {
         Ok(()) => 0,
         Err(why) => fail(&why),
     }
-}
-
-fn fail(why: &str) -> u8 {
-    if !why.is_empty() {
-        eprintln!("redis-lab: {why}");
-    }
-    1
 }
 
 /// The folder of the lab, and the words without those that name it.
@@ -121,45 +109,6 @@ fn carry_out(folder: &Path, words: &[String]) -> Result<(), Failure> {
             )),
         },
     }
-}
-
-/// Writes text to standard output, if there is any; whether anybody reads it is no failure.
-#[expect(clippy::unnecessary_wraps, reason = "it ends most words")]
-fn say(text: &str) -> Result<(), Failure> {
-    let end = if text.is_empty() || text.ends_with('\n') {
-        ""
-    } else {
-        "\n"
-    };
-    let mut out = io::stdout().lock();
-    let _ = write!(out, "{text}{end}").and_then(|()| out.flush());
-    Ok(())
-}
-
-/// Asks the keeper for something that is answered by text.
-fn ask(folder: &Path, request: &Request) -> Result<String, Failure> {
-    match answer(folder, request)? {
-        Answer::Done { text } => Ok(text),
-        Answer::Failed { why } => Err(why),
-        Answer::At { address, .. } => Ok(address.to_string()),
-    }
-}
-
-fn answer(folder: &Path, request: &Request) -> Result<Answer, Failure> {
-    let answer = keeper::ask(folder, request);
-    answer.map_err(|e| match e.kind() {
-        io::ErrorKind::UnexpectedEof => "the lab has ended".to_owned(),
-        _ => format!(
-            "there is no lab in {} ({e}); redis-lab up makes one",
-            folder.display()
-        ),
-    })
-}
-
-/// A request that is not said as one.
-fn plain(ask: Ask) -> Request {
-    let words = String::new();
-    Request { words, ask }
 }
 
 /// The keeper itself; nobody but `up` says this.

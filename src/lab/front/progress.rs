@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Failure, plain};
+use super::talk::{self, Failure, plain};
 use crate::lab::request::{Ask, Request};
 
 /// What is missing is told so often.
@@ -18,7 +18,7 @@ const LINE_CHARS_MAX: usize = 78;
 /// tells what it waits for, on one line that goes again; to a file it tells nothing.
 pub fn ask(folder: &Path, request: &Request) -> Result<String, Failure> {
     if !io::stderr().is_terminal() {
-        return super::ask(folder, request);
+        return talk::ask(folder, request);
     }
     let (ended, end) = channel::<()>();
     thread::scope(|scope| {
@@ -26,7 +26,7 @@ pub fn ask(folder: &Path, request: &Request) -> Result<String, Failure> {
             let begun = Instant::now();
             let mut has_told = false;
             while end.recv_timeout(TELL_EVERY) == Err(RecvTimeoutError::Timeout) {
-                let missing = super::ask(folder, &plain(Ask::Missing)).unwrap_or_default();
+                let missing = talk::ask(folder, &plain(Ask::Missing)).unwrap_or_default();
                 tell(&format!(
                     "{} s: {}",
                     begun.elapsed().as_secs(),
@@ -38,7 +38,7 @@ pub fn ask(folder: &Path, request: &Request) -> Result<String, Failure> {
                 tell("");
             }
         });
-        let answer = super::ask(folder, request);
+        let answer = talk::ask(folder, request);
         drop(ended);
         answer
     })

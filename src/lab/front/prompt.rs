@@ -1,14 +1,13 @@
 //! Reads words line by line: from a terminal with a prompt, or from a file, as scripts do.
 
 use std::io::{self, BufRead, IsTerminal};
-use std::path::Path;
 
-use super::{Failure, carry_out, fail, say};
+use super::talk::{Failure, fail, say};
 use crate::base::quoting::split_args;
 
 /// Carries out one line after the other. At a terminal a line that fails is told and the next one is
 /// read; a file ends with the first that fails.
-pub fn read_lines(folder: &Path) -> Result<(), Failure> {
+pub fn read_lines(carry_out: impl Fn(&[String]) -> Result<(), Failure>) -> Result<(), Failure> {
     let is_terminal = io::stdin().is_terminal();
     if is_terminal {
         say("redis-lab: 'help' says what can be done, 'quit' ends")?;
@@ -39,7 +38,7 @@ pub fn read_lines(folder: &Path) -> Result<(), Failure> {
                 {
                     return Ok(());
                 }
-                carry_out(folder, &words)
+                carry_out(&words)
             }
         };
         match done {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::report::Outputs;
 use super::run::Script;
-use super::{Failure, say};
+use super::talk::{Failure, say};
 use crate::lab::report::{distribution, line, summarize};
 
 /// A pair of programs, and what its runs have shown.

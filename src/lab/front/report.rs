@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use super::{Failure, ask, plain, say};
+use super::talk::{Failure, ask, plain, say};
 use crate::lab::keeper::RECORD_FILE;
 use crate::lab::model::Record;
 use crate::lab::report;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::report::{Outputs, read_record};
+use super::talk::{FOLDER_VARIABLE, Failure, OWNER_VARIABLE, say};
+use super::up;
 use super::up::{
     PROGRAM_FOLDER, QUESTION_VARIABLE, SEED_VARIABLE, SENTINEL_VARIABLE, SERVER_VARIABLE,
     TITLE_VARIABLE,
 };
-use super::{FOLDER_VARIABLE, Failure, OWNER_VARIABLE, say, up};
 use crate::lab::keeper::PLAN_FILE;
 use crate::lab::model::Record;
 use crate::lab::report;

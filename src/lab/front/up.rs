@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use getopts::{Matches, Options};
 
-use super::{Failure, OWNER_VARIABLE, answer, plain, progress, say};
+use super::progress;
+use super::talk::{Failure, OWNER_VARIABLE, answer, plain, say};
 use crate::lab::keeper::{CONTROL_SOCKET, ERROR_FILE, PLAN_FILE};
 use crate::lab::plan::{Plan, Program};
 use crate::lab::request::{Ask, Condition, parse_time};

@@ -9,7 +9,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::{CONTROL_SOCKET, Message};
+use super::files::CONTROL_SOCKET;
+use super::state::Message;
 use crate::lab::request::{Answer, Request};
 
 /// Bytes of a request.

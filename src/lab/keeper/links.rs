@@ -1,6 +1,6 @@
 //! Cuts, delays and mends links, and notes each change for the record.
 
-use super::{Keeper, now_us};
+use super::state::{Keeper, now_us};
 use crate::lab::hosts::Hosts;
 use crate::lab::model::{LinkState, What};
 use crate::lab::request::LinkChange;

@@ -5,7 +5,8 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Keeper, ProcessState};
+use super::state::Keeper;
+use crate::lab::model::ProcessState;
 use crate::lab::request::ProcessChange;
 use crate::lab::wire::Wire;
 use crate::resp::reply::Value;

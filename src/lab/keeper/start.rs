@@ -8,9 +8,10 @@ use std::sync::mpsc::channel;
 
 use super::clients::Clients;
 use super::control;
+use super::files::{CONTROL_SOCKET, ERROR_FILE, PLAN_FILE, RECORD_FILE};
 use super::recorder::Recorder;
+use super::state::{Keeper, Message, now_us};
 use super::views::Views;
-use super::{CONTROL_SOCKET, ERROR_FILE, Keeper, Message, PLAN_FILE, RECORD_FILE, now_us};
 use crate::base::rng::Rng;
 use crate::lab::addresses::Subnet;
 use crate::lab::hosts::{HostKind, Hosts};

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Keeper, ProcessState};
-use crate::lab::model::LinkState;
+use super::state::Keeper;
+use crate::lab::model::{LinkState, ProcessState};
 
 /// A table whose columns are as wide as they must be.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Keeper, ProcessState, now_us};
-use crate::lab::model::What;
+use super::state::{Keeper, now_us};
+use crate::lab::model::{ProcessState, What};
 use crate::lab::request::{Answer, Ask, Request};
 use crate::lab::wire::Wire;
 use crate::resp::reply::Value;

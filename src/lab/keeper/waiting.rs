@@ -4,28 +4,11 @@
 //! more. One that does not hold says what is missing, and the last such word is what the script is
 //! told when its time is up.
 
-use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use super::{Keeper, ProcessState, now_us};
-use crate::lab::model::{UnixUs, What};
+use super::state::{Keeper, Waiter, now_us};
+use crate::lab::model::{ProcessState, UnixUs, What};
 use crate::lab::request::{Answer, Condition};
-
-/// A script that waits.
-pub struct Waiter {
-    /// Its words.
-    pub words: String,
-    /// What it waits for.
-    pub condition: Condition,
-    /// When it began to wait.
-    pub since_us: UnixUs,
-    /// When it gives up.
-    pub deadline: Instant,
-    /// Accepted writes when it began.
-    pub writes_before: u64,
-    /// Whom to tell.
-    pub reply: Sender<Answer>,
-}
 
 /// What is missing for a condition to hold.
 type Lack = Result<(), String>;
