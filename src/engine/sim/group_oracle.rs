@@ -456,9 +456,12 @@ impl GroupOracle {
         let Some(of_chosen) = won.holders.iter().find(|h| h.host == chosen.host) else {
             return;
         };
+        // What the chosen one itself has lost since the election, by copying a master that came back
+        // empty, nobody who chooses among replicas could have kept.
         let could_be_asked = could_be_asked.filter(|holder| {
             let is_outdated = self.outdated.contains(&holder.host);
-            holder.history == of_chosen.history && !is_outdated
+            let is_other = holder.host != chosen.host;
+            is_other && holder.history == of_chosen.history && !is_outdated
         });
         for holder in could_be_asked {
             for (write, has) in self.writes.iter().zip(&holder.has) {
