@@ -440,7 +440,10 @@ impl GroupOracle {
             .filter(|holder| reach.could_ask(host, holder.host, won.at_us));
         if plays_master(chosen) {
             let is_new = self.authority.1 == chosen.host;
-            let other = could_be_asked.find(|holder| holder.host != chosen.host);
+            // One that was replaced before, and only begins to follow, is no better.
+            let other = could_be_asked.find(|holder| {
+                holder.host != chosen.host && !self.outdated.contains(&holder.host)
+            });
             if let Some(other) = other.filter(|_| !is_new) {
                 panic!(
                     "Sentinel {host} promotes server {}, which was the master before, in epoch \
