@@ -440,7 +440,10 @@ impl GroupOracle {
             .filter(|holder| reach.could_ask(host, holder.host, won.at_us));
         if plays_master(chosen) {
             let is_new = self.authority.1 == chosen.host;
-            let other = could_be_asked.find(|holder| holder.host != chosen.host);
+            // One that was replaced before, and only begins to follow, is no better.
+            let other = could_be_asked.find(|holder| {
+                holder.host != chosen.host && !self.outdated.contains(&holder.host)
+            });
             if let Some(other) = other.filter(|_| !is_new) {
                 panic!(
                     "Sentinel {host} promotes server {}, which was the master before, in epoch \
@@ -456,9 +459,12 @@ impl GroupOracle {
         let Some(of_chosen) = won.holders.iter().find(|h| h.host == chosen.host) else {
             return;
         };
+        // What the chosen one itself has lost since the election, by copying a master that came back
+        // empty, nobody who chooses among replicas could have kept.
         let could_be_asked = could_be_asked.filter(|holder| {
             let is_outdated = self.outdated.contains(&holder.host);
-            holder.history == of_chosen.history && !is_outdated
+            let is_other = holder.host != chosen.host;
+            is_other && holder.history == of_chosen.history && !is_outdated
         });
         for holder in could_be_asked {
             for (write, has) in self.writes.iter().zip(&holder.has) {
