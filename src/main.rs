@@ -1,5 +1,5 @@
-//! The `redis-server` binary, which is also `redis-sentinel`, `redis-check-rdb`, `redis-check-aof` and
-//! `redis-lab`: it looks at the name it is called by.
+//! The `redis-server` binary, which is also `redis-sentinel`, `redis-check-rdb`, `redis-check-aof`
+//! and `redis-lab`: it looks at the name it is called by.
 
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;

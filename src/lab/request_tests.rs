@@ -1,3 +1,5 @@
+//! Words as they are typed, and what they mean.
+
 use super::*;
 
 fn words(line: &str) -> Vec<String> {

@@ -179,8 +179,8 @@ pub fn wait_for(child: i32) -> io::Result<Exit> {
     }
 }
 
-/// Has a program that is about to be started end, by `SIGKILL`, when the thread that starts it does:
-/// for helpers that nobody would find again.
+/// Has a program that is about to be started end, by `SIGKILL`, when the thread that starts it
+/// does: for helpers that nobody would find again.
 pub fn end_with_parent(command: &mut Command) {
     let parent = std::process::id();
     let request = move || {

@@ -441,9 +441,8 @@ impl GroupOracle {
         if plays_master(chosen) {
             let is_new = self.authority.1 == chosen.host;
             // One that was replaced before, and only begins to follow, is no better.
-            let other = could_be_asked.find(|holder| {
-                holder.host != chosen.host && !self.outdated.contains(&holder.host)
-            });
+            let other = could_be_asked
+                .find(|holder| holder.host != chosen.host && !self.outdated.contains(&holder.host));
             if let Some(other) = other.filter(|_| !is_new) {
                 panic!(
                     "Sentinel {host} promotes server {}, which was the master before, in epoch \
@@ -459,8 +458,8 @@ impl GroupOracle {
         let Some(of_chosen) = won.holders.iter().find(|h| h.host == chosen.host) else {
             return;
         };
-        // What the chosen one itself has lost since the election, by copying a master that came back
-        // empty, nobody who chooses among replicas could have kept.
+        // What the chosen one itself has lost since the election, by copying a master that came
+        // back empty, nobody who chooses among replicas could have kept.
         let could_be_asked = could_be_asked.filter(|holder| {
             let is_outdated = self.outdated.contains(&holder.host);
             let is_other = holder.host != chosen.host;

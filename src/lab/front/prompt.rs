@@ -5,8 +5,8 @@ use std::io::{self, BufRead, IsTerminal};
 use super::talk::{Failure, fail, say};
 use crate::base::quoting::split_args;
 
-/// Carries out one line after the other. At a terminal a line that fails is told and the next one is
-/// read; a file ends with the first that fails.
+/// Carries out one line after the other. At a terminal a line that fails is told and the next one
+/// is read; a file ends with the first that fails.
 pub fn read_lines(carry_out: impl Fn(&[String]) -> Result<(), Failure>) -> Result<(), Failure> {
     let is_terminal = io::stdin().is_terminal();
     if is_terminal {

@@ -92,9 +92,11 @@ fn read(words: &[String]) -> Result<Plan, Failure> {
     })
 }
 
-/// `repeat N SCRIPT [--pair [LABEL=]SERVER[,SENTINEL]] … [--seed N] [--html FILE] [--json FILE] [WORD …]`.
+/// `repeat N SCRIPT`, pairs of programs as `--pair [LABEL=]SERVER[,SENTINEL]`, `--seed N`, the
+/// reports that are wanted, and the words of the script.
 ///
-/// A run whose script fails counts as far as it came; if none has brought a lab up, that is a failure.
+/// A run whose script fails counts as far as it came; if none has brought a lab up, that is a
+/// failure.
 pub fn repeat(words: &[String]) -> Result<(), Failure> {
     let mut plan = read(words)?;
     let title = plan.script.path.file_stem().unwrap_or_default();

@@ -2,9 +2,9 @@
 //!
 //! It starts the nodes and ends with them, owns the relay, the writers and the record, and answers
 //! the requests of scripts, one after the other, in the order in which they come. All that decides
-//! runs in one thread, so nothing here is locked; other threads only bring messages (what was asked,
-//! what was seen) and one of its own ticks looks at what cannot speak for itself: processes that
-//! have ended, logs that have grown.
+//! runs in one thread, so nothing here is locked; other threads only bring messages (what was
+//! asked, what was seen) and one of its own ticks looks at what cannot speak for itself: processes
+//! that have ended, logs that have grown.
 //!
 //! A request that waits for something is kept ([`state::Waiter`]) and asked again at each tick;
 //! meanwhile others are answered.

@@ -29,8 +29,8 @@ use crate::sys::process::daemonize;
 const DESCRIPTORS: u64 = 16_384;
 
 /// Runs the keeper of a folder that holds a plan, in the background: the call returns, with the
-/// exit code of the process, only when the lab has ended. Why it did not come up stands in a file of
-/// the folder.
+/// exit code of the process, only when the lab has ended. Why it did not come up stands in a file
+/// of the folder.
 pub fn run(folder: &Path, owner: Option<u32>) -> u8 {
     let ended = daemonize()
         .map_err(|e| e.to_string())

@@ -186,7 +186,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// What is missing for a server to be the master: it is one, and all Sentinels that run name it.
+    /// What is missing for a server to be the master: it is one, and all Sentinels that run name
+    /// it.
     fn lack_of_master(&self, number: usize, since_us: UnixUs) -> Lack {
         let name = self.nodes[number].name();
         unless(self.runs(number), || format!("{name} does not run"))?;

@@ -1,3 +1,5 @@
+//! Connections through a relay: listeners, clients and links of the loopback network.
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -14,8 +14,8 @@
 //! several queues on a link take turns, by the order in which they asked.
 //!
 //! Invariants: bytes and marks leave in the order in which they came, all of them, once; none
-//! leaves before its delay is over, none while the link is cut; what leaves within a time is at most
-//! what the rate allows for it, the burst, and one grant of each queue.
+//! leaves before its delay is over, none while the link is cut; what leaves within a time is at
+//! most what the rate allows for it, the burst, and one grant of each queue.
 
 use std::collections::VecDeque;
 

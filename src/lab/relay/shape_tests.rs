@@ -1,3 +1,5 @@
+//! One direction of a connection, with the time in the test's hands.
+
 use proptest::prelude::*;
 
 use super::*;
