@@ -79,11 +79,6 @@ fn read_plan(words: &[String]) -> Result<Plan, Failure> {
     };
     let or_env =
         |name: &str, variable: &str| said.opt_str(name).or_else(|| env::var(variable).ok());
-    let server = program(or_env("server", SERVER_VARIABLE))?;
-    let sentinel = match or_env("sentinel", SENTINEL_VARIABLE) {
-        None => server.clone(),
-        some => program(some)?,
-    };
     let seed = match or_env("seed", SEED_VARIABLE) {
         None => u64::from(std::process::id()),
         Some(word) => word
@@ -91,17 +86,27 @@ fn read_plan(words: &[String]) -> Result<Plan, Failure> {
             .map_err(|_| "the seed is no number".to_owned())?,
     };
     let sentinels = count("sentinels", 3)?;
+    let (masters, replicas) = (count("masters", 1)?, count("replicas", 2)?);
+    let quorum = count("quorum", sentinels / 2 + 1)?;
+    let down_after_ms = time("down-after", 1000)?;
+    let failover_timeout_ms = time("failover-timeout", 5000)?;
+    // Last, since each is run to say its version.
+    let server = program(or_env("server", SERVER_VARIABLE))?;
+    let sentinel = match or_env("sentinel", SENTINEL_VARIABLE) {
+        None => server.clone(),
+        some => program(some)?,
+    };
     let plan = Plan {
         title: or_env("title", TITLE_VARIABLE).unwrap_or_else(|| "a failover lab".to_owned()),
         question: or_env("question", QUESTION_VARIABLE).unwrap_or_default(),
         seed,
-        masters: count("masters", 1)?,
-        replicas: count("replicas", 2)?,
+        masters,
+        replicas,
         sentinels,
-        quorum: count("quorum", sentinels / 2 + 1)?,
+        quorum,
         is_chain: said.opt_present("chain"),
-        down_after_ms: time("down-after", 1000)?,
-        failover_timeout_ms: time("failover-timeout", 5000)?,
+        down_after_ms,
+        failover_timeout_ms,
         own_programs: own_programs(&said)?,
         server,
         sentinel,
