@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::model::{NodeKind, ProcessState};
 use super::plan::{CONFIG_FILE, LOG_FILE, Planned};
-use crate::sys::process::{end_with_parent, send_signal};
+use crate::sys::process::{end_with_parent, send_signal_to_group};
 
 /// What a process writes where no log file takes it: why it did not start.
 const OUTPUT_FILE: &str = "node.out";
@@ -90,6 +90,8 @@ impl Node {
             .current_dir(&self.folder)
             // Dates in logs are read again, and then they shall mean what they say.
             .env("TZ", "UTC")
+            // One that is not there would keep a server from starting.
+            .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -102,7 +104,10 @@ impl Node {
 
     /// Whether its process has ended since the last look, and how.
     pub fn take_end(&mut self) -> Option<String> {
-        let ended = self.child.as_mut()?.try_wait().ok()??;
+        let child = self.child.as_mut()?;
+        let ended = child.try_wait().ok()??;
+        // A wrapper may have left what it started.
+        let _ = send_signal_to_group(child.id() as i32, libc::SIGKILL);
         self.child = None;
         self.stopped = false;
         Some(ended.to_string())
@@ -130,7 +135,8 @@ impl Node {
             return Ok(None);
         };
         self.stopped = false;
-        child.kill()?;
+        // What a program has started itself, if it is a wrapper, ends with it.
+        send_signal_to_group(child.id() as i32, libc::SIGKILL)?;
         child.wait().map(|status| Some(status.to_string()))
     }
 
@@ -144,7 +150,7 @@ impl Node {
         let Some(child) = &mut self.child else {
             return Ok(None);
         };
-        send_signal(child.id() as i32, libc::SIGTERM)?;
+        send_signal_to_group(child.id() as i32, libc::SIGTERM)?;
         let deadline = Instant::now() + SHUTDOWN_TIME_MAX;
         while Instant::now() < deadline {
             let ended: Option<ExitStatus> = child.try_wait()?;
@@ -183,7 +189,7 @@ impl Node {
 
     fn signal(&self, number: i32) -> io::Result<()> {
         let child = self.child.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        send_signal(child.id() as i32, number)
+        send_signal_to_group(child.id() as i32, number)
     }
 
     /// Removes its data, and leaves configuration and logs.

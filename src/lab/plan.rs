@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::addresses::{NODES_MAX, SENTINEL_PORT, SERVER_PORT, Subnet};
+use super::addresses::{NODES_MAX, Subnet};
 use super::model::{NodeFacts, NodeKind};
+use crate::base::quoting::quote;
 
 /// Of a node's folder: its configuration file.
 pub const CONFIG_FILE: &str = "node.conf";
@@ -108,15 +110,20 @@ impl Plan {
         if let Some(line) = lines.into_iter().find(|line| line.contains('\n')) {
             return Err(format!("{line:?} is more than one line"));
         }
-        let names: Vec<String> = self.names().into_iter().map(|(name, _)| name).collect();
+        let names = self.names();
         match self.own_programs.keys().find(|name| !names.contains(name)) {
             Some(name) => Err(format!("there is no node '{name}'")),
             None => Ok(()),
         }
     }
 
-    /// The names of all nodes, in their order: masters, replicas, Sentinels.
-    fn names(&self) -> Vec<(String, NodeKind)> {
+    /// The names of all nodes, which are those of their folders.
+    pub fn names(&self) -> Vec<String> {
+        self.kinds().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// All nodes, in their order: masters, replicas, Sentinels.
+    fn kinds(&self) -> Vec<(String, NodeKind)> {
         let numbered = |letter: char, count: usize, kind: NodeKind| {
             (1..=count).map(move |n| (format!("{letter}{n}"), kind))
         };
@@ -130,6 +137,26 @@ impl Plan {
             .collect()
     }
 
+    /// Replicas that a Sentinel finds of each master: those that follow it, not each other.
+    pub fn replicas_of_master(&self) -> usize {
+        match self.is_chain {
+            true => self.replicas.min(1),
+            false => self.replicas,
+        }
+    }
+
+    /// Whether two nodes are servers of the same master's group, by their numbers.
+    pub fn is_beside(&self, node: usize, other: usize) -> bool {
+        let group = |node: usize| match node.checked_sub(self.masters) {
+            None => Some(node),
+            Some(replica) => {
+                let is_replica = replica < self.masters * self.replicas;
+                is_replica.then(|| replica / self.replicas)
+            }
+        };
+        group(node).is_some() && group(node) == group(other)
+    }
+
     /// The number of the node that the server of this number follows at first.
     fn followed_by(&self, node: usize) -> Option<usize> {
         let replica = node.checked_sub(self.masters)?;
@@ -141,16 +168,16 @@ impl Plan {
 
     /// All nodes; each has its folder below `folder`.
     pub fn nodes(&self, subnet: &Subnet, folder: &Path) -> Vec<Planned> {
-        let names = self.names().into_iter().enumerate();
+        let names = self.kinds().into_iter().enumerate();
         names
             .map(|(number, (name, kind))| {
-                let (port, default) = match kind {
-                    NodeKind::Server => (SERVER_PORT, &self.server),
-                    NodeKind::Sentinel => (SENTINEL_PORT, &self.sentinel),
+                let default = match kind {
+                    NodeKind::Server => &self.server,
+                    NodeKind::Sentinel => &self.sentinel,
                 };
                 let program = self.own_programs.get(&name).unwrap_or(default).clone();
-                let public = subnet.public(number, port);
-                let hidden = subnet.hidden(number, port);
+                let public = subnet.public(number, kind);
+                let hidden = subnet.hidden(number, kind);
                 let common = common_lines(hidden, &folder.join(&name), &program);
                 let own = match kind {
                     NodeKind::Server => self.server_lines(number, subnet),
@@ -166,14 +193,15 @@ impl Plan {
                     },
                     hidden,
                     program,
-                    config: common + &own,
+                    // The last line counts: what the lab needs stands behind the user's.
+                    config: own + &common,
                 }
             })
             .collect()
     }
 
     fn server_lines(&self, number: usize, subnet: &Subnet) -> String {
-        let public = subnet.public(number, SERVER_PORT);
+        let public = subnet.public(number, NodeKind::Server);
         let mut text = format!(
             "save \"\"\nrepl-diskless-sync-delay 0\nreplica-announce-ip {}\n\
              replica-announce-port {}\n",
@@ -181,7 +209,7 @@ impl Plan {
             public.port()
         );
         if let Some(master) = self.followed_by(number) {
-            let master = subnet.public(master, SERVER_PORT);
+            let master = subnet.public(master, NodeKind::Server);
             let _ = writeln!(text, "replicaof {} {}", master.ip(), master.port());
         }
         for line in &self.conf {
@@ -191,7 +219,7 @@ impl Plan {
     }
 
     fn sentinel_lines(&self, number: usize, subnet: &Subnet) -> String {
-        let public = subnet.public(number, SENTINEL_PORT);
+        let public = subnet.public(number, NodeKind::Sentinel);
         let mut text = format!(
             "sentinel announce-ip {}\nsentinel announce-port {}\n",
             public.ip(),
@@ -200,7 +228,7 @@ impl Plan {
         for master in 0..self.masters {
             let (name, at) = (
                 master_name(self, master),
-                subnet.public(master, SERVER_PORT),
+                subnet.public(master, NodeKind::Server),
             );
             let _ = write!(
                 text,
@@ -258,9 +286,11 @@ impl Plan {
 
 fn common_lines(hidden: SocketAddr, folder: &Path, program: &Program) -> String {
     let (ip, port) = (hidden.ip(), hidden.port());
-    let folder = folder.display();
+    let mut quoted = Vec::new();
+    quote(folder.as_os_str().as_bytes(), &mut quoted);
+    let folder = String::from_utf8_lossy(&quoted);
     let mut text = format!(
-        "bind {ip}\nport {port}\nprotected-mode no\ndaemonize no\ndir \"{folder}\"\n\
+        "bind {ip}\nport {port}\nprotected-mode no\ndaemonize no\ndir {folder}\n\
          logfile {LOG_FILE}\n"
     );
     // Older ones connect from the address that they are bound to, without being told.
@@ -313,13 +343,20 @@ mod tests {
         let (subnet, nodes) = nodes(&plan());
         let names: Vec<&str> = nodes.iter().map(|node| node.facts.name.as_str()).collect();
         assert_eq!(names, ["m1", "r1", "r2", "s1"]);
-        let (master, sentinel) = (subnet.public(0, 6379), subnet.public(3, 26379));
-        let follows = format!("replicaof {} 6379\n", master.ip());
+        let (master, sentinel) = (
+            subnet.public(0, NodeKind::Server),
+            subnet.public(3, NodeKind::Sentinel),
+        );
+        let follows = format!("replicaof {} {}\n", master.ip(), master.port());
         assert!(!nodes[0].config.contains("replicaof"));
         assert!(nodes[1].config.contains(&follows) && nodes[2].config.contains(&follows));
         assert!(nodes[1].config.contains("dir \"/lab/r1\"\n"));
         assert!(nodes[1].config.contains("appendonly yes\n"));
-        let watches = format!("sentinel monitor mymaster {} 6379 1\n", master.ip());
+        let watches = format!(
+            "sentinel monitor mymaster {} {} 1\n",
+            master.ip(),
+            master.port()
+        );
         assert!(nodes[3].config.contains(&watches));
         let says = format!("sentinel announce-ip {}\n", sentinel.ip());
         assert!(nodes[3].config.contains(&says));
@@ -346,6 +383,23 @@ mod tests {
         };
         let followed: Vec<_> = (2..8).map(|node| plan.followed_by(node)).collect();
         assert_eq!(followed, of([0, 2, 3, 1, 5, 6]));
+    }
+
+    #[test]
+    fn servers_of_a_group_know_each_other() {
+        let plan = Plan {
+            masters: 2,
+            replicas: 2,
+            ..plan()
+        };
+        let beside_m2: Vec<usize> = (0..7).filter(|node| plan.is_beside(*node, 1)).collect();
+        assert_eq!(beside_m2, [1, 4, 5]);
+        assert_eq!(plan.replicas_of_master(), 2);
+        let chain = Plan {
+            is_chain: true,
+            ..plan
+        };
+        assert_eq!(chain.replicas_of_master(), 1);
     }
 
     #[test]

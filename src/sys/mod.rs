@@ -24,6 +24,7 @@ pub mod prefetch;
 pub mod process;
 pub mod read;
 pub mod signals;
+pub mod socket;
 pub mod supervise;
 pub mod syslog;
 pub mod title;

@@ -15,7 +15,7 @@ mod talk;
 mod up;
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,9 +78,8 @@ fn take_folder(mut words: Vec<String>) -> Result<(PathBuf, Vec<String>), Failure
         Some("--dir") => return Err("--dir wants a folder".to_owned()),
         _ => None,
     };
-    let folder = named
-        .map(PathBuf::from)
-        .or_else(|| env::var_os(FOLDER_VARIABLE).map(Into::into));
+    let variable = env::var_os(FOLDER_VARIABLE).filter(|folder| !folder.is_empty());
+    let folder = named.map(PathBuf::from).or(variable.map(Into::into));
     let folder = folder.unwrap_or_else(|| DEFAULT_FOLDER.into());
     // Nodes are started somewhere else, where a relative path would name something else.
     let folder = std::path::absolute(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
@@ -137,7 +136,15 @@ fn status(folder: &Path, words: &[String]) -> Result<(), Failure> {
         } else {
             ""
         };
-        say(&format!("{clear}{text}"))?;
+        let mut out = io::stdout().lock();
+        if write!(out, "{clear}{text}")
+            .and_then(|()| out.flush())
+            .is_err()
+        {
+            // Nobody looks any more.
+            return Ok(());
+        }
+        drop(out);
         std::thread::sleep(REDRAW_EVERY);
     }
 }

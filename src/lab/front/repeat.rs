@@ -99,6 +99,7 @@ fn read(words: &[String]) -> Result<Plan, Failure> {
 /// failure.
 pub fn repeat(words: &[String]) -> Result<(), Failure> {
     let mut plan = read(words)?;
+    plan.outputs.prepare()?;
     let title = plan.script.path.file_stem().unwrap_or_default();
     let title = title.to_string_lossy().into_owned();
     for number in 0..plan.times {

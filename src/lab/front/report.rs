@@ -42,6 +42,15 @@ impl Outputs {
         Ok(outputs)
     }
 
+    /// Makes the files empty, so that one that cannot be written is told before the work.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be written.
+    pub fn prepare(&self) -> Result<(), Failure> {
+        self.write(String::new, String::new)
+    }
+
     /// Writes those that are wanted.
     ///
     /// # Errors

@@ -39,7 +39,8 @@ struct OwnFolder(PathBuf);
 
 impl OwnFolder {
     fn make() -> Result<OwnFolder, Failure> {
-        let place = env::temp_dir();
+        // Scripts may go to another folder.
+        let place = std::path::absolute(env::temp_dir()).map_err(|e| e.to_string())?;
         for number in 0.. {
             let path = place.join(format!("redis-lab-{}-{number}", std::process::id()));
             match fs::DirBuilder::new().mode(0o700).create(&path) {
@@ -109,6 +110,7 @@ impl Script {
         let title = self.path.file_stem().unwrap_or_default();
         let mut script = Command::new("sh");
         script
+            .arg("--")
             .arg(&self.path)
             .args(&self.words)
             .env("PATH", path)
@@ -147,6 +149,7 @@ pub fn run_script(words: &[String]) -> Result<(), Failure> {
     let more = Outputs::take(&mut words)?;
     outputs.html = outputs.html.or(more.html);
     outputs.json = outputs.json.or(more.json);
+    outputs.prepare()?;
     let script = Script {
         path,
         words,

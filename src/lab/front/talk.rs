@@ -1,9 +1,10 @@
 //! What all words of `redis-lab` say and ask.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::lab::keeper;
+use crate::lab::keeper::{self, ERROR_FILE, PLAN_FILE};
 use crate::lab::request::{Answer, Ask, Request};
 
 /// Names the folder of a lab.
@@ -41,8 +42,16 @@ pub fn answer(folder: &Path, request: &Request) -> Result<Answer, Failure> {
     let answer = keeper::ask(folder, request);
     answer.map_err(|e| match e.kind() {
         io::ErrorKind::UnexpectedEof => "the lab has ended".to_owned(),
+        _ if folder.join(PLAN_FILE).exists() => {
+            let why = fs::read_to_string(folder.join(ERROR_FILE)).unwrap_or_default();
+            let why = if why.is_empty() { e.to_string() } else { why };
+            format!(
+                "the lab in {} has ended badly ({why}); redis-lab down removes it",
+                folder.display()
+            )
+        }
         _ => format!(
-            "there is no lab in {} ({e}); redis-lab up makes one",
+            "there is no lab in {}; redis-lab up makes one",
             folder.display()
         ),
     })

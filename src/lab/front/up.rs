@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use getopts::{Matches, Options};
 
 use super::progress;
 use super::talk::{Failure, OWNER_VARIABLE, answer, plain, say};
-use crate::lab::keeper::{CONTROL_SOCKET, ERROR_FILE, PLAN_FILE};
+use crate::lab::keeper::{CONTROL_SOCKET, ERROR_FILE, PLAN_FILE, RECORD_FILE};
 use crate::lab::plan::{Plan, Program};
 use crate::lab::request::{Ask, Condition, parse_time};
 
@@ -154,13 +154,14 @@ fn program(path: Option<String>) -> Result<Program, Failure> {
 
 fn find(path: &str) -> Option<PathBuf> {
     if path.contains('/') {
-        return fs::canonicalize(path).ok();
+        return Path::new(path)
+            .is_file()
+            .then(|| std::path::absolute(path).ok())?;
     }
     let places = env::var_os("PATH")?;
-    let candidates = env::split_paths(&places).map(|place| place.join(path));
-    candidates
-        .filter(|candidate| candidate.is_file())
-        .find_map(|found| fs::canonicalize(found).ok())
+    let mut candidates = env::split_paths(&places).map(|place| place.join(path));
+    let found = candidates.find(|candidate| candidate.is_file())?;
+    std::path::absolute(found).ok()
 }
 
 /// Brings a lab up and waits until everybody knows everybody.
@@ -174,8 +175,10 @@ pub fn up(folder: &Path, words: &[String]) -> Result<(), Failure> {
     match fs::create_dir(folder) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
             let inside = fs::read_dir(folder).map_err(failed)?;
+            // That of a script has its programs in it already.
+            let is_of_script = env::var_os(OWNER_VARIABLE).is_some();
             let mut others = inside.filter(|entry| match entry {
-                Ok(entry) => entry.file_name() != PROGRAM_FOLDER,
+                Ok(entry) => !is_of_script || entry.file_name() != PROGRAM_FOLDER,
                 Err(_) => true,
             });
             if others.next().is_some() {
@@ -188,11 +191,20 @@ pub fn up(folder: &Path, words: &[String]) -> Result<(), Failure> {
         made => made.map_err(failed)?,
     }
     let text = serde_json::to_vec_pretty(&plan).map_err(|e| e.to_string())?;
-    fs::write(folder.join(PLAN_FILE), text).map_err(failed)?;
+    // Of two that come at once, one makes the file.
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(folder.join(PLAN_FILE))
+        .map_err(failed)?;
     let begun = Instant::now();
-    let started = start_keeper(folder).and_then(|()| await_whole(folder, &plan));
+    let started = write_all(made, &text)
+        .map_err(failed)
+        .and_then(|()| start_keeper(folder))
+        .and_then(|()| await_whole(folder, &plan));
     if let Err(why) = started {
-        let _ = down(folder);
+        let _ = end(folder);
+        let _ = remove(folder, &plan);
         return Err(why);
     }
     let nodes = plan.masters * (1 + plan.replicas) + plan.sentinels;
@@ -200,6 +212,10 @@ pub fn up(folder: &Path, words: &[String]) -> Result<(), Failure> {
         "{nodes} nodes are up after {:.1} s",
         begun.elapsed().as_secs_f64()
     ))
+}
+
+fn write_all(mut file: File, text: &[u8]) -> io::Result<()> {
+    file.write_all(text)
 }
 
 fn start_keeper(folder: &Path) -> Result<(), Failure> {
@@ -226,6 +242,9 @@ fn start_keeper(folder: &Path) -> Result<(), Failure> {
     while !folder.join(CONTROL_SOCKET).exists() {
         if let Ok(why) = fs::read_to_string(folder.join(ERROR_FILE)) {
             return Err(why);
+        }
+        if !folder.join(PLAN_FILE).exists() {
+            return Err("the lab was ended".to_owned());
         }
         if Instant::now() > deadline {
             return Err("the lab does not come up".to_owned());
@@ -255,13 +274,39 @@ fn await_whole(folder: &Path, plan: &Plan) -> Result<(), Failure> {
 ///
 /// The folder is none of a lab, or cannot be removed.
 pub fn down(folder: &Path) -> Result<(), Failure> {
-    if !folder.join(PLAN_FILE).exists() {
-        return Err(format!("there is no lab in {}", folder.display()));
-    }
+    let text = fs::read(folder.join(PLAN_FILE))
+        .map_err(|_| format!("there is no lab in {}", folder.display()))?;
+    let plan: Plan = serde_json::from_slice(&text)
+        .map_err(|_| format!("{} is the folder of something else", folder.display()))?;
     end(folder)?;
     match env::var_os(OWNER_VARIABLE) {
         Some(_) => Ok(()),
-        None => fs::remove_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display())),
+        None => remove(folder, &plan),
+    }
+}
+
+/// Removes what a lab has made, and its folder if nothing else is in it.
+fn remove(folder: &Path, plan: &Plan) -> Result<(), Failure> {
+    let failed = |e: io::Error| format!("{}: {e}", folder.display());
+    for name in plan.names() {
+        ignore_missing(fs::remove_dir_all(folder.join(name))).map_err(failed)?;
+    }
+    for file in [CONTROL_SOCKET, RECORD_FILE, ERROR_FILE, PLAN_FILE] {
+        ignore_missing(fs::remove_file(folder.join(file))).map_err(failed)?;
+    }
+    match fs::remove_dir(folder) {
+        Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty => say(&format!(
+            "{} is left: there is something in it that is not the lab's",
+            folder.display()
+        )),
+        removed => ignore_missing(removed).map_err(failed),
+    }
+}
+
+fn ignore_missing(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The socket by which requests come: a line of JSON each, answered by a line of JSON.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -18,21 +18,33 @@ const REQUEST_BYTES_MAX: u64 = 1024 * 1024;
 /// Whoever has connected says in this time what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The path of the socket, short enough for any folder: a socket's address takes a hundred bytes or
-/// so, so the folder is named by a descriptor that must stay open meanwhile.
-fn socket_path(folder: &Path) -> io::Result<(File, PathBuf)> {
+/// How soon a connection is accepted that could not be before.
+const RETRY_EVERY: Duration = Duration::from_millis(20);
+/// The name of the socket until it listens.
+const NEW_SOCKET: &str = "control.new";
+
+/// The path of the folder, short enough for a socket in it: a socket's address takes a hundred bytes
+/// or so, so the folder is named by a descriptor that must stay open meanwhile.
+fn folder_path(folder: &Path) -> io::Result<(File, PathBuf)> {
     let folder = File::open(folder)?;
-    let path = format!("/proc/self/fd/{}/{CONTROL_SOCKET}", folder.as_raw_fd());
+    let path = format!("/proc/self/fd/{}", folder.as_raw_fd());
     Ok((folder, path.into()))
 }
 
 /// Takes requests from now on, each connection in a thread of its own.
 pub(super) fn listen(folder: &Path, to: &Sender<Message>) -> io::Result<()> {
-    let (_folder, path) = socket_path(folder)?;
-    let listener = UnixListener::bind(path)?;
+    let (_folder, path) = folder_path(folder)?;
+    // Whoever waits for the socket to be there wants it to listen.
+    let listener = UnixListener::bind(path.join(NEW_SOCKET))?;
+    fs::rename(path.join(NEW_SOCKET), path.join(CONTROL_SOCKET))?;
     let to = to.clone();
     thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else {
+                // Most likely there is no descriptor left.
+                thread::sleep(RETRY_EVERY);
+                continue;
+            };
             let to = to.clone();
             thread::spawn(move || {
                 // Who sends nonsense, or has gone, gets no answer.
@@ -72,8 +84,8 @@ fn serve(stream: &UnixStream, to: &Sender<Message>) -> io::Result<()> {
 ///
 /// There is no keeper, or it has ended meanwhile.
 pub fn ask(folder: &Path, request: &Request) -> io::Result<Answer> {
-    let (_folder, path) = socket_path(folder)?;
-    let mut stream = UnixStream::connect(path)?;
+    let (_folder, path) = folder_path(folder)?;
+    let mut stream = UnixStream::connect(path.join(CONTROL_SOCKET))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -25,6 +24,7 @@ impl Keeper {
     ///
     /// The record cannot be written.
     pub(super) fn serve(&mut self) -> io::Result<()> {
+        let mut failed = None;
         let mut next_logs = Instant::now();
         let mut next_owner = Instant::now();
         let mut next_tick = Instant::now();
@@ -46,7 +46,10 @@ impl Keeper {
                 next_logs = now + READ_LOGS_EVERY;
                 self.read_logs();
                 self.take_from_clients();
-                self.record.flush()?;
+                if let Err(e) = self.record.flush() {
+                    failed = Some(e);
+                    break;
+                }
             }
             if now >= next_owner {
                 next_owner = now + LOOK_FOR_OWNER_EVERY;
@@ -54,7 +57,8 @@ impl Keeper {
             }
             self.ask_waiters();
         }
-        self.end()
+        let ended = self.end();
+        failed.map_or(ended, Err)
     }
 
     /// Whether its owner lives, and its folder is there.
@@ -80,7 +84,12 @@ impl Keeper {
     }
 
     pub(super) fn owner_lives(&self) -> bool {
-        let lives = |pid: u32| PathBuf::from(format!("/proc/{pid}")).exists();
+        // One that has ended and that nobody has taken note of is still there.
+        let lives = |pid: u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let state = stat.rsplit_once(") ").map(|(_, rest)| rest.chars().next());
+            state.is_some_and(|state| state != Some('Z') && state != Some('X'))
+        };
         self.owner.is_none_or(lives)
     }
 

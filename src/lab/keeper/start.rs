@@ -22,7 +22,7 @@ use crate::lab::plan::Plan;
 use crate::lab::relay::Relay;
 use crate::lab::view::Directory;
 use crate::lab::watch::{Watch, Watched};
-use crate::sys::limits::raise_descriptors;
+use crate::sys::limits::{descriptors, raise_descriptors};
 use crate::sys::process::daemonize;
 
 /// Open files that a keeper may have: each connection through the relay takes two.
@@ -47,7 +47,8 @@ pub fn run(folder: &Path, owner: Option<u32>) -> u8 {
 
 fn keep(folder: &Path, owner: Option<u32>) -> Result<(), String> {
     // With fewer the relay makes connections wait.
-    raise_descriptors(DESCRIPTORS);
+    let most = descriptors().map_or(DESCRIPTORS, |(_, hard)| hard.min(DESCRIPTORS));
+    raise_descriptors(most);
     let (inbox, mut keeper) = {
         let text = fs::read(folder.join(PLAN_FILE)).map_err(|e| format!("{PLAN_FILE}: {e}"))?;
         let plan = serde_json::from_slice(&text).map_err(|e| format!("{PLAN_FILE}: {e}"))?;

@@ -65,7 +65,7 @@ impl Keeper {
             Condition::OtherMaster { node } => {
                 let not = self.server(node)?;
                 let others = (0..self.nodes.len())
-                    .filter(|other| *other != not && self.nodes[*other].is_server());
+                    .filter(|other| *other != not && self.plan.is_beside(*other, not));
                 let mut lacks = others.map(|other| self.lack_of_master(other, since_us));
                 unless(lacks.any(|lack| lack.is_ok()), || {
                     format!("no server but {node} is named master by all Sentinels")
@@ -174,7 +174,7 @@ impl Keeper {
                 unless(master.flags == "master", || {
                     format!("{name} calls {of} {}", master.flags)
                 })?;
-                unless(master.replicas == self.plan.replicas, || {
+                unless(master.replicas >= self.plan.replicas_of_master(), || {
                     format!("{name} knows {} replicas of {of}", master.replicas)
                 })?;
                 unless(master.sentinels + 1 == self.plan.sentinels, || {

@@ -30,6 +30,7 @@ use socket2::SockRef;
 use super::hosts::{HostId, Hosts, LinkId};
 use super::shape::{Mark, Next, Queue};
 use crate::sys::clock::monotonic_ns;
+use crate::sys::socket::unsent_bytes;
 
 /// The side that has opened a connection, and the flow that comes from it.
 pub const INITIATOR: usize = 0;
@@ -38,6 +39,8 @@ pub const TARGET: usize = 1;
 
 /// Bytes that one read asks for.
 const READ_BYTES: usize = 64 * 1024;
+/// Bytes of what nobody wants that are read at once.
+const DRAIN_BYTES: usize = 4096;
 /// Rounds that a connection may have before others have their turn.
 const ROUNDS_MAX: usize = 4;
 /// A connect that does not pass fails after this time, as that of the kernel does.
@@ -334,11 +337,21 @@ impl Pair {
     }
 
     /// When the connection is closed, the peer on this side is to learn at once that all is over.
+    ///
+    /// A reset throws away what the peer has not taken yet, and a process that was killed leaves that
+    /// to its kernel, which goes on sending. So while there is something, the end is an ordinary one.
     fn reset(&mut self, side: usize) {
-        if let Some(stream) = &self.sides[side].stream {
-            // Where this fails, the peer sees an ordinary end.
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        let Some(mut stream) = self.sides[side].stream.as_ref() else {
+            return;
+        };
+        if unsent_bytes(stream).is_ok_and(|unsent| unsent > 0) {
+            // Closing it with something unread would be a reset all the same.
+            let mut piece = [0; DRAIN_BYTES];
+            while matches!(stream.read(&mut piece), Ok(1..)) {}
+            return;
         }
+        // Where this fails, the peer sees an ordinary end.
+        let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
     }
 
     /// Closes the sockets of a connection that is over.

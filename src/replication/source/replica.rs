@@ -113,9 +113,10 @@ impl Replica {
         matches!(self.state, State::Online { .. })
     }
 
-    /// Seconds since it was last heard of.
+    /// Seconds since it was last heard of, by a clock that has whole seconds only, as stock masters
+    /// count them: a limit of one second is over after one and a half on average, not after two.
     pub fn lag_s(&self, now_ms: u64) -> u64 {
-        now_ms.saturating_sub(self.heard_ms) / 1000
+        (now_ms / 1000).saturating_sub(self.heard_ms / 1000)
     }
 
     /// The same as people are told: nothing is expected of one that is not online yet.

@@ -1,6 +1,7 @@
 //! What `redis-lab` says and does, word by word.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use crate::harness::*;
@@ -187,4 +188,61 @@ fn help_names_every_word() {
         assert!(help.contains(&format!("  {word} ")), "{word}");
     }
     assert!(lab.refused("kil m1").contains("redis-lab help"));
+}
+
+#[test]
+fn the_folder_of_something_else_is_left_alone() {
+    let lab = Lab::ours();
+    std::fs::create_dir(lab.folder()).expect("a folder");
+    let plan = lab.folder().join("plan.json");
+    std::fs::write(&plan, "{\"terraform\":1}").expect("a file");
+    assert!(lab.refused("down").contains("something else"));
+    assert!(lab.refused("up").contains("not empty"));
+    assert!(plan.exists());
+    std::fs::remove_dir_all(lab.folder()).expect("our own");
+}
+
+#[test]
+fn a_server_behind_a_wrapper_is_killed_with_it() {
+    let lab = Lab::ours();
+    let wrapper = lab.path("wrapper.sh");
+    let text = format!("#!/bin/sh\n{} \"$@\"\n", subject_path().display());
+    std::fs::write(&wrapper, text).expect("a file");
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let wrapper = wrapper.to_str().expect("text");
+    lab.say(&format!("up --replicas 1 --sentinels 0 --server {wrapper}"));
+    assert_eq!(processes_in(&lab.folder()), 4, "two shells, two servers");
+    lab.say("kill m1");
+    wait_until("both of m1 are gone", || processes_in(&lab.folder()) == 2);
+    lab.say("down");
+    wait_until("all are gone", || processes_in(&lab.folder()) == 0);
+}
+
+#[test]
+fn what_a_killed_process_has_sent_still_arrives() {
+    let lab = Lab::ours();
+    lab.say("up --replicas 1 --sentinels 0");
+    lab.say("load w --pipeline 100 --rate max");
+    lab.say("wait-for writes 100");
+    lab.say("stop r1");
+    lab.say("wait-for writes 5000");
+    lab.say("stop-load");
+    lab.say("kill m1");
+    lab.say("cont r1");
+    lab.say("wait-for link r1 down");
+    lab.say("check r1");
+    assert_eq!(lab.figures().number("lost"), 0.0);
+}
+
+#[test]
+fn sentinels_of_a_chain_and_of_two_masters_come_together() {
+    let lab = Lab::ours();
+    lab.say("up --chain --sentinels 1");
+    lab.say("down");
+    lab.say("up --masters 2 --replicas 1 --sentinels 3");
+    let late = lab.refused("wait-for other-master m1 --timeout 500ms");
+    assert!(late.contains("no server but m1"), "{late}");
+    lab.say("kill m1");
+    lab.say("wait-for master r1");
+    lab.say("wait-for master m2");
 }
