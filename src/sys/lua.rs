@@ -262,11 +262,11 @@ struct Witness {
 
 /// How code is run.
 pub struct Entry {
+    /// Gets the lists ready and runs the code.
+    runner: RegistryKey,
     /// Has the witness look, and lets the error pass.
-    handler: Function,
+    handler: RegistryKey,
     witness: Rc<Witness>,
-    /// The table whose fields `KEYS` and `ARGV` are the lists; nil if they are arguments.
-    fields: Value,
 }
 
 impl Entry {
@@ -283,20 +283,24 @@ impl Entry {
         });
         let at = Rc::as_ptr(&witness).cast_mut();
         let keep = lua.create_any_userdata(Keep(Rc::clone(&witness)))?;
-        // SAFETY: the value is on the stack, the pointer comes below it, and both go into the
-        // function. The closure holds nothing that has to be dropped, so that errors may jump out
-        // of it; `exec_raw` has them caught.
-        let handler = unsafe {
-            lua.exec_raw(keep, |state| {
+        // SAFETY: the values are on the stack, the pointer comes below the first of them, and both
+        // go into the first function; the last one is left, and goes into the second. The closure
+        // holds nothing that has to be dropped, so that errors may jump out of it; `exec_raw` has
+        // them caught.
+        let (runner, handler): (Function, Function) = unsafe {
+            lua.exec_raw((fields, keep), |state| {
                 ffi::lua_pushlightuserdata(state, at.cast());
-                ffi::lua_insert(state, 1);
+                ffi::lua_insert(state, 2);
                 ffi::lua_pushcclosure(state, witness_error, 2);
+                ffi::lua_insert(state, 1);
+                ffi::lua_pushcclosure(state, run_code, 1);
+                ffi::lua_insert(state, 1);
             })
         }?;
         Ok(Entry {
-            handler,
+            runner: lua.create_registry_value(runner)?,
+            handler: lua.create_registry_value(handler)?,
             witness,
-            fields,
         })
     }
 
@@ -348,15 +352,23 @@ unsafe fn place_in_script(state: *mut ffi::lua_State, skipped: &[u8]) -> Option<
     None
 }
 
+/// Texts for a script.
+type Texts<'a, 't> = dyn ExactSizeIterator<Item = &'t [u8]> + 'a;
+
+/// Code that is to be run, and what it gives back if that is plain.
+struct Running<'a, 't> {
+    code: c_int,
+    keys: &'a mut Texts<'a, 't>,
+    argv: &'a mut Texts<'a, 't>,
+    ended: Ended,
+    text: &'a mut Vec<u8>,
+}
+
 /// Runs code with these lists of texts. A text that it gives back goes to `text`.
-///
-/// # Errors
-///
-/// There is no memory for the lists.
 ///
 /// # Panics
 ///
-/// The code is another interpreter's.
+/// The code or the entry is another interpreter's.
 pub fn run<'t>(
     lua: &Lua,
     entry: &Entry,
@@ -364,63 +376,81 @@ pub fn run<'t>(
     mut keys: impl ExactSizeIterator<Item = &'t [u8]>,
     mut argv: impl ExactSizeIterator<Item = &'t [u8]>,
     text: &mut Vec<u8>,
-) -> mlua::Result<Ended> {
-    let mut ended = Ended::Value(Value::Nil);
-    let (plain, keys, argv) = (&mut ended, &mut keys, &mut argv);
-    let given = (&entry.fields, &entry.handler);
-    let has_fields = entry.fields.is_table();
-    assert!(lua.owns_registry_value(code));
-    let code = code.id();
-    // SAFETY: the two values are on the stack, and twenty more find room. When the interpreter may
-    // raise something, the closure holds nothing that has to be dropped, only references; and
-    // `exec_raw` has errors caught. What the script gave back is read while it is on the stack,
-    // and reading it raises nothing.
-    let (status, left): (c_int, Value) = unsafe {
-        lua.exec_raw(given, |state| {
-            let arguments = if has_fields {
-                set_list(state, b"KEYS", keys);
-                set_list(state, b"ARGV", argv);
-                ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, code.into());
-                0
-            } else {
-                ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, code.into());
-                push_list(state, keys);
-                push_list(state, argv);
-                2
-            };
-            let status = ffi::lua_pcall(state, arguments, 1, 2);
-            if status == ffi::LUA_OK && take_plain(state, plain, text) {
-                ffi::lua_pushnil(state);
-                ffi::lua_replace(state, -2);
-            }
-            ffi::lua_remove(state, 1);
-            ffi::lua_pushinteger(state, status.into());
-            ffi::lua_replace(state, 1);
-        })
-    }?;
-    Ok(match (status, left) {
-        (ffi::LUA_OK, Value::Nil) => ended,
+) -> Ended {
+    assert!(lua.owns_registry_value(code) && lua.owns_registry_value(&entry.runner));
+    let mut running = Running {
+        code: code.id(),
+        keys: &mut keys,
+        argv: &mut argv,
+        ended: Ended::Value(Value::Nil),
+        text,
+    };
+    let at = &raw mut running;
+    // SAFETY: the state is the one that runs at present, and has room for a few values, which is
+    // made sure of. Both functions are there, as the entry is this interpreter's. What is pushed
+    // raises nothing, and what may do so is called in protected mode, with a pointer to what lives
+    // until that has returned and is not touched meanwhile. If the error is a panic of ours, that
+    // goes on when it is popped.
+    let (status, left) = lua.exec_raw_lua(|raw| unsafe {
+        let state = raw.state();
+        assert!(ffi::lua_checkstack(state, 3) != 0, "there is no room");
+        ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, entry.handler.id().into());
+        let handler = ffi::lua_gettop(state);
+        ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, entry.runner.id().into());
+        ffi::lua_pushlightuserdata(state, at.cast());
+        let status = ffi::lua_pcall(state, 1, 1, handler);
+        ffi::lua_remove(state, handler);
+        (status, raw.pop_value())
+    });
+    match (status, left) {
+        (ffi::LUA_OK, Value::Nil) => running.ended,
         (ffi::LUA_OK, value) => Ended::Value(value),
         (ffi::LUA_ERRRUN, error) => Ended::Failed(error),
         (_, error) => Ended::Broken(error),
-    })
+    }
 }
 
-/// Makes a list of texts the field of the table that is lowest on the stack.
+/// What the interpreter calls to have code run, with the pointer to what there is to know. Its
+/// upvalue is the table whose fields the lists are, or nil. It gives back what the code did, or
+/// nothing if that was plain.
+unsafe extern "C-unwind" fn run_code(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: `run` gave the pointer, and waits. There are twenty places on the stack. When the
+    // interpreter may raise something, there is nothing here that has to be dropped, only
+    // references. What the code gave back is read while it is on the stack, and reading it raises
+    // nothing.
+    unsafe {
+        let running = &mut *ffi::lua_touserdata(state, 1).cast::<Running<'_, '_>>();
+        let code = running.code.into();
+        let arguments = if ffi::lua_istable(state, ffi::lua_upvalueindex(1)) != 0 {
+            set_list(state, b"KEYS", running.keys);
+            set_list(state, b"ARGV", running.argv);
+            ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, code);
+            0
+        } else {
+            ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, code);
+            push_list(state, running.keys);
+            push_list(state, running.argv);
+            2
+        };
+        ffi::lua_call(state, arguments, 1);
+        match take_plain(state, &mut running.ended, running.text) {
+            true => 0,
+            false => 1,
+        }
+    }
+}
+
+/// Makes a list of texts the field of the table that is the first upvalue.
 ///
 /// # Safety
 ///
 /// There is such a table, there is room for three more, and the caller's frames may be jumped over.
-unsafe fn set_list<'t>(
-    state: *mut ffi::lua_State,
-    name: &[u8],
-    texts: &mut impl ExactSizeIterator<Item = &'t [u8]>,
-) {
+unsafe fn set_list(state: *mut ffi::lua_State, name: &[u8], texts: &mut Texts<'_, '_>) {
     // SAFETY: as the caller says.
     unsafe {
         push_text(state, name);
         push_list(state, texts);
-        ffi::lua_rawset(state, 1);
+        ffi::lua_rawset(state, ffi::lua_upvalueindex(1));
     }
 }
 
@@ -429,10 +459,7 @@ unsafe fn set_list<'t>(
 /// # Safety
 ///
 /// There is room for two values, and the caller's frames may be jumped over.
-unsafe fn push_list<'t>(
-    state: *mut ffi::lua_State,
-    texts: &mut impl ExactSizeIterator<Item = &'t [u8]>,
-) {
+unsafe fn push_list(state: *mut ffi::lua_State, texts: &mut Texts<'_, '_>) {
     // SAFETY: as the caller says.
     unsafe {
         ffi::lua_createtable(state, texts.len().min(1 << 20) as c_int, 0);
@@ -547,7 +574,7 @@ mod tests {
             let (keys, argv): ([&[u8]; 2], [&[u8]; 1]) = ([b"a", b"b"], [b"c"]);
             let lists = (keys.into_iter(), argv.into_iter());
             let ended = run(&lua, &entry, &script, lists.0, lists.1, &mut text);
-            (ended.expect("memory"), text)
+            (ended, text)
         };
         let (end, text) = ended("return KEYS[1] .. KEYS[2] .. ARGV[1] .. #KEYS .. #ARGV");
         assert_eq!((end, &text[..]), (Ended::Text, &b"abc21"[..]));
@@ -586,7 +613,7 @@ mod tests {
         let script = lua.create_registry_value(script).expect("memory");
         let none = || std::iter::empty::<&[u8]>();
         let ended = run(&lua, &entry, &script, none(), none(), &mut Vec::new());
-        assert!(matches!(ended, Ok(Ended::Failed(Value::String(_)))));
+        assert!(matches!(ended, Ended::Failed(Value::String(_))));
         let place = entry.take_place().expect("it was in a script");
         assert_eq!((&place.source[..], place.line), (&b"@script"[..], Some(2)));
         assert_eq!(entry.take_place(), None);

@@ -277,6 +277,11 @@ impl Libraries {
 
     /// The function of this name, in upper or lower case.
     pub fn find(&self, name: &[u8]) -> Option<&Rc<LibraryFunction>> {
+        let as_given = self.functions.get(name);
+        as_given.or_else(|| self.find_lower(name))
+    }
+
+    fn find_lower(&self, name: &[u8]) -> Option<&Rc<LibraryFunction>> {
         let mut short = [0; SHORT_NAME_BYTES_MAX];
         let Some(lower) = short.get_mut(..name.len()) else {
             return self.functions.get(&name.to_ascii_lowercase());

@@ -195,13 +195,9 @@ impl Vm {
         text.shrink_to(TEXT_BYTES_KEPT_MAX);
         let run = || lua::run(&self.lua, &self.entry, &code.0, keys, argv, &mut text);
         match self.lend(caller, run) {
-            Ok(Ended::Failed(error)) => Err(self.failure(name, &error, self.entry.take_place())),
-            Ok(Ended::Broken(error)) => Err(self.breakdown(name, &error)),
-            Ok(ended) => Ok(ended),
-            Err(error) => Err(Failure {
-                text: Raised::of(&error).coded(),
-                counted: false,
-            }),
+            Ended::Failed(error) => Err(self.failure(name, &error, self.entry.take_place())),
+            Ended::Broken(error) => Err(self.breakdown(name, &error)),
+            ended => Ok(ended),
         }
     }
 
