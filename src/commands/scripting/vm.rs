@@ -74,6 +74,12 @@ pub struct Vm {
 #[derive(Debug)]
 pub struct Kept(RegistryKey);
 
+impl From<RegistryKey> for Kept {
+    fn from(code: RegistryKey) -> Kept {
+        Kept(code)
+    }
+}
+
 /// Why a script ended early.
 pub struct Failure {
     /// What its client is told, code word first.
@@ -152,9 +158,13 @@ impl Vm {
     ///
     /// There is no memory for it.
     pub fn keep(&self, code: &Function) -> mlua::Result<Kept> {
-        // What nobody keeps any more.
-        self.lua.expire_registry_values();
+        self.let_go();
         self.lua.create_registry_value(code).map(Kept)
+    }
+
+    /// Lets go of code that nobody keeps any more.
+    fn let_go(&self) {
+        self.lua.expire_registry_values();
     }
 
     /// Has the code of a library register its functions.
@@ -167,6 +177,7 @@ impl Vm {
         body: &[u8],
         caller: &mut Caller<'_>,
     ) -> Result<Vec<Registered>, Vec<u8>> {
+        self.let_go();
         let code = self
             .compile(body)
             .map_err(|why| format!("Error compiling function: {why}").into_bytes())?;
