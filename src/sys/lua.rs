@@ -227,6 +227,31 @@ unsafe fn push_text(state: *mut ffi::lua_State, text: &[u8]) {
     }
 }
 
+/// Makes a function of another, to call it through a frame that is not Lua's. A function in Lua
+/// that is called by `return` takes the place of its caller, whose line is lost to errors; one that
+/// is not in Lua stands beside it.
+///
+/// # Errors
+///
+/// There is no memory for it.
+pub fn framed(lua: &Lua, function: Function) -> mlua::Result<Function> {
+    // SAFETY: the value is on the stack and goes into the function. The closure holds nothing that
+    // has to be dropped, so that errors may jump out of it; `exec_raw` has them caught.
+    unsafe { lua.exec_raw(function, |state| ffi::lua_pushcclosure(state, pass_on, 1)) }
+}
+
+/// Calls the function that is its upvalue as it was called itself.
+unsafe extern "C-unwind" fn pass_on(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: a function finds room for twenty values beside its arguments, and nothing here has
+    // to be dropped when an error is raised.
+    unsafe {
+        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
+        ffi::lua_insert(state, 1);
+        ffi::lua_call(state, ffi::lua_gettop(state) - 1, ffi::LUA_MULTRET);
+        ffi::lua_gettop(state)
+    }
+}
+
 /// What a script gives back, or fails with.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Ended {
@@ -552,6 +577,22 @@ mod tests {
         );
         let many = eval("local t = {} for i = 1, 5000 do t[i] = 'a' end return shows(unpack(t))");
         assert_eq!(many.len(), 9999);
+    }
+
+    #[test]
+    fn a_framed_function_leaves_the_line_of_whoever_returns_its_call() {
+        let lua = Lua::new();
+        let raises: Function = lua
+            .load("return function(...) if ... then return ... end error('raised', 3) end")
+            .eval()
+            .expect("it is Lua");
+        let framed = framed(&lua, raises.clone()).expect("memory");
+        lua.globals().set("framed", framed).expect("memory");
+        let raised = lua.load("\nreturn framed()").set_name("=script").exec();
+        let text = raised.expect_err("it raises").to_string();
+        assert!(text.contains("script:2: raised"), "{text}");
+        let passed: (i32, String) = lua.load("return framed(1, 'a')").eval().expect("values");
+        assert_eq!(passed, (1, "a".to_owned()));
     }
 
     #[test]
