@@ -15,6 +15,8 @@ use crate::sentinel::Sentinel;
 
 /// Connections looked at in one round, at least.
 const CONNS_PER_ROUND_MIN: usize = 5;
+/// Segments of each table looked at in one round, after a snapshot, whether they shall shrink.
+const SEGMENTS_PER_ROUND: usize = 64;
 /// A client that was silent for longer keeps no room for input.
 const IDLE_MS: u64 = 2000;
 
@@ -101,6 +103,9 @@ impl<W: World> Engine<W> {
         if !runtime.cron_paused {
             runtime.continue_shutdown(env);
             self.expire_keys(Pace::Slow { hz: hz as u32 });
+            if self.env.config.activerehashing {
+                self.env.keyspace.settle(SEGMENTS_PER_ROUND);
+            }
             self.look_at_connections(hz as usize);
         }
         let Engine { env, runtime, .. } = self;
