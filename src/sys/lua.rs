@@ -252,6 +252,24 @@ unsafe extern "C-unwind" fn pass_on(state: *mut ffi::lua_State) -> c_int {
     }
 }
 
+/// Ends the collection of garbage that is going on, and has another one done; each stops after the
+/// work that so many kilobytes are worth.
+///
+/// # Errors
+///
+/// A value could not be let go of.
+pub fn collect(lua: &Lua, kilobytes: i32) -> mlua::Result<()> {
+    // SAFETY: the closure holds nothing that has to be dropped, so that errors may jump out of it;
+    // `exec_raw` has them caught.
+    unsafe {
+        lua.exec_raw((), |state| {
+            for _ in 0..2 {
+                ffi::lua_gc(state, ffi::LUA_GCSTEP, kilobytes);
+            }
+        })
+    }
+}
+
 /// What a script gives back, or fails with.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Ended {

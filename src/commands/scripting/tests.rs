@@ -306,6 +306,21 @@ fn errors_about_arguments_tell_the_line_of_the_script() {
 }
 
 #[test]
+fn garbage_does_not_stay_for_long() {
+    let mut rig = Rig::new();
+    let script = "return redis.call('INCR', KEYS[1])";
+    let mut run = |times: usize| {
+        (0..times).for_each(|_| drop(rig.run_words(&["EVAL", script, "1", "k"])));
+        rig.env.scripts.vm_memory()
+    };
+    let used = run(1);
+    for thousand in 1..5 {
+        let after = run(1000 - usize::from(thousand == 1));
+        assert!(after < used + 10_000, "{used} bytes became {after}");
+    }
+}
+
+#[test]
 fn protected_calls_nest_as_deep_as_the_language_has_it() {
     let script = "local function nest(n) if n == 0 then return 'bottom' end \
                   local ok, value = pcall(nest, n - 1) return value end return nest(150)";
