@@ -6,6 +6,7 @@
 pub mod digest;
 mod inspect;
 mod protocol;
+mod refused;
 
 use super::config::NO_CONFIG_FILE;
 use super::context::{CmdResult, Ctx, Handler};
@@ -70,6 +71,12 @@ const TOOLS: &[Tool] = &[
         run: aof_flush_sleep,
     },
     Tool {
+        name: "assert",
+        words: (0, ANY),
+        help: ("", "Crash by a failed assertion."),
+        run: |ctx, _| ctx.host.debug(ctx.env, DebugRequest::Assert),
+    },
+    Tool {
         name: "change-repl-id",
         words: (0, 0),
         help: (
@@ -77,6 +84,15 @@ const TOOLS: &[Tool] = &[
             "Begin a new replication history, so that replicas need a full sync.",
         ),
         run: change_replication_id,
+    },
+    Tool {
+        name: "client-eviction",
+        words: (0, 0),
+        help: (
+            "",
+            "Show how many clients may be closed to save memory, by size.",
+        ),
+        run: inspect::client_sizes,
     },
     Tool {
         name: "config-rewrite-force-all",
@@ -130,6 +146,12 @@ const TOOLS: &[Tool] = &[
         run: inspect::table_stats_of_key,
     },
     Tool {
+        name: "leak",
+        words: (1, 1),
+        help: (" <string>", "Lose the memory of a copy of this text."),
+        run: leak,
+    },
+    Tool {
         name: "log",
         words: (1, 1),
         help: (" <message>", "Write a line to the log."),
@@ -146,6 +168,12 @@ const TOOLS: &[Tool] = &[
         words: (1, 1),
         help: (" <key>", "Describe how a value is stored."),
         run: inspect::object,
+    },
+    Tool {
+        name: "oom",
+        words: (0, ANY),
+        help: ("", "Crash by asking for more memory than there is."),
+        run: |ctx, _| ctx.host.debug(ctx.env, DebugRequest::OutOfMemory),
     },
     Tool {
         name: "panic",
@@ -233,6 +261,16 @@ const TOOLS: &[Tool] = &[
         run: restart,
     },
     Tool {
+        name: "sdslen",
+        words: (1, 1),
+        help: (
+            " <key>",
+            "Show what a key and its text take; what is embedded in the key's entry has no \
+             memory of its own.",
+        ),
+        run: inspect::text_sizes,
+    },
+    Tool {
         name: "segfault",
         words: (0, ANY),
         help: ("", "Crash by a bad memory access."),
@@ -288,7 +326,7 @@ fn debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     });
     match tool {
         Some(tool) => (tool.run)(ctx, args),
-        None => Err(wording::bad_subcommand(args)),
+        None => Err(refused::refusal(args)),
     }
 }
 
@@ -366,6 +404,12 @@ fn digest_values(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 fn error(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     // Not an error of ours: it is replied, but not counted.
     ctx.reply.error(&args[2]);
+    Ok(())
+}
+
+fn leak(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    std::mem::forget(args[2].to_vec());
+    ctx.reply.ok();
     Ok(())
 }
 

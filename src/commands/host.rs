@@ -128,6 +128,10 @@ pub enum DebugRequest {
     Segfault,
     /// Crash by a panic.
     Panic,
+    /// Crash by a failed assertion.
+    Assert,
+    /// Crash by asking for more memory than there is.
+    OutOfMemory,
     /// Leave at once, with status 1.
     Exit,
     /// Start again from the executable, after so many milliseconds.
@@ -137,6 +141,17 @@ pub enum DebugRequest {
         /// How long to wait.
         delay_ms: u64,
     },
+}
+
+/// Clients that take about as much memory as each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClientSizes {
+    /// Each takes less than this.
+    pub bytes_below: u64,
+    /// How many they are.
+    pub clients: usize,
+    /// What they take together.
+    pub bytes: u64,
 }
 
 /// What the server knows that `INFO` shows.
@@ -416,6 +431,9 @@ pub trait Host {
     fn lazy_free_pending(&self) -> usize;
     /// Frees what is only kept to be used again, and is large.
     fn give_up_buffers(&mut self);
+    /// The clients that may be closed to save memory, by size, the smallest first; none if there is
+    /// no limit to what clients take.
+    fn client_sizes(&self, env: &Env) -> Option<Vec<ClientSizes>>;
     /// Bytes of memory in use.
     fn used_memory(&self, env: &Env) -> usize;
     /// Runs the command of a client that waits again; see [`super::blocking`].

@@ -39,12 +39,17 @@ pub fn keys_of<H>(row: &RowOf<H>, args: &Args<'_>, out: &mut Vec<KeyRef>) {
 }
 
 /// The index of the first key by the first specification, for prefetching; cheap, and only right
-/// for rows whose keys begin at a fixed index.
+/// for rows whose keys begin at a fixed index, if there are any.
 pub fn first_key_index<H>(row: &RowOf<H>) -> Option<usize> {
-    match row.keys.first()?.begin {
-        BeginSearch::Index(i) => usize::try_from(i).ok(),
-        _ => None,
-    }
+    let spec = row.keys.first()?;
+    let BeginSearch::Index(begin) = spec.begin else {
+        return None;
+    };
+    let offset = match spec.find {
+        FindKeys::KeyNum { first, .. } => first,
+        FindKeys::Range { .. } | FindKeys::Unknown => 0,
+    };
+    usize::try_from(begin + offset).ok()
 }
 
 /// The index of the first word that names a member of the collection under the first key, going
@@ -217,6 +222,25 @@ mod tests {
         }
         for name in ["get", "lpush", "zrange", "hgetall", "zunionstore", "xadd"] {
             assert_eq!(index(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_key_is_found_behind_a_count() {
+        let index = |name: &str| {
+            let mut rows = FAMILIES.iter().flat_map(|rows| rows.iter());
+            super::first_key_index(rows.find(|row| row.name == name).unwrap())
+        };
+        for (name, at) in [
+            ("get", Some(1)),
+            ("bitop", Some(2)),
+            ("eval", Some(3)),
+            ("fcall_ro", Some(3)),
+            ("zunion", Some(2)),
+            ("zunionstore", Some(1)),
+            ("ping", None),
+        ] {
+            assert_eq!(index(name), at, "{name}");
         }
     }
 

@@ -24,8 +24,8 @@ use super::error::CmdError;
 use super::garbage::Garbage;
 use super::gates::PauseMode;
 use super::host::{
-    ClientFilter, DebugRequest, Host, Leaving, Migration, MigrationOutcome, RewriteRequest,
-    ServerFacts, ShutdownOptions,
+    ClientFilter, ClientSizes, DebugRequest, Host, Leaving, Migration, MigrationOutcome,
+    RewriteRequest, ServerFacts, ShutdownOptions,
 };
 use super::scripting::busy::Verdict;
 use super::session::{ClientInfo, Session};
@@ -33,7 +33,7 @@ use super::table::Mode;
 use crate::base::quoting::split_args;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
-use crate::config::{Apply, MasterAddress, Reason, Settings};
+use crate::config::{Apply, ClientsMemory, MasterAddress, Reason, Settings};
 use crate::keyspace::Keyspace;
 use crate::replication::{
     Facts, FailoverRequest, ReplId, Replication, ReplicationSettings, RunningChild, SavedIdentity,
@@ -483,6 +483,15 @@ impl Host for FakeHost {
     }
 
     fn give_up_buffers(&mut self) {}
+
+    fn client_sizes(&self, env: &Env) -> Option<Vec<ClientSizes>> {
+        let sizes = ClientSizes {
+            bytes_below: 1 << 15,
+            clients: 2,
+            bytes: 4000,
+        };
+        (env.config.maxmemory_clients != ClientsMemory::Bytes(0)).then(|| vec![sizes])
+    }
 
     /// A hundred bytes a key.
     fn used_memory(&self, env: &Env) -> usize {

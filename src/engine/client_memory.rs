@@ -20,6 +20,7 @@ use super::clients::Clients;
 use super::conn::Conn;
 use super::world::Socket;
 use crate::commands::env::Env;
+use crate::commands::host::ClientSizes;
 use crate::commands::session::Kind;
 use crate::config::ClientsMemory;
 
@@ -94,6 +95,14 @@ impl<S: Socket> Clients<S> {
                 false => self.discount(key),
             }
         }
+    }
+
+    /// Those who may be evicted, by size; none if there is no limit.
+    pub fn sizes(&self, env: &Env) -> Option<Vec<ClientSizes>> {
+        is_counted(env).then(|| {
+            let shares = self.keys().into_iter().filter_map(|key| self.get(key));
+            sum::by_size(shares.map(|conn| conn.share))
+        })
     }
 
     /// The limit, if clients take more than that.

@@ -15,6 +15,8 @@ use crate::sentinel::Sentinel;
 
 /// Connections looked at in one round, at least.
 const CONNS_PER_ROUND_MIN: usize = 5;
+/// Segments of each table looked at in one round, after a snapshot, whether they shall shrink.
+const SEGMENTS_PER_ROUND: usize = 64;
 /// A client that was silent for longer keeps no room for input.
 const IDLE_MS: u64 = 2000;
 
@@ -101,6 +103,9 @@ impl<W: World> Engine<W> {
         if !runtime.cron_paused {
             runtime.continue_shutdown(env);
             self.expire_keys(Pace::Slow { hz: hz as u32 });
+            if self.env.config.activerehashing {
+                self.env.keyspace.settle(SEGMENTS_PER_ROUND);
+            }
             self.look_at_connections(hz as usize);
         }
         let Engine { env, runtime, .. } = self;
@@ -115,7 +120,7 @@ impl<W: World> Engine<W> {
         runtime.refresh_gates(env);
         self.each_second();
         let spent_ns = self.runtime.world.mono_ns() - started_ns;
-        self.env.stats.cron_us += spent_ns / 1000;
+        note_round(&mut self.env, spent_ns);
     }
 
     /// A round that is due when a tick ends comes behind the next tick's events, which are to be
@@ -225,6 +230,14 @@ impl<W: World> Engine<W> {
     }
 }
 
+/// Counts the time of a round. While a data set is loaded it holds that up, too.
+fn note_round(env: &mut Env, spent_ns: u64) {
+    env.stats.cron_us += spent_ns / 1000;
+    if env.gates.loading != Loading::No {
+        env.note_latency("while-blocked-cron", spent_ns);
+    }
+}
+
 fn run_expire_cycle(env: &mut Env, cycle: &mut ExpiryCycle, pace: Pace, clock: ExpiryClock<'_>) {
     let mut expired: Vec<(usize, OwnedEntry)> = Vec::new();
     let effort = env.config.active_expire_effort as u8;
@@ -273,5 +286,33 @@ impl<W: World> Runtime<W> {
         self.clients.input_peak.note(input_bytes);
         self.clients.enforce_output_limit(key, pending, env);
         self.clients.recount(key, env);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::testing::Rig;
+
+    #[test]
+    fn a_round_is_an_event_of_its_own_while_a_data_set_is_loaded() {
+        let mut rig = Rig::new();
+        rig.run("CONFIG SET latency-monitor-threshold 2");
+        let event = "while-blocked-cron";
+        for (loading, spent_ns, count) in [
+            (Loading::No, 3_000_000, 0),
+            (Loading::Aside, 1_999_999, 0),
+            (Loading::Aside, 3_000_000, 1),
+            (Loading::Exclusive, 5_000_000, 1),
+        ] {
+            rig.env.gates.loading = loading;
+            note_round(&mut rig.env, spent_ns);
+            let noted = rig.env.observers.latency.get(event.as_bytes());
+            let samples = noted.map_or(0, |(_, series)| series.samples().len());
+            assert_eq!(samples, count, "{loading:?} {spent_ns}");
+        }
+        let (_, series) = rig.env.observers.latency.get(event.as_bytes()).unwrap();
+        assert_eq!(series.worst_ms(), 5);
+        assert_eq!(rig.env.stats.cron_us, 12_999);
     }
 }

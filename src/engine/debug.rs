@@ -1,5 +1,6 @@
 //! What `DEBUG` asks of the server.
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use super::reply_room::Fitting;
@@ -51,6 +52,10 @@ impl<W: World> Runtime<W> {
             DebugRequest::AofFlushSleep(us) => self.aof.write_delay_us = us,
             DebugRequest::Segfault => return Err(self.world.end_process(ProcessEnd::Segfault)),
             DebugRequest::Panic => panic!("called by DEBUG PANIC"),
+            DebugRequest::Assert => panic!("assertion failed: called by DEBUG ASSERT"),
+            DebugRequest::OutOfMemory => {
+                black_box(Vec::<u8>::with_capacity(isize::MAX as usize));
+            }
             DebugRequest::Exit => return Err(self.world.end_process(ProcessEnd::Exit(1))),
             DebugRequest::Restart { graceful, delay_ms } => {
                 self.world.sleep(Duration::from_millis(delay_ms));

@@ -16,8 +16,8 @@ use crate::commands::error::CmdError;
 use crate::commands::garbage::Garbage;
 use crate::commands::gates::PauseMode;
 use crate::commands::host::{
-    ClientFilter, DebugRequest, Host, Leaving, Migration, MigrationOutcome, RewriteRequest,
-    ServerFacts, ShutdownOptions,
+    ClientFilter, ClientSizes, DebugRequest, Host, Leaving, Migration, MigrationOutcome,
+    RewriteRequest, ServerFacts, ShutdownOptions,
 };
 use crate::commands::scripting::busy::Verdict;
 use crate::commands::session::{Kind, Session};
@@ -354,6 +354,10 @@ impl<W: World> Host for Runtime<W> {
 
     fn give_up_buffers(&mut self) {
         self.clients.pool.drop_large();
+    }
+
+    fn client_sizes(&self, env: &Env) -> Option<Vec<ClientSizes>> {
+        self.clients.sizes(env)
     }
 
     fn used_memory(&self, _: &Env) -> usize {

@@ -45,12 +45,12 @@ pub fn look_ahead(
     fetch_members(db, data, parsed);
 }
 
+/// What goes to its keys: scripts and functions are given theirs for that.
+const TOUCHES_KEYS: Flags = Flags::WRITE.union(Flags::READONLY).union(Flags::RUNS_CODE);
+
 fn prefetchable_key(command: Option<&Command>) -> Option<usize> {
     let command = command?;
-    if !command
-        .flags
-        .intersects(Flags::WRITE.union(Flags::READONLY))
-    {
+    if !command.flags.intersects(TOUCHES_KEYS) {
         return None;
     }
     first_key_index(command.row)

@@ -104,6 +104,11 @@ impl Keyspace {
         self.dbs.iter().fold(Overhead::default(), add)
     }
 
+    /// See [`Db::settle`].
+    pub fn settle(&mut self, segments: usize) {
+        self.dbs.iter_mut().for_each(|db| db.settle(segments));
+    }
+
     /// See [`Db::hold_growth`].
     pub fn hold_growth(&mut self, hold: bool) {
         self.dbs.iter_mut().for_each(|db| db.hold_growth(hold));

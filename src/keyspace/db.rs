@@ -297,10 +297,9 @@ impl Db {
 
     /// A key chosen at random, nearly evenly.
     pub fn random(&self, rng: &mut Rng) -> Option<Entry<'_>> {
+        let found = self.keys.random(rng);
         // SAFETY: the pointer comes from our table, and the result borrows `self`.
-        self.keys
-            .random(rng)
-            .map(|pointer| unsafe { view(pointer) })
+        found.map(|pointer| unsafe { view(pointer) })
     }
 
     /// A key that has an expiry, chosen at random, nearly evenly.
@@ -327,8 +326,7 @@ impl Db {
             let wanted = count.saturating_sub(seen);
             let look = |pointer| {
                 seen += 1;
-                // SAFETY: the table passes its own pointers, and the entries do not outlive the
-                // call.
+                // SAFETY: the table passes its own pointers, and no entry outlives the call.
                 visit(unsafe { view(pointer) });
             };
             if wanted > 0 {
@@ -364,8 +362,7 @@ impl Db {
     pub fn new_like(&self) -> Db {
         let mut empty = Db::new(self.hasher.clone());
         empty.new_access = self.new_access;
-        empty.keys.hold(self.keys.is_held());
-        empty.expiring.hold(self.expiring.is_held());
+        empty.hold_growth(self.keys.is_held());
         empty
     }
 
@@ -373,6 +370,12 @@ impl Db {
     pub fn hold_growth(&mut self, hold: bool) {
         self.keys.hold(hold);
         self.expiring.hold(hold);
+    }
+
+    /// Shrinks tables that were emptied while they were held, looking at so many segments of each.
+    pub fn settle(&mut self, segments: usize) {
+        self.keys.settle(segments, hash_with(&self.hasher));
+        self.expiring.settle(segments, hash_with(&self.hasher));
     }
 
     /// Slots of the tables, in use or not.

@@ -293,16 +293,20 @@ impl<'a> Entry<'a> {
 
     /// Bytes allocated for key and value.
     pub fn memory_usage(self) -> usize {
-        let header = self.header();
-        let apart = match header.form() {
-            // SAFETY: as in `value`.
-            Form::Apart => match unsafe { self.apart().as_ref() }.capacity() {
-                0 => 0,
-                capacity => size_class(capacity),
-            },
-            Form::Word | Form::Text => 0,
+        let apart = match self.capacity_apart() {
+            None | Some(0) => 0,
+            Some(capacity) => size_class(capacity),
         };
-        size_class(header.used(self.key_len())) + apart
+        size_class(self.header().used(self.key_len())) + apart
+    }
+
+    /// How many bytes a value may have where it is; none if it is embedded, or boxed.
+    pub fn capacity_apart(self) -> Option<usize> {
+        match self.header().form() {
+            // SAFETY: as in `value`.
+            Form::Apart => Some(unsafe { self.apart().as_ref() }.capacity()),
+            Form::Word | Form::Text => None,
+        }
     }
 
     /// How many allocations it takes to free the value, roughly.

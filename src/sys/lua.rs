@@ -227,6 +227,49 @@ unsafe fn push_text(state: *mut ffi::lua_State, text: &[u8]) {
     }
 }
 
+/// Makes a function of another, to call it through a frame that is not Lua's. A function in Lua
+/// that is called by `return` takes the place of its caller, whose line is lost to errors; one that
+/// is not in Lua stands beside it.
+///
+/// # Errors
+///
+/// There is no memory for it.
+pub fn framed(lua: &Lua, function: Function) -> mlua::Result<Function> {
+    // SAFETY: the value is on the stack and goes into the function. The closure holds nothing that
+    // has to be dropped, so that errors may jump out of it; `exec_raw` has them caught.
+    unsafe { lua.exec_raw(function, |state| ffi::lua_pushcclosure(state, pass_on, 1)) }
+}
+
+/// Calls the function that is its upvalue as it was called itself.
+unsafe extern "C-unwind" fn pass_on(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: a function finds room for twenty values beside its arguments, and nothing here has
+    // to be dropped when an error is raised.
+    unsafe {
+        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
+        ffi::lua_insert(state, 1);
+        ffi::lua_call(state, ffi::lua_gettop(state) - 1, ffi::LUA_MULTRET);
+        ffi::lua_gettop(state)
+    }
+}
+
+/// Ends the collection of garbage that is going on, and has another one done; each stops after the
+/// work that so many kilobytes are worth.
+///
+/// # Errors
+///
+/// A value could not be let go of.
+pub fn collect(lua: &Lua, kilobytes: i32) -> mlua::Result<()> {
+    // SAFETY: the closure holds nothing that has to be dropped, so that errors may jump out of it;
+    // `exec_raw` has them caught.
+    unsafe {
+        lua.exec_raw((), |state| {
+            for _ in 0..2 {
+                ffi::lua_gc(state, ffi::LUA_GCSTEP, kilobytes);
+            }
+        })
+    }
+}
+
 /// What a script gives back, or fails with.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Ended {
@@ -262,11 +305,11 @@ struct Witness {
 
 /// How code is run.
 pub struct Entry {
+    /// Gets the lists ready and runs the code.
+    runner: RegistryKey,
     /// Has the witness look, and lets the error pass.
-    handler: Function,
+    handler: RegistryKey,
     witness: Rc<Witness>,
-    /// The table whose fields `KEYS` and `ARGV` are the lists; nil if they are arguments.
-    fields: Value,
 }
 
 impl Entry {
@@ -283,20 +326,24 @@ impl Entry {
         });
         let at = Rc::as_ptr(&witness).cast_mut();
         let keep = lua.create_any_userdata(Keep(Rc::clone(&witness)))?;
-        // SAFETY: the value is on the stack, the pointer comes below it, and both go into the
-        // function. The closure holds nothing that has to be dropped, so that errors may jump out
-        // of it; `exec_raw` has them caught.
-        let handler = unsafe {
-            lua.exec_raw(keep, |state| {
+        // SAFETY: the values are on the stack, the pointer comes below the first of them, and both
+        // go into the first function; the last one is left, and goes into the second. The closure
+        // holds nothing that has to be dropped, so that errors may jump out of it; `exec_raw` has
+        // them caught.
+        let (runner, handler): (Function, Function) = unsafe {
+            lua.exec_raw((fields, keep), |state| {
                 ffi::lua_pushlightuserdata(state, at.cast());
-                ffi::lua_insert(state, 1);
+                ffi::lua_insert(state, 2);
                 ffi::lua_pushcclosure(state, witness_error, 2);
+                ffi::lua_insert(state, 1);
+                ffi::lua_pushcclosure(state, run_code, 1);
+                ffi::lua_insert(state, 1);
             })
         }?;
         Ok(Entry {
-            handler,
+            runner: lua.create_registry_value(runner)?,
+            handler: lua.create_registry_value(handler)?,
             witness,
-            fields,
         })
     }
 
@@ -348,15 +395,23 @@ unsafe fn place_in_script(state: *mut ffi::lua_State, skipped: &[u8]) -> Option<
     None
 }
 
+/// Texts for a script.
+type Texts<'a, 't> = dyn ExactSizeIterator<Item = &'t [u8]> + 'a;
+
+/// Code that is to be run, and what it gives back if that is plain.
+struct Running<'a, 't> {
+    code: c_int,
+    keys: &'a mut Texts<'a, 't>,
+    argv: &'a mut Texts<'a, 't>,
+    ended: Ended,
+    text: &'a mut Vec<u8>,
+}
+
 /// Runs code with these lists of texts. A text that it gives back goes to `text`.
-///
-/// # Errors
-///
-/// There is no memory for the lists.
 ///
 /// # Panics
 ///
-/// The code is another interpreter's.
+/// The code or the entry is another interpreter's.
 pub fn run<'t>(
     lua: &Lua,
     entry: &Entry,
@@ -364,63 +419,81 @@ pub fn run<'t>(
     mut keys: impl ExactSizeIterator<Item = &'t [u8]>,
     mut argv: impl ExactSizeIterator<Item = &'t [u8]>,
     text: &mut Vec<u8>,
-) -> mlua::Result<Ended> {
-    let mut ended = Ended::Value(Value::Nil);
-    let (plain, keys, argv) = (&mut ended, &mut keys, &mut argv);
-    let given = (&entry.fields, &entry.handler);
-    let has_fields = entry.fields.is_table();
-    assert!(lua.owns_registry_value(code));
-    let code = code.id();
-    // SAFETY: the two values are on the stack, and twenty more find room. When the interpreter may
-    // raise something, the closure holds nothing that has to be dropped, only references; and
-    // `exec_raw` has errors caught. What the script gave back is read while it is on the stack,
-    // and reading it raises nothing.
-    let (status, left): (c_int, Value) = unsafe {
-        lua.exec_raw(given, |state| {
-            let arguments = if has_fields {
-                set_list(state, b"KEYS", keys);
-                set_list(state, b"ARGV", argv);
-                ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, code.into());
-                0
-            } else {
-                ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, code.into());
-                push_list(state, keys);
-                push_list(state, argv);
-                2
-            };
-            let status = ffi::lua_pcall(state, arguments, 1, 2);
-            if status == ffi::LUA_OK && take_plain(state, plain, text) {
-                ffi::lua_pushnil(state);
-                ffi::lua_replace(state, -2);
-            }
-            ffi::lua_remove(state, 1);
-            ffi::lua_pushinteger(state, status.into());
-            ffi::lua_replace(state, 1);
-        })
-    }?;
-    Ok(match (status, left) {
-        (ffi::LUA_OK, Value::Nil) => ended,
+) -> Ended {
+    assert!(lua.owns_registry_value(code) && lua.owns_registry_value(&entry.runner));
+    let mut running = Running {
+        code: code.id(),
+        keys: &mut keys,
+        argv: &mut argv,
+        ended: Ended::Value(Value::Nil),
+        text,
+    };
+    let at = &raw mut running;
+    // SAFETY: the state is the one that runs at present, and has room for a few values, which is
+    // made sure of. Both functions are there, as the entry is this interpreter's. What is pushed
+    // raises nothing, and what may do so is called in protected mode, with a pointer to what lives
+    // until that has returned and is not touched meanwhile. If the error is a panic of ours, that
+    // goes on when it is popped.
+    let (status, left) = lua.exec_raw_lua(|raw| unsafe {
+        let state = raw.state();
+        assert!(ffi::lua_checkstack(state, 3) != 0, "there is no room");
+        ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, entry.handler.id().into());
+        let handler = ffi::lua_gettop(state);
+        ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, entry.runner.id().into());
+        ffi::lua_pushlightuserdata(state, at.cast());
+        let status = ffi::lua_pcall(state, 1, 1, handler);
+        ffi::lua_remove(state, handler);
+        (status, raw.pop_value())
+    });
+    match (status, left) {
+        (ffi::LUA_OK, Value::Nil) => running.ended,
         (ffi::LUA_OK, value) => Ended::Value(value),
         (ffi::LUA_ERRRUN, error) => Ended::Failed(error),
         (_, error) => Ended::Broken(error),
-    })
+    }
 }
 
-/// Makes a list of texts the field of the table that is lowest on the stack.
+/// What the interpreter calls to have code run, with the pointer to what there is to know. Its
+/// upvalue is the table whose fields the lists are, or nil. It gives back what the code did, or
+/// nothing if that was plain.
+unsafe extern "C-unwind" fn run_code(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: `run` gave the pointer, and waits. There are twenty places on the stack. When the
+    // interpreter may raise something, there is nothing here that has to be dropped, only
+    // references. What the code gave back is read while it is on the stack, and reading it raises
+    // nothing.
+    unsafe {
+        let running = &mut *ffi::lua_touserdata(state, 1).cast::<Running<'_, '_>>();
+        let code = running.code.into();
+        let arguments = if ffi::lua_istable(state, ffi::lua_upvalueindex(1)) != 0 {
+            set_list(state, b"KEYS", running.keys);
+            set_list(state, b"ARGV", running.argv);
+            ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, code);
+            0
+        } else {
+            ffi::lua_rawgeti(state, ffi::LUA_REGISTRYINDEX, code);
+            push_list(state, running.keys);
+            push_list(state, running.argv);
+            2
+        };
+        ffi::lua_call(state, arguments, 1);
+        match take_plain(state, &mut running.ended, running.text) {
+            true => 0,
+            false => 1,
+        }
+    }
+}
+
+/// Makes a list of texts the field of the table that is the first upvalue.
 ///
 /// # Safety
 ///
 /// There is such a table, there is room for three more, and the caller's frames may be jumped over.
-unsafe fn set_list<'t>(
-    state: *mut ffi::lua_State,
-    name: &[u8],
-    texts: &mut impl ExactSizeIterator<Item = &'t [u8]>,
-) {
+unsafe fn set_list(state: *mut ffi::lua_State, name: &[u8], texts: &mut Texts<'_, '_>) {
     // SAFETY: as the caller says.
     unsafe {
         push_text(state, name);
         push_list(state, texts);
-        ffi::lua_rawset(state, 1);
+        ffi::lua_rawset(state, ffi::lua_upvalueindex(1));
     }
 }
 
@@ -429,10 +502,7 @@ unsafe fn set_list<'t>(
 /// # Safety
 ///
 /// There is room for two values, and the caller's frames may be jumped over.
-unsafe fn push_list<'t>(
-    state: *mut ffi::lua_State,
-    texts: &mut impl ExactSizeIterator<Item = &'t [u8]>,
-) {
+unsafe fn push_list(state: *mut ffi::lua_State, texts: &mut Texts<'_, '_>) {
     // SAFETY: as the caller says.
     unsafe {
         ffi::lua_createtable(state, texts.len().min(1 << 20) as c_int, 0);
@@ -467,128 +537,4 @@ unsafe fn take_plain(state: *mut ffi::lua_State, ended: &mut Ended, text: &mut V
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Gives back how its arguments look, and panics or goes on by the other half when told so.
-    struct Shows;
-
-    impl Native for Shows {
-        fn call(&self, arguments: &Arguments<'_>, out: &mut Vec<u8>) -> Returned {
-            let mut shown: Vec<String> = Vec::new();
-            for argument in arguments.iter() {
-                match argument {
-                    Argument::Text(b"panic") => panic!("on purpose"),
-                    Argument::Text(b"rest") => return Returned::Rest,
-                    Argument::Text(b"false") => return Returned::False,
-                    Argument::Text(text) => shown.push(text.escape_ascii().to_string()),
-                    Argument::Number(number) => return Returned::Number(number + 1.0),
-                    Argument::Other => shown.push("other".to_owned()),
-                }
-            }
-            out.extend(shown.join(",").into_bytes());
-            match arguments.len() {
-                1 => Returned::Tagged(0..out.len()),
-                _ => Returned::Text(0..out.len()),
-            }
-        }
-
-        fn rest(&self, _: &Lua) -> mlua::Result<Value> {
-            Err(mlua::Error::RuntimeError("raised".to_owned()))
-        }
-    }
-
-    fn with_shows() -> Lua {
-        let lua = Lua::new();
-        let field = lua.create_string("ok").expect("memory");
-        let shows = function(&lua, Shows, &field).expect("memory");
-        lua.globals().set("shows", shows).expect("memory");
-        lua
-    }
-
-    #[test]
-    fn a_function_reads_its_arguments_and_gives_plain_values_back() {
-        let lua = with_shows();
-        let eval = |text: &str| lua.load(text).eval::<String>().expect("a text");
-        assert_eq!(eval("return shows()"), "");
-        assert_eq!(
-            eval("return shows('a\\0b', {}, nil)"),
-            "a\\x00b,other,other"
-        );
-        assert_eq!(eval("return shows('only').ok"), "only");
-        assert_eq!(eval("return tostring(shows(41))"), "42");
-        assert_eq!(eval("return tostring(shows('false'))"), "false");
-        assert_eq!(eval("return tostring(pcall(shows, 'rest'))"), "false");
-        assert_eq!(
-            eval("local s = '' for i = 1, 1e5 do s = shows('x', 'y') end return s"),
-            "x,y"
-        );
-        let many = eval("local t = {} for i = 1, 5000 do t[i] = 'a' end return shows(unpack(t))");
-        assert_eq!(many.len(), 9999);
-    }
-
-    #[test]
-    fn a_panic_comes_out_where_the_script_was_called() {
-        let lua = with_shows();
-        let run = || lua.load("shows('panic')").exec();
-        assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
-        let after: String = lua.load("return shows('a', 'b')").eval().expect("a text");
-        assert_eq!(after, "a,b");
-    }
-
-    #[test]
-    fn a_script_gets_its_lists_and_ends() {
-        let lua = with_shows();
-        let entry = Entry::new(&lua, "=skipped", Value::Table(lua.globals())).expect("memory");
-        let ended = |script: &str| {
-            let script = lua.load(script).into_function().expect("it is Lua");
-            let script = lua.create_registry_value(script).expect("memory");
-            let mut text = Vec::new();
-            let (keys, argv): ([&[u8]; 2], [&[u8]; 1]) = ([b"a", b"b"], [b"c"]);
-            let lists = (keys.into_iter(), argv.into_iter());
-            let ended = run(&lua, &entry, &script, lists.0, lists.1, &mut text);
-            (ended.expect("memory"), text)
-        };
-        let (end, text) = ended("return KEYS[1] .. KEYS[2] .. ARGV[1] .. #KEYS .. #ARGV");
-        assert_eq!((end, &text[..]), (Ended::Text, &b"abc21"[..]));
-        assert_eq!(ended("return 1.5").0, Ended::Number(1.5));
-        assert_eq!(ended("return 2 > 1").0, Ended::Boolean(true));
-        assert_eq!(ended("return").0, Ended::Value(Value::Nil));
-        assert!(matches!(
-            ended("return {}").0,
-            Ended::Value(Value::Table(_))
-        ));
-        assert!(matches!(
-            ended("error({})").0,
-            Ended::Failed(Value::Table(_))
-        ));
-        assert!(matches!(ended("error()").0, Ended::Failed(Value::Nil)));
-        assert_eq!(entry.take_place().and_then(|place| place.line), Some(1));
-        let panics = || ended("shows('panic')");
-        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
-        assert_eq!(ended("return 2 > 1").0, Ended::Boolean(true));
-    }
-
-    #[test]
-    fn the_place_of_an_error_is_the_innermost_one_in_a_script() {
-        let lua = with_shows();
-        let globals = lua.globals();
-        let skipped = lua
-            .load("return function() error('there') end")
-            .set_name("=skipped");
-        let skipped: Function = skipped.eval().expect("it is Lua");
-        globals.set("skipped", skipped).expect("memory");
-        let entry = Entry::new(&lua, "=skipped", Value::Table(globals)).expect("memory");
-        let script = lua
-            .load("local function f()\n skipped()\n end\n\n f()")
-            .set_name("@script");
-        let script = script.into_function().expect("it is Lua");
-        let script = lua.create_registry_value(script).expect("memory");
-        let none = || std::iter::empty::<&[u8]>();
-        let ended = run(&lua, &entry, &script, none(), none(), &mut Vec::new());
-        assert!(matches!(ended, Ok(Ended::Failed(Value::String(_)))));
-        let place = entry.take_place().expect("it was in a script");
-        assert_eq!((&place.source[..], place.line), (&b"@script"[..], Some(2)));
-        assert_eq!(entry.take_place(), None);
-    }
-}
+mod tests;

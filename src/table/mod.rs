@@ -133,9 +133,18 @@ impl<H: Handle> Table<H> {
     }
 
     /// While on, memory shared with a child process is left alone as far as possible: segments do
-    /// not shrink, and grow only when hardly a slot is free.
+    /// not shrink, and grow only when hardly a slot is free. [`Table::settle`] makes up for it
+    /// afterwards.
     pub fn hold(&mut self, hold: bool) {
         self.raw.set_hold(hold);
+    }
+
+    /// Shrinks what became sparse while the table was held, looking at so many segments at most.
+    /// `hash_of` must give the hash of any element. Costs nothing where there is no such segment.
+    #[inline]
+    pub fn settle(&mut self, segments: usize, hash_of: impl Fn(H) -> u64) {
+        let hash_of = |pointer| hash_of(Self::handle(pointer));
+        self.raw.settle(segments, &hash_of);
     }
 
     /// Whether [`Table::hold`] is on.

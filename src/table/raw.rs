@@ -34,6 +34,9 @@ const MERGED_LEN_MAX: usize = BUCKETS_MAX as usize * 3;
 /// elements than that grow the table as usual.
 const RESERVE_MAX: usize = 1 << 24;
 
+/// No segment begins with this half of a hash, since prefixes are shorter.
+const SETTLED: u32 = u32::MAX;
+
 /// How often `random` throws the dice before it looks for an element by counting. Where a table is
 /// as full as it should be, every other throw hits.
 const RANDOM_TRIES: usize = 128;
@@ -50,6 +53,9 @@ pub(super) struct RawTable {
     directory: Directory,
     len: usize,
     hold: bool,
+    /// The first hash, of its upper half, whose segment may have become sparse while the table was
+    /// held; [`SETTLED`] if none did.
+    unsettled: u32,
 }
 
 impl RawTable {
@@ -58,6 +64,7 @@ impl RawTable {
             directory: Directory::new(),
             len: 0,
             hold: false,
+            unsettled: SETTLED,
         }
     }
 
@@ -164,10 +171,47 @@ impl RawTable {
         let first = self.directory.run(at.place).start;
         let len = self.directory.len_mut(first);
         *len -= 1;
-        if !self.hold && (*len as usize) < sparse(n_buckets) {
-            self.shrink(first, hash_of);
+        if (*len as usize) < sparse(n_buckets) {
+            match self.hold {
+                true => self.unsettled = 0,
+                false => self.shrink(first, hash_of),
+            }
         }
         pointer
+    }
+
+    /// See [`super::Table::settle`].
+    pub(super) fn settle(&mut self, segments: usize, hash_of: HashOf<'_>) {
+        for _ in 0..segments {
+            if self.unsettled == SETTLED || self.hold {
+                return;
+            }
+            self.unsettled = self.settle_at(self.unsettled, hash_of);
+        }
+    }
+
+    /// Shrinks the segment of a hash if it is sparse; returns the first hash of the next one.
+    fn settle_at(&mut self, upper: u32, hash_of: HashOf<'_>) -> u32 {
+        if self.len == 0 {
+            self.directory.clear();
+            return SETTLED;
+        }
+        loop {
+            let place = self.directory.place_of(u64::from(upper) << 32);
+            let run = self.directory.run(place);
+            // What was merged may have a neighbour of its size that was looked at before.
+            if self.merge(run.start, hash_of) {
+                continue;
+            }
+            let n_buckets = self.directory.segment(place).n_buckets();
+            if self.directory.len(run.start) < sparse(n_buckets) {
+                self.shrink(run.start, hash_of);
+            }
+            return match run.end == self.directory.places() {
+                true => SETTLED,
+                false => (run.end as u32) << (32 - self.directory.global_depth()),
+            };
+        }
     }
 
     /// Makes room for `n` elements in an empty table.

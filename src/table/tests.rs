@@ -185,7 +185,10 @@ fn check_against_set(hash: fn(u64) -> u64, steps: Vec<Step>) {
             Step::RemoveMany(from, n) => {
                 (from..from + n).for_each(|id| assert_eq!(numbers.remove(id), model.remove(&id)));
             }
-            Step::Hold(hold) => numbers.table.hold(hold),
+            Step::Hold(hold) => {
+                numbers.table.hold(hold);
+                numbers.table.settle(2, hash_of);
+            }
             Step::Scan(count) => {
                 if cursor == 0 {
                     owed = model.clone();
@@ -370,6 +373,27 @@ fn a_held_table_keeps_still_until_it_is_crammed() {
     assert!(numbers.table.slots() > after);
     assert!((60_000..90_000).all(|id| numbers.find(id).is_some()));
     numbers.table.check_invariants(hash_of);
+}
+
+#[test]
+fn a_table_that_was_emptied_while_it_was_held_shrinks_afterwards() {
+    for left in [0, 1, 700, 5_000] {
+        let mut numbers = Numbers::with_range(0..20_000);
+        numbers.table.hold(true);
+        (left..20_000).for_each(|id| assert!(numbers.remove(id)));
+        let held = numbers.table.memory();
+        numbers.table.settle(usize::MAX, hash_of);
+        assert_eq!(numbers.table.memory(), held, "it is held");
+        numbers.table.hold(false);
+        for _ in 0..1000 {
+            numbers.table.settle(1, hash_of);
+            numbers.table.check_invariants(hash_of);
+        }
+        let bound = 64 + left as usize * 24;
+        let memory = numbers.table.memory();
+        assert!(memory <= bound, "{memory} bytes for {left} elements");
+        assert!((0..left).all(|id| numbers.find(id).is_some()));
+    }
 }
 
 #[test]

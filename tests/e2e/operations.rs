@@ -374,6 +374,17 @@ fn a_crash_leaves_a_report_in_the_log() {
 }
 
 #[test]
+fn a_lack_of_memory_leaves_a_report_in_the_log() {
+    let mut server = Server::ours(&[]);
+    server.connect().send(b"DEBUG OOM\r\n");
+    let exit = server.wait_exit();
+    assert_eq!(exit.code(), 128 + libc::SIGABRT);
+    for part in ["BUG REPORT START", "(SIGABRT)", "Last command begun: debug"] {
+        assert!(exit.log.contains(part), "no {part:?} in\n{}", exit.log);
+    }
+}
+
+#[test]
 fn a_bad_access_leaves_a_report_in_the_log_file() {
     let mut server = Server::ours(&["logfile crash.log"]);
     server.connect().send(b"DEBUG SEGFAULT\r\n");

@@ -1,10 +1,12 @@
-//! `DEBUG OBJECT`, `HTSTATS`, `HTSTATS-KEY` and `MALLCTL`: how values and databases are kept.
+//! `DEBUG OBJECT`, `SDSLEN`, `HTSTATS`, `HTSTATS-KEY`, `CLIENT-EVICTION` and `MALLCTL`: how values,
+//! databases and clients are kept.
 
 use std::ffi::CString;
 use std::fmt::Write as _;
 
 use crate::base::errno::os_text;
 use crate::base::numbers::parse_i64;
+use crate::base::size_class::size_class;
 use crate::commands::context::{Access, CmdResult, Ctx};
 use crate::commands::error::CmdError;
 use crate::data::hash::HashRef;
@@ -12,7 +14,7 @@ use crate::data::list::ListRef;
 use crate::data::quicklist::Quicklist;
 use crate::data::set::SetRef;
 use crate::data::zset::ZSetRef;
-use crate::keyspace::{Entry, ValueRef, access};
+use crate::keyspace::{Entry, StringRef, ValueRef, access};
 use crate::persist::rdb::encoder::EncoderOptions;
 use crate::persist::rdb::format::Version;
 use crate::persist::rdb::payload;
@@ -64,6 +66,46 @@ fn serialized_length(entry: Entry<'_>, compression: bool) -> u64 {
         checksum: false,
     };
     payload::length_of(entry.value(), options)
+}
+
+/// Texts are not kept with room to grow but where they live apart from their entries.
+pub(super) fn text_sizes(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
+    let entry = ctx.env.keyspace.db(ctx.session.db).get(&args[2]);
+    let entry = entry.ok_or(CmdError::NoSuchKey)?;
+    let ValueRef::String(StringRef::Bytes(text)) = entry.value() else {
+        return Err(CmdError::err("Not an sds encoded string."));
+    };
+    let capacity = entry.capacity_apart().unwrap_or(0);
+    let apart = match capacity {
+        0 => 0,
+        capacity => size_class(capacity),
+    };
+    let text = format!(
+        "key_sds_len:{}, key_sds_avail:0, key_zmalloc: {}, val_sds_len:{}, val_sds_avail:{}, \
+         val_zmalloc: {}",
+        entry.key().len(),
+        entry.memory_usage() - apart,
+        text.len(),
+        capacity.saturating_sub(text.len()),
+        apart,
+    );
+    ctx.reply.simple(text);
+    Ok(())
+}
+
+pub(super) fn client_sizes(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> CmdResult {
+    let sizes = ctx.host.client_sizes(ctx.env);
+    let sizes = sizes.ok_or_else(|| CmdError::err("maxmemory-clients is disabled."))?;
+    let mut text = String::new();
+    for class in sizes {
+        let _ = writeln!(
+            text,
+            "below {}: tot-mem: {}, clients: {}",
+            class.bytes_below, class.bytes, class.clients
+        );
+    }
+    ctx.reply.verbatim("txt", text.as_bytes());
+    Ok(())
 }
 
 pub(super) fn table_stats(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {

@@ -189,6 +189,16 @@ fn wishes_reach_the_server() {
 }
 
 #[test]
+fn a_crash_is_asked_for_and_never_answered() {
+    let mut rig = rig();
+    for how in ["PANIC", "SEGFAULT", "ASSERT", "OOM"] {
+        assert_eq!(rig.run(&format!("DEBUG {how}")), "", "{how}");
+    }
+    let wishes = ["Panic", "Segfault", "Assert", "OutOfMemory"];
+    assert_eq!(rig.host.wishes, wishes);
+}
+
+#[test]
 fn a_restart_that_comes_back_has_failed() {
     let mut rig = rig();
     let failed = "-ERR failed to restart the server. Check server logs.\r\n";
@@ -252,6 +262,71 @@ fn errors_are_replied_and_not_counted() {
     let refusal = "-ERR unknown subcommand or wrong number of arguments for 'Foo'. \
                    Try DEBUG HELP.\r\n";
     assert_eq!(rig.run("DEBUG Foo"), refusal);
+}
+
+#[test]
+fn what_makes_no_sense_here_is_refused_with_a_reason() {
+    for (words, reason) in [
+        (
+            "CLUSTERLINK KILL all x",
+            "CLUSTERLINK is not supported: there is no cluster mode",
+        ),
+        (
+            "listpack k",
+            "LISTPACK is not supported: it would write to the standard output",
+        ),
+        ("STRUCTSIZE", "STRUCTSIZE is not supported: "),
+    ] {
+        let reply = rig().run(&format!("DEBUG {words}"));
+        assert!(
+            reply.starts_with(&format!("-ERR DEBUG {reason}")),
+            "{reply}"
+        );
+    }
+    let unknown = rig().run("DEBUG NONE");
+    assert!(unknown.starts_with("-ERR unknown subcommand"), "{unknown}");
+}
+
+#[test]
+fn texts_are_described_where_they_are() {
+    let mut rig = rig();
+    rig.run("SET embedded hello");
+    assert_eq!(
+        rig.run("DEBUG SDSLEN embedded"),
+        "+key_sds_len:8, key_sds_avail:0, key_zmalloc: 24, val_sds_len:5, val_sds_avail:0, \
+         val_zmalloc: 0\r\n"
+    );
+    rig.run_words(&["SET", "apart", &"x".repeat(5000)]);
+    rig.run("APPEND apart y");
+    let apart = rig.run("DEBUG SDSLEN apart");
+    let number = |name: &str| -> usize {
+        let (_, rest) = apart.split_once(name).expect("the field is there");
+        let digits = rest.trim_start_matches(':').trim_start();
+        let end = digits.find([',', '\r']).expect("something follows");
+        digits[..end].parse().expect("it is a number")
+    };
+    assert_eq!((number("key_sds_len"), number("val_sds_len")), (5, 5001));
+    assert!(number("val_zmalloc") >= 5001 + number("val_sds_avail"));
+    rig.run("SET int 12");
+    for (key, refusal) in [
+        ("int", "-ERR Not an sds encoded string.\r\n"),
+        ("none", "-ERR no such key\r\n"),
+    ] {
+        assert_eq!(rig.run(&format!("DEBUG SDSLEN {key}")), refusal);
+    }
+}
+
+#[test]
+fn clients_that_may_be_closed_are_shown_by_size() {
+    let mut rig = rig();
+    let disabled = "-ERR maxmemory-clients is disabled.\r\n";
+    assert_eq!(rig.run("DEBUG CLIENT-EVICTION"), disabled);
+    rig.run("CONFIG SET maxmemory-clients 1mb");
+    let shown = rig.run("DEBUG CLIENT-EVICTION");
+    assert!(
+        shown.contains("below 32768: tot-mem: 4000, clients: 2\n"),
+        "{shown}"
+    );
 }
 
 #[test]

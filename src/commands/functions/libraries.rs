@@ -5,7 +5,7 @@
 //!
 //! Whatever is to be added is made ready first, so that what is there stays as it is if that fails.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use foldhash::fast::RandomState;
@@ -98,19 +98,7 @@ impl Libraries {
     /// It cannot be, and nothing has changed.
     pub fn load(&mut self, code: &[u8], options: &LoadOptions) -> Result<Vec<u8>, Refusal> {
         let (name, library) = self.make(code, options)?;
-        let old = self.libraries.get(&name);
-        let old = old.map_or(&[][..], |old| &old.functions);
-        for function in &library.functions {
-            let key = function.name.to_ascii_lowercase().into_bytes();
-            let is_of_old = |found: &Rc<_>| old.iter().any(|own| Rc::ptr_eq(own, found));
-            if self
-                .functions
-                .get(&key)
-                .is_some_and(|found| !is_of_old(found))
-            {
-                return Err(exists(&function.name));
-            }
-        }
+        self.check_names(&library.functions, self.libraries.get(&name).into_iter())?;
         self.delete(&name);
         self.add(name.clone(), library);
         Ok(name)
@@ -150,20 +138,36 @@ impl Libraries {
         if found.is_empty() {
             return Err(b"No functions registered".to_vec());
         }
-        let mut functions: Vec<Rc<LibraryFunction>> = Vec::with_capacity(found.len());
+        let mut names = HashSet::new();
+        let mut functions = Vec::with_capacity(found.len());
         for function in found {
-            let kept = vm.keep(&function.function);
-            let kept = kept.map_err(|error| error.to_string())?;
-            let function = LibraryFunction::of(function, kept);
-            let same =
-                |other: &Rc<LibraryFunction>| other.name.eq_ignore_ascii_case(&function.name);
-            if functions.iter().any(same) {
+            let function = LibraryFunction::from(function);
+            if !names.insert(function.key()) {
                 return Err(exists(&function.name));
             }
             functions.push(Rc::new(function));
         }
         let code = code.to_vec();
         Ok((name, Library { code, functions }))
+    }
+
+    /// Whether there would be no two functions of one name if these came in the place of those of
+    /// the libraries `replaced`.
+    fn check_names<'a>(
+        &self,
+        added: impl IntoIterator<Item = &'a Rc<LibraryFunction>>,
+        replaced: impl Iterator<Item = &'a Library>,
+    ) -> Result<(), Refusal> {
+        let replaced: HashSet<_> = replaced
+            .flat_map(|library| library.functions.iter().map(Rc::as_ptr))
+            .collect();
+        for function in added {
+            let stays = |found: &Rc<_>| !replaced.contains(&Rc::as_ptr(found));
+            if self.functions.get(&function.key()).is_some_and(stays) {
+                return Err(exists(&function.name));
+            }
+        }
+        Ok(())
     }
 
     fn vm(&mut self, seed: u64) -> Result<Rc<Vm>, Refusal> {
@@ -179,8 +183,7 @@ impl Libraries {
 
     fn add(&mut self, name: Vec<u8>, library: Library) {
         for function in &library.functions {
-            let key = function.name.to_ascii_lowercase().into_bytes();
-            self.functions.insert(key, Rc::clone(function));
+            self.functions.insert(function.key(), Rc::clone(function));
         }
         self.libraries.insert(name, library);
     }
@@ -191,8 +194,7 @@ impl Libraries {
             return false;
         };
         for function in &library.functions {
-            self.functions
-                .remove(&function.name.to_ascii_lowercase().into_bytes());
+            self.functions.remove(&function.key());
         }
         true
     }
@@ -221,13 +223,7 @@ impl Libraries {
             .libraries
             .keys()
             .filter_map(|name| self.libraries.get(name));
-        let replaced: Vec<&Rc<_>> = replaced.flat_map(|old| &old.functions).collect();
-        for (key, function) in &added.functions {
-            let stays = |found: &Rc<_>| !replaced.iter().any(|old| Rc::ptr_eq(old, found));
-            if self.functions.get(key).is_some_and(stays) {
-                return Err(exists(&function.name));
-            }
-        }
+        self.check_names(added.functions.values(), replaced)?;
         for (name, library) in added.libraries {
             self.delete(&name);
             self.add(name, library);
@@ -277,6 +273,11 @@ impl Libraries {
 
     /// The function of this name, in upper or lower case.
     pub fn find(&self, name: &[u8]) -> Option<&Rc<LibraryFunction>> {
+        let as_given = self.functions.get(name);
+        as_given.or_else(|| self.find_lower(name))
+    }
+
+    fn find_lower(&self, name: &[u8]) -> Option<&Rc<LibraryFunction>> {
         let mut short = [0; SHORT_NAME_BYTES_MAX];
         let Some(lower) = short.get_mut(..name.len()) else {
             return self.functions.get(&name.to_ascii_lowercase());
@@ -339,12 +340,19 @@ impl Libraries {
 }
 
 impl LibraryFunction {
-    fn of(registered: Registered, code: Kept) -> LibraryFunction {
+    /// Its name as [`Libraries::functions`] has it.
+    fn key(&self) -> Vec<u8> {
+        self.name.to_ascii_lowercase().into_bytes()
+    }
+}
+
+impl From<Registered> for LibraryFunction {
+    fn from(registered: Registered) -> LibraryFunction {
         LibraryFunction {
             name: String::from_utf8(registered.name).expect("the name was checked"),
             description: registered.description,
             flags: registered.flags,
-            code,
+            code: Kept::from(registered.code),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What libraries can be, how their functions are called, and what others hear of them.
 
+use super::libraries::{Libraries, Taken};
 use crate::commands::keys::dump::payload_options;
 use crate::commands::testing::Rig;
 use crate::persist::rdb::payload::dump_libraries;
@@ -404,5 +405,47 @@ fn a_function_may_outlive_its_library() {
     assert_eq!(
         rig.run("FCALL f 0"),
         "-ERR This Redis command is not allowed from script\r\n"
+    );
+}
+
+#[test]
+fn a_library_may_have_more_functions_than_the_interpreter_holds_values_at_once() {
+    const MANY: usize = 20_000;
+    let mut libraries = Libraries::default();
+    let code = format!(
+        "#!lua name=many\nfor i = 1, {MANY} do \
+         redis.register_function('f' .. i, function() return i end) end"
+    );
+    // Once more in its own place, where each name is another's that goes.
+    for taken in [Taken::Refuse, Taken::Replace] {
+        libraries.load_saved(code.as_bytes(), taken, 1).unwrap();
+        assert_eq!(libraries.functions_count(), MANY);
+    }
+    assert!(libraries.find(format!("F{MANY}").as_bytes()).is_some());
+    let twice = format!("{code}\nredis.register_function('F{MANY}', function() end)");
+    let refused = libraries.load_saved(twice.as_bytes(), Taken::Replace, 1);
+    assert_eq!(refused, Err(format!("Function F{MANY} already exists")));
+}
+
+#[test]
+fn many_libraries_are_restored_beside_each_other_and_in_their_own_places() {
+    const MANY: usize = 2_000;
+    let library = |n: usize| {
+        format!("#!lua name=l{n}\nredis.register_function('f{n}', function() end)").into_bytes()
+    };
+    let all: Vec<Vec<u8>> = (0..MANY).map(library).collect();
+    let mut libraries = Libraries::default();
+    let mut restore = |codes: &[Vec<u8>], taken| {
+        let restored = libraries.restore(codes.iter().map(Vec::as_slice), taken, 1);
+        restored.map(|()| libraries.functions_count())
+    };
+    let (half, rest) = all.split_at(MANY / 2);
+    assert_eq!(restore(half, Taken::Refuse), Ok(MANY / 2));
+    assert_eq!(restore(rest, Taken::Refuse), Ok(MANY));
+    assert_eq!(restore(&all, Taken::Replace), Ok(MANY));
+    let refused = restore(&all[MANY - 1..], Taken::Refuse);
+    assert_eq!(
+        refused,
+        Err(format!("Library l{} already exists", MANY - 1).into_bytes())
     );
 }

@@ -258,6 +258,8 @@ pub fn native(lua: &Lua, shared: &Rc<Shared>, environment: &Table) -> mlua::Resu
     let own = Rc::clone(shared);
     let is_stopped = lua.create_function(move |_, ()| Ok(own.is_stopped.get().is_some()))?;
     native.raw_set("is_stopped", is_stopped)?;
+    let framed = lua.create_function(lua::framed)?;
+    native.raw_set("framed", framed)?;
     let environment = environment.clone();
     let load = lua.create_function(
         move |lua, (text, name): (mlua::LuaString, mlua::LuaString)| {

@@ -38,15 +38,20 @@ local function hide(real, front)
     })
 end
 
+-- What scripts call is framed, so that a call by `return` does not lose their line: seen from a
+-- function that is, the script is at the third level. What scripts call within each other is not,
+-- since the interpreter nests no more than 200 frames that are not Lua's.
+local framed = native.framed
+
 -- An error about an argument of the function that calls this.
 local function bad(at, where, why)
-    error('bad argument #' .. at .. " to '" .. where .. "' (" .. why .. ')', 3)
+    error('bad argument #' .. at .. " to '" .. where .. "' (" .. why .. ')', 4)
 end
 
 local function bad_type(at, where, wanted, given, value)
     local got = at > given and 'no value' or type(value)
     error('bad argument #' .. at .. " to '" .. where .. "' (" .. wanted .. ' expected, got ' ..
-        got .. ')', 3)
+        got .. ')', 4)
 end
 
 -- ---- What looks at tables ----
@@ -99,13 +104,13 @@ local function shared_setfenv(...)
     if type(env) ~= 'table' then bad_type(2, 'setfenv', 'table', given, env) end
     if type(of) == 'function' then
         local ok, result = pcall(setfenv, of, env)
-        if not ok then error("'setfenv' cannot change environment of given object", 2) end
+        if not ok then error("'setfenv' cannot change environment of given object", 3) end
         return result
     end
     local level = tonumber(of)
     if not level then bad_type(1, 'setfenv', 'number', given, of) end
     if level >= 0 and level < 1 then error(READONLY, 0) end
-    return setfenv(level + 1, env)
+    return setfenv(level + 2, env)
 end
 
 -- These write without asking a metatable. What the language's own functions would refuse is
@@ -116,7 +121,7 @@ local function shared_insert(...)
     if type(t) ~= 'table' then bad_type(1, 'insert', 'table', given, t) end
     if hidden[t] then error(READONLY, 0) end
     if given == 2 then return insert(t, at) end
-    if given ~= 3 then error("wrong number of arguments to 'insert'", 2) end
+    if given ~= 3 then error("wrong number of arguments to 'insert'", 3) end
     if not tonumber(at) then bad_type(2, 'insert', 'number', given, at) end
     return insert(...)
 end
@@ -156,7 +161,7 @@ local function shared_unpack(...)
         if from > to then return end
         -- No number at all is neither less nor more.
         if not (to - from < UNPACKED_MAX and from > -INTEGER_END and to < INTEGER_END) then
-            error('too many results to unpack', 2)
+            error('too many results to unpack', 3)
         end
     end
     return unpack(...)
@@ -166,7 +171,7 @@ end
 local function check_pattern(p)
     local _, count = gsub(p, '[%?%*%+%-%(%)%%]', '')
     if count > PATTERN_ITEMS_MAX then
-        error('pattern too complex', 3)
+        error('pattern too complex', 4)
     end
 end
 
@@ -178,11 +183,11 @@ end
 local function check_texts(where, given, s, p)
     if not is_text(s) then
         local got = given < 1 and 'no value' or type(s)
-        error("bad argument #1 to '" .. where .. "' (string expected, got " .. got .. ')', 3)
+        error("bad argument #1 to '" .. where .. "' (string expected, got " .. got .. ')', 4)
     end
     if not is_text(p) then
         local got = given < 2 and 'no value' or type(p)
-        error("bad argument #2 to '" .. where .. "' (string expected, got " .. got .. ')', 3)
+        error("bad argument #2 to '" .. where .. "' (string expected, got " .. got .. ')', 4)
     end
 end
 
@@ -250,12 +255,12 @@ local function settle(ok, ...)
 end
 
 local function shared_pcall(...)
-    if select('#', ...) == 0 then bad(1, 'pcall', 'value expected') end
+    if select('#', ...) == 0 then error("bad argument #1 to 'pcall' (value expected)", 2) end
     return settle(pcall(...))
 end
 
 local function shared_xpcall(...)
-    if select('#', ...) < 2 then bad(2, 'xpcall', 'value expected') end
+    if select('#', ...) < 2 then error("bad argument #2 to 'xpcall' (value expected)", 2) end
     local f, handler = ...
     return xpcall(f, function(e)
         -- Nothing could stop a handler that is called while a script is being stopped.
@@ -270,7 +275,9 @@ local function settle_resume(ok, ...)
 end
 
 local function shared_resume(...)
-    if type((...)) ~= 'thread' then bad(1, 'resume', 'coroutine expected') end
+    if type((...)) ~= 'thread' then
+        error("bad argument #1 to 'resume' (coroutine expected)", 2)
+    end
     return settle_resume(resume(...))
 end
 
@@ -317,23 +324,23 @@ hide({}, sealed_metatable)
 getmetatable('').__metatable = sealed_metatable
 
 globals.coroutine.resume = shared_resume
-globals.table.insert, globals.table.remove = shared_insert, shared_remove
-globals.table.sort = shared_sort
-globals.string.find, globals.string.gmatch = shared_find, shared_gmatch
-globals.string.gsub, globals.string.match = shared_gsub, shared_match
-if globals.string.gfind then globals.string.gfind = shared_gmatch end
+globals.table.insert, globals.table.remove = framed(shared_insert), framed(shared_remove)
+globals.table.sort = framed(shared_sort)
+globals.string.find, globals.string.gmatch = framed(shared_find), framed(shared_gmatch)
+globals.string.gsub, globals.string.match = framed(shared_gsub), framed(shared_match)
+if globals.string.gfind then globals.string.gfind = globals.string.gmatch end
 for name, value in next, globals do
     if type(value) == 'table' and not rawequal(value, globals) then
         globals[name] = hide(value)
     end
 end
 globals._G = environment
-globals.unpack, globals.collectgarbage = shared_unpack, shared_collectgarbage
-globals.pairs, globals.next = shared_pairs, shared_next
-globals.rawget, globals.rawset = shared_rawget, shared_rawset
-globals.setmetatable, globals.setfenv = shared_setmetatable, shared_setfenv
+globals.unpack, globals.collectgarbage = framed(shared_unpack), framed(shared_collectgarbage)
+globals.pairs, globals.next = framed(shared_pairs), framed(shared_next)
+globals.rawget, globals.rawset = framed(shared_rawget), framed(shared_rawset)
+globals.setmetatable, globals.setfenv = framed(shared_setmetatable), framed(shared_setfenv)
 globals.pcall, globals.xpcall = shared_pcall, shared_xpcall
-globals.load, globals.loadstring = shared_load, shared_loadstring
+globals.load, globals.loadstring = framed(shared_load), framed(shared_loadstring)
 
 setmetatable(globals, { __index = missing })
 hide(globals, environment)

@@ -5,9 +5,10 @@
 //! are out of its sight meanwhile; its functions find them when they are called.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 
-use mlua::{Function, Lua, MultiValue, Table, Value};
+use mlua::{Function, Lua, MultiValue, RegistryKey, Table, Value};
 
 use super::api::{Shared, library_table};
 use super::raised::raise;
@@ -26,12 +27,20 @@ pub struct Registered {
     pub description: Option<Vec<u8>>,
     /// What it says of itself.
     pub flags: ScriptFlags,
-    /// What runs.
-    pub function: Function,
+    /// What runs. Of values that are held directly the interpreter has only some thousand.
+    pub code: RegistryKey,
 }
 
-/// Functions that were registered since the code that does it began; none while there is none.
-type Found = Rc<RefCell<Option<Vec<Registered>>>>;
+/// The functions that code has registered so far.
+#[derive(Default)]
+struct Finds {
+    functions: Vec<Registered>,
+    /// Their names.
+    names: HashSet<Vec<u8>>,
+}
+
+/// What was registered since the code that does it began; none while there is none.
+type Found = Rc<RefCell<Option<Finds>>>;
 
 /// What code finds while it registers functions.
 pub struct Registration {
@@ -78,10 +87,10 @@ impl Registration {
             };
             let function = read(lua, given)?;
             check_name(&function.name).or_else(raise)?;
-            if found.iter().any(|known| known.name == function.name) {
+            if !found.names.insert(function.name.clone()) {
                 return raise("Function already exists in the library");
             }
-            found.push(function);
+            found.functions.push(function);
             Ok(())
         })?;
         redis.raw_set("register_function", register)?;
@@ -95,12 +104,12 @@ impl Registration {
 
     /// Runs code, and gathers what it registers.
     pub fn collect(&self, code: &Function) -> mlua::Result<Vec<Registered>> {
-        self.found.replace(Some(Vec::new()));
+        self.found.replace(Some(Finds::default()));
         self.lookup.raw_set("__index", &self.library)?;
         let result = code.call::<()>(());
         self.lookup.raw_set("__index", &self.globals)?;
         let found = self.found.take().unwrap_or_default();
-        result.map(|()| found)
+        result.map(|()| found.functions)
     }
 }
 
@@ -109,7 +118,7 @@ impl Registration {
 fn read(lua: &Lua, given: MultiValue) -> mlua::Result<Registered> {
     let mut given = given.into_iter();
     match (given.next(), given.next(), given.next()) {
-        (Some(Value::Table(named)), None, None) => Draft::of(lua, &named)?.finish(),
+        (Some(Value::Table(named)), None, None) => Draft::of(lua, &named)?.finish(lua),
         (Some(_), None, None) => raise(
             "calling redis.register_function with a single argument is only applicable to Lua \
              table (representing named arguments).",
@@ -124,7 +133,7 @@ fn read(lua: &Lua, given: MultiValue) -> mlua::Result<Registered> {
                 name,
                 description: None,
                 flags: ScriptFlags::empty(),
-                function,
+                code: lua.create_registry_value(function)?,
             })
         }
         _ => raise("wrong number of arguments to redis.register_function"),
@@ -192,7 +201,7 @@ impl Draft {
         Ok(())
     }
 
-    fn finish(self) -> mlua::Result<Registered> {
+    fn finish(self, lua: &Lua) -> mlua::Result<Registered> {
         let Some(name) = self.name else {
             return raise("redis.register_function must get a function name argument");
         };
@@ -203,7 +212,7 @@ impl Draft {
             name,
             description: self.description,
             flags: self.flags,
-            function,
+            code: lua.create_registry_value(function)?,
         })
     }
 }

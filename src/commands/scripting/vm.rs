@@ -4,7 +4,7 @@
 //! without files, processes and bytecode, the table `redis` ([`super::api`]) and our libraries;
 //! `prelude.lua` hides all of it behind tables that nobody can write to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use mlua::chunk::ChunkMode;
@@ -51,6 +51,13 @@ const LEFT_OUT: [&str; 6] = [
 /// Memory for a text that a script gives back is kept up to this size.
 const TEXT_BYTES_KEPT_MAX: usize = 64 << 10;
 
+/// After so many runs garbage is collected, so that of an interpreter's memory most is in use. By
+/// itself it would let that double first.
+const RUNS_PER_COLLECTION: u32 = 1000;
+
+/// How much work that may be: a small interpreter is done with it.
+const COLLECTED_KILOBYTES: i32 = 256;
+
 /// The interpreter.
 pub struct Vm {
     lua: Lua,
@@ -65,6 +72,8 @@ pub struct Vm {
     entry: Entry,
     /// What the last code gave back, if that was a text.
     text: RefCell<Vec<u8>>,
+    /// Runs since the last collection.
+    runs: Cell<u32>,
     /// The compiler does not hold on to the name of what it compiles.
     _source_name: LuaString,
 }
@@ -73,6 +82,12 @@ pub struct Vm {
 /// some thousand.
 #[derive(Debug)]
 pub struct Kept(RegistryKey);
+
+impl From<RegistryKey> for Kept {
+    fn from(code: RegistryKey) -> Kept {
+        Kept(code)
+    }
+}
 
 /// Why a script ended early.
 pub struct Failure {
@@ -124,6 +139,7 @@ impl Vm {
             registration,
             entry,
             text: RefCell::default(),
+            runs: Cell::default(),
             _source_name: source_name,
         })
     }
@@ -152,9 +168,13 @@ impl Vm {
     ///
     /// There is no memory for it.
     pub fn keep(&self, code: &Function) -> mlua::Result<Kept> {
-        // What nobody keeps any more.
-        self.lua.expire_registry_values();
+        self.let_go();
         self.lua.create_registry_value(code).map(Kept)
+    }
+
+    /// Lets go of code that nobody keeps any more.
+    fn let_go(&self) {
+        self.lua.expire_registry_values();
     }
 
     /// Has the code of a library register its functions.
@@ -167,6 +187,7 @@ impl Vm {
         body: &[u8],
         caller: &mut Caller<'_>,
     ) -> Result<Vec<Registered>, Vec<u8>> {
+        self.let_go();
         let code = self
             .compile(body)
             .map_err(|why| format!("Error compiling function: {why}").into_bytes())?;
@@ -194,14 +215,21 @@ impl Vm {
         text.clear();
         text.shrink_to(TEXT_BYTES_KEPT_MAX);
         let run = || lua::run(&self.lua, &self.entry, &code.0, keys, argv, &mut text);
-        match self.lend(caller, run) {
-            Ok(Ended::Failed(error)) => Err(self.failure(name, &error, self.entry.take_place())),
-            Ok(Ended::Broken(error)) => Err(self.breakdown(name, &error)),
-            Ok(ended) => Ok(ended),
-            Err(error) => Err(Failure {
-                text: Raised::of(&error).coded(),
-                counted: false,
-            }),
+        let ended = self.lend(caller, run);
+        self.count_run();
+        match ended {
+            Ended::Failed(error) => Err(self.failure(name, &error, self.entry.take_place())),
+            Ended::Broken(error) => Err(self.breakdown(name, &error)),
+            ended => Ok(ended),
+        }
+    }
+
+    fn count_run(&self) {
+        self.runs.set(self.runs.get() + 1);
+        if self.runs.get() == RUNS_PER_COLLECTION {
+            self.runs.set(0);
+            // What cannot be let go of now is left to the next collection.
+            let _ = lua::collect(&self.lua, COLLECTED_KILOBYTES);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The sum of what clients take, and each client's share in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::commands::host::ClientSizes;
 
 /// Clients below 2 to this power of bytes are all alike.
 const CLASS_MIN: u32 = 15;
@@ -55,6 +57,41 @@ impl ClientMemory {
     }
 }
 
+/// Clients that may be evicted, class by class.
+pub fn by_size(shares: impl Iterator<Item = Share>) -> Vec<ClientSizes> {
+    let mut classes: BTreeMap<u32, ClientSizes> = BTreeMap::new();
+    for share in shares {
+        let Some(class) = share.class else {
+            continue;
+        };
+        let sizes = classes.entry(class).or_default();
+        sizes.bytes_below = 1_u64.checked_shl(class).unwrap_or(u64::MAX);
+        sizes.clients += 1;
+        sizes.bytes += share.bytes;
+    }
+    classes.into_values().collect()
+}
+
 fn class_of(bytes: u64) -> u32 {
     (u64::BITS - bytes.leading_zeros()).max(CLASS_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_those_who_may_go_are_listed_by_size() {
+        let share = |bytes| Share::new(bytes, true);
+        let shares = [share(40_000), share(10), share(500), Share::new(9, false)];
+        let sizes = |bytes_below, clients, bytes| ClientSizes {
+            bytes_below,
+            clients,
+            bytes,
+        };
+        assert_eq!(
+            by_size(shares.into_iter()),
+            [sizes(1 << 15, 2, 510), sizes(1 << 16, 1, 40_000)]
+        );
+    }
 }

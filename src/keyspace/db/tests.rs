@@ -125,7 +125,10 @@ fn apply(db: &mut Db, model: &mut BTreeMap<u16, Model>, step: Step) {
             db.sweep(1_000, now, &mut |_| {});
             model.retain(|_, value| value.expire.is_none_or(|at| at >= now));
         }
-        Step::Hold(hold) => db.hold_growth(hold),
+        Step::Hold(hold) => {
+            db.hold_growth(hold);
+            db.settle(2);
+        }
         Step::Clear => {
             assert_eq!(db.clear().len(), model.len());
             model.clear();
