@@ -3,7 +3,10 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// Bytes that were written to a TCP socket and that its peer has not acknowledged.
+/// How `ioctl(2)` is asked for bytes that were not sent, by `linux/sockios.h`.
+const SIOCOUTQNSD: libc::Ioctl = 0x894B;
+
+/// Bytes that were written to a TCP socket and have not left: its peer has no room for them.
 ///
 /// # Errors
 ///
@@ -12,9 +15,7 @@ pub fn unsent_bytes(socket: &impl AsFd) -> io::Result<usize> {
     let mut unsent: libc::c_int = 0;
     // SAFETY: the descriptor is open as long as `socket` is borrowed, and `unsent` is a valid place
     // for the one number that this request answers with.
-    super::check(unsafe {
-        libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut unsent)
-    })?;
+    super::check(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCOUTQNSD, &raw mut unsent) })?;
     Ok(unsent as usize)
 }
 

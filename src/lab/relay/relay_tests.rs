@@ -9,7 +9,8 @@ use socket2::{Domain, Socket, Type};
 
 use super::*;
 use crate::base::rng::Rng;
-use crate::lab::addresses::{SERVER_PORT, Subnet};
+use crate::lab::addresses::Subnet;
+use crate::lab::model::NodeKind;
 
 /// What is to happen has happened by then.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -47,7 +48,10 @@ impl Lab {
         let seed = u64::from(std::process::id()) * 1000 + COUNT.fetch_add(1, Ordering::Relaxed);
         let net = Subnet::claim(&mut Rng::from_seed(seed)).unwrap();
         let relay = Relay::start().unwrap();
-        let (public, hidden) = (net.public(0, SERVER_PORT), net.hidden(0, SERVER_PORT));
+        let (public, hidden) = (
+            net.public(0, NodeKind::Server),
+            net.hidden(0, NodeKind::Server),
+        );
         relay.add_host("m", &[public.ip(), hidden.ip()]);
         relay.add_host("c", &[net.client(0)]);
         relay.open("m", public, hidden).unwrap();
@@ -62,7 +66,7 @@ impl Lab {
     fn try_connect(&self) -> io::Result<TcpStream> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.bind(&SocketAddr::new(self.net.client(0), 0).into())?;
-        socket.connect(&self.net.public(0, SERVER_PORT).into())?;
+        socket.connect(&self.net.public(0, NodeKind::Server).into())?;
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(LIMIT))?;
         stream.set_write_timeout(Some(LIMIT))?;
@@ -189,7 +193,7 @@ fn much_passes_unchanged_though_the_receiver_is_slow() {
 #[test]
 fn a_stranger_is_outside() {
     let lab = Lab::new();
-    let mut stranger = TcpStream::connect(lab.net.public(0, SERVER_PORT)).unwrap();
+    let mut stranger = TcpStream::connect(lab.net.public(0, NodeKind::Server)).unwrap();
     let mut node = lab.accept();
     stranger.write_all(b"x").unwrap();
     receive(&mut node, b"x");
@@ -330,7 +334,7 @@ fn who_is_gone_resets_who_goes_on_sending() {
 fn a_target_that_refuses_resets_the_initiator() {
     let mut lab = Lab::new();
     // The place is taken by a listener elsewhere, so that nobody else takes it.
-    lab.listener = TcpListener::bind(lab.net.hidden(1, SERVER_PORT)).unwrap();
+    lab.listener = TcpListener::bind(lab.net.hidden(1, NodeKind::Server)).unwrap();
     let mut client = lab.connect();
     assert!(is_reset(&mut client));
     wait_until(|| lab.connections() == 0);
@@ -349,8 +353,8 @@ fn a_closed_node_refuses_and_resets_and_can_be_opened_again() {
     let refused = lab.try_connect().unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     let (public, hidden) = (
-        lab.net.public(0, SERVER_PORT),
-        lab.net.hidden(0, SERVER_PORT),
+        lab.net.public(0, NodeKind::Server),
+        lab.net.hidden(0, NodeKind::Server),
     );
     lab.relay.open("m", public, hidden).unwrap();
     let error = lab.relay.open("m", public, hidden).unwrap_err();
@@ -370,8 +374,8 @@ fn across_a_cut_nobody_learns_that_a_node_was_closed() {
     drop(node);
     assert!(nothing_comes(&client));
     let (public, hidden) = (
-        lab.net.public(0, SERVER_PORT),
-        lab.net.hidden(0, SERVER_PORT),
+        lab.net.public(0, NodeKind::Server),
+        lab.net.hidden(0, NodeKind::Server),
     );
     lab.relay.open("m", public, hidden).unwrap();
     assert!(nothing_comes(&client));
@@ -473,6 +477,6 @@ fn with_the_relay_its_connections_end() {
     drop(relay);
     assert!(is_at_end(&mut client));
     assert!(is_at_end(&mut node));
-    let refused = TcpStream::connect(net.public(0, SERVER_PORT)).unwrap_err();
+    let refused = TcpStream::connect(net.public(0, NodeKind::Server)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
 }
