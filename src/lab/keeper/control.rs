@@ -23,8 +23,8 @@ const RETRY_EVERY: Duration = Duration::from_millis(20);
 /// The name of the socket until it listens.
 const NEW_SOCKET: &str = "control.new";
 
-/// The path of the folder, short enough for a socket in it: a socket's address takes a hundred bytes
-/// or so, so the folder is named by a descriptor that must stay open meanwhile.
+/// The path of the folder, short enough for a socket in it: a socket's address takes a hundred
+/// bytes or so, so the folder is named by a descriptor that must stay open meanwhile.
 fn folder_path(folder: &Path) -> io::Result<(File, PathBuf)> {
     let folder = File::open(folder)?;
     let path = format!("/proc/self/fd/{}", folder.as_raw_fd());

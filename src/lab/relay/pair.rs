@@ -338,8 +338,9 @@ impl Pair {
 
     /// When the connection is closed, the peer on this side is to learn at once that all is over.
     ///
-    /// A reset throws away what the peer has not taken yet, and a process that was killed leaves that
-    /// to its kernel, which goes on sending. So while there is something, the end is an ordinary one.
+    /// A reset throws away what the peer has not taken yet, and a process that was killed leaves
+    /// that to its kernel, which goes on sending. So while there is something, the end is an
+    /// ordinary one.
     fn reset(&mut self, side: usize) {
         let Some(mut stream) = self.sides[side].stream.as_ref() else {
             return;
