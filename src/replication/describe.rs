@@ -26,7 +26,9 @@ impl Replication {
         ReplicationInfo {
             master: match &self.role {
                 Role::Master => None,
-                Role::Replica(link) => Some(link.info(now_ms, identity.offset())),
+                Role::Replica(link) => {
+                    Some(link.info(now_ms, identity.offset(), self.settings.lineage_guard))
+                }
             },
             connected_replicas: self.source.count(),
             good_replicas: has_rule.then(|| self.source.count_good()),

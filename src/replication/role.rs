@@ -102,6 +102,18 @@ impl Replication {
         Replicaof::Following
     }
 
+    /// An operator wants the data of our master, whatever they are: the next sync is let through.
+    pub fn open_lineage_guard(&mut self, facts: Facts, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(facts, out) {
+            link.open_guard(&mut cx);
+        }
+    }
+
+    /// Whether we refuse what our master offers.
+    pub fn refuses_lineage(&self) -> bool {
+        matches!(&self.role, Role::Replica(link) if link.refuses_lineage())
+    }
+
     /// `REPLICAOF NO ONE`; `requested_by` describes the client for the log.
     pub fn replicaof_no_one(&mut self, requested_by: &str, facts: Facts, out: &mut Vec<Action>) {
         let mut parts = self.parts(facts, out);
