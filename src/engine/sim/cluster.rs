@@ -10,7 +10,7 @@ use super::node::{self, Node};
 use super::oracle::{Oracle, fingerprint};
 use crate::base::rng::Rng;
 use crate::commands::env::Env;
-use crate::config::Appendfsync;
+use crate::config::{Appendfsync, ReplicaLineageGuard};
 use crate::replication::ReplId;
 
 /// Clients' machines have numbers from here on.
@@ -42,6 +42,8 @@ pub struct Cluster {
     /// What clients write they write to the journal, too.
     journals: bool,
     next_client_host: HostId,
+    /// Whose full syncs servers refuse; an operator insists in the end.
+    guard: ReplicaLineageGuard,
 }
 
 impl Cluster {
@@ -65,14 +67,20 @@ impl Cluster {
             flushes: seed.is_multiple_of(4),
             journals: false,
             next_client_host: FIRST_CLIENT_HOST,
+            guard: match seed % 7 {
+                1 => ReplicaLineageGuard::No,
+                2 => ReplicaLineageGuard::Strict,
+                _ => ReplicaLineageGuard::Yes,
+            },
         };
         let files = cluster.rng.below(2) == 0;
         cluster.journals = files && !cluster.flushes;
         for host in 0..count {
-            let settings = match files && cluster.rng.below(3) > 0 {
+            let mut settings = match files && cluster.rng.below(3) > 0 {
                 true => node::settings_with_file(&mut cluster.rng),
                 false => node::settings(&mut cluster.rng),
             };
+            settings.replica_lineage_guard = cluster.guard;
             let mut node = Node::new(host, settings);
             node.decoys = match cluster.rng.below(6) {
                 0 => vec![nowhere()],
@@ -543,11 +551,32 @@ impl Cluster {
             self.without_pings();
         }
         self.write(root, 3);
+        if self.guard == ReplicaLineageGuard::Strict {
+            self.insist();
+        }
         self.converge(CONVERGENCE_MS_MAX);
         let env = self.nodes[root].env().expect("it runs");
         self.oracle.check_abandoned(env);
         if !self.flushes {
             self.oracle.check_acknowledged(env);
+        }
+    }
+
+    /// Has those servers follow their masters that refuse what these offer, until none refuses.
+    fn insist(&mut self) {
+        let deadline_ms = self.now_ms() + CONVERGENCE_MS_MAX;
+        while !self.is_converged() {
+            assert!(self.now_ms() < deadline_ms, "they refuse for ever");
+            self.run_ms(150);
+            for host in 0..self.nodes.len() {
+                let replication = self.nodes[host].env().map(|env| &env.replication);
+                let refused = replication.filter(|replication| replication.refuses_lineage());
+                let master = refused.and_then(|replication| replication.master_address());
+                if let Some((name, port)) = master {
+                    let line = format!("REPLICAOF {name} {port}");
+                    self.tell(host, &line);
+                }
+            }
         }
     }
 

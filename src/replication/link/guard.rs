@@ -138,15 +138,19 @@ impl LineageGuard {
         publish(cx, message.to_owned());
     }
 
+    fn state(&self, rule: LineageRule) -> GuardState {
+        match (&self.refusal, rule) {
+            (_, LineageRule::AcceptAll) => GuardState::Off,
+            _ if self.open => GuardState::Open,
+            (Some(_), _) => GuardState::Refusing,
+            (None, _) => GuardState::On,
+        }
+    }
+
     /// The facts of `INFO`.
     pub fn info(&self, rule: LineageRule, now_ms: u64) -> GuardInfo {
         GuardInfo {
-            state: match (&self.refusal, rule) {
-                (_, LineageRule::AcceptAll) => GuardState::Off,
-                _ if self.open => GuardState::Open,
-                (Some(_), _) => GuardState::Refusing,
-                (None, _) => GuardState::On,
-            },
+            state: self.state(rule),
             refusals: self.refusals,
             refused: self.refusal.as_ref().map(|refusal| RefusedInfo {
                 since_s: now_ms.saturating_sub(refusal.since_ms) / 1000,
@@ -200,6 +204,11 @@ impl Link {
         if matches!(self.stage, super::Stage::Idle) {
             self.connect_anew(cx);
         }
+    }
+
+    /// What the guard does by this rule.
+    pub(in crate::replication) fn guard_state(&self, rule: LineageRule) -> GuardState {
+        self.guard.state(rule)
     }
 
     /// Whether what our master offers is being refused.
