@@ -420,8 +420,8 @@ impl<W: World> Runtime<W> {
     }
 }
 
-/// Whether an operator speaks. A Sentinel gives its connections names that begin so, and what it says
-/// it says because it sees an answering master, whatever that has lost.
+/// Whether an operator speaks. A Sentinel gives its connections names that begin so, and what it
+/// says it says because it sees an answering master, whatever that has lost.
 fn is_by_hand(session: &Session) -> bool {
     !session.client().name.starts_with(b"sentinel-")
 }

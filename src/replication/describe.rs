@@ -55,7 +55,7 @@ impl Replication {
     pub fn guard_state(&self) -> Option<GuardState> {
         match &self.role {
             Role::Master => None,
-            Role::Replica(link) => Some(link.guard_state(self.settings.lineage_guard)),
+            Role::Replica(link) => Some(link.guard().state(self.settings.lineage_guard)),
         }
     }
 

@@ -192,7 +192,7 @@ impl Replication {
         } = self.parts(facts, out);
         match role {
             Role::Master => None,
-            Role::Replica(link) => Some((link, source, cx)),
+            Role::Replica(link) => Some((&mut **link, source, cx)),
         }
     }
 
@@ -208,7 +208,7 @@ impl Replication {
         if let Role::Replica(link) = &mut self.role
             && self.settings.lineage_guard != settings.lineage_guard
         {
-            link.ask_without_pause();
+            link.on_new_rule();
         }
         self.settings = settings;
         if let Some(log) = self.history.log_mut() {

@@ -1,4 +1,4 @@
-//! The lineage guard: a master that comes back without its data does not take those of its replicas.
+//! The lineage guard: a master that comes back without its data does not take its replicas' data.
 
 use crate::harness::*;
 

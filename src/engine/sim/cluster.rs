@@ -18,7 +18,7 @@ const FIRST_CLIENT_HOST: HostId = 1000;
 /// Clients that write, at most.
 const WRITERS_MAX: usize = 6;
 /// How long a tree may take to come together, once nothing disturbs it any more.
-const CONVERGENCE_MS_MAX: u64 = 120_000;
+pub const CONVERGENCE_MS_MAX: u64 = 120_000;
 
 /// Where a server stands: its history, its offset, its data.
 pub type Standing = (ReplId, u64, u64);
@@ -43,7 +43,7 @@ pub struct Cluster {
     journals: bool,
     next_client_host: HostId,
     /// Whose full syncs servers refuse; an operator insists in the end.
-    guard: ReplicaLineageGuard,
+    pub guard: ReplicaLineageGuard,
 }
 
 impl Cluster {
@@ -67,11 +67,7 @@ impl Cluster {
             flushes: seed.is_multiple_of(4),
             journals: false,
             next_client_host: FIRST_CLIENT_HOST,
-            guard: match seed % 7 {
-                1 => ReplicaLineageGuard::No,
-                2 => ReplicaLineageGuard::Strict,
-                _ => ReplicaLineageGuard::Yes,
-            },
+            guard: node::guard_by(seed),
         };
         let files = cluster.rng.below(2) == 0;
         cluster.journals = files && !cluster.flushes;
@@ -551,32 +547,12 @@ impl Cluster {
             self.without_pings();
         }
         self.write(root, 3);
-        if self.guard == ReplicaLineageGuard::Strict {
-            self.insist();
-        }
+        self.insist();
         self.converge(CONVERGENCE_MS_MAX);
         let env = self.nodes[root].env().expect("it runs");
         self.oracle.check_abandoned(env);
         if !self.flushes {
             self.oracle.check_acknowledged(env);
-        }
-    }
-
-    /// Has those servers follow their masters that refuse what these offer, until none refuses.
-    fn insist(&mut self) {
-        let deadline_ms = self.now_ms() + CONVERGENCE_MS_MAX;
-        while !self.is_converged() {
-            assert!(self.now_ms() < deadline_ms, "they refuse for ever");
-            self.run_ms(150);
-            for host in 0..self.nodes.len() {
-                let replication = self.nodes[host].env().map(|env| &env.replication);
-                let refused = replication.filter(|replication| replication.refuses_lineage());
-                let master = refused.and_then(|replication| replication.master_address());
-                if let Some((name, port)) = master {
-                    let line = format!("REPLICAOF {name} {port}");
-                    self.tell(host, &line);
-                }
-            }
         }
     }
 
@@ -593,7 +569,8 @@ impl Cluster {
             .collect()
     }
 
-    fn is_converged(&self) -> bool {
+    /// Whether all hold the same data at the same place, and are linked.
+    pub fn is_converged(&self) -> bool {
         let standings = self.standings();
         let is_linked = |env: &Env| env.replication.is_link_up() || !env.replication.is_replica();
         standings.len() == self.nodes.len()

@@ -15,9 +15,9 @@
 //! type is written, and [`save`] walks the keyspace with both; `cursor` reads the small parts
 //! (lengths, strings), `structure` knows the shape of every value type, [`build`] makes values,
 //! [`decoder`] puts them together, [`load`] feeds it with what comes in pieces, and [`fill`] makes
-//! keys of what comes out; [`mod@file`] and [`check`] stand on top. [`head`] tells whether there is any
-//! key, without any of that. [`payload`] has both directions
-//! for the one value of a `DUMP`.
+//! keys of what comes out; [`mod@file`] and [`check`] stand on top. [`head`] tells without
+//! any of that whether there is a key. [`payload`] has both directions for the one value of a
+//! `DUMP`.
 
 pub mod build;
 pub mod check;

@@ -14,7 +14,6 @@
 //! An operator may want the new data all the same. One who says so opens the guard until the link
 //! is up again.
 
-use super::{Link, Origin};
 use crate::replication::action::{Action, SyncKind};
 use crate::replication::context::Context;
 use crate::replication::identity::ReplId;
@@ -32,7 +31,7 @@ const LOUD_MS: u64 = 60_000;
 
 /// What is to become of a full sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::replication) enum Verdict {
     /// It may go on.
     Accept,
     /// It may if there is a key in it.
@@ -43,7 +42,7 @@ pub(super) enum Verdict {
 
 /// See the module's head.
 #[derive(Debug, Default)]
-pub(super) struct LineageGuard {
+pub(in crate::replication) struct LineageGuard {
     /// An operator lets the next sync through.
     open: bool,
     /// What our master offers is being refused.
@@ -65,9 +64,9 @@ struct Refusal {
 }
 
 impl LineageGuard {
-    /// What is to become of a full sync with a master of that history.
-    pub fn judge(&self, cx: &Context, origin: Origin) -> Verdict {
-        if self.open || cx.facts.dataset_empty || is_known(cx, origin) {
+    /// What is to become of a full sync with a master of that history, if it has told one.
+    pub fn judge(&self, cx: &Context, id: Option<ReplId>) -> Verdict {
+        if self.open || cx.facts.dataset_empty || id.is_some_and(|id| is_known(cx, id)) {
             return Verdict::Accept;
         }
         match cx.settings.lineage_guard {
@@ -95,14 +94,15 @@ impl LineageGuard {
     }
 
     /// The next attempt need not wait.
-    fn ask_without_pause(&mut self) {
+    pub fn ask_without_pause(&mut self) {
         if let Some(refusal) = &mut self.refusal {
             (refusal.next_ms, refusal.pause_ms) = (0, PAUSE_MS);
         }
     }
 
-    /// Takes note of a refusal. Returns whether it is the first, and whether it is to be loud.
-    fn on_refused(&mut self, now_ms: u64, id: Option<ReplId>) -> (bool, bool) {
+    /// The master there, whose history is that one, was turned away.
+    pub fn on_refused(&mut self, cx: &mut Context, host: &str, port: u16, id: Option<ReplId>) {
+        let now_ms = cx.now_ms();
         self.refusals += 1;
         let is_first = self.refusal.is_none();
         let refusal = self.refusal.get_or_insert(Refusal {
@@ -119,7 +119,28 @@ impl LineageGuard {
         if is_loud {
             refusal.told_ms = now_ms;
         }
-        (is_first, is_loud)
+        let name = id.as_ref().map_or("?", ReplId::as_str);
+        let (why, no_keys) = match cx.settings.lineage_guard {
+            LineageRule::RefuseUnknown => ("unknown", ""),
+            _ => ("empty", " and holds no key"),
+        };
+        if is_loud {
+            cx.warning(format!(
+                "LINEAGE GUARD: the full sync that MASTER {host}:{port} offers is of a history \
+                 that we do not know ({name}){no_keys}. We refuse it, keep our data, and go on \
+                 asking (refused {} times). If that master's data is what you want here, say to \
+                 this server 'REPLICAOF {host} {port}' or 'CONFIG SET replica-lineage-guard no'.",
+                self.refusals
+            ));
+        }
+        if is_first {
+            publish(cx, format!("refused {host} {port} {name} {why}"));
+        }
+    }
+
+    /// Whether what our master offers is being refused.
+    pub fn is_refusing(&self) -> bool {
+        self.refusal.is_some()
     }
 
     /// The link is up.
@@ -138,7 +159,8 @@ impl LineageGuard {
         publish(cx, message.to_owned());
     }
 
-    fn state(&self, rule: LineageRule) -> GuardState {
+    /// What it does by this rule.
+    pub fn state(&self, rule: LineageRule) -> GuardState {
         match (&self.refusal, rule) {
             (_, LineageRule::AcceptAll) => GuardState::Off,
             _ if self.open => GuardState::Open,
@@ -160,73 +182,8 @@ impl LineageGuard {
     }
 }
 
-impl Link {
-    /// Turns the master away that offers a full sync from there.
-    pub(super) fn refuse_lineage(&mut self, cx: &mut Context, origin: Origin) {
-        self.abandon(cx);
-        let id = match origin {
-            Origin::Known { id, .. } => Some(id),
-            Origin::Unknown => None,
-        };
-        let name = id.as_ref().map_or("?", ReplId::as_str);
-        let (host, port) = (&self.host, self.port);
-        let why = match cx.settings.lineage_guard {
-            LineageRule::RefuseUnknown => "unknown",
-            _ => "empty",
-        };
-        let (is_first, is_loud) = self.guard.on_refused(cx.now_ms(), id);
-        if is_loud {
-            let no_keys = if why == "empty" {
-                " and holds no key"
-            } else {
-                ""
-            };
-            cx.warning(format!(
-                "LINEAGE GUARD: the full sync that MASTER {host}:{port} offers is of a history that \
-                 we do not know ({name}){no_keys}. We refuse it, keep our data, and go on asking \
-                 (refused {} times). If that master's data is what you want here, say 'REPLICAOF \
-                 {host} {port}' or 'CONFIG SET replica-lineage-guard no' to this server.",
-                self.guard.refusals
-            ));
-        }
-        if is_first {
-            publish(cx, format!("refused {host} {port} {name} {why}"));
-        }
-    }
-
-    /// Lets the next sync through, and has it begin now, unless the link is up or being made.
-    pub(in crate::replication) fn open_guard(&mut self, cx: &mut Context) {
-        if self.is_up() {
-            return;
-        }
-        cx.notice("The lineage guard lets the next sync with our master through.");
-        self.guard.open();
-        if matches!(self.stage, super::Stage::Idle) {
-            self.connect_anew(cx);
-        }
-    }
-
-    /// What the guard does by this rule.
-    pub(in crate::replication) fn guard_state(&self, rule: LineageRule) -> GuardState {
-        self.guard.state(rule)
-    }
-
-    /// Whether what our master offers is being refused.
-    pub(in crate::replication) fn refuses_lineage(&self) -> bool {
-        self.guard.refusal.is_some()
-    }
-
-    /// The rule has changed: what was refused may be accepted now.
-    pub(in crate::replication) fn ask_without_pause(&mut self) {
-        self.guard.ask_without_pause();
-    }
-}
-
 /// Whether our data are of that history, or grew out of it.
-fn is_known(cx: &Context, origin: Origin) -> bool {
-    let Origin::Known { id, .. } = origin else {
-        return false;
-    };
+fn is_known(cx: &Context, id: ReplId) -> bool {
     let identity = cx.history.identity();
     let previous = identity.previous();
     identity.id().is(id.as_bytes()) || previous.is_some_and(|before| before.id.is(id.as_bytes()))

@@ -247,7 +247,7 @@ impl Link {
 
     /// A snapshot of this place follows.
     fn on_full_resync(&mut self, cx: &mut Context, origin: Origin) {
-        if self.guard.judge(cx, origin) == Verdict::Refuse {
+        if self.guard.judge(cx, origin.id()) == Verdict::Refuse {
             return self.refuse_lineage(cx, origin);
         }
         self.stage = Stage::Receiving(IncomingSnapshot::new(origin, cx.now_ms()));

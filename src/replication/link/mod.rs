@@ -85,6 +85,16 @@ enum Origin {
     Unknown,
 }
 
+impl Origin {
+    /// The history, if the master said so.
+    fn id(self) -> Option<super::identity::ReplId> {
+        match self {
+            Origin::Known { id, .. } => Some(id),
+            Origin::Unknown => None,
+        }
+    }
+}
+
 /// The link while it is up and the stream is run.
 #[derive(Debug)]
 struct Streaming {
@@ -249,6 +259,35 @@ impl Link {
     pub(super) fn connect_anew(&mut self, cx: &mut Context) {
         cx.notice(format!("Connecting to MASTER {}:{}", self.host, self.port));
         self.connect(cx);
+    }
+
+    /// Turns the master away that offers a full sync from there.
+    fn refuse_lineage(&mut self, cx: &mut Context, origin: Origin) {
+        self.abandon(cx);
+        self.guard
+            .on_refused(cx, &self.host, self.port, origin.id());
+    }
+
+    /// Lets the next sync through, and has it begin, unless the link is up.
+    pub(super) fn open_guard(&mut self, cx: &mut Context) {
+        if self.is_up() {
+            return;
+        }
+        cx.notice("The lineage guard lets the next sync with our master through.");
+        self.guard.open();
+        if matches!(self.stage, Stage::Idle) {
+            self.connect_anew(cx);
+        }
+    }
+
+    /// What keeps our data from a master that has lost its own.
+    pub(super) fn guard(&self) -> &LineageGuard {
+        &self.guard
+    }
+
+    /// The rule of the guard has changed: what was refused may be accepted now.
+    pub(super) fn on_new_rule(&mut self) {
+        self.guard.ask_without_pause();
     }
 
     /// Ends whatever goes on, because we will follow this master no longer.

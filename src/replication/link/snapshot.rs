@@ -324,7 +324,7 @@ impl Link {
             // There was nothing to lose.
             return cx.push(Action::EndSnapshot);
         }
-        match self.guard.judge(cx, origin) {
+        match self.guard.judge(cx, origin.id()) {
             Verdict::Accept => cx.push(Action::EndSnapshot),
             Verdict::LookForKeys => cx.push(Action::InspectSnapshot),
             Verdict::Refuse => self.refuse_lineage(cx, origin),
