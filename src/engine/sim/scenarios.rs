@@ -243,7 +243,7 @@ fn an_operator_may_have_replicas_take_the_emptiness_of_their_master() {
     assert_eq!(refuse(&cluster), [3], "each server decides for itself");
     cluster.follow(3, Some(1));
     cluster.converge(20_000);
-    assert_eq!(refuse(&cluster), []);
+    assert!(refuse(&cluster).is_empty());
 }
 
 /// A write that reaches the replica while it loads, and then silence: no further packet will wake
