@@ -139,7 +139,9 @@ fn info_shows_the_role_field_by_field() {
         "connected_slaves",
     ];
     assert_eq!(names(&text)[..link.len()], link, "{text}");
-    assert_eq!(names(&text)[link.len()..], place);
+    let guard = ["replica_guard", "replica_guard_refusals"];
+    let rest = [place.as_slice(), &guard].concat();
+    assert_eq!(names(&text)[link.len()..], rest);
     for line in [
         "role:slave",
         "master_link_status:down",

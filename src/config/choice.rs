@@ -157,6 +157,16 @@ choices! {
         Swapdb = "swapdb",
     }
 
+    /// Whose full sync a replica that holds data refuses, of those whose history it does not know.
+    pub enum ReplicaLineageGuard {
+        /// That of a master without data.
+        Yes = "yes",
+        /// Nobody's.
+        No = "no",
+        /// Everybody's.
+        Strict = "strict",
+    }
+
     /// Whether TLS clients must show a certificate.
     pub enum TlsAuthClients {
         /// Not asked for.

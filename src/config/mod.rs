@@ -40,8 +40,8 @@ mod wildcards;
 
 pub use choice::{
     AclPubsubDefault, Appendfsync, ClusterPreferredEndpointType, LogLevel, MaxmemoryPolicy,
-    OomScoreAdj, PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
-    Supervised, SyslogFacility, TlsAuthClients,
+    OomScoreAdj, PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, ReplicaLineageGuard,
+    SanitizeDumpPayload, Supervised, SyslogFacility, TlsAuthClients,
 };
 pub use error::{ConfigError, SourceLine};
 pub use get::{crash_report_lines, get};

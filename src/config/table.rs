@@ -19,8 +19,8 @@
 use super::checks;
 use super::choice::{
     AclPubsubDefault, Appendfsync, ClusterPreferredEndpointType, LogLevel, MaxmemoryPolicy,
-    OomScoreAdj, PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
-    Supervised, SyslogFacility, TlsAuthClients,
+    OomScoreAdj, PropagationErrorBehavior, ProtectedAction, ReplDisklessLoad, ReplicaLineageGuard,
+    SanitizeDumpPayload, Supervised, SyslogFacility, TlsAuthClients,
 };
 use super::notify::NotifyEvents;
 use super::places::{BindAddresses, MasterAddress, WorkingDir};
@@ -318,6 +318,8 @@ directives! {
     /// Where a replica puts a snapshot that it receives.
     repl_diskless_load: ReplDisklessLoad = ReplDisklessLoad::Disabled, "repl-diskless-load"
         .with(Traits::DEBUG).with(Traits::DENY_LOADING);
+    /// Keep the data of a replica from a master without any.
+    replica_lineage_guard: ReplicaLineageGuard = ReplicaLineageGuard::Yes, "replica-lineage-guard";
     /// Seconds between pings of the replicas.
     repl_ping_replica_period: u32 = 10, "repl-ping-replica-period"
         .alias("repl-ping-slave-period").range(1, INT_MAX);

@@ -34,6 +34,7 @@ fn another_value(name: &str) -> &'static str {
         "maxmemory-policy" => "allkeys-lfu",
         "appendfsync" => "always",
         "repl-diskless-load" => "swapdb",
+        "replica-lineage-guard" => "strict",
         "tls-auth-clients" => "optional",
         "oom-score-adj" => "absolute",
         "acl-pubsub-default" => "allchannels",

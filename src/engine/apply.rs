@@ -3,8 +3,10 @@
 use super::runtime::{Runtime, role_of};
 use super::world::{ProcessChange, World};
 use crate::commands::env::Env;
-use crate::config::{Apply, ClientsMemory, Reason, ReplDisklessLoad, Settings};
-use crate::replication::{self, DisklessLoad};
+use crate::config::{
+    Apply, ClientsMemory, Reason, ReplDisklessLoad, ReplicaLineageGuard, Settings,
+};
+use crate::replication::{self, DisklessLoad, LineageRule};
 use crate::sys::collation::Collation;
 
 /// The directives that replication reads.
@@ -24,6 +26,11 @@ pub fn replication_settings(s: &Settings) -> replication::ReplicationSettings {
             ReplDisklessLoad::Disabled => DisklessLoad::Disabled,
             ReplDisklessLoad::OnEmptyDb => DisklessLoad::OnEmptyDb,
             ReplDisklessLoad::Swapdb => DisklessLoad::SwapDb,
+        },
+        lineage_guard: match s.replica_lineage_guard {
+            ReplicaLineageGuard::No => LineageRule::AcceptAll,
+            ReplicaLineageGuard::Yes => LineageRule::RefuseEmpty,
+            ReplicaLineageGuard::Strict => LineageRule::RefuseUnknown,
         },
         backlog_bytes: s.repl_backlog_size,
         backlog_ttl_s: s.repl_backlog_ttl,

@@ -238,7 +238,13 @@ impl<W: World> Host for Runtime<W> {
             }
             Some(master) => {
                 let (host, port) = (master.host.as_str(), master.port);
-                match self.drive(env, |r, e, out| r.replicaof(host, port, &client, e, out)) {
+                let answer = self.drive(env, |r, e, out| r.replicaof(host, port, &client, e, out));
+                // One who says again what is refused knows what it means.
+                let insists = answer == Replicaof::Following || env.replication.refuses_lineage();
+                if insists && is_by_hand(current) {
+                    self.drive(env, |r, e, out| r.open_lineage_guard(e, out));
+                }
+                match answer {
                     Replicaof::Following => {
                         // What clients wait for may never come from the new master.
                         self.end_all_waits(env);
@@ -412,6 +418,12 @@ impl<W: World> Runtime<W> {
         self.forget_gone(env);
         closed
     }
+}
+
+/// Whether an operator speaks. A Sentinel gives its connections names that begin so, and what it
+/// says it says because it sees an answering master, whatever that has lost.
+fn is_by_hand(session: &Session) -> bool {
+    !session.client().name.starts_with(b"sentinel-")
 }
 
 /// The address part of `ip:port`; a Unix socket has none.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::time::Now;
+use crate::persist::rdb::head;
 
 /// The file is sent to disk in pieces of this size.
 const SYNC_BYTES: u64 = 8 * 1024 * 1024;
@@ -46,6 +47,14 @@ impl<F: DiskFile> Incoming<F> {
             self.synced = self.written;
         }
         Ok(())
+    }
+
+    /// Whether there is a key in the file, which is whole.
+    pub fn holds_key<D>(&self, disk: &mut D) -> io::Result<bool>
+    where
+        D: Disk<File = F>,
+    {
+        head::holds_key(disk.open(&self.path)?)
     }
 
     /// Makes the file durable and puts it in the place of `target`. Returns the file that was

@@ -87,6 +87,7 @@ impl<W: World> Runtime<W> {
             Action::BeginSnapshot { size, target } => self.begin_incoming(env, size, target, more),
             Action::SnapshotData(range) => self.take_incoming(env, chunk, range, more),
             Action::SnapshotHeld(bytes) => self.take_incoming(env, &bytes, 0..bytes.len(), more),
+            Action::InspectSnapshot => self.inspect_incoming(env, more),
             Action::EndSnapshot => self.end_incoming(env, more),
             Action::AbortSnapshot => {
                 self.discard_incoming();
@@ -238,6 +239,27 @@ impl<W: World> Runtime<W> {
     fn discard_incoming(&mut self) {
         if let Some(incoming) = self.link.incoming.take() {
             incoming.discard(self.world.disk());
+        }
+    }
+
+    /// Looks whether the snapshot that has come holds a key.
+    fn inspect_incoming(&mut self, env: &mut Env, more: &mut Vec<Action>) {
+        let facts = self.facts_of(env);
+        let has_keys = match (&self.link.incoming, &self.loader) {
+            (Some(incoming), _) => incoming.holds_key(self.world.disk()),
+            // One that was cut short is found to be so at its end.
+            (None, Some(loader)) => Ok(!loader.is_complete() || loader.holds_key_aside()),
+            (None, None) => return,
+        };
+        match has_keys {
+            Ok(has_keys) => env.replication.on_snapshot_inspected(has_keys, facts, more),
+            Err(e) => {
+                let reason = format!(
+                    "The snapshot that came from MASTER cannot be looked into: {}",
+                    os_text(&e)
+                );
+                env.replication.on_snapshot_failed(&reason, facts, more);
+            }
         }
     }
 

@@ -311,6 +311,12 @@ impl<F: DiskFile> Loader<F> {
             .and_then(|db| u32::try_from(db).ok())
     }
 
+    /// Whether a set that is loaded aside has a key by now.
+    pub fn holds_key_aside(&self) -> bool {
+        let aside = self.aside.as_ref();
+        aside.is_some_and(|set| !set.keyspace.is_empty())
+    }
+
     /// The set loaded aside.
     pub fn take_aside(&mut self) -> Option<DataSet> {
         self.aside.take()

@@ -130,6 +130,10 @@ impl<W: World> Runtime<W> {
                 self.pauses.hold_for_failover(hold);
                 self.refresh_gates(env);
             }
+            Action::Publish { channel, message } => {
+                let (channel, message) = (channel.as_bytes(), message.as_bytes());
+                env.pubsub.publish(channel, message, &mut env.outbox);
+            }
             Action::Log(level, text) => log::log!(level, "{text}"),
             action => self.carry_out_link(env, action, chunk, more),
         }

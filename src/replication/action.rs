@@ -109,6 +109,9 @@ pub enum Action {
     SnapshotData(Range<usize>),
     /// These bytes belong to the snapshot; they came earlier and looked like its end mark.
     SnapshotHeld(Vec<u8>),
+    /// The snapshot has all come: look whether it holds a key, and answer with
+    /// `on_snapshot_inspected`, or with `on_snapshot_failed` if that cannot be told.
+    InspectSnapshot,
     /// The snapshot is complete. [`LoadTarget::Disk`]: make the file durable, put it in place, and
     /// answer with `on_snapshot_stored` or `on_snapshot_failed`. Else finish the load and answer
     /// with `on_load_finished` or `on_load_failed`.
@@ -167,6 +170,13 @@ pub enum Action {
         client: ClientId,
     },
 
+    /// Publish a message to clients of ours that listen on this channel.
+    Publish {
+        /// The channel.
+        channel: &'static str,
+        /// What it says.
+        message: String,
+    },
     /// We are a master now and were a replica, or the other way round; log lines that follow are
     /// in the new role.
     RoleChanged,

@@ -2,7 +2,7 @@
 
 use super::Replication;
 use super::identity::ReplId;
-use super::info::{LaggingReplica, ReplicationInfo, RoleInfo, SavedIdentity};
+use super::info::{GuardState, LaggingReplica, ReplicationInfo, RoleInfo, SavedIdentity};
 use super::log::ReplLog;
 use super::role::Role;
 use crate::base::time::Now;
@@ -26,7 +26,9 @@ impl Replication {
         ReplicationInfo {
             master: match &self.role {
                 Role::Master => None,
-                Role::Replica(link) => Some(link.info(now_ms, identity.offset())),
+                Role::Replica(link) => {
+                    Some(link.info(now_ms, identity.offset(), self.settings.lineage_guard))
+                }
             },
             connected_replicas: self.source.count(),
             good_replicas: has_rule.then(|| self.source.count_good()),
@@ -47,6 +49,14 @@ impl Replication {
     pub fn lagging_replicas(&self, now: Now) -> Vec<LaggingReplica> {
         let offset = self.history.identity().offset();
         self.source.lagging_replicas(offset, now.mono_ms())
+    }
+
+    /// What the guard of our data does, if we have a master.
+    pub fn guard_state(&self) -> Option<GuardState> {
+        match &self.role {
+            Role::Master => None,
+            Role::Replica(link) => Some(link.guard().state(self.settings.lineage_guard)),
+        }
     }
 
     /// The facts of `ROLE`.

@@ -57,6 +57,41 @@ pub struct MasterInfo {
     pub applied_offset: u64,
     /// `master_link_down_since_seconds`, shown while the link is down; -1 if it never was up.
     pub down_since_s: Option<i64>,
+    /// What keeps our data from a master that has lost its own.
+    pub guard: GuardInfo,
+}
+
+/// The guard of a replica's data (`replica-lineage-guard`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuardInfo {
+    /// `replica_guard`.
+    pub state: GuardState,
+    /// `replica_guard_refusals`: full syncs that were refused since we have a master.
+    pub refusals: u64,
+    /// What is being refused.
+    pub refused: Option<RefusedInfo>,
+}
+
+/// What the guard of a replica's data does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuardState {
+    /// Nothing: it is switched off.
+    Off,
+    /// It looks at what a master offers.
+    On,
+    /// It lets the next sync through, whatever it is.
+    Open,
+    /// It refuses what our master offers.
+    Refusing,
+}
+
+/// A master's offer that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedInfo {
+    /// `replica_guard_refused_seconds`: for how long.
+    pub since_s: u64,
+    /// `replica_guard_refused_replid`: its history; `None` if it has not told.
+    pub id: Option<ReplId>,
 }
 
 /// A snapshot that is arriving or being loaded.

@@ -73,7 +73,8 @@
 //! B  on_master_bytes "+FULLRESYNC.."       remembers <id> and 700
 //! B  on_master_bytes "$1000" + 400 bytes-> BeginSnapshot Disk, SnapshotData(7..407)
 //! B  on_master_bytes 600 bytes + SET    -> SnapshotData(0..600), EndSnapshot; took 600, the
-//!                                          driver keeps SET
+//!                                          driver keeps SET (before EndSnapshot, if B has data
+//!                                          and does not know <id>: InspectSnapshot)
 //! B  on_snapshot_stored                 -> CloseReplica.., FlushData, LoadSnapshot
 //! B  on_load_finished(db)               -> StartStream; B is <id>:700
 //! B  on_applied SET                        B is <id>:700 + its length, and has it in its own log
@@ -109,12 +110,13 @@ pub use action::{
 pub use failover::FailoverRequest;
 pub use identity::{Identity, ReplId};
 pub use info::{
-    LaggingReplica, MasterInfo, ReplicaInfo, ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo,
+    GuardInfo, GuardState, LaggingReplica, MasterInfo, RefusedInfo, ReplicaInfo, ReplicationInfo,
+    RoleInfo, SavedIdentity, SyncInfo,
 };
 pub use link::{Closed, ConnectFailure};
 pub use replconf::ReplconfReply;
 pub use role::Replicaof;
-pub use settings::{DisklessLoad, ReplicationSettings};
+pub use settings::{DisklessLoad, LineageRule, ReplicationSettings};
 pub use source::{SyncClient, SyncReply, SyncRequest, SyncStats};
 
 use self::log::ReplLog;
@@ -190,7 +192,7 @@ impl Replication {
         } = self.parts(facts, out);
         match role {
             Role::Master => None,
-            Role::Replica(link) => Some((link, source, cx)),
+            Role::Replica(link) => Some((&mut **link, source, cx)),
         }
     }
 
@@ -203,6 +205,11 @@ impl Replication {
 
     /// Puts directives in force.
     pub fn configure(&mut self, settings: ReplicationSettings) {
+        if let Role::Replica(link) = &mut self.role
+            && self.settings.lineage_guard != settings.lineage_guard
+        {
+            link.on_new_rule();
+        }
         self.settings = settings;
         if let Some(log) = self.history.log_mut() {
             log.set_window(self.settings.backlog_bytes);
@@ -251,6 +258,13 @@ impl Replication {
     pub fn on_master_closed(&mut self, closed: Closed, facts: Facts, out: &mut Vec<Action>) {
         if let Some((link, _, mut cx)) = self.link(facts, out) {
             link.on_closed(&mut cx, closed);
+        }
+    }
+
+    /// Whether the snapshot that [`Action::InspectSnapshot`] asked about holds a key.
+    pub fn on_snapshot_inspected(&mut self, has_keys: bool, facts: Facts, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(facts, out) {
+            link.on_snapshot_inspected(&mut cx, has_keys);
         }
     }
 

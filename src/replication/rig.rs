@@ -41,6 +41,7 @@ impl Rig {
         let mut rig = Rig::connecting(ReplicationSettings::default());
         rig.handshake();
         rig.bytes(format!("+FULLRESYNC {id} {offset}\r\n$10\r\n0123456789").as_bytes());
+        rig.inspected(true);
         rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
         rig.repl.on_load_finished(Some(0), rig.facts, &mut rig.out);
         assert!(rig.repl.is_link_up());
@@ -59,6 +60,13 @@ impl Rig {
         let taken = self.repl.on_master_bytes(bytes, self.facts, &mut self.out);
         self.repl.check_invariants();
         taken
+    }
+
+    /// The driver has looked whether the snapshot that has come holds a key.
+    pub fn inspected(&mut self, has_keys: bool) {
+        self.repl
+            .on_snapshot_inspected(has_keys, self.facts, &mut self.out);
+        self.repl.check_invariants();
     }
 
     pub fn closed(&mut self) {

@@ -32,7 +32,7 @@ pub enum Replicaof {
 #[derive(Debug)]
 pub(super) enum Role {
     Master,
-    Replica(Link),
+    Replica(Box<Link>),
 }
 
 impl Replication {
@@ -41,7 +41,7 @@ impl Replication {
     ///
     /// [`restore`]: Replication::restore
     pub fn start_as_replica_of(&mut self, host: &str, port: u16) {
-        self.role = Role::Replica(Link::at_start(host.to_owned(), port));
+        self.role = Role::Replica(Box::new(Link::at_start(host.to_owned(), port)));
     }
 
     /// The data set was loaded at start from a snapshot that says where in which history it is.
@@ -93,13 +93,25 @@ impl Replication {
                 cx.push(Action::RoleChanged);
                 let mut link = Link::of_former_master(&mut cx, host.to_owned(), port);
                 link.connect_anew(&mut cx);
-                *role = Role::Replica(link);
+                *role = Role::Replica(Box::new(link));
             }
         }
         cx.notice(format!(
             "REPLICAOF {host}:{port} enabled (user request from '{requested_by}')"
         ));
         Replicaof::Following
+    }
+
+    /// An operator wants the data of our master, whatever they are: the next sync is let through.
+    pub fn open_lineage_guard(&mut self, facts: Facts, out: &mut Vec<Action>) {
+        if let Some((link, _, mut cx)) = self.link(facts, out) {
+            link.open_guard(&mut cx);
+        }
+    }
+
+    /// Whether we refuse what our master offers.
+    pub fn refuses_lineage(&self) -> bool {
+        matches!(&self.role, Role::Replica(link) if link.guard().is_refusing())
     }
 
     /// `REPLICAOF NO ONE`; `requested_by` describes the client for the log.
@@ -287,7 +299,7 @@ impl Parts<'_> {
         cx.push(Action::RoleChanged);
         let mut link = Link::to_target(cx, host, port);
         link.connect_anew(cx);
-        *self.role = Role::Replica(link);
+        *self.role = Role::Replica(Box::new(link));
     }
 
     /// Leaves our master and goes on where we are, under a name of our own.

@@ -15,6 +15,19 @@ pub enum DisklessLoad {
     SwapDb,
 }
 
+/// Whose full sync a replica that holds data refuses (`replica-lineage-guard`). That of a master
+/// whose history it knows it always takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineageRule {
+    /// Nobody's.
+    AcceptAll,
+    /// That of a master of an unknown history that has no key.
+    #[default]
+    RefuseEmpty,
+    /// That of any master of an unknown history.
+    RefuseUnknown,
+}
+
 /// Resolved directives; the names are those of `redis.conf` unless said otherwise.
 #[derive(Clone, Debug)]
 pub struct ReplicationSettings {
@@ -32,6 +45,8 @@ pub struct ReplicationSettings {
     pub timeout_s: u64,
     /// `repl-diskless-load`.
     pub diskless_load: DisklessLoad,
+    /// `replica-lineage-guard`.
+    pub lineage_guard: LineageRule,
     /// `repl-backlog-size`, bytes.
     pub backlog_bytes: u64,
     /// `repl-backlog-ttl`, seconds; 0 keeps the backlog for ever.
@@ -70,6 +85,7 @@ impl Default for ReplicationSettings {
             announce_ip: None,
             timeout_s: 60,
             diskless_load: DisklessLoad::Disabled,
+            lineage_guard: LineageRule::default(),
             backlog_bytes: 1 << 20,
             backlog_ttl_s: 3600,
             ping_period_s: 10,

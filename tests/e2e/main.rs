@@ -32,6 +32,7 @@ mod interop;
 mod lab;
 mod libraries;
 mod limits;
+mod lineage;
 mod listening;
 mod messages;
 mod numbers;

@@ -4,7 +4,8 @@
 
 use super::report::{Report, hundredths};
 use super::view::View;
-use crate::replication::info::{MasterInfo, ReplicationInfo, SyncInfo};
+use crate::replication::ReplId;
+use crate::replication::info::{GuardInfo, GuardState, MasterInfo, ReplicationInfo, SyncInfo};
 
 pub fn replication(view: &View<'_>, out: &mut Report) {
     let info = &view.replication;
@@ -33,6 +34,9 @@ pub fn replication(view: &View<'_>, out: &mut Report) {
         );
     }
     place(info, out);
+    if let Some(master) = &info.master {
+        guard(&master.guard, out);
+    }
 }
 
 fn link(view: &View<'_>, master: &MasterInfo, out: &mut Report) {
@@ -73,6 +77,27 @@ fn sync_progress(sync: &SyncInfo, out: &mut Report) {
         ("master_sync_perc", &hundredths(percent)),
         ("master_sync_last_io_seconds_ago", &sync.last_io_s),
     ]);
+}
+
+/// Behind the reference's lines: what keeps our data from a master that has lost its own.
+fn guard(info: &GuardInfo, out: &mut Report) {
+    let state = match info.state {
+        GuardState::Off => "off",
+        GuardState::On => "on",
+        GuardState::Open => "open",
+        GuardState::Refusing => "refused",
+    };
+    out.lines(&[
+        ("replica_guard", &state),
+        ("replica_guard_refusals", &info.refusals),
+    ]);
+    if let Some(refused) = &info.refused {
+        let id = refused.id.unwrap_or(ReplId::NONE);
+        out.lines(&[
+            ("replica_guard_refused_seconds", &refused.since_s),
+            ("replica_guard_refused_replid", &id),
+        ]);
+    }
 }
 
 fn place(info: &ReplicationInfo, out: &mut Report) {

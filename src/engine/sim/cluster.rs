@@ -10,7 +10,7 @@ use super::node::{self, Node};
 use super::oracle::{Oracle, fingerprint};
 use crate::base::rng::Rng;
 use crate::commands::env::Env;
-use crate::config::Appendfsync;
+use crate::config::{Appendfsync, ReplicaLineageGuard};
 use crate::replication::ReplId;
 
 /// Clients' machines have numbers from here on.
@@ -18,7 +18,7 @@ const FIRST_CLIENT_HOST: HostId = 1000;
 /// Clients that write, at most.
 const WRITERS_MAX: usize = 6;
 /// How long a tree may take to come together, once nothing disturbs it any more.
-const CONVERGENCE_MS_MAX: u64 = 120_000;
+pub const CONVERGENCE_MS_MAX: u64 = 120_000;
 
 /// Where a server stands: its history, its offset, its data.
 pub type Standing = (ReplId, u64, u64);
@@ -42,6 +42,8 @@ pub struct Cluster {
     /// What clients write they write to the journal, too.
     journals: bool,
     next_client_host: HostId,
+    /// Whose full syncs servers refuse; an operator insists in the end.
+    pub guard: ReplicaLineageGuard,
 }
 
 impl Cluster {
@@ -65,14 +67,16 @@ impl Cluster {
             flushes: seed.is_multiple_of(4),
             journals: false,
             next_client_host: FIRST_CLIENT_HOST,
+            guard: node::guard_by(seed),
         };
         let files = cluster.rng.below(2) == 0;
         cluster.journals = files && !cluster.flushes;
         for host in 0..count {
-            let settings = match files && cluster.rng.below(3) > 0 {
+            let mut settings = match files && cluster.rng.below(3) > 0 {
                 true => node::settings_with_file(&mut cluster.rng),
                 false => node::settings(&mut cluster.rng),
             };
+            settings.replica_lineage_guard = cluster.guard;
             let mut node = Node::new(host, settings);
             node.decoys = match cluster.rng.below(6) {
                 0 => vec![nowhere()],
@@ -543,6 +547,7 @@ impl Cluster {
             self.without_pings();
         }
         self.write(root, 3);
+        self.insist();
         self.converge(CONVERGENCE_MS_MAX);
         let env = self.nodes[root].env().expect("it runs");
         self.oracle.check_abandoned(env);
@@ -564,7 +569,8 @@ impl Cluster {
             .collect()
     }
 
-    fn is_converged(&self) -> bool {
+    /// Whether all hold the same data at the same place, and are linked.
+    pub fn is_converged(&self) -> bool {
         let standings = self.standings();
         let is_linked = |env: &Env| env.replication.is_link_up() || !env.replication.is_replica();
         standings.len() == self.nodes.len()

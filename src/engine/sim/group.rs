@@ -318,6 +318,7 @@ impl Group {
             return;
         }
         let Some(env) = node.env() else { return };
+        self.oracle.lineage.check(host, env);
         let is_replica = env.replication.is_replica();
         if !is_replica || env.replication.is_link_up() {
             self.troubles.linked[host] = now_us;
@@ -382,6 +383,7 @@ impl Group {
         if host >= self.servers {
             self.oracle.check_file(&self.nodes[host]);
         }
+        self.oracle.lineage.forget(host);
         self.nodes[host].start(&self.net, None, rng);
         self.were_up[host] = true;
         self.were_replicas[host] = self.nodes[host].settings.replicaof.is_some();
@@ -422,7 +424,8 @@ impl Group {
     }
 
     /// The only server that follows nobody, if all are up, follow it, and hold what it holds, and
-    /// all Sentinels say that it is the master.
+    /// all Sentinels say that it is the master. If it holds nothing, others may hold what they have
+    /// and refuse that.
     pub fn settled_master(&self) -> Option<HostId> {
         let master = (0..self.servers).find(|host| self.has_master(*host))?;
         let standing = |node: &Node| {
@@ -434,9 +437,13 @@ impl Group {
         };
         let wanted = standing(&self.nodes[master])?;
         let servers = self.nodes[..self.servers].iter();
-        let mut standings = servers.map(standing);
-        standings
-            .all(|standing| standing == Some(wanted))
-            .then_some(master)
+        let is_empty = self.nodes[master].env()?.keyspace.is_empty();
+        let refuses = |node: &Node| {
+            let env = node.env();
+            env.is_some_and(|env| env.replication.refuses_lineage() && !env.keyspace.is_empty())
+        };
+        let mut settles =
+            servers.map(|node| standing(node) == Some(wanted) || is_empty && refuses(node));
+        settles.all(|settled| settled).then_some(master)
     }
 }

@@ -11,6 +11,7 @@
 //! 4. Nobody who leads promotes a server that he has seen replaced, and that has followed nobody
 //!    since, before `failover-timeout` is over; and never while he could have asked a replica.
 //! 5. A write is lost only as asynchronous replication allows.
+//! 6. A server with data takes none of a history that its guard refuses (`lineage.rs`).
 //!
 //! # What may be lost
 //!
@@ -48,6 +49,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
+use super::lineage::LineageWatch;
 use super::net::HostId;
 use super::node::{Node, SENTINEL_FILE};
 use crate::replication::ReplId;
@@ -136,6 +138,8 @@ impl Tally {
 
 /// See the module's head.
 pub struct GroupOracle {
+    /// Whose data servers take.
+    pub lineage: LineageWatch,
     sentinels: usize,
     quorum: usize,
     /// For whom each Sentinel has voted in each epoch.
@@ -177,6 +181,7 @@ impl GroupOracle {
     /// For so many Sentinels with this quorum; the server is the first master.
     pub fn new(sentinels: usize, quorum: usize, master: HostId) -> GroupOracle {
         GroupOracle {
+            lineage: LineageWatch::default(),
             sentinels,
             quorum,
             votes: BTreeMap::new(),

@@ -17,6 +17,8 @@
 //! | `node.rs`, `client.rs` | a server; a client |
 //! | `load.rs` | what clients send |
 //! | `oracle.rs` | what must hold |
+//! | `lineage.rs` | the part of it that is about masters without data |
+//! | `operator.rs` | somebody who has servers take what their masters offer |
 //! | `survival.rs` | what a server must bring back that starts again |
 //! | `cluster.rs` | servers and clients together, and what may happen to them |
 //! | `crash_runs.rs` | single servers that crash |
@@ -45,9 +47,11 @@ mod group_oracle;
 mod group_tests;
 mod group_trouble;
 mod hold_tests;
+mod lineage;
 mod load;
 mod net;
 mod node;
+mod operator;
 mod oracle;
 mod programs;
 mod scenarios;

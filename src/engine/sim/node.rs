@@ -20,7 +20,8 @@ use crate::commands::gates::Loading;
 use crate::commands::table::Mode;
 use crate::config::sentinel::SentinelConfig;
 use crate::config::{
-    Appendfsync, Config, MasterAddress, ReplDisklessLoad, SavePoints, Settings, Sources,
+    Appendfsync, Config, MasterAddress, ReplDisklessLoad, ReplicaLineageGuard, SavePoints,
+    Settings, Sources,
 };
 use crate::engine::world::Network;
 use crate::engine::{Engine, EngineParts};
@@ -138,6 +139,15 @@ pub fn settings_with_file(rng: &mut Rng) -> Settings {
         no_appendfsync_on_rewrite: rng.below(4) == 0,
         auto_aof_rewrite_min_size: 1000 + rng.below(10_000),
         ..settings(rng)
+    }
+}
+
+/// Whose full syncs the servers of a run refuse.
+pub fn guard_by(seed: u64) -> ReplicaLineageGuard {
+    match seed % 7 {
+        1 => ReplicaLineageGuard::No,
+        2 => ReplicaLineageGuard::Strict,
+        _ => ReplicaLineageGuard::Yes,
     }
 }
 

@@ -9,6 +9,7 @@
 //!    (`survival.rs`): what was acknowledged in that history before is there.
 //! 5. While a server hands over, its data do not change; and when it has handed over, and nobody
 //!    forced that, its target has every write that it ever acknowledged.
+//! 6. A server with data takes none of a history that its guard refuses (`lineage.rs`).
 //!
 //! Histories form a tree: each begins at an offset of the one before it, which a server's second
 //! replication id tells, or the file that it was started with.
@@ -18,6 +19,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
+use super::lineage::LineageWatch;
 use super::net::HostId;
 use crate::commands::debug::digest;
 use crate::commands::env::Env;
@@ -76,6 +78,8 @@ pub struct Oracle {
     /// Histories that began so.
     restarts: HashSet<ReplId>,
     acknowledged: Vec<Acknowledged>,
+    /// Whose data servers take.
+    pub lineage: LineageWatch,
     /// Keys of writes whose clients had gone before they could be done.
     abandoned: Vec<Vec<u8>>,
     /// All that was seen, as one number: two runs of one seed must agree.
@@ -118,6 +122,7 @@ impl Oracle {
     /// A server that says where it is must hold the data that belongs there.
     pub fn check(&mut self, host: HostId, env: &Env, now_us: u64) {
         env.replication.check_invariants();
+        self.lineage.check(host, env);
         let identity = env.replication.identity();
         if let Some(previous) = identity.previous() {
             let place = (previous.id, previous.second_offset - 1);
@@ -268,6 +273,7 @@ impl Oracle {
     /// A server is started.
     pub fn on_started(&mut self, host: HostId) {
         self.origins.remove(&host);
+        self.lineage.forget(host);
     }
 
     /// A server has started with all that belongs to a place: its history goes on from there.

@@ -1,6 +1,7 @@
 //! Runs that somebody has written down: one thing happens to a tree, and what must follow is known.
 
 use super::cluster::Cluster;
+use super::disk::SimDisk;
 use super::oracle::lasting_fingerprint;
 
 #[test]
@@ -178,6 +179,71 @@ fn a_write_of_a_client_that_has_gone_is_not_done() {
     assert_eq!(cluster.oracle.abandoned(), 1);
     let env = cluster.nodes[0].env().expect("it runs");
     cluster.oracle.check_abandoned(env);
+}
+
+/// A tree whose master loses all that it has, and is started again.
+fn emptied_tree(seed: u64) -> (Cluster, u64) {
+    let mut cluster = Cluster::tree(seed, &[None, Some(0), Some(0), Some(1)]);
+    let env = cluster.nodes[1].env().expect("it runs");
+    let data = lasting_fingerprint(&env.keyspace);
+    cluster.kill(0);
+    cluster.nodes[0].disk = SimDisk::default();
+    cluster.run_ms(1000);
+    cluster.start(0, None);
+    (cluster, data)
+}
+
+fn refuse(cluster: &Cluster) -> Vec<usize> {
+    let refuses = |host: &usize| {
+        let env = cluster.nodes[*host].env().expect("it runs");
+        env.replication.refuses_lineage()
+    };
+    (0..cluster.nodes.len()).filter(refuses).collect()
+}
+
+#[test]
+fn replicas_of_a_master_that_has_lost_its_data_keep_theirs_and_serve_them() {
+    for seed in 40..52 {
+        let (mut cluster, data) = emptied_tree(seed);
+        cluster.run_ms(60_000);
+        assert_eq!(refuse(&cluster), [1, 2]);
+        for host in 1..4 {
+            let env = cluster.nodes[host].env().expect("it runs");
+            assert_eq!(lasting_fingerprint(&env.keyspace), data, "server {host}");
+            let mut client = cluster.connect(host);
+            client.say("DBSIZE");
+            client.say("INCR mine");
+            while client.waits_for() > 0 {
+                cluster.run_ms(10);
+                client.step().expect("it is served");
+            }
+        }
+        assert_eq!(cluster.oracle.lineage.refusals(), 2);
+        // One of them takes over, and the others join it; so does the one that has nothing.
+        cluster.follow(1, None);
+        cluster.run_ms(300);
+        cluster.follow(2, Some(1));
+        cluster.follow(0, Some(1));
+        cluster.write(1, 1);
+        cluster.converge(60_000);
+        let env = cluster.nodes[0].env().expect("it runs");
+        let (kept, lost) = cluster.oracle.check_acknowledged(env);
+        assert!(kept > 10 && lost == 0, "{kept} are there, {lost} are not");
+    }
+}
+
+#[test]
+fn an_operator_may_have_replicas_take_the_emptiness_of_their_master() {
+    let (mut cluster, _) = emptied_tree(53);
+    cluster.run_ms(5000);
+    for host in [1, 2] {
+        cluster.follow(host, Some(0));
+    }
+    cluster.run_ms(15_000);
+    assert_eq!(refuse(&cluster), [3], "each server decides for itself");
+    cluster.follow(3, Some(1));
+    cluster.converge(20_000);
+    assert!(refuse(&cluster).is_empty());
 }
 
 /// A write that reaches the replica while it loads, and then silence: no further packet will wake

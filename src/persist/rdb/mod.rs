@@ -15,8 +15,9 @@
 //! type is written, and [`save`] walks the keyspace with both; `cursor` reads the small parts
 //! (lengths, strings), `structure` knows the shape of every value type, [`build`] makes values,
 //! [`decoder`] puts them together, [`load`] feeds it with what comes in pieces, and [`fill`] makes
-//! keys of what comes out; [`mod@file`] and [`check`] stand on top. [`payload`] has both directions
-//! for the one value of a `DUMP`.
+//! keys of what comes out; [`mod@file`] and [`check`] stand on top. [`head`] tells without
+//! any of that whether there is a key. [`payload`] has both directions for the one value of a
+//! `DUMP`.
 
 pub mod build;
 pub mod check;
@@ -25,6 +26,7 @@ pub mod encoder;
 pub mod file;
 pub mod fill;
 pub mod format;
+pub mod head;
 pub mod item;
 pub mod load;
 pub mod payload;

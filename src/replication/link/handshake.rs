@@ -15,7 +15,7 @@
 //! only knows `SYNC`.
 
 use super::snapshot::IncomingSnapshot;
-use super::{Closed, Handover, HandoverAnswer, Link, Origin, Resume, Stage};
+use super::{Closed, Handover, HandoverAnswer, Link, Origin, Resume, Stage, Verdict};
 use crate::replication::action::{Action, SyncKind};
 use crate::replication::context::Context;
 use crate::replication::identity::{OFFSET_MAX, ReplId};
@@ -223,7 +223,11 @@ impl Link {
             Outcome::TargetIsMaster => self.ask_target_as_master(cx),
             Outcome::Snapshot(_) if self.handover == Some(Handover::REFUSED) => self.abandon(cx),
             Outcome::Snapshot(origin) => {
-                self.stage = Stage::Receiving(IncomingSnapshot::new(origin, cx.now_ms()));
+                if self.handover.is_some() {
+                    // It has taken over from us: its history is ours.
+                    self.guard.open();
+                }
+                self.on_full_resync(cx, origin);
             }
             Outcome::Continue(id) => self.on_continue(cx, source, id),
         }
@@ -239,6 +243,14 @@ impl Link {
             handover: self.handover,
         };
         handshake.ask_for_stream(cx, terms);
+    }
+
+    /// A snapshot of this place follows.
+    fn on_full_resync(&mut self, cx: &mut Context, origin: Origin) {
+        if self.guard.judge(cx, origin.id()) == Verdict::Refuse {
+            return self.refuse_lineage(cx, origin);
+        }
+        self.stage = Stage::Receiving(IncomingSnapshot::new(origin, cx.now_ms()));
     }
 
     /// The master goes on from where we are.

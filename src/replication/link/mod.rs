@@ -25,8 +25,12 @@
 //! links, changes of master and failed attempts, until the old data is thrown away for a new
 //! snapshot. A master that becomes a replica may ask as well, since its data is what its own
 //! identity says.
+//!
+//! Between `+FULLRESYNC`, or the end of a snapshot, and the loss of the old data stands
+//! [`guard`], which may turn the master away.
 
 mod endmark;
+mod guard;
 mod handshake;
 mod snapshot;
 
@@ -34,8 +38,10 @@ use super::action::{Action, SyncKind};
 use super::context::Context;
 use super::history::History;
 use super::info::{MasterInfo, SyncInfo};
+use super::settings::LineageRule;
 use super::source::Source;
 use super::wire;
+use guard::{LineageGuard, Verdict};
 use handshake::Handshake;
 use snapshot::{IncomingSnapshot, Load};
 
@@ -79,6 +85,16 @@ enum Origin {
     Unknown,
 }
 
+impl Origin {
+    /// The history, if the master said so.
+    fn id(self) -> Option<super::identity::ReplId> {
+        match self {
+            Origin::Known { id, .. } => Some(id),
+            Origin::Unknown => None,
+        }
+    }
+}
+
 /// The link while it is up and the stream is run.
 #[derive(Debug)]
 struct Streaming {
@@ -113,6 +129,8 @@ pub struct Link {
     down_since_ms: Option<u64>,
     /// How far we are in handing over to this master, if we do.
     handover: Option<Handover>,
+    /// What keeps our data from a master that has lost its own.
+    guard: LineageGuard,
 }
 
 /// How far a former master is in handing over to its master to be.
@@ -154,6 +172,7 @@ impl Link {
             attempt_ms: None,
             down_since_ms: None,
             handover: None,
+            guard: LineageGuard::default(),
         }
     }
 
@@ -232,6 +251,7 @@ impl Link {
     pub(super) fn retarget(&mut self, cx: &mut Context, host: String, port: u16) {
         self.leave(cx);
         (self.host, self.port) = (host, port);
+        self.guard.begin_anew();
         self.connect_anew(cx);
     }
 
@@ -239,6 +259,35 @@ impl Link {
     pub(super) fn connect_anew(&mut self, cx: &mut Context) {
         cx.notice(format!("Connecting to MASTER {}:{}", self.host, self.port));
         self.connect(cx);
+    }
+
+    /// Turns the master away that offers a full sync from there.
+    fn refuse_lineage(&mut self, cx: &mut Context, origin: Origin) {
+        self.abandon(cx);
+        self.guard
+            .on_refused(cx, &self.host, self.port, origin.id());
+    }
+
+    /// Lets the next sync through, and has it begin, unless the link is up.
+    pub(super) fn open_guard(&mut self, cx: &mut Context) {
+        if self.is_up() {
+            return;
+        }
+        cx.notice("The lineage guard lets the next sync with our master through.");
+        self.guard.open();
+        if matches!(self.stage, Stage::Idle) {
+            self.connect_anew(cx);
+        }
+    }
+
+    /// What keeps our data from a master that has lost its own.
+    pub(super) fn guard(&self) -> &LineageGuard {
+        &self.guard
+    }
+
+    /// The rule of the guard has changed: what was refused may be accepted now.
+    pub(super) fn on_new_rule(&mut self) {
+        self.guard.ask_without_pause();
     }
 
     /// Ends whatever goes on, because we will follow this master no longer.
@@ -418,6 +467,7 @@ impl Link {
             Resume::Impossible
         };
         self.down_since_ms = None;
+        self.guard.on_synced(cx, after);
         cx.push(Action::StartStream {
             db: cx.history.db().unwrap_or(0),
             after,
@@ -448,6 +498,7 @@ impl Link {
 
     pub(super) fn on_second(&mut self, cx: &mut Context) {
         match &mut self.stage {
+            Stage::Idle if !self.guard.may_ask(cx.now_ms()) => {}
             Stage::Idle => self.connect_anew(cx),
             Stage::Connecting { since_ms: heard_ms }
             | Stage::Handshake(Handshake { heard_ms, .. }) => {
@@ -498,8 +549,8 @@ impl Link {
         }
     }
 
-    /// The facts of `INFO`; `applied` is the stream's offset.
-    pub(super) fn info(&self, now_ms: u64, applied: u64) -> MasterInfo {
+    /// The facts of `INFO`; `applied` is the stream's offset, `rule` what the guard goes by.
+    pub(super) fn info(&self, now_ms: u64, applied: u64, rule: LineageRule) -> MasterInfo {
         let seconds_since = |then_ms: u64| now_ms.saturating_sub(then_ms) / 1000;
         let (last_io_s, unapplied) = match &self.stage {
             Stage::Streaming(streaming) => (
@@ -535,6 +586,7 @@ impl Link {
                 self.down_since_ms
                     .map_or(-1, |since| seconds_since(since) as i64)
             }),
+            guard: self.guard.info(rule, now_ms),
         }
     }
 }

@@ -11,11 +11,14 @@
 //! - to memory: at once, since there was nothing to lose;
 //! - beside the old data: when the new data is complete.
 //!
+//! Before that, one that came to disk or is beside the old data may have to be looked into, whether
+//! it is worth the loss ([`super::guard`]).
+//!
 //! At that moment, `part_with_old_data`, our replicas must go too: what they have can not
 //! be continued with what comes.
 
 use super::endmark::EndMark;
-use super::{Closed, Link, Origin, Resume, Stage};
+use super::{Closed, Link, Origin, Resume, Stage, Verdict};
 use crate::replication::action::{Action, LoadTarget, SyncKind};
 use crate::replication::context::Context;
 use crate::replication::identity::ReplId;
@@ -315,8 +318,33 @@ impl Link {
         let Stage::Receiving(incoming) = &self.stage else {
             unreachable!("called while receiving only");
         };
+        let (origin, target) = (incoming.origin, incoming.target());
         self.stage = Stage::Loading(Load::new(incoming));
-        cx.push(Action::EndSnapshot);
+        if target == Some(LoadTarget::Memory) {
+            // There was nothing to lose.
+            return cx.push(Action::EndSnapshot);
+        }
+        match self.guard.judge(cx, origin.id()) {
+            Verdict::Accept => cx.push(Action::EndSnapshot),
+            Verdict::LookForKeys => cx.push(Action::InspectSnapshot),
+            Verdict::Refuse => self.refuse_lineage(cx, origin),
+        }
+    }
+
+    /// Whether what has come holds a key is known.
+    pub(in crate::replication) fn on_snapshot_inspected(
+        &mut self,
+        cx: &mut Context,
+        has_keys: bool,
+    ) {
+        let Stage::Loading(load) = &self.stage else {
+            panic!("no snapshot was complete");
+        };
+        if has_keys {
+            return cx.push(Action::EndSnapshot);
+        }
+        let origin = load.origin;
+        self.refuse_lineage(cx, origin);
     }
 
     /// Lets go of all that rests on the old data, just before the new takes its place: the right

@@ -219,8 +219,10 @@ fn a_snapshot_of_known_size_goes_to_disk_and_is_loaded() {
     assert_eq!(rig.bytes(&[b"456789", SET].concat()), 6);
     assert_eq!(
         rig.actions(),
-        [Action::SnapshotData(0..6), Action::EndSnapshot]
+        [Action::SnapshotData(0..6), Action::InspectSnapshot]
     );
+    rig.inspected(true);
+    assert_eq!(rig.actions(), [Action::EndSnapshot]);
     rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
     rig.expect_logged("MASTER <-> REPLICA sync: Flushing old data");
     rig.expect_logged("MASTER <-> REPLICA sync: Loading DB in memory");
@@ -249,6 +251,8 @@ fn a_snapshot_with_an_end_mark_is_acknowledged_at_once() {
     let held = Action::SnapshotHeld(b"mm".to_vec());
     assert_eq!(rig.actions(), [held, Action::SnapshotData(0..1)]);
     assert_eq!(rig.bytes(mark.as_bytes()), 40);
+    assert_eq!(rig.actions(), [Action::InspectSnapshot]);
+    rig.inspected(true);
     assert_eq!(rig.actions(), [Action::EndSnapshot]);
     rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
     rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
