@@ -29,7 +29,13 @@ const NEW_SETTINGS: &[&str] = &[
 /// A setting of 7.0 that 7.2 hides.
 const HIDDEN_SETTING: &str = "aof-disable-auto-gc";
 /// What only we have.
-const OWN: &[&str] = &["tanist_version", "rdb-version"];
+const OWN: &[&str] = &[
+    "tanist_version",
+    "rdb-version",
+    "replica-lineage-guard",
+    "replica_guard",
+    "replica_guard_refusals",
+];
 
 /// Headings and names of fields, in their order; what stands for a command or an error comes last,
 /// since stock Redis has these in no order.

@@ -72,6 +72,7 @@ fn info_replication_shows_every_field_in_the_known_order() {
         "connected_slaves",
     ];
     expected.extend(tail);
+    expected.extend(["replica_guard", "replica_guard_refusals"]);
     assert_eq!(names(&replica.ask("INFO replication")), expected);
     let slave = master.info("slave0");
     let start = format!("ip=127.0.0.1,port={},state=online,offset=", replica.port);
