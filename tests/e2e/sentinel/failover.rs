@@ -280,7 +280,8 @@ fn a_master_that_restarts_and_loads_for_long_is_replaced_if_that_is_wanted() {
         ))
         .start();
     let (old, master) = (group.servers[0].port, &group.servers[0]);
-    // Data that the replica has, too, which is to be the master: `DEBUG POPULATE` is not replicated.
+    // Data that the replica has, too, which is to be the master: `DEBUG POPULATE` is not
+    // replicated.
     let script = "for i = 1, 5000 do redis.call('SET', 'key:' .. i, 'value:' .. i) end return 1";
     assert_eq!(master.command(&["EVAL", script, "0"]), Value::Int(1));
     wait_equal_offsets(&[master, &group.servers[1]]);
