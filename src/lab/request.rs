@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::load::{RATE_DEFAULT, TIMEOUT_DEFAULT};
 use super::model::NodeKind;
 use crate::base::memsize;
 
@@ -459,11 +460,11 @@ fn read_load(mut words: Vec<String>) -> Result<Load, String> {
         return Err(format!("'{name}' is no name for a writer"));
     }
     let rate = match rate.as_deref() {
-        None => Some(500),
+        None => Some(RATE_DEFAULT),
         Some("max") => None,
         Some(word) => Some(number(word)?),
     };
-    let timeout = timeout.map_or(Ok(Duration::from_millis(500)), |word| time(&word))?;
+    let timeout = timeout.map_or(Ok(TIMEOUT_DEFAULT), |word| time(&word))?;
     let load = Load {
         name: name.clone(),
         wait: wait.map_or(Ok(0), |word| number(&word))?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -192,13 +192,14 @@ pub fn up(folder: &Path, words: &[String]) -> Result<(), Failure> {
     }
     let text = serde_json::to_vec_pretty(&plan).map_err(|e| e.to_string())?;
     // Of two that come at once, one makes the file.
-    let made = OpenOptions::new()
+    let mut made = OpenOptions::new()
         .write(true)
         .create_new(true)
         .open(folder.join(PLAN_FILE))
         .map_err(failed)?;
     let begun = Instant::now();
-    let started = write_all(made, &text)
+    let started = made
+        .write_all(&text)
         .map_err(failed)
         .and_then(|()| start_keeper(folder))
         .and_then(|()| await_whole(folder, &plan));
@@ -212,10 +213,6 @@ pub fn up(folder: &Path, words: &[String]) -> Result<(), Failure> {
         "{nodes} nodes are up after {:.1} s",
         begun.elapsed().as_secs_f64()
     ))
-}
-
-fn write_all(mut file: File, text: &[u8]) -> io::Result<()> {
-    file.write_all(text)
 }
 
 fn start_keeper(folder: &Path) -> Result<(), Failure> {

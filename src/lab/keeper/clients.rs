@@ -5,14 +5,20 @@ use std::collections::HashMap;
 use crate::lab::load::{Clock, Counts, Outcomes, Readers, Writer};
 use crate::lab::model::Entry;
 
+/// A writer that runs.
+pub(super) struct Running {
+    pub(super) name: String,
+    /// The node that it stays with, if it asks nobody for the master.
+    pub(super) fixed: Option<String>,
+    pub(super) writer: Writer,
+}
+
 /// All clients of a lab.
 #[derive(Default)]
 pub(super) struct Clients {
-    pub(super) writers: Vec<(String, Writer)>,
+    pub(super) writers: Vec<Running>,
     /// Of writers that have ended, and the node that each stayed with.
     pub(super) outcomes: Vec<(Outcomes, Option<String>)>,
-    /// The nodes that writers stay with, as they were started.
-    pub(super) fixed: Vec<Option<String>>,
     pub(super) clock: Option<Clock>,
     pub(super) readers: Option<Readers>,
     pub(super) count: usize,
@@ -28,14 +34,14 @@ impl Clients {
         let running = self
             .writers
             .iter()
-            .map(|(_, writer)| writer.counts().acknowledged);
+            .map(|running| running.writer.counts().acknowledged);
         self.accepted_before + running.sum::<u64>()
     }
 
     /// How the writes of each writer that runs fare.
     pub fn counts(&self) -> impl Iterator<Item = (&str, Counts)> {
         let running = self.writers.iter();
-        running.map(|(name, writer)| (name.as_str(), writer.counts()))
+        running.map(|running| (running.name.as_str(), running.writer.counts()))
     }
 
     /// How old what a reader saw last of a server was, in milliseconds.
@@ -48,7 +54,7 @@ impl Clients {
         let writes = self
             .writers
             .iter()
-            .flat_map(|(_, writer)| writer.take_buckets());
+            .flat_map(|running| running.writer.take_buckets());
         let read = self.readers.iter().flat_map(Readers::take);
         writes
             .map(Entry::Writes)
@@ -58,8 +64,8 @@ impl Clients {
 
     /// Ends all of them; what they have done since the last look.
     pub fn stop_all(&mut self) -> Vec<Entry> {
-        for (_, writer) in &self.writers {
-            writer.halt();
+        for running in &self.writers {
+            running.writer.halt();
         }
         if let Some(clock) = &self.clock {
             clock.halt();
@@ -67,14 +73,13 @@ impl Clients {
         if let Some(readers) = &mut self.readers {
             readers.stop();
         }
-        for (_, writer) in &mut self.writers {
-            writer.stop();
+        for running in &mut self.writers {
+            let outcomes = running.writer.stop();
+            self.accepted_before += running.writer.counts().acknowledged;
+            self.outcomes.push((outcomes, running.fixed.take()));
         }
         let entries = self.take_entries();
-        for ((_, mut writer), fixed) in self.writers.drain(..).zip(self.fixed.drain(..)) {
-            self.accepted_before += writer.counts().acknowledged;
-            self.outcomes.push((writer.stop(), fixed));
-        }
+        self.writers.clear();
         self.clock = None;
         self.readers = None;
         self.staleness.clear();

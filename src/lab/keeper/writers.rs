@@ -3,22 +3,23 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::clients::Running;
 use super::state::Keeper;
 use crate::lab::addresses::CLIENTS_MAX;
 use crate::lab::hosts::HostKind;
 use crate::lab::load::{
-    Clock, ClockPlan, Kind, ReaderPlan, Readers, Route, Writer, WriterPlan, check, fetch,
+    CLOCK_EVERY_DEFAULT, Clock, ClockPlan, Kind, ReaderPlan, Readers, Route, TIMEOUT_DEFAULT,
+    Writer, WriterPlan, check, fetch,
 };
 use crate::lab::model::{Entry, ProcessState, Verdict};
 use crate::lab::plan;
 use crate::lab::request::Load;
 use crate::lab::wire::Wire;
 
-/// How often the clock that readers look at is written, and read.
-const CLOCK_EVERY: Duration = Duration::from_millis(20);
+/// How often readers look at each server.
 const READ_EVERY: Duration = Duration::from_millis(50);
 /// How long readers wait for a reply.
-const READ_TIME_MAX: Duration = Duration::from_millis(500);
+const READ_TIME_MAX: Duration = TIMEOUT_DEFAULT;
 /// How long `WAIT` waits, as a part of the time that its writer waits for a reply.
 const WAIT_TIME_PART: u32 = 2;
 /// How long a question of the checker may take.
@@ -91,8 +92,11 @@ impl Keeper {
             timeout,
         };
         let writer = Writer::start(plan).map_err(|e| e.to_string())?;
-        self.clients.writers.push((load.name.clone(), writer));
-        self.clients.fixed.push(fixed);
+        self.clients.writers.push(Running {
+            name: load.name.clone(),
+            fixed,
+            writer,
+        });
         Ok(String::new())
     }
 
@@ -115,7 +119,7 @@ impl Keeper {
         let timeout = READ_TIME_MAX;
         let clock = ClockPlan {
             route: self.route(),
-            every: CLOCK_EVERY,
+            every: CLOCK_EVERY_DEFAULT,
             from,
             timeout,
         };
