@@ -276,6 +276,7 @@ impl<W: World> Engine<W> {
             for (p, end) in parsed.iter_mut().zip(ahead.ends) {
                 let mut args = p.ranges.args(&buf[p.start..]);
                 if self.run_for_master(p.command, &mut args) == Outcome::HeldBack {
+                    self.env.aof.end_applied(&[]);
                     self.runtime.link.stream.hold_back();
                     return at;
                 }
@@ -370,6 +371,8 @@ impl<W: World> Engine<W> {
         if fails && env.config.replica_ignore_disk_write_errors {
             runtime.link.stream.warn_of_disk(env.now.mono_ms());
         }
+        let second = env.aof_second();
+        env.aof.begin_applied(second);
         let errors_before = env.stats.error_replies;
         let mut ctx = Ctx {
             env,
@@ -407,10 +410,12 @@ impl<W: World> Engine<W> {
         let running = stream.is_running();
         let session = stream.session_mut();
         if !running || session.transaction.is_some() {
-            return;
+            return self.env.aof.end_applied(&[]);
         }
         let db = session.db as u32;
-        self.env.replication.on_applied(&buf[stream.start..end], db);
+        let applied = &buf[stream.start..end];
+        self.env.aof.end_applied(applied);
+        self.env.replication.on_applied(applied, db);
         stream.start = end;
     }
 }

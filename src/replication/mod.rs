@@ -10,6 +10,7 @@
 //! | `drift.rs` | what is done when two servers at one place have seen other bytes |
 //! | `log.rs` | the one copy of the last bytes of the stream, with a cursor per reader |
 //! | `history.rs` | the two above in step, and the selected database |
+//! | `retrace.rs` | where in a history a server is that starts from its append-only file |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
 //! | `role.rs` | the ways to get a master, another one, or none |
@@ -100,6 +101,7 @@ pub mod info;
 pub mod link;
 pub mod log;
 pub mod replconf;
+pub mod retrace;
 mod role;
 pub mod settings;
 pub mod source;
@@ -120,6 +122,7 @@ pub use info::{
 };
 pub use link::{Closed, ConnectFailure};
 pub use replconf::ReplconfReply;
+pub use retrace::{Retrace, Retraced};
 pub use role::Replicaof;
 pub use settings::{DisklessLoad, LineageRule, ReplicationSettings};
 pub use source::{SyncClient, SyncReply, SyncRequest, SyncStats};
@@ -503,6 +506,13 @@ impl Replication {
         self.history
             .log()
             .map_or_else(Vec::new, |log| log.last_bytes(max))
+    }
+
+    /// The last `count` bytes of the stream, if they are held.
+    pub fn newest_bytes(&self, count: u64) -> Option<Vec<u8>> {
+        let log = self.history.log()?;
+        let held = log.history_bytes() >= count;
+        held.then(|| log.last_bytes(count as usize))
     }
 
     /// Asks all replicas, once before the driver sleeps, how far they are.
