@@ -321,6 +321,11 @@ impl Cluster {
         panic!("writes to server {server} were not answered");
     }
 
+    /// Somebody has changed the data of a server behind its back.
+    pub fn distrust(&mut self, host: HostId) {
+        self.oracle.distrust(host);
+    }
+
     /// What writers wait for will not come: their server is gone.
     pub fn forget_writers(&mut self) {
         self.writers.clear();

@@ -54,7 +54,7 @@ fn kill_under_load(seed: u64, parents: &[Option<HostId>], victims: &[HostId]) {
         let before: Vec<u64> = (0..parents.len())
             .map(|host| served(&cluster, host))
             .collect();
-        cluster.begin_to_write(0, 40);
+        cluster.begin_to_write(0, 10);
         cluster.tell(0, "PUBLISH news something");
         cluster.run_ms(rng.below(30));
         cluster.kill(victim);
@@ -73,7 +73,8 @@ fn kill_under_load(seed: u64, parents: &[Option<HostId>], victims: &[HostId]) {
             );
             assert_eq!(drifts(&cluster, host), 0, "{seed}: {host} after {victim}");
         }
-        cluster.write(0, 5);
+        cluster.forget_writers();
+        cluster.write(0, 3);
         cluster.converge(20_000);
     }
 }
@@ -122,6 +123,7 @@ fn a_replica_whose_file_was_changed_is_found_out_and_gets_all_anew() {
     let at = memchr::memmem::rfind(&bytes, b"aaaa").expect("it is in the file");
     bytes[at] = b'b';
     cluster.nodes[1].disk.put(&path, bytes, true);
+    cluster.distrust(1);
     cluster.start(1, Some(0));
     cluster.converge(30_000);
     assert_eq!(served(&cluster, 0), before + 1);
@@ -151,7 +153,7 @@ fn a_master_that_lost_power_lets_nobody_continue_who_has_more() {
         cluster.converge(20_000);
         cluster.run_ms(2000);
         // The replica has this, and the disk of the master does not.
-        cluster.write(0, 10);
+        cluster.write(0, 4);
         cluster.run_ms(100);
         cluster.net.borrow_mut().silence(0, 1);
         let net = cluster.net.clone();
@@ -159,7 +161,7 @@ fn a_master_that_lost_power_lets_nobody_continue_who_has_more() {
         cluster.forget_writers();
         cluster.start(0, None);
         // It gets past the place where the replica is before that comes back.
-        cluster.write(0, 30);
+        cluster.write(0, 12);
         cluster.net.borrow_mut().heal();
         cluster.nodes[1].settings.repl_timeout = 5;
         cluster.tell(1, "CONFIG SET repl-timeout 3");

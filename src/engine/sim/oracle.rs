@@ -64,6 +64,8 @@ pub struct Oracle {
     failovers: HashMap<HostId, Failover>,
     /// Servers that may have been told to hand over whatever the target lacks.
     forced: HashSet<HostId>,
+    /// Servers whose data somebody has changed behind their backs.
+    distrusted: HashSet<HostId>,
     /// How many have handed over and were looked at.
     handed_over: usize,
     /// How many have started again with what their files had promised.
@@ -136,11 +138,20 @@ impl Oracle {
         let Some(saved) = env.replication.saved_identity() else {
             return;
         };
+        if self.distrusted.contains(&host) {
+            return;
+        }
         let place = (saved.id, saved.offset);
         let data = fingerprint(&env.keyspace);
         self.note(data ^ saved.offset ^ now_us ^ host as u64);
         let known = *self.truth.entry(place).or_insert(data);
         assert_eq!(data, known, "server {host} at {place:?}, {now_us} us");
+    }
+
+    /// Somebody has changed the data of a server behind its back: what it says of its place is not
+    /// held against it.
+    pub fn distrust(&mut self, host: HostId) {
+        self.distrusted.insert(host);
     }
 
     /// A server may hand over whatever its target lacks.
