@@ -85,9 +85,33 @@ pub enum GuardState {
     Refusing,
 }
 
+/// Why a master's offer is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedFor {
+    /// It is of an unknown history, and there is no key in it.
+    Empty,
+    /// It is of an unknown history.
+    Unknown,
+}
+
+impl RefusedFor {
+    /// As `INFO` and messages name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RefusedFor::Empty => "empty",
+            RefusedFor::Unknown => "unknown",
+        }
+    }
+}
+
 /// A master's offer that is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefusedInfo {
+    /// `replica_guard_refused_for`.
+    pub why: RefusedFor,
+    /// `replica_guard_refused_in_step`: our link to this very master was up before, so that what we
+    /// hold is what it had.
+    pub was_in_step: bool,
     /// `replica_guard_refused_seconds`: for how long.
     pub since_s: u64,
     /// `replica_guard_refused_replid`: its history; `None` if it has not told.

@@ -110,8 +110,8 @@ pub use action::{
 pub use failover::FailoverRequest;
 pub use identity::{Identity, ReplId};
 pub use info::{
-    GuardInfo, GuardState, LaggingReplica, MasterInfo, RefusedInfo, ReplicaInfo, ReplicationInfo,
-    RoleInfo, SavedIdentity, SyncInfo,
+    GuardInfo, GuardState, LaggingReplica, MasterInfo, RefusedFor, RefusedInfo, ReplicaInfo,
+    ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo,
 };
 pub use link::{Closed, ConnectFailure};
 pub use replconf::ReplconfReply;

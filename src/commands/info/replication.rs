@@ -95,6 +95,11 @@ fn guard(info: &GuardInfo, out: &mut Report) {
         let id = refused.id.unwrap_or(ReplId::NONE);
         out.lines(&[
             ("replica_guard_refused_seconds", &refused.since_s),
+            ("replica_guard_refused_for", &refused.why.name()),
+            (
+                "replica_guard_refused_in_step",
+                &u8::from(refused.was_in_step),
+            ),
             ("replica_guard_refused_replid", &id),
         ]);
     }

@@ -131,6 +131,8 @@ pub struct Link {
     handover: Option<Handover>,
     /// What keeps our data from a master that has lost its own.
     guard: LineageGuard,
+    /// Whether the link to this very master was up before.
+    was_up: bool,
 }
 
 /// How far a former master is in handing over to its master to be.
@@ -173,6 +175,7 @@ impl Link {
             down_since_ms: None,
             handover: None,
             guard: LineageGuard::default(),
+            was_up: false,
         }
     }
 
@@ -251,6 +254,7 @@ impl Link {
     pub(super) fn retarget(&mut self, cx: &mut Context, host: String, port: u16) {
         self.leave(cx);
         (self.host, self.port) = (host, port);
+        self.was_up = false;
         self.guard.begin_anew();
         self.connect_anew(cx);
     }
@@ -467,6 +471,7 @@ impl Link {
             Resume::Impossible
         };
         self.down_since_ms = None;
+        self.was_up = true;
         self.guard.on_synced(cx, after);
         cx.push(Action::StartStream {
             db: cx.history.db().unwrap_or(0),
@@ -586,7 +591,7 @@ impl Link {
                 self.down_since_ms
                     .map_or(-1, |since| seconds_since(since) as i64)
             }),
-            guard: self.guard.info(rule, now_ms),
+            guard: self.guard.info(rule, self.was_up, now_ms),
         }
     }
 }
