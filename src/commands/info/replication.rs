@@ -34,6 +34,7 @@ pub fn replication(view: &View<'_>, out: &mut Report) {
         );
     }
     place(info, out);
+    stream_sum(info, out);
     if let Some(master) = &info.master {
         guard(&master.guard, out);
     }
@@ -77,6 +78,15 @@ fn sync_progress(sync: &SyncInfo, out: &mut Report) {
         ("master_sync_perc", &hundredths(percent)),
         ("master_sync_last_io_seconds_ago", &sync.last_io_s),
     ]);
+}
+
+/// Behind the reference's lines: what the stream comes to.
+fn stream_sum(info: &ReplicationInfo, out: &mut Report) {
+    match info.stream_sum {
+        Some(sum) => out.line("repl_stream_sum", format_args!("{sum:016x}")),
+        None => out.line("repl_stream_sum", "unknown"),
+    }
+    out.line("repl_stream_drifts", info.stream_drifts);
 }
 
 /// Behind the reference's lines: what keeps our data from a master that has lost its own.
