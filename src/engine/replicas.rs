@@ -232,6 +232,7 @@ impl<W: World> Runtime<W> {
         };
         piece.truncate(count);
         send.left -= count as u64;
+        env.replication.on_snapshot_sent(client, count as u64);
         let done = send.left == 0;
         self.clients[key].output.put_back(piece);
         if done {
@@ -288,7 +289,8 @@ impl<W: World> Runtime<W> {
 
     /// Offers the log to every replica that has something to read.
     pub(super) fn feed_replicas(&mut self, env: &mut Env) {
-        env.replication.before_sleep(env.gates.pause.is_some());
+        env.replication
+            .before_sleep(env.gates.pause.is_some(), env.now);
         let mut readers = std::mem::take(&mut self.readers);
         readers.extend(env.replication.readers());
         for client in readers.drain(..) {

@@ -10,6 +10,7 @@
 //! | `drift.rs` | what is done when two servers at one place have seen other bytes |
 //! | `log.rs` | the one copy of the last bytes of the stream, with a cursor per reader |
 //! | `history.rs` | the two above in step, and the selected database |
+//! | `lag/` | how far a copy is behind, in bytes and in milliseconds |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
 //! | `role.rs` | the ways to get a master, another one, or none |
@@ -97,6 +98,7 @@ pub mod failover;
 pub mod history;
 pub mod identity;
 pub mod info;
+pub mod lag;
 pub mod link;
 pub mod log;
 pub mod replconf;
@@ -130,6 +132,8 @@ use crate::base::time::Now;
 use context::Context;
 use failover::Failover;
 use history::History;
+use lag::clock::SteadyClock;
+use lag::mark::Mark;
 use link::Link;
 use replconf::Replconf;
 use role::Role;
@@ -144,6 +148,7 @@ pub struct Replication {
     failover: Failover,
     settings: ReplicationSettings,
     rng: Rng,
+    clock: SteadyClock,
     /// How often sums of the stream were found to differ.
     drifts: u64,
     /// When the work of a second is due again.
@@ -168,6 +173,7 @@ impl Replication {
             failover: Failover::No,
             settings,
             rng,
+            clock: SteadyClock::new(now),
             drifts: 0,
             next_second_ms: now.mono_ms(),
         }
@@ -183,6 +189,7 @@ impl Replication {
                 settings: &self.settings,
                 rng: &mut self.rng,
                 history: &mut self.history,
+                clock: self.clock,
                 drifts: &mut self.drifts,
                 out,
             },
@@ -335,6 +342,10 @@ impl Replication {
             Replconf::StreamSum(sum) => {
                 let name = source.name_of(client);
                 return drift::judge(&mut cx, &name, sum);
+            }
+            Replconf::OriginTime => {
+                let time = origin_us(role, &cx).map_or("?".to_owned(), |us| us.to_string());
+                return ReplconfReply::Line(format!("{ORIGIN_TIME} {time}"));
             }
             Replconf::Ack(None) => {}
             Replconf::Ack(Some(ack)) => source.on_ack(client, ack, cx.now_ms()),
@@ -517,10 +528,35 @@ impl Replication {
 
     /// To be called before [`readers`](Self::readers), each time before the driver sleeps. While
     /// writes are `paused` nothing is added to the stream; what was asked for is done afterwards.
-    pub fn before_sleep(&mut self, paused: bool) {
+    pub fn before_sleep(&mut self, paused: bool, now: Now) {
+        let has_replicas = self.source.count() > 0;
+        if has_replicas {
+            let may_mark = !paused && !self.is_replica() && !self.is_failing_over();
+            let mark_us = may_mark.then(|| self.clock.us(now));
+            self.source.mark_writes(&mut self.history, mark_us, now);
+        }
         if !paused && self.source.take_ack_request() {
             self.request_acks_now();
         }
+        if has_replicas {
+            let offset = self.offset();
+            self.source.note_stream_end(offset, now.mono_ms());
+        }
+    }
+
+    /// The stream of our master, which was run and reported up to there, had a `PING` with this
+    /// argument at its end, which [`is_mark`](Self::is_mark).
+    pub fn on_mark(&mut self, argument: &[u8], facts: Facts, out: &mut Vec<Action>) {
+        if let Some(mark) = Mark::parse(argument)
+            && let Some((link, _, mut cx)) = self.link(facts, out)
+        {
+            link.on_mark(&mut cx, mark);
+        }
+    }
+
+    /// A replica was sent so many bytes of a snapshot.
+    pub fn on_snapshot_sent(&mut self, client: ClientId, bytes: u64) {
+        self.source.on_snapshot_sent(client, bytes);
     }
 
     // ---- Time ----
@@ -555,6 +591,12 @@ impl Replication {
 
     // ---- Facts ----
 
+    /// Whether the argument of a `PING` in the stream of our master is a mark, which says nothing to
+    /// anybody but [`on_mark`](Self::on_mark).
+    pub fn is_mark(argument: &[u8]) -> bool {
+        Mark::parse(argument).is_some()
+    }
+
     /// The end of our stream, in bytes.
     #[inline]
     pub fn offset(&self) -> u64 {
@@ -584,5 +626,17 @@ impl Replication {
             !self.is_link_up() || self.history.log().is_some(),
             "a replica keeps a log"
         );
+    }
+}
+
+/// What an answer to `REPLCONF origin-time` begins with.
+const ORIGIN_TIME: &str = "ORIGIN-TIME";
+
+/// The time of the stream's origin, as far as we know it.
+fn origin_us(role: &Role, cx: &Context) -> Option<i64> {
+    let own_us = cx.clock_us();
+    match role {
+        Role::Master => Some(own_us),
+        Role::Replica(link) => link.skew().map(|skew| skew.of_origin(own_us)),
     }
 }

@@ -118,6 +118,8 @@ pub struct ServerView {
     pub keys_seen_ms: Option<u64>,
     /// Whether clients may be told of it.
     pub announced: bool,
+    /// When this process was first heard of, if another one was there before.
+    pub started_anew_ms: Option<u64>,
     /// Since when it has been loading after a restart that we noticed, where that counts.
     pub rebooted_since_ms: Option<u64>,
     /// Whether a script keeps it busy.
@@ -154,6 +156,7 @@ impl ServerView {
             has_keys: false,
             keys_seen_ms: None,
             announced: true,
+            started_anew_ms: None,
             rebooted_since_ms: None,
             busy: false,
             script_kill_sent: false,

@@ -72,12 +72,9 @@ impl Marker {
             .is_none_or(|marked_ms| now_ms.saturating_sub(marked_ms) >= PERIOD_MS)
     }
 
-    /// A mark, or something else that is no write, was written up to `offset`.
-    pub fn on_fed(&mut self, offset: u64, is_mark: bool, now_ms: u64) {
-        self.seen_offset = offset;
-        if is_mark {
-            self.marked_ms = Some(now_ms);
-        }
+    /// A mark was written.
+    pub fn on_marked(&mut self, now_ms: u64) {
+        self.marked_ms = Some(now_ms);
     }
 }
 
@@ -102,8 +99,16 @@ mod tests {
     #[test]
     fn other_pings_are_no_marks() {
         for argument in [
-            "", "lag", "lag:", "lag:1", "lag:1:", "lag:1:short", "lag:x:cccccccc",
-            "lag:1:ccccccccc", "hello", "lag:99999999999999999999:cccccccc",
+            "",
+            "lag",
+            "lag:",
+            "lag:1",
+            "lag:1:",
+            "lag:1:short",
+            "lag:x:cccccccc",
+            "lag:1:ccccccccc",
+            "hello",
+            "lag:99999999999999999999:cccccccc",
         ] {
             assert_eq!(Mark::parse(argument.as_bytes()), None, "{argument}");
         }
@@ -114,12 +119,11 @@ mod tests {
         let mut marker = Marker::default();
         assert!(!marker.take_writes(0), "nothing was written");
         assert!(marker.take_writes(10) && marker.may_mark(5));
-        marker.on_fed(40, true, 5);
+        marker.on_marked(5);
+        marker.take_writes(40);
         assert!(!marker.take_writes(40), "only the mark");
         assert!(marker.take_writes(50) && !marker.may_mark(104), "too soon");
         assert!(!marker.take_writes(50), "a tick without a write");
         assert!(marker.take_writes(60) && marker.may_mark(105));
-        marker.on_fed(70, false, 105);
-        assert!(!marker.take_writes(70) && marker.may_mark(105));
     }
 }

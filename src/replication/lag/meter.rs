@@ -31,14 +31,9 @@ pub struct LagMeter {
 }
 
 impl LagMeter {
-    /// A connection to our master begins; whether it knows the origin's time is not known.
-    pub fn begin_link(&mut self) {
-        self.skew = None;
-    }
-
-    /// Our master has told the origin's time.
-    pub fn set_skew(&mut self, skew: Skew) {
-        self.skew = Some(skew);
+    /// What our master has told of the origin's time, if it has.
+    pub fn set_skew(&mut self, skew: Option<Skew>) {
+        self.skew = skew;
     }
 
     /// How far the origin's clock is ahead of ours, if that is known.
@@ -88,7 +83,7 @@ mod tests {
     fn a_sample_holds_until_something_is_missing() {
         let mut meter = LagMeter::default();
         assert!(!meter.on_mark(mark(0), 9, 0), "whose clock is that?");
-        meter.set_skew(Skew::default());
+        meter.set_skew(Some(Skew::default()));
         assert_eq!(meter.lag(None, 5000), None, "nothing was measured");
         assert!(meter.on_mark(mark(1_000_000), 1_250_999, 10_000));
         let lag = |ms, sampled_ms_ago| Some(Lag { ms, sampled_ms_ago });

@@ -31,3 +31,6 @@ pub mod feed_times;
 pub mod mark;
 pub mod meter;
 pub mod rate;
+
+#[cfg(test)]
+mod machine_tests;

@@ -36,9 +36,13 @@ mod snapshot;
 
 use super::action::{Action, SyncKind};
 use super::context::Context;
+use super::extensions::Extensions;
 use super::history::History;
-use super::info::{MasterInfo, SyncInfo};
-use super::settings::LineageRule;
+use super::info::{MasterInfo, SyncStage};
+use super::lag::clock::Skew;
+use super::lag::mark::{self, Mark};
+use super::lag::meter::{Lag, LagMeter};
+use super::settings::ReplicationSettings;
 use super::source::Source;
 use super::wire;
 use guard::{LineageGuard, Verdict};
@@ -47,6 +51,10 @@ use snapshot::{IncomingSnapshot, Load};
 
 /// The least time between the beginning of an attempt and a retry at once.
 const ATTEMPT_GAP_MS: u64 = 1000;
+
+/// A master that was not heard of for its ping period and so much longer has something to say that
+/// does not come.
+const SILENT_MS: u64 = 1000;
 
 /// Why no connection to our master came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +112,8 @@ struct Streaming {
     heard_ms: u64,
     /// Whether the master told its offset, so that we count as it does and acknowledge.
     counts: bool,
+    /// Since when bytes wait and none is run; none if that was not looked at since some were.
+    waits_since_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -133,6 +143,10 @@ pub struct Link {
     guard: LineageGuard,
     /// Whether the link to this very master was up before.
     was_up: bool,
+    /// What our master, on this connection, can do beyond what stock masters can.
+    peer: Extensions,
+    /// How far we are behind the origin.
+    meter: LagMeter,
 }
 
 /// How far a former master is in handing over to its master to be.
@@ -176,6 +190,8 @@ impl Link {
             handover: None,
             guard: LineageGuard::default(),
             was_up: false,
+            peer: Extensions::empty(),
+            meter: LagMeter::default(),
         }
     }
 
@@ -255,6 +271,7 @@ impl Link {
         self.leave(cx);
         (self.host, self.port) = (host, port);
         self.was_up = false;
+        self.meter.forget();
         self.guard.begin_anew();
         self.connect_anew(cx);
     }
@@ -395,6 +412,7 @@ impl Link {
                     break;
                 }
                 Stage::Streaming(ref mut streaming) => {
+                    streaming.waits_since_ms.get_or_insert(cx.now_ms());
                     streaming.unapplied += rest.len() as u64;
                     streaming.heard_ms = cx.now_ms();
                     break;
@@ -464,6 +482,7 @@ impl Link {
             unapplied,
             heard_ms: cx.now_ms(),
             counts,
+            waits_since_ms: None,
         });
         self.resume = if counts {
             Resume::Possible
@@ -486,6 +505,7 @@ impl Link {
         };
         let left = streaming.unapplied.checked_sub(bytes.len() as u64);
         streaming.unapplied = left.expect("only what was received can be run");
+        streaming.waits_since_ms = None;
         history.append(bytes);
         history.set_db(Some(db));
     }
@@ -494,14 +514,75 @@ impl Link {
     pub(super) fn send_ack(&mut self, cx: &mut Context) {
         if let Stage::Streaming(Streaming { counts: true, .. }) = self.stage {
             let offset = cx.history.identity().offset();
-            let ack = wire::ack(offset, cx.facts.fsynced_offset);
+            let is_read = self.peer.contains(Extensions::LAG);
+            let lag = self.lag(cx.settings, cx.now_ms()).filter(|_| is_read);
+            let ack = wire::ack(offset, cx.facts.fsynced_offset, lag.map(|lag| lag.ms));
             cx.push(Action::SendMaster(ack));
+        }
+    }
+
+    // ---- Lag ----
+
+    /// The stream has been run up to a mark.
+    pub(super) fn on_mark(&mut self, cx: &mut Context, mark: Mark) {
+        if !self.is_up() || !mark.is_of(cx.history.identity().id()) {
+            return;
+        }
+        if self.meter.on_mark(mark, cx.clock_us(), cx.now_ms())
+            && self.peer.contains(Extensions::LAG)
+        {
+            self.send_ack(cx);
+        }
+    }
+
+    /// How far the clock of the origin is ahead of ours, if that is known and the link is up.
+    pub(super) fn skew(&self) -> Option<Skew> {
+        self.meter.skew().filter(|_| self.is_up())
+    }
+
+    /// How far we are behind the origin, in time, if that is known.
+    pub(super) fn lag(&self, settings: &ReplicationSettings, now_ms: u64) -> Option<Lag> {
+        if self.is_up() && self.meter.skew().is_none() {
+            return None;
+        }
+        self.meter
+            .lag(self.missing_since_ms(settings, now_ms), now_ms)
+    }
+
+    /// Since when something is missing, as far as we know: the link is down, or the master was not
+    /// heard of when it should have been, or what has come is not run.
+    fn missing_since_ms(&self, settings: &ReplicationSettings, now_ms: u64) -> Option<u64> {
+        let Stage::Streaming(streaming) = &self.stage else {
+            return self.down_since_ms;
+        };
+        let silent_ms_max = settings.ping_period_s * 1000 + SILENT_MS;
+        if now_ms.saturating_sub(streaming.heard_ms) > silent_ms_max {
+            return Some(streaming.heard_ms);
+        }
+        let waits = streaming.waits_since_ms.filter(|_| streaming.unapplied > 0);
+        waits.filter(|since_ms| now_ms.saturating_sub(*since_ms) > mark::PERIOD_MS)
+    }
+
+    /// Bytes of the stream that have come and were not run.
+    pub(super) fn unapplied(&self) -> u64 {
+        match &self.stage {
+            Stage::Streaming(streaming) => streaming.unapplied,
+            Stage::Loading(load) => load.unapplied(),
+            _ => 0,
         }
     }
 
     // ---- Once a second ----
 
     pub(super) fn on_second(&mut self, cx: &mut Context) {
+        let now_ms = cx.now_ms();
+        match &mut self.stage {
+            Stage::Receiving(incoming) => incoming.note_rate(now_ms),
+            Stage::Streaming(streaming) if streaming.unapplied > 0 => {
+                streaming.waits_since_ms.get_or_insert(now_ms);
+            }
+            _ => {}
+        }
         match &mut self.stage {
             Stage::Idle if !self.guard.may_ask(cx.now_ms()) => {}
             Stage::Idle => self.connect_anew(cx),
@@ -554,8 +635,26 @@ impl Link {
         }
     }
 
-    /// The facts of `INFO`; `applied` is the stream's offset, `rule` what the guard goes by.
-    pub(super) fn info(&self, now_ms: u64, applied: u64, rule: LineageRule) -> MasterInfo {
+    /// The stage as the fields about lag name it: in finer steps.
+    fn sync_stage(&self) -> SyncStage {
+        match &self.stage {
+            Stage::Idle => SyncStage::Idle,
+            Stage::Connecting { .. } => SyncStage::Connecting,
+            Stage::Handshake(_) => SyncStage::Handshake,
+            Stage::Receiving(incoming) => incoming.sync_stage(),
+            Stage::Loading(load) => load.sync_stage(),
+            Stage::Streaming(_) => SyncStage::Streaming,
+        }
+    }
+
+    /// The facts of `INFO`; `applied` is the stream's offset.
+    pub(super) fn info(
+        &self,
+        now_ms: u64,
+        applied: u64,
+        settings: &ReplicationSettings,
+    ) -> MasterInfo {
+        let rule = settings.lineage_guard;
         let seconds_since = |then_ms: u64| now_ms.saturating_sub(then_ms) / 1000;
         let (last_io_s, unapplied) = match &self.stage {
             Stage::Streaming(streaming) => (
@@ -565,11 +664,7 @@ impl Link {
             _ => (-1, 0),
         };
         let sync = match &self.stage {
-            Stage::Receiving(incoming) => Some(SyncInfo {
-                total_bytes: incoming.announced_bytes(),
-                read_bytes: incoming.read_bytes(),
-                last_io_s: seconds_since(incoming.heard_ms()),
-            }),
+            Stage::Receiving(incoming) => Some(incoming.info(now_ms)),
             Stage::Loading(load) => Some(load.info(now_ms)),
             _ => None,
         };
@@ -591,6 +686,9 @@ impl Link {
                 self.down_since_ms
                     .map_or(-1, |since| seconds_since(since) as i64)
             }),
+            stage: self.sync_stage(),
+            lag_bytes: self.unapplied(),
+            lag: self.lag(settings, now_ms),
             guard: self.guard.info(rule, self.was_up, now_ms),
         }
     }

@@ -21,6 +21,8 @@ const AT_ONCE_MS: u64 = 20;
 /// That is for this time; afterwards it is asked less often.
 const AT_ONCE_FOR_MS: u64 = 2000;
 const LATER_MS: u64 = 200;
+/// The replicas of a master that was started again are asked every second for so long.
+const WATCHED_ANEW_MS: u64 = 15_000;
 /// Pings of an instance that is to be taken for down soon are so much closer together.
 const PINGS_IN_DOWN_AFTER: u64 = 8;
 const PING_PERIOD_MS_MIN: u64 = 100;
@@ -233,7 +235,8 @@ fn replica_period_ms(master: &Master, at: usize, cx: &Cx<'_>) -> u64 {
     let is_watched = master.odown_since_ms.is_some()
         || master.is_failing_over()
         || replica.view.link_down_ms != 0
-        || has_lost_link(replica);
+        || has_lost_link(replica)
+        || has_started_anew(master, cx);
     if is_expected {
         let since_ms = master
             .failover
@@ -253,6 +256,13 @@ fn replica_period_ms(master: &Master, at: usize, cx: &Cx<'_>) -> u64 {
 fn has_lost_link(replica: &Replica) -> bool {
     let view = &replica.view;
     view.info_at_ms.is_some() && view.role == ServerRole::Replica && !view.link_up
+}
+
+/// Whether the master is another process than a moment ago: its replicas are about to find out
+/// what it has brought back.
+fn has_started_anew(master: &Master, cx: &Cx<'_>) -> bool {
+    let started_ms = master.view.started_anew_ms;
+    started_ms.is_some_and(|at_ms| !cx.is_past(at_ms, WATCHED_ANEW_MS))
 }
 
 // ---- Announcements ----

@@ -149,6 +149,9 @@ pub fn on_info(master: &mut Master, of: Of, info: Vec<u8>, asked_ms: u64, cx: &m
     if has_rebooted && of == Of::Master && reboot_after_ms > 0 {
         view.rebooted_since_ms = Some(cx.now_ms);
     }
+    if has_rebooted {
+        view.started_anew_ms = Some(cx.now_ms);
+    }
     let changed = note_role(view, &facts, cx.now_ms);
     note_replication(view, &facts, cx.now_ms);
     note_data(view, &facts, cx.now_ms);
@@ -159,7 +162,7 @@ pub fn on_info(master: &mut Master, of: Of, info: Vec<u8>, asked_ms: u64, cx: &m
         let subject = subject_of(master, of, cx);
         cx.event(Level::Info, "+reboot", master, &subject, "");
         if of == Of::Master {
-            // Has it brought back what its replicas have?
+            // Do its replicas accept what it has brought back?
             ask_all(master, cx);
         }
     }
