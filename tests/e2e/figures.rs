@@ -35,6 +35,11 @@ const OWN: &[&str] = &[
     "replica-lineage-guard",
     "replica_guard",
     "replica_guard_refusals",
+    "master_lag_bytes",
+    "master_lag_ms",
+    "master_lag_sampled_ms",
+    "master_sync_stage",
+    "replica0_lag",
     "repl_stream_sum",
     "repl_stream_drifts",
 ];

@@ -7,9 +7,17 @@ use crate::replication::{Action, MasterInfo, ReplconfReply, ReplicaInfo, Replica
 
 const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n";
 
+/// A master that sends its replicas files.
+fn by_file() -> Rig {
+    Rig::new(ReplicationSettings {
+        diskless_sync: false,
+        ..ReplicationSettings::default()
+    })
+}
+
 /// A master with a replica of ours, number 1.
 fn master() -> Rig {
-    let mut rig = Rig::new(ReplicationSettings::default());
+    let mut rig = by_file();
     rig.replconf(1, "capa tanist:lag");
     rig.online(1);
     rig.replconf(1, "ACK 0");
@@ -100,7 +108,7 @@ fn marks_follow_writes_ten_times_a_second_at_most() {
 
 #[test]
 fn nobody_gets_marks_who_does_not_read_them() {
-    let mut rig = Rig::new(ReplicationSettings::default());
+    let mut rig = by_file();
     rig.online(1);
     rig.read(1);
     for _ in 0..200 {
@@ -246,7 +254,7 @@ fn a_master_shows_what_its_replica_has_measured_and_estimates_when_that_is_silen
 
 #[test]
 fn of_a_stock_replica_the_first_byte_that_is_missing_tells() {
-    let mut rig = Rig::new(ReplicationSettings::default());
+    let mut rig = by_file();
     rig.online(1);
     rig.replconf(1, "ACK 0");
     tick(&mut rig, &[SET]);
@@ -269,10 +277,7 @@ fn of_a_stock_replica_the_first_byte_that_is_missing_tells() {
 
 #[test]
 fn a_sync_shows_its_stage_rate_and_time_left_at_both_ends() {
-    let mut rig = Rig::new(ReplicationSettings {
-        diskless_sync: false,
-        ..ReplicationSettings::default()
-    });
+    let mut rig = by_file();
     rig.psync(1, "?", "-1");
     rig.forked();
     assert_eq!(first(&rig).sync.expect("not online").stage, "saving");
