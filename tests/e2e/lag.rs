@@ -117,7 +117,7 @@ fn a_delay_shows_end_to_end_through_two_hops() {
 
 #[test]
 fn of_a_stock_replica_the_lag_is_estimated_and_a_stock_master_tells_none() {
-    let master = Server::ours(&[]);
+    let master = Options::ours().readable_by_stock().start();
     let stock = Server::stock(&[]);
     let leaf = Server::ours(&[]);
     let line = DelayLine::to(master.port, 250);
@@ -140,7 +140,7 @@ fn of_a_stock_replica_the_lag_is_estimated_and_a_stock_master_tells_none() {
 
 #[test]
 fn a_stock_replica_beside_ours_takes_the_marks() {
-    let master = Server::ours(&[]);
+    let master = Options::ours().readable_by_stock().start();
     let [ours, stock] = [Server::ours(&[]), Server::stock(&[])];
     let below = Server::ours(&[]);
     follow(&ours, master.port);
