@@ -9,6 +9,7 @@
 pub mod acl;
 pub mod activity;
 pub mod aof_feed;
+mod aof_place;
 mod art;
 pub mod bitmap;
 pub mod blocking;

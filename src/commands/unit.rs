@@ -59,13 +59,19 @@ impl Env {
         if self.is_replaying {
             return;
         }
+        self.file_what_the_stream_has();
         if audience.contains(Audience::REPLICAS) {
             self.replication.feed(db.map(|db| db as u32), bytes);
         }
         if self.aof.is_on() && audience.contains(Audience::FILE) {
-            let stamped = self.config.aof_timestamp_enabled;
-            let second = stamped.then(|| self.now.unix_s());
-            self.aof.append(db, bytes, second);
+            let second = self.aof_second();
+            match self.aof.followed_end() {
+                None => self.aof.append(db, bytes, second),
+                Some(end) => {
+                    let grown = self.replication.offset() - end;
+                    self.aof.append_followed(db, bytes, second, grown);
+                }
+            }
         }
     }
 

@@ -287,6 +287,8 @@ directives! {
     aof_use_rdb_preamble: bool = true, "aof-use-rdb-preamble";
     /// Note the time in the log.
     aof_timestamp_enabled: bool = false, "aof-timestamp-enabled";
+    /// Whether the append-only file tells its place in the replication stream.
+    aof_stream_marks: bool = true, "aof-stream-marks";
     /// Make a rewritten log durable piece by piece while it is written.
     aof_rewrite_incremental_fsync: bool = true, "aof-rewrite-incremental-fsync";
     /// Keep the files of past logs.

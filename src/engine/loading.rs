@@ -27,7 +27,7 @@ use crate::persist::rdb::fill::{
     AccessBits, AuxFields, DuplicateKeys, ExpiredKeys, Fill, FillOptions,
 };
 use crate::persist::rdb::load;
-use crate::replication::StreamPlace;
+use crate::replication::{Retrace, StreamPlace};
 
 /// Where the data comes from.
 enum Source<F> {
@@ -296,6 +296,14 @@ impl<F: DiskFile> Loader<F> {
         }
     }
 
+    /// Where in the replication stream the append-only file has ended, if that was loaded.
+    fn into_retrace(self) -> Option<Retrace> {
+        match self.source {
+            Source::Aof(replay) => Some(replay.into_retrace()),
+            Source::File(_) | Source::Pushed(_) => None,
+        }
+    }
+
     /// Whether a pushed load has met its end.
     pub fn is_complete(&self) -> bool {
         match &self.source {
@@ -419,16 +427,40 @@ impl<W: World> Runtime<W> {
         if !gone {
             return Ok(());
         }
-        self.end_load(env);
+        let ended = self.end_load(env);
         step?;
+        let retrace = ended.and_then(Loader::into_retrace);
         let spent_ms = env.now.mono_ms() - started.mono_ms();
         log::info!(
             "DB loaded from append only file: {:.3} seconds",
             spent_ms as f64 / 1000.0
         );
+        if let Some(retrace) = retrace {
+            self.restore_retraced(env, retrace);
+        }
         self.open_aof(env)?;
         self.announce_ready(env);
         Ok(())
+    }
+
+    /// Goes on in the replication history at the place where the append-only file has ended.
+    fn restore_retraced(&mut self, env: &mut Env, retrace: Retrace) {
+        match retrace.finish() {
+            Ok(Some(found)) => {
+                let (id, offset) = (found.place.id, found.place.offset);
+                log::info!(
+                    "The append only file ends at {id}:{offset} of the replication stream, and \
+                     holds the last {} bytes of it.",
+                    found.log.history_bytes()
+                );
+                self.drive(env, |r, e, out| r.restore_retraced(found, e, out));
+            }
+            Ok(None) => {}
+            Err(why) => log::warn!(
+                "The append only file was changed ({why}), so its place in the replication stream \
+                 is not believed: replicas will need a full sync."
+            ),
+        }
     }
 
     fn after_file_load(&mut self, env: &mut Env, loader: Loader<FileOf<W>>) {

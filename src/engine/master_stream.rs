@@ -281,6 +281,7 @@ impl<W: World> Engine<W> {
                     continue;
                 }
                 if self.run_for_master(p.command, &mut args) == Outcome::HeldBack {
+                    self.env.aof.end_applied(&[]);
                     self.runtime.link.stream.hold_back();
                     return at;
                 }
@@ -375,6 +376,8 @@ impl<W: World> Engine<W> {
         if fails && env.config.replica_ignore_disk_write_errors {
             runtime.link.stream.warn_of_disk(env.now.mono_ms());
         }
+        let second = env.aof_second();
+        env.aof.begin_applied(second);
         let errors_before = env.stats.error_replies;
         let mut ctx = Ctx {
             env,
@@ -425,10 +428,12 @@ impl<W: World> Engine<W> {
         let running = stream.is_running();
         let session = stream.session_mut();
         if !running || session.transaction.is_some() {
-            return;
+            return self.env.aof.end_applied(&[]);
         }
         let db = session.db as u32;
-        self.env.replication.on_applied(&buf[stream.start..end], db);
+        let applied = &buf[stream.start..end];
+        self.env.aof.end_applied(applied);
+        self.env.replication.on_applied(applied, db);
         stream.start = end;
     }
 }

@@ -100,13 +100,17 @@ impl Replication {
         }
     }
 
-    /// What a snapshot of our data set is to say about its place, if it has one.
-    pub fn saved_identity(&self) -> Option<SavedIdentity> {
-        let has_place = match &self.role {
+    /// Whether our data set has a place in a history.
+    pub fn has_place(&self) -> bool {
+        match &self.role {
             Role::Master => self.history.log().is_some(),
             Role::Replica(link) => link.is_up() || link.matches_identity(),
-        };
-        has_place.then(|| SavedIdentity {
+        }
+    }
+
+    /// What a snapshot of our data set is to say about its place, if it has one.
+    pub fn saved_identity(&self) -> Option<SavedIdentity> {
+        self.has_place().then(|| SavedIdentity {
             id: self.history.identity().id(),
             offset: self.history.identity().offset(),
             // Without one selected, the next command brings its own SELECT.

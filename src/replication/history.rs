@@ -130,6 +130,13 @@ impl History {
             .get_or_insert_with(|| ReplLog::new(next, window_bytes, sum));
     }
 
+    /// Goes on with a log that ends where the stream is.
+    pub fn install_log(&mut self, log: ReplLog) {
+        assert!(self.log.is_none(), "a log belongs to one history");
+        assert_eq!(log.next(), self.identity.offset() + 1, "it ends here");
+        self.log = Some(log);
+    }
+
     /// The sum of the stream up to `offset`, if it is known; see [`ReplLog::sum_up_to`].
     pub fn sum_up_to(&self, offset: u64) -> Option<u64> {
         match &self.log {

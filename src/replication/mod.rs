@@ -11,6 +11,7 @@
 //! | `log.rs` | the one copy of the last bytes of the stream, with a cursor per reader |
 //! | `history.rs` | the two above in step, and the selected database |
 //! | `lag/` | how far a copy is behind, in bytes and in milliseconds |
+//! | `retrace.rs` | where in a history a server is that starts from its append-only file |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
 //! | `role.rs` | the ways to get a master, another one, or none |
@@ -102,6 +103,7 @@ pub mod lag;
 pub mod link;
 pub mod log;
 pub mod replconf;
+pub mod retrace;
 mod role;
 pub mod settings;
 pub mod source;
@@ -122,6 +124,7 @@ pub use info::{
 };
 pub use link::{Closed, ConnectFailure};
 pub use replconf::ReplconfReply;
+pub use retrace::{Retrace, Retraced};
 pub use role::Replicaof;
 pub use settings::{DisklessLoad, LineageRule, ReplicationSettings};
 pub use source::{SyncClient, SyncReply, SyncRequest, SyncStats};
@@ -514,6 +517,13 @@ impl Replication {
         self.history
             .log()
             .map_or_else(Vec::new, |log| log.last_bytes(max))
+    }
+
+    /// The last `count` bytes of the stream, if they are held.
+    pub fn newest_bytes(&self, count: u64) -> Option<Vec<u8>> {
+        let log = self.history.log()?;
+        let held = log.history_bytes() >= count;
+        held.then(|| log.last_bytes(count as usize))
     }
 
     /// Asks all replicas, once before the driver sleeps, how far they are.

@@ -15,7 +15,8 @@ use super::failover::{FailoverRequest, FailoverTarget, Step};
 use super::history::StreamPlace;
 use super::identity::OFFSET_MAX;
 use super::link::{HandoverAnswer, Link};
-use super::{Action, Facts, Parts, Replication, SavedIdentity, wire};
+use super::log::ReplLog;
+use super::{Action, Facts, Parts, Replication, Retraced, SavedIdentity, wire};
 
 /// What who asks for the stream is told while we hand over.
 pub(super) const FAILING_OVER: &str = "NOMASTERLINK Can't SYNC while failing over";
@@ -48,6 +49,21 @@ impl Replication {
     /// The data set was loaded at start from a snapshot that says where in which history it is.
     /// One that says what cannot be is not believed.
     pub fn restore(&mut self, saved: SavedIdentity, facts: Facts, out: &mut Vec<Action>) {
+        self.restore_with(saved, None, facts, out);
+    }
+
+    /// The same from an append-only file, which has the last bytes of the stream as well.
+    pub fn restore_retraced(&mut self, found: Retraced, facts: Facts, out: &mut Vec<Action>) {
+        self.restore_with(found.place, Some(found.log), facts, out);
+    }
+
+    fn restore_with(
+        &mut self,
+        saved: SavedIdentity,
+        log: Option<ReplLog>,
+        facts: Facts,
+        out: &mut Vec<Action>,
+    ) {
         if saved.offset > OFFSET_MAX {
             return;
         }
@@ -64,12 +80,18 @@ impl Replication {
                     sum: saved.sum,
                 };
                 cx.history.adopt(saved.id, saved.offset, place);
+                if let Some(log) = log {
+                    cx.history.install_log(log);
+                }
                 link.on_restored(&mut cx);
             }
             Role::Master => {
                 cx.history
                     .restore_as_master(saved.id, saved.offset, saved.sum);
-                cx.history.keep_log(cx.settings.backlog_bytes);
+                match log {
+                    Some(log) => cx.history.install_log(log),
+                    None => cx.history.keep_log(cx.settings.backlog_bytes),
+                }
                 source.restart_idle_time(cx.now_ms());
             }
         }

@@ -32,6 +32,8 @@ pub(super) struct Increment<F> {
     pub(super) sync_asked_ms: u64,
     /// Since when a write waits for a sync, in monotonic milliseconds.
     pub(super) postponed_ms: Option<u64>,
+    /// Writes beside a sync were slow, so until then, in monotonic milliseconds, they wait for it.
+    pub(super) slow_until_ms: u64,
     /// Whether the manifest names it.
     pub(super) is_named: bool,
     /// The place in our stream up to which the increment on disk is complete.
@@ -50,6 +52,7 @@ impl<F> Increment<F> {
             sync: None,
             sync_asked_ms: now.mono_ms(),
             postponed_ms: None,
+            slow_until_ms: 0,
             is_named: true,
             synced_offset: 0,
         }

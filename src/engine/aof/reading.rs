@@ -14,6 +14,7 @@ use crate::persist::aof::records::{FormatError, Records};
 use crate::persist::rdb::RdbError;
 use crate::persist::rdb::decoder::DecoderOptions;
 use crate::persist::rdb::load::StreamLoader;
+use crate::replication::Retrace;
 
 /// Bytes read from a file at once.
 pub(super) const READ_BYTES: usize = 256 * 1024;
@@ -77,10 +78,12 @@ pub struct Replay<F> {
     pub(super) done_bytes: u64,
     /// Commands that were run.
     pub commands: u64,
+    /// Where in the replication stream they are.
+    pub(super) retrace: Retrace,
 }
 
 impl<F: DiskFile> Replay<F> {
-    pub(super) fn new(files: VecDeque<ToLoad<F>>) -> Replay<F> {
+    pub(super) fn new(files: VecDeque<ToLoad<F>>, backlog_bytes: u64) -> Replay<F> {
         Replay {
             total_bytes: files.iter().map(|file| file.bytes).sum(),
             files,
@@ -90,7 +93,13 @@ impl<F: DiskFile> Replay<F> {
             batch: Box::default(),
             done_bytes: 0,
             commands: 0,
+            retrace: Retrace::new(backlog_bytes),
         }
+    }
+
+    /// Where in the replication stream the files have ended.
+    pub fn into_retrace(self) -> Retrace {
+        self.retrace
     }
 
     /// Bytes in all files.

@@ -91,7 +91,7 @@ impl<W: World> Runtime<W> {
                 bytes,
             });
         }
-        Ok(Replay::new(files))
+        Ok(Replay::new(files, env.config.repl_backlog_size))
     }
 
     /// Loads about so many bytes.
@@ -131,6 +131,7 @@ impl<W: World> Runtime<W> {
         }
         self.end_file(env, replay, &mut reading)?;
         replay.done_bytes += reading.of.bytes;
+        replay.retrace.on_next_file();
         match replay.files.is_empty() {
             true => Ok(LoadProgress::Finished),
             false => Ok(LoadProgress::More),
@@ -214,10 +215,20 @@ impl<W: World> Runtime<W> {
             let (mut count, mut stop) = (0, None);
             while count < BATCH_COMMANDS_MAX && stop.is_none() {
                 let parsed = &mut replay.batch.parsed[count];
-                match records.next_command(&mut parsed.ranges) {
+                let retrace = &mut replay.retrace;
+                let next = records.next_command(&mut parsed.ranges, |comment, end| {
+                    retrace.on_comment(comment, end);
+                });
+                match next {
                     Ok(Some(start)) => {
                         parsed.start = start;
                         count += 1;
+                        if retrace.is_counting() {
+                            let (buffer, buffer_at) = records.buffer();
+                            let at = buffer_at + start as u64..records.offset();
+                            let end = (at.end - buffer_at) as usize;
+                            retrace.on_command(&buffer[start..end], at);
+                        }
                     }
                     Ok(None) => stop = Some(Ok(())),
                     Err(e) => stop = Some(Err(bad_format(&shown, &e))),

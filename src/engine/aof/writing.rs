@@ -16,6 +16,9 @@ use crate::engine::world::{Job, World};
 const SYNC_PERIOD_MS: u64 = 1000;
 /// So long a write waits for a sync that runs.
 const POSTPONED_MS_MAX: u64 = 2000;
+/// A write beside a sync that takes longer than this is slow, and for so long others are not tried.
+const SLOW_WRITE_NS: u64 = 20_000_000;
+const SLOW_PERIOD_MS: u64 = 60_000;
 /// After a failure, a write is tried again this often.
 const RETRY_PERIOD_MS: u64 = 100;
 
@@ -53,9 +56,10 @@ impl<W: World> Runtime<W> {
         occasion: Occasion,
     ) -> Result<(), String> {
         let aof: &mut Aof<FileOf<W>> = &mut self.aof;
-        let Some(increment) = &mut aof.increment else {
+        if aof.increment.is_none() {
             return Ok(());
-        };
+        }
+        env.settle_aof_place();
         if aof.trouble.has_lost_sync() {
             return Ok(());
         }
@@ -77,10 +81,14 @@ impl<W: World> Runtime<W> {
                 None => "aof-write-alone",
             };
             let start_ns = self.world.mono_ns();
+            env.aof.seal();
             let bytes = env.aof.bytes();
             let result = write_all(&mut increment.file, bytes);
             let count = bytes.len();
             let spent_ns = self.world.mono_ns() - start_ns;
+            if increment.sync.is_some() && spent_ns > SLOW_WRITE_NS {
+                increment.slow_until_ms = now_ms + SLOW_PERIOD_MS;
+            }
             env.note_latency(circumstances, spent_ns);
             env.note_latency("aof-write", spent_ns);
             match result {
@@ -91,7 +99,11 @@ impl<W: World> Runtime<W> {
                 }
                 Err(short) => return self.note_short_write(env, &short),
             }
-        } else if increment.sync_asked_bytes == increment.bytes {
+        } else if aof
+            .increment
+            .as_ref()
+            .is_none_or(|increment| increment.sync_asked_bytes == increment.bytes)
+        {
             return Ok(());
         }
         self.sync_as_promised(env)
@@ -270,6 +282,11 @@ fn must_wait<F>(aof: &mut Aof<F>, env: &Env, now_ms: u64) -> bool {
         return now_ms < aof.trouble.tried_ms + RETRY_PERIOD_MS;
     }
     if increment.sync.is_none() || env.config.appendfsync != Appendfsync::Everysec {
+        return false;
+    }
+    // What replicas get before it is in the file is what a server that is killed lacks afterwards,
+    // and costs each of them a full sync. So the write waits only where it would take long.
+    if env.aof.followed_end().is_some() && now_ms >= increment.slow_until_ms {
         return false;
     }
     let since = *increment.postponed_ms.get_or_insert(now_ms);

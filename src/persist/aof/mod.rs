@@ -28,7 +28,8 @@
 //! can still be loaded: it becomes the base of a new folder.
 //!
 //! In reading order: [`manifest`] is the list of files and how it may change, all without I/O;
-//! [`folder`] reads and replaces it on a disk; [`records`] reads commands from slices of a file;
+//! [`folder`] reads and replaces it on a disk; [`records`] reads commands from slices of a file,
+//! and [`stream_marks`] the comments that tell their place in the replication stream;
 //! [`commands`] writes a base that is not to be a snapshot; [`check`] is the tool that looks for
 //! what is broken.
 
@@ -37,3 +38,4 @@ pub mod commands;
 pub mod folder;
 pub mod manifest;
 pub mod records;
+pub mod stream_marks;

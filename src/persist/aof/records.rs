@@ -212,9 +212,14 @@ impl Records {
     }
 
     /// As [`Records::next_item`], for somebody who reads several commands before he runs the
-    /// first: comments are passed over, and `ranges` are the arguments of the next command in what
-    /// [`Records::buffer`] has from `start` on, until more is pushed. Tells that `start`.
-    pub fn next_command(&mut self, ranges: &mut ArgRanges) -> Result<Option<usize>, FormatError> {
+    /// first: `ranges` are the arguments of the next command in what [`Records::buffer`] has from
+    /// `start` on, until more is pushed. Tells that `start`. Comments before it are shown to
+    /// `on_comment`, with the offset behind them.
+    pub fn next_command(
+        &mut self,
+        ranges: &mut ArgRanges,
+        mut on_comment: impl FnMut(&[u8], u64),
+    ) -> Result<Option<usize>, FormatError> {
         loop {
             let begins_at = self.start;
             match self.next_item()? {
@@ -222,7 +227,8 @@ impl Records {
                     std::mem::swap(&mut self.ranges, ranges);
                     return Ok(Some(begins_at));
                 }
-                Some(Item::Timestamp { .. } | Item::Annotation { .. }) => {}
+                Some(Item::Timestamp { .. }) => {}
+                Some(Item::Annotation { text, at }) => on_comment(text, at.end),
                 None => return Ok(None),
             }
         }
