@@ -8,7 +8,7 @@
 //!
 //! | word | what it lets the replica say, before its `PSYNC` |
 //! |---|---|
-//! | `lag` | `REPLCONF origin-time ?`, to be told the clock of the origin; and `LAG MS` behind acknowledgements, see [`super::lag`] |
+//! | `lag` | `REPLCONF origin-time ?`, and later `LAG MS` with its offset, see [`super::lag`] |
 //! | `sum` | `REPLCONF stream-sum ID OFFSET SUM`: what the stream comes to there, see [`sum_word`] |
 
 use bitflags::bitflags;

@@ -12,6 +12,7 @@
 //! | `history.rs` | the two above in step, and the selected database |
 //! | `lag/` | how far a copy is behind, in bytes and in milliseconds |
 //! | `retrace.rs` | where in a history a server is that starts from its append-only file |
+//! | `marking.rs` | marks of time in the stream, and the end of a tick |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
 //! | `role.rs` | the ways to get a master, another one, or none |
@@ -102,6 +103,7 @@ pub mod info;
 pub mod lag;
 pub mod link;
 pub mod log;
+mod marking;
 pub mod replconf;
 pub mod retrace;
 mod role;
@@ -136,7 +138,6 @@ use context::Context;
 use failover::Failover;
 use history::History;
 use lag::clock::SteadyClock;
-use lag::mark::Mark;
 use link::Link;
 use replconf::Replconf;
 use role::Role;
@@ -346,10 +347,7 @@ impl Replication {
                 let name = source.name_of(client);
                 return drift::judge(&mut cx, &name, sum);
             }
-            Replconf::OriginTime => {
-                let time = origin_us(role, &cx).map_or("?".to_owned(), |us| us.to_string());
-                return ReplconfReply::Line(format!("{ORIGIN_TIME} {time}"));
-            }
+            Replconf::OriginTime => return self.origin_time(facts.now),
             Replconf::Ack(None) => {}
             Replconf::Ack(Some(ack)) => source.on_ack(client, ack, cx.now_ms()),
             Replconf::GetAck => {
@@ -536,39 +534,6 @@ impl Replication {
         self.feed(None, &wire::get_ack());
     }
 
-    /// To be called before [`readers`](Self::readers), each time before the driver sleeps. While
-    /// writes are `paused` nothing is added to the stream; what was asked for is done afterwards.
-    pub fn before_sleep(&mut self, paused: bool, now: Now) {
-        let has_replicas = self.source.count() > 0;
-        if has_replicas {
-            let may_mark = !paused && !self.is_replica() && !self.is_failing_over();
-            let mark_us = may_mark.then(|| self.clock.us(now));
-            self.source.mark_writes(&mut self.history, mark_us, now);
-        }
-        if !paused && self.source.take_ack_request() {
-            self.request_acks_now();
-        }
-        if has_replicas {
-            let offset = self.offset();
-            self.source.note_stream_end(offset, now.mono_ms());
-        }
-    }
-
-    /// The stream of our master, which was run and reported up to there, had a `PING` with this
-    /// argument at its end, which [`is_mark`](Self::is_mark).
-    pub fn on_mark(&mut self, argument: &[u8], facts: Facts, out: &mut Vec<Action>) {
-        if let Some(mark) = Mark::parse(argument)
-            && let Some((link, _, mut cx)) = self.link(facts, out)
-        {
-            link.on_mark(&mut cx, mark);
-        }
-    }
-
-    /// A replica was sent so many bytes of a snapshot.
-    pub fn on_snapshot_sent(&mut self, client: ClientId, bytes: u64) {
-        self.source.on_snapshot_sent(client, bytes);
-    }
-
     // ---- Time ----
 
     /// Time passes. Does the work of a second when one has passed.
@@ -601,12 +566,6 @@ impl Replication {
 
     // ---- Facts ----
 
-    /// Whether the argument of a `PING` in the stream of our master is a mark, which says nothing to
-    /// anybody but [`on_mark`](Self::on_mark).
-    pub fn is_mark(argument: &[u8]) -> bool {
-        Mark::parse(argument).is_some()
-    }
-
     /// The end of our stream, in bytes.
     #[inline]
     pub fn offset(&self) -> u64 {
@@ -636,17 +595,5 @@ impl Replication {
             !self.is_link_up() || self.history.log().is_some(),
             "a replica keeps a log"
         );
-    }
-}
-
-/// What an answer to `REPLCONF origin-time` begins with.
-const ORIGIN_TIME: &str = "ORIGIN-TIME";
-
-/// The time of the stream's origin, as far as we know it.
-fn origin_us(role: &Role, cx: &Context) -> Option<i64> {
-    let own_us = cx.clock_us();
-    match role {
-        Role::Master => Some(own_us),
-        Role::Replica(link) => link.skew().map(|skew| skew.of_origin(own_us)),
     }
 }

@@ -8,6 +8,9 @@ use crate::base::numbers;
 /// The longest line that a peer may send during the handshake, without its end.
 pub const LINE_BYTES_MAX: usize = 1024;
 
+/// What an answer to `REPLCONF origin-time` begins with.
+pub const ORIGIN_TIME: &str = "ORIGIN-TIME";
+
 /// A command as an array of bulk strings.
 pub fn command(args: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(16 + args.iter().map(|arg| arg.len() + 16).sum::<usize>());

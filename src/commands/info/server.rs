@@ -134,8 +134,8 @@ pub fn persistence(view: &View<'_>, out: &mut Report) {
     }
 }
 
-/// How long a load is going to take. With less than a second of experience there is no estimate; one
-/// second stands for it.
+/// How long a load is going to take. With less than a second of experience there is no estimate;
+/// one second stands for it.
 pub fn load_seconds_left(load: &LoadingFacts, now_ms: u64) -> u64 {
     match now_ms.saturating_sub(load.started_mono_ms) / 1000 {
         0 => 1,

@@ -2,9 +2,9 @@
 //!
 //! A stock replica measures nothing, so its master estimates: the first byte that it has not
 //! acknowledged was written so long ago. For that a few pairs of offset and time are enough. When
-//! there are too many, every other one is dropped and they are taken half as often from then on; so
-//! the estimate is exact to [`STEP_MS`] as long as little is outstanding, and to a thirtieth of what
-//! it says otherwise. It is never too low by more than a tick.
+//! there are too many, every other one is dropped and they are taken half as often from then on;
+//! so the estimate is exact to [`STEP_MS`] as long as little is outstanding, and to a thirtieth of
+//! what it says otherwise. It is never too low by more than a tick.
 
 use std::collections::VecDeque;
 

@@ -276,6 +276,25 @@ fn of_a_stock_replica_the_first_byte_that_is_missing_tells() {
 }
 
 #[test]
+fn a_replica_that_continues_is_not_behind_by_all_that_it_has() {
+    let mut rig = by_file();
+    rig.online(1);
+    for _ in 0..10 {
+        tick(&mut rig, &[SET]);
+    }
+    let (id, end) = (rig.repl.identity().id().to_string(), rig.repl.offset());
+    let next = end + 1 - SET.len() as u64;
+    rig.psync(2, &id, &next.to_string());
+    let info = rig.repl.info(rig.facts.now).replicas[1].clone();
+    assert_eq!(info.offset, 0, "it has acknowledged nothing");
+    assert_eq!(info.lag.expect("online").bytes, SET.len() as u64);
+    // One that says more than there is, is not behind.
+    rig.replconf(2, &format!("ACK {}", end + 100));
+    let info = rig.repl.info(rig.facts.now).replicas[1].clone();
+    assert_eq!(info.lag.expect("online").bytes, 0);
+}
+
+#[test]
 fn a_sync_shows_its_stage_rate_and_time_left_at_both_ends() {
     let mut rig = by_file();
     rig.psync(1, "?", "-1");

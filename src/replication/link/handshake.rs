@@ -18,7 +18,6 @@
 use super::snapshot::IncomingSnapshot;
 use super::{Closed, Handover, HandoverAnswer, Link, Origin, Resume, Stage, Verdict};
 use crate::base::numbers::parse_i64;
-use crate::replication::ORIGIN_TIME;
 use crate::replication::action::{Action, SyncKind};
 use crate::replication::context::Context;
 use crate::replication::drift;
@@ -26,7 +25,7 @@ use crate::replication::extensions::{Extensions, StreamSum};
 use crate::replication::identity::{OFFSET_MAX, ReplId};
 use crate::replication::lag::clock::Skew;
 use crate::replication::source::Source;
-use crate::replication::wire::{self, LineReader};
+use crate::replication::wire::{self, LineReader, ORIGIN_TIME};
 use std::collections::VecDeque;
 
 /// A command that the master has not answered yet.

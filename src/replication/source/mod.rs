@@ -30,6 +30,7 @@ use super::log::ReplLog;
 use super::replconf::{Ack, Capabilities, ReplicaOptions};
 use super::wire;
 use crate::base::numbers::parse_i64;
+pub use replica::OriginPlace;
 use replica::{Replica, Sending, State};
 use snapshots::SnapshotJob;
 use std::collections::HashMap;
@@ -98,15 +99,6 @@ pub struct SyncStats {
     pub partial_ok: u64,
     /// `sync_partial_err`.
     pub partial_err: u64,
-}
-
-/// Where a server is in the stream, seen from the stream's origin.
-#[derive(Clone, Copy, Debug)]
-pub struct OriginPlace {
-    /// The last byte that it has, run or not.
-    pub end: u64,
-    /// Milliseconds that it is behind the origin, if that is known.
-    pub lag_ms: Option<u64>,
 }
 
 /// Our replicas; see the module's head.
@@ -448,8 +440,8 @@ impl Source {
 
     // ---- Facts ----
 
-    /// Our replicas as `INFO` and `ROLE` show them, where we are at `place`. One that has no address
-    /// is left out.
+    /// Our replicas as `INFO` and `ROLE` show them, where we are at `place`. One that has no
+    /// address is left out.
     pub fn infos(&self, place: OriginPlace, now_ms: u64) -> Vec<ReplicaInfo> {
         let to_sockets = self.job.is_some_and(|job| job.to_sockets);
         let info = |replica: &Replica| {

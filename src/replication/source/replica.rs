@@ -15,7 +15,6 @@
 //! From `InSnapshot` on a replica has a cursor, placed where the snapshot was begun: what is
 //! written meanwhile stays in the log for it. It reads from there once it is online and not held.
 
-use super::OriginPlace;
 use crate::replication::action::ClientId;
 use crate::replication::extensions::Extensions;
 use crate::replication::info::{ReplicaLag, ReplicaSync};
@@ -53,6 +52,15 @@ pub(super) enum State {
         /// that it finds the end mark at the end of what it reads.
         held: bool,
     },
+}
+
+/// Where a server is in the stream, seen from the stream's origin.
+#[derive(Clone, Copy, Debug)]
+pub struct OriginPlace {
+    /// The last byte that it has, run or not.
+    pub end: u64,
+    /// Milliseconds that it is behind the origin, if that is known.
+    pub lag_ms: Option<u64>,
 }
 
 /// A snapshot on its way to a replica.

@@ -1,7 +1,8 @@
 //! A master that has come back without the data that its replicas refuse to lose.
 //!
-//! It answers, and says that it is a master, so nothing else would replace it. But a replica of ours
-//! that holds its data refuses what it offers, and says so in `INFO` (`replica-lineage-guard`).
+//! It answers, and says that it is a master, so nothing else would replace it. But a replica of
+//! ours that holds its data refuses what it offers, and says so in `INFO`
+//! (`replica-lineage-guard`).
 //! Such a master counts as down for whoever sees that: its peers are asked as about any other, and
 //! a replica that refuses it takes over. What was written to it since is lost.
 //!

@@ -272,9 +272,9 @@ fn note_data(view: &mut ServerView, facts: &Facts, now_ms: u64) {
     view.was_in_step = facts.was_in_step;
 }
 
-/// A replica whose link to the master is up, and whose history is the same, has what this process of
-/// it has. The link alone shows nothing: the replica may not have noticed that another process is
-/// there now.
+/// A replica whose link to the master is up, and whose history is the same, has what this process
+/// of it has. The link alone shows nothing: the replica may not have noticed that another process
+/// is there now.
 fn note_in_step(master: &mut Master, id: InstanceId) {
     let address = &master.base.address;
     let Some(run_id) = &master.view.run_id else {
