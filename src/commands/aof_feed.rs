@@ -74,6 +74,8 @@ pub struct AofFeed {
     batch_at: Option<usize>,
     /// Where in `bytes` that begins which commands of our master yield.
     applied_at: Option<usize>,
+    /// Whether commands were given, and not comments alone, since somebody asked.
+    has_data: bool,
     /// Bytes that the file has got which are in the stream alone, and all others.
     sent_bytes: u64,
     command_bytes: u64,
@@ -112,6 +114,7 @@ impl AofFeed {
         if db.is_some() && db != self.selected {
             self.select(db.unwrap_or(0));
         }
+        self.has_data = true;
         self.bytes.extend_from_slice(command);
     }
 
@@ -190,6 +193,7 @@ impl AofFeed {
             Some(_) => self.select(db.unwrap_or(0)),
             None => return self.own(|feed| feed.append(db, command, None)),
         }
+        self.has_data = true;
         self.bytes.extend_from_slice(command);
         self.grow(grown);
     }
@@ -235,6 +239,7 @@ impl AofFeed {
     /// Takes the `SELECT` that stands in the stream.
     pub fn append_selection(&mut self, bytes: &[u8], db: usize) {
         self.begin_batch();
+        self.has_data = true;
         self.bytes.extend_from_slice(bytes);
         self.selected = Some(db);
         self.grow(bytes.len() as u64);
@@ -312,6 +317,11 @@ impl AofFeed {
     /// What has to be written; the last batch must be sealed.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Whether commands were given, and not comments alone, since this was last asked.
+    pub fn take_has_data(&mut self) -> bool {
+        std::mem::take(&mut self.has_data)
     }
 
     /// Takes no changes any more, and forgets those that were not written.

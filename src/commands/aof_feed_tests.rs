@@ -111,6 +111,22 @@ fn what_a_master_has_sent_and_what_it_yields_are_compared() {
 }
 
 #[test]
+fn comments_alone_are_no_data() {
+    let (mut feed, _) = following();
+    feed.append_sent(b"PING\r\n");
+    feed.begin_applied(None);
+    feed.end_applied(b"PING\r\n");
+    assert!(!feed.take_has_data());
+    feed.append_followed(Some(0), b"SET", None, 3);
+    assert!(feed.take_has_data());
+    assert!(!feed.take_has_data());
+    feed.begin_applied(None);
+    feed.append_followed(Some(0), b"SET", None, 0);
+    feed.end_applied(b"SET");
+    assert!(feed.take_has_data());
+}
+
+#[test]
 fn messages_do_not_make_the_file_much_longer_than_its_commands() {
     let (mut feed, _) = following();
     assert!(feed.may_keep_sent(1 << 20));

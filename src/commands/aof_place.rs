@@ -14,7 +14,7 @@ const SENT_BYTES_MAX: u64 = 1024 * 1024;
 impl Env {
     /// The present second, if the file is to have timestamps.
     #[inline]
-    pub fn aof_second(&self) -> Option<i64> {
+    pub(super) fn aof_second(&self) -> Option<i64> {
         let stamped = self.config.aof_timestamp_enabled;
         stamped.then(|| self.now.unix_s())
     }
@@ -27,6 +27,13 @@ impl Env {
         {
             self.file_sent_bytes(end);
         }
+    }
+
+    /// A command of our master runs; see [`super::aof_feed::AofFeed::begin_applied`].
+    pub fn begin_applied(&mut self) {
+        self.file_what_the_stream_has();
+        let second = self.aof_second();
+        self.aof.begin_applied(second);
     }
 
     #[cold]

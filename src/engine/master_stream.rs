@@ -376,8 +376,7 @@ impl<W: World> Engine<W> {
         if fails && env.config.replica_ignore_disk_write_errors {
             runtime.link.stream.warn_of_disk(env.now.mono_ms());
         }
-        let second = env.aof_second();
-        env.aof.begin_applied(second);
+        env.begin_applied();
         let errors_before = env.stats.error_replies;
         let mut ctx = Ctx {
             env,

@@ -289,8 +289,6 @@ impl<W: World> Runtime<W> {
 
     /// Offers the log to every replica that has something to read.
     pub(super) fn feed_replicas(&mut self, env: &mut Env) {
-        env.replication
-            .before_sleep(env.gates.pause.is_some(), env.now);
         let mut readers = std::mem::take(&mut self.readers);
         readers.extend(env.replication.readers());
         for client in readers.drain(..) {

@@ -22,6 +22,10 @@ impl<W: World> Runtime<W> {
     /// What is promised of the append-only file cannot be kept, so nobody is to be told of what
     /// the tick did: the server must not go on.
     pub(super) fn write_phase(&mut self, env: &mut Env) -> Result<(), String> {
+        // What this adds to the stream goes to the file first, too: a replica that has more of the
+        // stream than the file of a server that is killed needs a full sync.
+        env.replication
+            .before_sleep(env.gates.pause.is_some(), env.now);
         self.write_aof(env)?;
         self.feed_replicas(env);
         self.forward_snapshot(env);

@@ -33,6 +33,7 @@ const OWN: &[&str] = &[
     "tanist_version",
     "rdb-version",
     "replica-lineage-guard",
+    "aof-stream-marks",
     "replica_guard",
     "replica_guard_refusals",
     "master_lag_bytes",

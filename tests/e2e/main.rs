@@ -15,6 +15,7 @@ mod check_aof;
 mod command_line;
 mod command_table;
 mod config;
+mod crash_resync;
 mod differential;
 mod digest;
 mod disks;

@@ -60,6 +60,7 @@ impl<W: World> Runtime<W> {
             return Ok(());
         }
         env.settle_aof_place();
+        env.aof.seal();
         if aof.trouble.has_lost_sync() {
             return Ok(());
         }
@@ -81,7 +82,6 @@ impl<W: World> Runtime<W> {
                 None => "aof-write-alone",
             };
             let start_ns = self.world.mono_ns();
-            env.aof.seal();
             let bytes = env.aof.bytes();
             let result = write_all(&mut increment.file, bytes);
             let count = bytes.len();
@@ -93,17 +93,20 @@ impl<W: World> Runtime<W> {
             env.note_latency("aof-write", spent_ns);
             match result {
                 Ok(()) => {
+                    let was_synced = increment.sync_asked_bytes == increment.bytes;
                     increment.bytes += count as u64;
                     env.aof.written(count);
+                    if !env.aof.take_has_data() && was_synced {
+                        // Nobody was promised anything of comments.
+                        increment.sync_asked_bytes = increment.bytes;
+                    }
                     self.note_written(env);
                 }
                 Err(short) => return self.note_short_write(env, &short),
             }
-        } else if aof
-            .increment
-            .as_ref()
-            .is_none_or(|increment| increment.sync_asked_bytes == increment.bytes)
-        {
+        }
+        let increment = self.aof.increment.as_ref();
+        if increment.is_none_or(|increment| increment.sync_asked_bytes == increment.bytes) {
             return Ok(());
         }
         self.sync_as_promised(env)

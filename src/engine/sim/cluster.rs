@@ -10,7 +10,7 @@ use super::node::{self, Node};
 use super::oracle::{Oracle, fingerprint};
 use crate::base::rng::Rng;
 use crate::commands::env::Env;
-use crate::config::{Appendfsync, ReplicaLineageGuard};
+use crate::config::{Appendfsync, ReplicaLineageGuard, Settings};
 use crate::replication::ReplId;
 
 /// Clients' machines have numbers from here on.
@@ -94,6 +94,15 @@ impl Cluster {
 
     /// Servers with plain settings, each a replica of the one that `parents` says, or a master.
     pub fn plain(seed: u64, parents: &[Option<HostId>]) -> Cluster {
+        Cluster::plain_with(seed, parents, |_| {})
+    }
+
+    /// The same with these changes of their settings.
+    pub fn plain_with(
+        seed: u64,
+        parents: &[Option<HostId>],
+        configure: impl Fn(&mut Settings),
+    ) -> Cluster {
         let mut cluster = Cluster::new(seed, 0);
         for host in 0..parents.len() {
             let mut settings = node::settings(&mut cluster.rng);
@@ -103,6 +112,7 @@ impl Cluster {
             settings.rdbcompression = false;
             settings.repl_diskless_sync = true;
             settings.repl_diskless_sync_delay = 0;
+            configure(&mut settings);
             cluster.nodes.push(Node::new(host, settings));
         }
         for (host, parent) in parents.iter().enumerate() {
@@ -114,11 +124,16 @@ impl Cluster {
     /// One tree of such servers, with some data, in one place.
     pub fn tree(seed: u64, parents: &[Option<HostId>]) -> Cluster {
         let mut cluster = Cluster::plain(seed, parents);
-        cluster.write(0, 1);
-        cluster.converge(60_000);
-        cluster.write(0, 20);
-        cluster.converge(20_000);
+        cluster.grow_together();
         cluster
+    }
+
+    /// Writes to the first server, once it and its tree have come together.
+    pub fn grow_together(&mut self) {
+        self.write(0, 1);
+        self.converge(60_000);
+        self.write(0, 20);
+        self.converge(20_000);
     }
 
     /// Starts a server anew with an append-only file that is always synced.
@@ -304,6 +319,11 @@ impl Cluster {
             }
         }
         panic!("writes to server {server} were not answered");
+    }
+
+    /// What writers wait for will not come: their server is gone.
+    pub fn forget_writers(&mut self) {
+        self.writers.clear();
     }
 
     /// The same without waiting.

@@ -22,6 +22,7 @@
 //! | `survival.rs` | what a server must bring back that starts again |
 //! | `cluster.rs` | servers and clients together, and what may happen to them |
 //! | `crash_runs.rs` | single servers that crash |
+//! | `crash_resync_tests.rs` | servers with files that are killed, and continue |
 //! | `scenarios.rs` | runs that somebody has written down |
 //! | `stage.rs` | one server whose peers a test plays, tick by tick |
 //! | `hold_tests.rs`, `stream_tests.rs`, `write_phase_tests.rs` | what is seen there |
@@ -39,6 +40,7 @@ mod aof_fault_tests;
 mod aof_tests;
 mod client;
 mod cluster;
+mod crash_resync_tests;
 mod crash_runs;
 mod damage;
 mod disk;

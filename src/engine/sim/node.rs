@@ -136,6 +136,7 @@ pub fn settings_with_file(rng: &mut Rng) -> Settings {
         },
         aof_use_rdb_preamble: rng.below(2) == 0,
         aof_timestamp_enabled: rng.below(3) == 0,
+        aof_stream_marks: rng.below(4) > 0,
         no_appendfsync_on_rewrite: rng.below(4) == 0,
         auto_aof_rewrite_min_size: 1000 + rng.below(10_000),
         ..settings(rng)

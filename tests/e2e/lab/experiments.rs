@@ -76,6 +76,13 @@ fn a_slow_replica_begins_again_until_writers_stop() {
 }
 
 #[test]
+fn servers_that_are_killed_lose_nothing_and_go_on() {
+    let figures = run("killed-servers");
+    assert_eq!(figures.text("held"), "yes");
+    assert_eq!(figures.number("lost"), 0.0);
+}
+
+#[test]
 fn a_chain_goes_on_when_its_middle_is_back() {
     let figures = run("chain-middle");
     assert_eq!(figures.text("held"), "yes");
