@@ -415,8 +415,7 @@ impl<W: World> Engine<W> {
 
     /// The stream has been run up to a mark, which ends there.
     fn take_mark(&mut self, buf: &[u8], end: usize, argument: &[u8]) {
-        let second = self.env.aof_second();
-        self.env.aof.begin_applied(second);
+        self.env.begin_applied();
         self.report_applied(buf, end);
         let Engine { env, runtime, .. } = self;
         runtime.link.stream.last_interaction_ms = env.now.mono_ms();
