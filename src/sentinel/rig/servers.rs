@@ -183,7 +183,7 @@ impl Rig {
                 }
             }
         }
-        let shown = |id: Option<usize>| id.map_or("0".repeat(40), |id| format!("{id:040}"));
+        let shown = |id: Option<usize>| id.map_or("0".repeat(40), |id| format!("{:040}", id + 1));
         info += &format!(
             "master_replid:{}\r\nmaster_replid2:{}\r\n",
             shown(Some(server.lineage)),
