@@ -23,7 +23,7 @@ use crate::commands::dispatch::{self, Outcome};
 use crate::commands::env::Env;
 use crate::commands::session::{Kind, Session};
 use crate::config::{PropagationErrorBehavior, Settings};
-use crate::replication::Closed;
+use crate::replication::{Closed, Replication};
 use crate::resp::args::Args;
 use crate::resp::parser::{Parse, Parser, ParserLimits, Peer, ProtocolError};
 use crate::resp::writer::{Protocol, Reply};
@@ -275,6 +275,11 @@ impl<W: World> Engine<W> {
             look_ahead(runtime.table, env, stream.session_mut(), buf, parsed);
             for (p, end) in parsed.iter_mut().zip(ahead.ends) {
                 let mut args = p.ranges.args(&buf[p.start..]);
+                if is_mark(p.command, &args) && !self.is_in_transaction() {
+                    self.take_mark(buf, end, &args[1]);
+                    at = end;
+                    continue;
+                }
                 if self.run_for_master(p.command, &mut args) == Outcome::HeldBack {
                     self.env.aof.end_applied(&[]);
                     self.runtime.link.stream.hold_back();
@@ -403,6 +408,20 @@ impl<W: World> Engine<W> {
         outcome
     }
 
+    fn is_in_transaction(&mut self) -> bool {
+        let session = self.runtime.link.stream.session_mut();
+        session.transaction.is_some()
+    }
+
+    /// The stream has been run up to a mark, which ends there.
+    fn take_mark(&mut self, buf: &[u8], end: usize, argument: &[u8]) {
+        self.env.begin_applied();
+        self.report_applied(buf, end);
+        let Engine { env, runtime, .. } = self;
+        runtime.link.stream.last_interaction_ms = env.now.mono_ms();
+        runtime.drive(env, |r, facts, out| r.on_mark(argument, facts, out));
+    }
+
     /// Tells the machine that the stream was run up to `end`, unless that is inside a transaction.
     fn report_applied(&mut self, buf: &[u8], end: usize) {
         let stream = &mut self.runtime.link.stream;
@@ -417,6 +436,12 @@ impl<W: World> Engine<W> {
         self.env.replication.on_applied(applied, db);
         stream.start = end;
     }
+}
+
+/// Whether a command is a mark of the origin's time: nothing to run, and nobody's to see.
+fn is_mark(command: Option<&'static Command>, args: &Args<'_>) -> bool {
+    let is_ping = |command: &Command| command.row.name == "ping";
+    args.len() == 2 && command.is_some_and(is_ping) && Replication::is_mark(&args[1])
 }
 
 /// Whether to stop rather than to go on with data that differ from our master's.

@@ -232,6 +232,7 @@ impl<W: World> Runtime<W> {
         };
         piece.truncate(count);
         send.left -= count as u64;
+        env.replication.on_snapshot_sent(client, count as u64);
         let done = send.left == 0;
         self.clients[key].output.put_back(piece);
         if done {

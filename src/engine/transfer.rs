@@ -108,7 +108,7 @@ impl<W: World> Runtime<W> {
                 transfer.stage = Stage::Open;
                 true
             }
-            Stage::Open => self.read_piece(transfer, &receivers),
+            Stage::Open => self.read_piece(transfer, &receivers, env),
         }
     }
 
@@ -128,7 +128,7 @@ impl<W: World> Runtime<W> {
         ready
     }
 
-    fn read_piece(&mut self, transfer: &mut Transfer, receivers: &[u64]) -> bool {
+    fn read_piece(&mut self, transfer: &mut Transfer, receivers: &[u64], env: &mut Env) -> bool {
         // The memory of the last piece, which every receiver has taken.
         transfer.piece.resize(PIECE_BYTES, 0);
         match self.world.read_child(&mut transfer.piece) {
@@ -141,6 +141,9 @@ impl<W: World> Runtime<W> {
                 transfer.stage = Stage::Ended;
             }
             Ok(n) => {
+                for id in receivers {
+                    env.replication.on_snapshot_sent(*id, n as u64);
+                }
                 let piece = transfer.piece.split_to(n).freeze();
                 self.give_to_all(receivers, piece)
             }

@@ -24,7 +24,8 @@ impl<W: World> Runtime<W> {
     pub(super) fn write_phase(&mut self, env: &mut Env) -> Result<(), String> {
         // What this adds to the stream goes to the file first, too: a replica that has more of the
         // stream than the file of a server that is killed needs a full sync.
-        env.replication.before_sleep(env.gates.pause.is_some());
+        env.replication
+            .before_sleep(env.gates.pause.is_some(), env.now);
         self.write_aof(env)?;
         self.feed_replicas(env);
         self.forward_snapshot(env);

@@ -2,6 +2,7 @@
 
 use super::action::{Action, Facts};
 use super::history::History;
+use super::lag::clock::SteadyClock;
 use super::settings::ReplicationSettings;
 use super::wire;
 use crate::base::rng::Rng;
@@ -13,6 +14,8 @@ pub(super) struct Context<'a> {
     pub settings: &'a ReplicationSettings,
     pub rng: &'a mut Rng,
     pub history: &'a mut History,
+    /// A clock that does not jump.
+    pub clock: SteadyClock,
     /// See [`super::drift`].
     pub drifts: &'a mut u64,
     /// What the event leads to, in order.
@@ -23,6 +26,11 @@ impl Context<'_> {
     /// The monotonic time in milliseconds.
     pub fn now_ms(&self) -> u64 {
         self.facts.now.mono_ms()
+    }
+
+    /// The time that is compared between servers, in microseconds.
+    pub fn clock_us(&self) -> i64 {
+        self.clock.us(self.facts.now)
     }
 
     /// Whether more than `repl-timeout` has passed since `since_ms`.

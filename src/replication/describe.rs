@@ -5,6 +5,7 @@ use super::identity::ReplId;
 use super::info::{GuardState, LaggingReplica, ReplicationInfo, RoleInfo, SavedIdentity};
 use super::log::ReplLog;
 use super::role::Role;
+use super::source::OriginPlace;
 use crate::base::time::Now;
 
 impl Replication {
@@ -26,13 +27,11 @@ impl Replication {
         ReplicationInfo {
             master: match &self.role {
                 Role::Master => None,
-                Role::Replica(link) => {
-                    Some(link.info(now_ms, identity.offset(), self.settings.lineage_guard))
-                }
+                Role::Replica(link) => Some(link.info(now_ms, identity.offset(), &self.settings)),
             },
             connected_replicas: self.source.count(),
             good_replicas: has_rule.then(|| self.source.count_good()),
-            replicas: self.source.infos(now_ms),
+            replicas: self.source.infos(self.origin_place(now_ms), now_ms),
             failover_state: self.failover.name(),
             id: identity.id(),
             id2: previous.map_or(ReplId::NONE, |previous| previous.id),
@@ -44,6 +43,21 @@ impl Replication {
             backlog_histlen: log.map_or(0, ReplLog::history_bytes),
             stream_sum: self.history.sum(),
             stream_drifts: self.drifts,
+        }
+    }
+
+    /// Where we are in the stream, seen from its origin.
+    fn origin_place(&self, now_ms: u64) -> OriginPlace {
+        let offset = self.history.identity().offset();
+        match &self.role {
+            Role::Master => OriginPlace {
+                end: offset,
+                lag_ms: Some(0),
+            },
+            Role::Replica(link) => OriginPlace {
+                end: offset + link.unapplied(),
+                lag_ms: link.lag(&self.settings, now_ms).map(|lag| lag.ms),
+            },
         }
     }
 
@@ -65,7 +79,8 @@ impl Replication {
     pub fn role(&self, now: Now) -> RoleInfo {
         match &self.role {
             Role::Master => {
-                let mut replicas = self.source.infos(now.mono_ms());
+                let now_ms = now.mono_ms();
+                let mut replicas = self.source.infos(self.origin_place(now_ms), now_ms);
                 replicas.retain(|replica| replica.state == "online");
                 RoleInfo::Master {
                     offset: self.history.identity().offset(),

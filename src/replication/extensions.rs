@@ -8,6 +8,7 @@
 //!
 //! | word | what it lets the replica say, before its `PSYNC` |
 //! |---|---|
+//! | `lag` | `REPLCONF origin-time ?`, and later `LAG MS` with its offset, see [`super::lag`] |
 //! | `sum` | `REPLCONF stream-sum ID OFFSET SUM`: what the stream comes to there, see [`sum_word`] |
 
 use bitflags::bitflags;
@@ -24,11 +25,13 @@ bitflags! {
     pub struct Extensions: u16 {
         /// It compares checksums of the stream before it lets a replica continue.
         const SUM = 1;
+        /// It reads marks of time in the stream, and tells its lag.
+        const LAG = 1 << 1;
     }
 }
 
 /// The words of the flags.
-const WORDS: [(Extensions, &[u8]); 1] = [(Extensions::SUM, b"sum")];
+const WORDS: [(Extensions, &[u8]); 2] = [(Extensions::SUM, b"sum"), (Extensions::LAG, b"lag")];
 
 impl Extensions {
     /// What this server can do.

@@ -6,6 +6,7 @@
 //! snapshot says about the place of its data.
 
 use super::identity::ReplId;
+use super::lag::meter::Lag;
 
 /// The facts of `INFO replication`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +62,51 @@ pub struct MasterInfo {
     pub applied_offset: u64,
     /// `master_link_down_since_seconds`, shown while the link is down; -1 if it never was up.
     pub down_since_s: Option<i64>,
+    /// `master_sync_stage`.
+    pub stage: SyncStage,
+    /// `master_lag_bytes`: bytes of the stream that have come and were not run.
+    pub lag_bytes: u64,
+    /// `master_lag_ms` and `master_lag_sampled_ms`, if they are known.
+    pub lag: Option<Lag>,
     /// What keeps our data from a master that has lost its own.
     pub guard: GuardInfo,
+}
+
+/// How far a replica is in getting into step with its master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncStage {
+    /// The next attempt is waited for.
+    Idle,
+    /// The connection is being made.
+    Connecting,
+    /// Both introduce themselves.
+    Handshake,
+    /// The master prepares its snapshot.
+    Waiting,
+    /// The snapshot comes; it may be loaded meanwhile.
+    Receiving,
+    /// It has all come, and is put in the place of our file.
+    Storing,
+    /// It is loaded.
+    Loading,
+    /// They are in step.
+    Streaming,
+}
+
+impl SyncStage {
+    /// As `INFO` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SyncStage::Idle => "idle",
+            SyncStage::Connecting => "connecting",
+            SyncStage::Handshake => "handshake",
+            SyncStage::Waiting => "waiting",
+            SyncStage::Receiving => "receiving",
+            SyncStage::Storing => "storing",
+            SyncStage::Loading => "loading",
+            SyncStage::Streaming => "streaming",
+        }
+    }
 }
 
 /// The guard of a replica's data (`replica-lineage-guard`).
@@ -89,9 +133,33 @@ pub enum GuardState {
     Refusing,
 }
 
+/// Why a master's offer is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedFor {
+    /// It is of an unknown history, and there is no key in it.
+    Empty,
+    /// It is of an unknown history.
+    Unknown,
+}
+
+impl RefusedFor {
+    /// As `INFO` and messages name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RefusedFor::Empty => "empty",
+            RefusedFor::Unknown => "unknown",
+        }
+    }
+}
+
 /// A master's offer that is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefusedInfo {
+    /// `replica_guard_refused_for`.
+    pub why: RefusedFor,
+    /// `replica_guard_refused_in_step`: our link to this very master was up before, so that what we
+    /// hold is what it had.
+    pub was_in_step: bool,
     /// `replica_guard_refused_seconds`: for how long.
     pub since_s: u64,
     /// `replica_guard_refused_replid`: its history; `None` if it has not told.
@@ -108,6 +176,10 @@ pub struct SyncInfo {
     pub read_bytes: u64,
     /// `master_sync_last_io_seconds_ago`.
     pub last_io_s: u64,
+    /// `master_sync_bytes_per_second`, over the last few seconds.
+    pub bytes_per_second: u64,
+    /// `master_sync_seconds_left`, if that can be told.
+    pub left_s: Option<u64>,
 }
 
 /// A replica of ours.
@@ -123,6 +195,36 @@ pub struct ReplicaInfo {
     pub offset: u64,
     /// Seconds since it was heard of, while it is online.
     pub lag_s: u64,
+    /// How far it is behind, once it is online and has loaded what it was sent.
+    pub lag: Option<ReplicaLag>,
+    /// How far it is in getting into step, until then.
+    pub sync: Option<ReplicaSync>,
+}
+
+/// How far a replica is behind: `replicaN_lag`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaLag {
+    /// Bytes that we have and it has not acknowledged.
+    pub bytes: u64,
+    /// Milliseconds behind the origin of the stream, if that is known.
+    pub ms: Option<u64>,
+    /// It has measured that itself; else it is estimated by what it acknowledges.
+    pub is_measured: bool,
+}
+
+/// How far a replica is in getting into step: `replicaN_sync`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaSync {
+    /// What is going on.
+    pub stage: &'static str,
+    /// Bytes of the snapshot that were sent.
+    pub sent_bytes: u64,
+    /// How many there are, if that is known.
+    pub total_bytes: Option<u64>,
+    /// How many are sent in a second, over the last few seconds.
+    pub bytes_per_second: u64,
+    /// Until all are sent, if that can be told.
+    pub left_s: Option<u64>,
 }
 
 /// A replica that has not acknowledged all that it was sent.

@@ -10,7 +10,9 @@
 //! | `drift.rs` | what is done when two servers at one place have seen other bytes |
 //! | `log.rs` | the one copy of the last bytes of the stream, with a cursor per reader |
 //! | `history.rs` | the two above in step, and the selected database |
+//! | `lag/` | how far a copy is behind, in bytes and in milliseconds |
 //! | `retrace.rs` | where in a history a server is that starts from its append-only file |
+//! | `marking.rs` | marks of time in the stream, and the end of a tick |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
 //! | `role.rs` | the ways to get a master, another one, or none |
@@ -98,8 +100,10 @@ pub mod failover;
 pub mod history;
 pub mod identity;
 pub mod info;
+pub mod lag;
 pub mod link;
 pub mod log;
+mod marking;
 pub mod replconf;
 pub mod retrace;
 mod role;
@@ -117,8 +121,8 @@ pub use failover::FailoverRequest;
 pub use history::StreamPlace;
 pub use identity::{Identity, ReplId};
 pub use info::{
-    GuardInfo, GuardState, LaggingReplica, MasterInfo, RefusedInfo, ReplicaInfo, ReplicationInfo,
-    RoleInfo, SavedIdentity, SyncInfo,
+    GuardInfo, GuardState, LaggingReplica, MasterInfo, RefusedFor, RefusedInfo, ReplicaInfo,
+    ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo,
 };
 pub use link::{Closed, ConnectFailure};
 pub use replconf::ReplconfReply;
@@ -133,6 +137,7 @@ use crate::base::time::Now;
 use context::Context;
 use failover::Failover;
 use history::History;
+use lag::clock::SteadyClock;
 use link::Link;
 use replconf::Replconf;
 use role::Role;
@@ -147,6 +152,7 @@ pub struct Replication {
     failover: Failover,
     settings: ReplicationSettings,
     rng: Rng,
+    clock: SteadyClock,
     /// How often sums of the stream were found to differ.
     drifts: u64,
     /// When the work of a second is due again.
@@ -171,6 +177,7 @@ impl Replication {
             failover: Failover::No,
             settings,
             rng,
+            clock: SteadyClock::new(now),
             drifts: 0,
             next_second_ms: now.mono_ms(),
         }
@@ -186,6 +193,7 @@ impl Replication {
                 settings: &self.settings,
                 rng: &mut self.rng,
                 history: &mut self.history,
+                clock: self.clock,
                 drifts: &mut self.drifts,
                 out,
             },
@@ -339,6 +347,7 @@ impl Replication {
                 let name = source.name_of(client);
                 return drift::judge(&mut cx, &name, sum);
             }
+            Replconf::OriginTime => return self.origin_time(facts.now),
             Replconf::Ack(None) => {}
             Replconf::Ack(Some(ack)) => source.on_ack(client, ack, cx.now_ms()),
             Replconf::GetAck => {
@@ -523,14 +532,6 @@ impl Replication {
     /// The same without delay, though a pause may begin before the driver sleeps.
     pub fn request_acks_now(&mut self) {
         self.feed(None, &wire::get_ack());
-    }
-
-    /// To be called before [`readers`](Self::readers), each time before the driver sleeps. While
-    /// writes are `paused` nothing is added to the stream; what was asked for is done afterwards.
-    pub fn before_sleep(&mut self, paused: bool) {
-        if !paused && self.source.take_ack_request() {
-            self.request_acks_now();
-        }
     }
 
     // ---- Time ----

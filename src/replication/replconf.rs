@@ -8,7 +8,7 @@ use bitflags::bitflags;
 
 use super::action::Contents;
 use super::extensions::{Extensions, StreamSum};
-use crate::base::numbers::parse_i64;
+use crate::base::numbers::{parse_i64, parse_u64};
 
 /// The longest address that `REPLCONF ip-address` may give.
 const ADDRESS_BYTES_MAX: usize = 255;
@@ -48,6 +48,8 @@ pub enum ReplconfReply {
     Ok,
     /// `+OK`, and behind it what we can do beyond what stock masters can.
     OkWith(Extensions),
+    /// A line of its own, without the leading `+`.
+    Line(String),
     /// No reply at all, as to acknowledgements.
     Silent,
     /// An error, without the leading `-`; it may quote any bytes.
@@ -61,6 +63,8 @@ pub struct Ack {
     pub offset: i64,
     /// Bytes of the stream that are safe in its append-only file.
     pub fsynced: Option<i64>,
+    /// How many milliseconds it is behind the origin of the stream, where it tells.
+    pub lag_ms: Option<u64>,
     /// Whether all of it could be read. One that is not whole counts as far as it could be, but is
     /// no sign that the replica is well.
     pub is_whole: bool,
@@ -77,6 +81,8 @@ pub(super) enum Replconf {
     GetAck,
     /// A replica that is about to ask to continue says what the stream comes to at its place.
     StreamSum(StreamSum),
+    /// A replica asks for the time of the origin.
+    OriginTime,
 }
 
 impl ReplicaOptions {
@@ -100,6 +106,7 @@ impl ReplicaOptions {
                 }
                 b"ack" => return Replconf::Ack(parse_ack(&args[at * 2 + 1..])),
                 b"getack" => return Replconf::GetAck,
+                b"origin-time" => return Replconf::OriginTime,
                 b"stream-sum" => match StreamSum::parse(value) {
                     Some(sum) => return Replconf::StreamSum(sum),
                     None => Err("ERR Invalid stream-sum".into()),
@@ -174,14 +181,20 @@ fn quoting(text: &str, quoted: &[u8]) -> Vec<u8> {
     [text.as_bytes(), &quoted[..end]].concat()
 }
 
-/// Parses what follows the word `ack`: an offset, and perhaps `fack` and another.
+/// Parses what follows the word `ack`: an offset, and perhaps `fack` and another, and perhaps `lag`
+/// and milliseconds.
 fn parse_ack(values: &[&[u8]]) -> Option<Ack> {
     let offset = parse_i64(values[0])?;
     let has_second = values.len() > 2 && values[1].eq_ignore_ascii_case(b"fack");
     let fsynced = has_second.then(|| parse_i64(values[2])).flatten();
+    let words = values[1..].chunks_exact(2);
+    let lag = words
+        .into_iter()
+        .find(|pair| pair[0].eq_ignore_ascii_case(b"lag"));
     Some(Ack {
         offset,
         fsynced,
+        lag_ms: lag.and_then(|pair| parse_u64(pair[1])),
         is_whole: fsynced.is_some() || !has_second,
     })
 }
@@ -274,12 +287,28 @@ mod tests {
         let ack = |offset, fsynced| Ack {
             offset,
             fsynced,
+            lag_ms: None,
             is_whole: true,
         };
         for (line, want) in [
             ("ACK 100", Some(ack(100, None))),
             ("ack 100 fack 90", Some(ack(100, Some(90)))),
             ("ack 100 other x", Some(ack(100, None))),
+            (
+                "ack 100 fack 90 lag 250",
+                Some(Ack {
+                    lag_ms: Some(250),
+                    ..ack(100, Some(90))
+                }),
+            ),
+            (
+                "ack 100 LAG 7",
+                Some(Ack {
+                    lag_ms: Some(7),
+                    ..ack(100, None)
+                }),
+            ),
+            ("ack 100 lag -7", Some(ack(100, None))),
             ("ack x", None),
             ("ack x fack 1", None),
             (

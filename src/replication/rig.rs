@@ -65,12 +65,17 @@ impl Rig {
         self.bytes(b"+OK\r\n+OK\r\n");
     }
 
-    /// The same with a master of ours, up to what only such a master is told.
+    /// The same with a master of ours that compares sums, up to what only such a master is told.
     pub fn handshake_with_ours(&mut self) {
+        self.handshake_with(Extensions::SUM);
+    }
+
+    /// The same with a master of ours that can do that.
+    pub fn handshake_with(&mut self, extensions: Extensions) {
         self.repl.on_connected(self.facts, &mut self.out);
         self.bytes(b"+PONG\r\n");
         self.sent();
-        let words = Extensions::OURS.text();
+        let words = extensions.text();
         self.bytes(&[b"+OK\r\n+OK ", &words[..], b"\r\n"].concat());
     }
 

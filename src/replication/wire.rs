@@ -8,6 +8,9 @@ use crate::base::numbers;
 /// The longest line that a peer may send during the handshake, without its end.
 pub const LINE_BYTES_MAX: usize = 1024;
 
+/// What an answer to `REPLCONF origin-time` begins with.
+pub const ORIGIN_TIME: &str = "ORIGIN-TIME";
+
 /// A command as an array of bulk strings.
 pub fn command(args: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(16 + args.iter().map(|arg| arg.len() + 16).sum::<usize>());
@@ -25,17 +28,21 @@ pub fn command(args: &[&[u8]]) -> Vec<u8> {
 }
 
 /// `REPLCONF ACK offset`, by which a replica says how far it is, and, if it keeps an append-only
-/// file, with `FACK offset` how far that is on disk.
-pub fn ack(offset: u64, fsynced: Option<u64>) -> Vec<u8> {
+/// file, with `FACK offset` how far that is on disk. A master of ours is told with `LAG
+/// milliseconds` how far behind the origin that is.
+pub fn ack(offset: u64, fsynced: Option<u64>, lag_ms: Option<u64>) -> Vec<u8> {
     let offset = offset.to_string();
-    let ack: [&[u8]; 3] = [b"REPLCONF", b"ACK", offset.as_bytes()];
-    match fsynced {
-        None => command(&ack),
-        Some(fsynced) => {
-            let fsynced = fsynced.to_string();
-            command(&[ack[0], ack[1], ack[2], b"FACK", fsynced.as_bytes()])
+    let (fsynced, lag_ms) = (
+        fsynced.map(|offset| offset.to_string()),
+        lag_ms.map(|ms| ms.to_string()),
+    );
+    let mut words: Vec<&[u8]> = vec![b"REPLCONF", b"ACK", offset.as_bytes()];
+    for (word, value) in [(&b"FACK"[..], &fsynced), (b"LAG", &lag_ms)] {
+        if let Some(value) = value {
+            words.extend([word, value.as_bytes()]);
         }
     }
+    command(&words)
 }
 
 /// `REPLCONF GETACK *`, by which a master asks how far its replicas are.
@@ -112,13 +119,16 @@ mod tests {
     fn commands_are_arrays_of_bulk_strings() {
         assert_eq!(command(&[b"PING"]), b"*1\r\n$4\r\nPING\r\n");
         assert_eq!(
-            ack(1234, None),
+            ack(1234, None, None),
             b"*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$4\r\n1234\r\n"
         );
         assert_eq!(
-            ack(12, Some(7)),
+            ack(12, Some(7), None),
             b"*5\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$2\r\n12\r\n$4\r\nFACK\r\n$1\r\n7\r\n"
         );
+        let both = b"*7\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$2\r\n12\r\n$4\r\nFACK\r\n$1\r\n7\r\n\
+                     $3\r\nLAG\r\n$3\r\n250\r\n";
+        assert_eq!(ack(12, Some(7), Some(250)), both);
     }
 
     #[test]

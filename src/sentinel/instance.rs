@@ -27,6 +27,24 @@ impl ServerRole {
     }
 }
 
+/// What keeps a replica from its master: it refuses what that offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refuses {
+    /// A history that it does not know, and that has no key.
+    Empty,
+    /// A history that it does not know.
+    Unknown,
+}
+
+/// A process of a master.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProcessOf {
+    /// Where the master is.
+    pub address: Address,
+    /// Its run id.
+    pub run_id: String,
+}
+
 /// What every instance has.
 #[derive(Debug)]
 pub struct Instance {
@@ -86,8 +104,22 @@ pub struct ServerView {
     pub offset_when_up: Option<u64>,
     /// Whether this process has had a copy of what a master had, as far as we know.
     pub has_synced: bool,
+    /// The history that its data are of (`master_replid`), and the one before (`master_replid2`).
+    pub replids: [Option<String>; 2],
+    /// What it refuses, and since when it said so.
+    pub refuses: Option<(Refuses, u64)>,
+    /// It says that it was in step with the master that it refuses.
+    pub was_in_step: bool,
+    /// The process of a master that its link was last seen up with.
+    pub in_step_with: Option<ProcessOf>,
+    /// Whether it has keys.
+    pub has_keys: bool,
+    /// When this process was first seen to have any.
+    pub keys_seen_ms: Option<u64>,
     /// Whether clients may be told of it.
     pub announced: bool,
+    /// When this process was first heard of, if another one was there before.
+    pub started_anew_ms: Option<u64>,
     /// Since when it has been loading after a restart that we noticed, where that counts.
     pub rebooted_since_ms: Option<u64>,
     /// Whether a script keeps it busy.
@@ -117,7 +149,14 @@ impl ServerView {
             offset: 0,
             offset_when_up: None,
             has_synced: false,
+            replids: [None, None],
+            refuses: None,
+            was_in_step: false,
+            in_step_with: None,
+            has_keys: false,
+            keys_seen_ms: None,
             announced: true,
+            started_anew_ms: None,
             rebooted_since_ms: None,
             busy: false,
             script_kill_sent: false,
@@ -250,6 +289,10 @@ pub struct Master {
     pub newer: Option<NewerConfig>,
     /// A peer has asked about it, so that it may see it down, too.
     pub asked_about: bool,
+    /// Since when it is seen that it has lost the data that its replicas refuse to lose.
+    pub lost_data_since_ms: Option<u64>,
+    /// And whether that is so for long enough to be acted on.
+    pub has_lost_data: bool,
     /// Since when enough of us take it for down.
     pub odown_since_ms: Option<u64>,
     /// How far a failover is.

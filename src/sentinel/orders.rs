@@ -235,6 +235,8 @@ impl Sentinel {
         master.leader = None;
         master.newer = None;
         master.odown_since_ms = None;
+        master.lost_data_since_ms = None;
+        master.has_lost_data = false;
         master.may_start_ms = None;
         master.failover_tried_ms = None;
         master.delay_told_ms = None;

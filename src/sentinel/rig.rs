@@ -87,6 +87,15 @@ pub struct Server {
     /// It says yes to a new master, and stays where it is.
     pub is_deaf: bool,
     pub reconfigured: u32,
+    /// The history that its data are of.
+    pub lineage: usize,
+    /// The history that it continues.
+    pub lineage_before: Option<usize>,
+    pub is_empty: bool,
+    /// Its guard has turned its master away.
+    pub refuses: bool,
+    /// Whether it has a guard.
+    pub is_guarded: bool,
     run: u32,
     subscribers: BTreeSet<(usize, ConnId)>,
 }
@@ -202,6 +211,11 @@ impl Rig {
             has_config: true,
             is_deaf: false,
             reconfigured: 0,
+            lineage: master.unwrap_or(self.servers.len()),
+            lineage_before: None,
+            is_empty: false,
+            refuses: false,
+            is_guarded: true,
             run: 0,
             subscribers: BTreeSet::new(),
         });
@@ -296,6 +310,16 @@ impl Rig {
         server.run += 1;
         (server.link_up, server.was_linked) = (false, false);
         server.since_ms = self.now.mono_ms();
+    }
+
+    /// A server is started again without its data.
+    pub fn start_emptied(&mut self, n: usize) {
+        self.start_server(n);
+        self.next += 1;
+        let lineage = 1000 + self.next as usize;
+        let server = &mut self.servers[n];
+        (server.lineage, server.lineage_before) = (lineage, None);
+        (server.is_empty, server.offset) = (true, 0);
     }
 
     fn close_wires_to(&mut self, place: Place) {

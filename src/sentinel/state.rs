@@ -169,6 +169,8 @@ impl Sentinel {
             view: ServerView::new(ServerRole::Master, now.mono_ms()),
             replicas: Vec::new(),
             before_reset: Vec::new(),
+            lost_data_since_ms: None,
+            has_lost_data: false,
             peers: Vec::new(),
             config_epoch: config.config_epoch,
             leader: None,

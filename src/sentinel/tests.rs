@@ -1,5 +1,6 @@
 //! The Sentinel at work, in a room of its own.
 
+mod emptied;
 mod returning;
 
 use std::sync::atomic::{AtomicU64, Ordering};

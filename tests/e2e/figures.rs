@@ -36,6 +36,11 @@ const OWN: &[&str] = &[
     "aof-stream-marks",
     "replica_guard",
     "replica_guard_refusals",
+    "master_lag_bytes",
+    "master_lag_ms",
+    "master_lag_sampled_ms",
+    "master_sync_stage",
+    "replica0_lag",
     "repl_stream_sum",
     "repl_stream_drifts",
 ];

@@ -31,6 +31,7 @@ mod holding;
 mod hostile;
 mod interop;
 mod lab;
+mod lag;
 mod libraries;
 mod limits;
 mod lineage;

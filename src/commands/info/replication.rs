@@ -3,9 +3,12 @@
 //! Sentinels and clients steer by these lines, so each is the reference's, and so is the order.
 
 use super::report::{Report, hundredths};
+use super::server::load_seconds_left;
 use super::view::View;
 use crate::replication::ReplId;
-use crate::replication::info::{GuardInfo, GuardState, MasterInfo, ReplicationInfo, SyncInfo};
+use crate::replication::info::{
+    GuardInfo, GuardState, MasterInfo, ReplicationInfo, SyncInfo, SyncStage,
+};
 
 pub fn replication(view: &View<'_>, out: &mut Report) {
     let info = &view.replication;
@@ -37,7 +40,9 @@ pub fn replication(view: &View<'_>, out: &mut Report) {
     stream_sum(info, out);
     if let Some(master) = &info.master {
         guard(&master.guard, out);
+        own_lag(view, master, out);
     }
+    lag_of_replicas(info, out);
 }
 
 fn link(view: &View<'_>, master: &MasterInfo, out: &mut Report) {
@@ -105,9 +110,81 @@ fn guard(info: &GuardInfo, out: &mut Report) {
         let id = refused.id.unwrap_or(ReplId::NONE);
         out.lines(&[
             ("replica_guard_refused_seconds", &refused.since_s),
+            ("replica_guard_refused_for", &refused.why.name()),
+            (
+                "replica_guard_refused_in_step",
+                &u8::from(refused.was_in_step),
+            ),
             ("replica_guard_refused_replid", &id),
         ]);
     }
+}
+
+/// Behind the reference's lines: how far we are behind, and how a sync gets on. What is not known
+/// is -1.
+fn own_lag(view: &View<'_>, master: &MasterInfo, out: &mut Report) {
+    let lag = master.lag;
+    out.lines(&[
+        ("master_lag_bytes", &master.lag_bytes),
+        ("master_lag_ms", &or_unknown(lag.map(|lag| lag.ms))),
+        (
+            "master_lag_sampled_ms",
+            &or_unknown(lag.map(|lag| lag.sampled_ms_ago)),
+        ),
+        ("master_sync_stage", &master.stage.name()),
+    ]);
+    let Some(sync) = &master.sync else { return };
+    let now_ms = view.env.now.mono_ms();
+    let (rate, left_s) = match (master.stage, &view.facts.loading) {
+        (SyncStage::Loading, Some(load)) => {
+            let ms = now_ms.saturating_sub(load.started_mono_ms).max(1);
+            let rate = load.loaded_bytes.saturating_mul(1000) / ms;
+            (rate, Some(load_seconds_left(load, now_ms)))
+        }
+        _ => (sync.bytes_per_second, sync.left_s),
+    };
+    out.lines(&[
+        ("master_sync_bytes_per_second", &rate),
+        ("master_sync_seconds_left", &or_unknown(left_s)),
+    ]);
+}
+
+/// The same of each replica, by the numbers of the reference's lines.
+fn lag_of_replicas(info: &ReplicationInfo, out: &mut Report) {
+    for (number, replica) in info.replicas.iter().enumerate() {
+        if let Some(lag) = &replica.lag {
+            out.line(
+                format_args!("replica{number}_lag"),
+                format_args!(
+                    "bytes={},ms={},by={}",
+                    lag.bytes,
+                    or_unknown(lag.ms),
+                    if lag.is_measured {
+                        "replica"
+                    } else {
+                        "estimate"
+                    }
+                ),
+            );
+        }
+        if let Some(sync) = &replica.sync {
+            out.line(
+                format_args!("replica{number}_sync"),
+                format_args!(
+                    "stage={},sent_bytes={},total_bytes={},bytes_per_second={},seconds_left={}",
+                    sync.stage,
+                    sync.sent_bytes,
+                    or_unknown(sync.total_bytes),
+                    sync.bytes_per_second,
+                    or_unknown(sync.left_s)
+                ),
+            );
+        }
+    }
+}
+
+fn or_unknown(number: Option<u64>) -> i64 {
+    number.map_or(-1, |number| i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 fn place(info: &ReplicationInfo, out: &mut Report) {

@@ -134,20 +134,24 @@ pub fn persistence(view: &View<'_>, out: &mut Report) {
     }
 }
 
+/// How long a load is going to take. With less than a second of experience there is no estimate;
+/// one second stands for it.
+pub fn load_seconds_left(load: &LoadingFacts, now_ms: u64) -> u64 {
+    match now_ms.saturating_sub(load.started_mono_ms) / 1000 {
+        0 => 1,
+        elapsed_s => {
+            let left = load.total_bytes.saturating_sub(load.loaded_bytes);
+            elapsed_s.saturating_mul(left) / (load.loaded_bytes + 1)
+        }
+    }
+}
+
 fn load_progress(load: &LoadingFacts, now_ms: u64, out: &mut Report) {
     let percent = match load.total_bytes {
         0 => 0.0,
         total => load.loaded_bytes as f64 / total as f64 * 100.0,
     };
-    let elapsed_s = now_ms.saturating_sub(load.started_mono_ms) / 1000;
-    // With less than a second of experience there is no estimate; one second stands for it.
-    let eta_s = match elapsed_s {
-        0 => 1,
-        _ => {
-            let left = load.total_bytes.saturating_sub(load.loaded_bytes);
-            elapsed_s.saturating_mul(left) / (load.loaded_bytes + 1)
-        }
-    };
+    let eta_s = load_seconds_left(load, now_ms);
     out.lines(&[
         ("loading_start_time", &load.started_unix_s),
         ("loading_total_bytes", &load.total_bytes),

@@ -425,7 +425,8 @@ impl Group {
 
     /// The only server that follows nobody, if all are up, follow it, and hold what it holds, and
     /// all Sentinels say that it is the master. If it holds nothing, others may hold what they have
-    /// and refuse that.
+    /// and refuse that, if they cannot say that they were in step with it: where one can, the
+    /// Sentinels have it take over.
     pub fn settled_master(&self) -> Option<HostId> {
         let master = (0..self.servers).find(|host| self.has_master(*host))?;
         let standing = |node: &Node| {
@@ -440,7 +441,12 @@ impl Group {
         let is_empty = self.nodes[master].env()?.keyspace.is_empty();
         let refuses = |node: &Node| {
             let env = node.env();
-            env.is_some_and(|env| env.replication.refuses_lineage() && !env.keyspace.is_empty())
+            env.is_some_and(|env| {
+                let info = env.replication.info(env.now);
+                let refused = info.master.and_then(|master| master.guard.refused);
+                let is_strange = refused.is_some_and(|refused| !refused.was_in_step);
+                is_strange && !env.keyspace.is_empty()
+            })
         };
         let mut settles =
             servers.map(|node| standing(node) == Some(wanted) || is_empty && refuses(node));

@@ -26,6 +26,7 @@
 //! | `scenarios.rs` | runs that somebody has written down |
 //! | `stage.rs` | one server whose peers a test plays, tick by tick |
 //! | `hold_tests.rs`, `stream_tests.rs`, `write_phase_tests.rs` | what is seen there |
+//! | `lag_tests.rs` | the same, of delays that show as lag |
 //! | `wait_tests.rs`, `failover_tests.rs` | the same, of waiting for replicas and handing over |
 //! | `aof_tests.rs`, `aof_fault_tests.rs` | the same, of the append-only file and failing disks |
 //! | `sentinel_tests.rs` | the same, of what a Sentinel asks the world for |
@@ -49,6 +50,7 @@ mod group_oracle;
 mod group_tests;
 mod group_trouble;
 mod hold_tests;
+mod lag_tests;
 mod lineage;
 mod load;
 mod net;

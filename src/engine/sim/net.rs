@@ -132,6 +132,8 @@ pub struct Net {
     pub pipe_bytes: usize,
     /// The longest that bytes of a connection that is made from now on are under way.
     pub latency_us_max: u64,
+    /// And for sure between two hosts, smaller number first.
+    pub latency_us_of: BTreeMap<(HostId, HostId), u64>,
     rng: Rng,
     conns: BTreeMap<usize, Conn>,
     next_conn: usize,
@@ -165,6 +167,7 @@ impl Net {
             now_us: 0,
             pipe_bytes: PIPE_BYTES,
             latency_us_max: LATENCY_US_MAX,
+            latency_us_of: BTreeMap::new(),
             rng,
             conns: BTreeMap::new(),
             next_conn: 0,
@@ -255,12 +258,12 @@ impl Net {
         self.next_conn += 1;
         let latency_us = self.rng.below(self.latency_us_max + 1);
         let target = host_at(to);
+        let fixed = target.and_then(|to| self.latency_us_of.get(&pair(from, to)));
+        let latency_us = *fixed.unwrap_or(&latency_us);
         // Nobody is at the other end of a connection to nowhere, and nobody ever says so.
         let other = target.unwrap_or(usize::MAX);
-        let ends = [
-            End::new(from, Opening::Pending),
-            End::new(other, Opening::Done),
-        ];
+        let near = End::new(from, Opening::Pending);
+        let ends = [near, End::new(other, Opening::Done)];
         self.conns.insert(id, Conn { latency_us, ends });
         if target.is_some() {
             self.due.push(Reverse((self.now_us + latency_us, id)));

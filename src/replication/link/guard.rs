@@ -17,7 +17,7 @@
 use crate::replication::action::{Action, SyncKind};
 use crate::replication::context::Context;
 use crate::replication::identity::ReplId;
-use crate::replication::info::{GuardInfo, GuardState, RefusedInfo};
+use crate::replication::info::{GuardInfo, GuardState, RefusedFor, RefusedInfo};
 use crate::replication::settings::LineageRule;
 
 /// Where our clients can hear of it.
@@ -55,6 +55,7 @@ pub(in crate::replication) struct LineageGuard {
 #[derive(Debug)]
 struct Refusal {
     since_ms: u64,
+    why: RefusedFor,
     id: Option<ReplId>,
     pause_ms: u64,
     /// When the master may be asked again.
@@ -104,15 +105,20 @@ impl LineageGuard {
     pub fn on_refused(&mut self, cx: &mut Context, host: &str, port: u16, id: Option<ReplId>) {
         let now_ms = cx.now_ms();
         self.refusals += 1;
+        let (why, no_keys) = match cx.settings.lineage_guard {
+            LineageRule::RefuseUnknown => (RefusedFor::Unknown, ""),
+            _ => (RefusedFor::Empty, " and holds no key"),
+        };
         let is_first = self.refusal.is_none();
         let refusal = self.refusal.get_or_insert(Refusal {
             since_ms: now_ms,
+            why,
             id,
             pause_ms: PAUSE_MS,
             next_ms: now_ms,
             told_ms: now_ms,
         });
-        refusal.id = id;
+        (refusal.id, refusal.why) = (id, why);
         refusal.next_ms = now_ms + refusal.pause_ms;
         refusal.pause_ms = (refusal.pause_ms * 2).min(PAUSE_MS_MAX);
         let is_loud = is_first || now_ms - refusal.told_ms >= LOUD_MS;
@@ -120,10 +126,6 @@ impl LineageGuard {
             refusal.told_ms = now_ms;
         }
         let name = id.as_ref().map_or("?", ReplId::as_str);
-        let (why, no_keys) = match cx.settings.lineage_guard {
-            LineageRule::RefuseUnknown => ("unknown", ""),
-            _ => ("empty", " and holds no key"),
-        };
         if is_loud {
             cx.warning(format!(
                 "LINEAGE GUARD: the full sync that MASTER {host}:{port} offers is of a history \
@@ -134,7 +136,7 @@ impl LineageGuard {
             ));
         }
         if is_first {
-            publish(cx, format!("refused {host} {port} {name} {why}"));
+            publish(cx, format!("refused {host} {port} {name} {}", why.name()));
         }
     }
 
@@ -169,12 +171,14 @@ impl LineageGuard {
         }
     }
 
-    /// The facts of `INFO`.
-    pub fn info(&self, rule: LineageRule, now_ms: u64) -> GuardInfo {
+    /// The facts of `INFO`; `was_in_step` with our master, as a replica.
+    pub fn info(&self, rule: LineageRule, was_in_step: bool, now_ms: u64) -> GuardInfo {
         GuardInfo {
             state: self.state(rule),
             refusals: self.refusals,
             refused: self.refusal.as_ref().map(|refusal| RefusedInfo {
+                why: refusal.why,
+                was_in_step,
                 since_s: now_ms.saturating_sub(refusal.since_ms) / 1000,
                 id: refusal.id,
             }),

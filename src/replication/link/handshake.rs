@@ -17,13 +17,15 @@
 
 use super::snapshot::IncomingSnapshot;
 use super::{Closed, Handover, HandoverAnswer, Link, Origin, Resume, Stage, Verdict};
+use crate::base::numbers::parse_i64;
 use crate::replication::action::{Action, SyncKind};
 use crate::replication::context::Context;
 use crate::replication::drift;
 use crate::replication::extensions::{Extensions, StreamSum};
 use crate::replication::identity::{OFFSET_MAX, ReplId};
+use crate::replication::lag::clock::Skew;
 use crate::replication::source::Source;
-use crate::replication::wire::{self, LineReader};
+use crate::replication::wire::{self, LineReader, ORIGIN_TIME};
 use std::collections::VecDeque;
 
 /// A command that the master has not answered yet.
@@ -35,6 +37,7 @@ enum Awaited {
     Address,
     Capabilities,
     StreamSum,
+    OriginTime { asked_us: i64 },
     Psync,
 }
 
@@ -46,6 +49,8 @@ pub(super) struct Handshake {
     line: LineReader,
     /// What the master can do beyond what stock masters can.
     extensions: Extensions,
+    /// How far the clock of the origin is ahead, if the master knows that.
+    skew: Option<Skew>,
     /// Whether it was told what belongs to that.
     is_told: bool,
     /// When the master was heard of last.
@@ -88,6 +93,7 @@ impl Handshake {
             awaited: VecDeque::from([Awaited::Ping]),
             line: LineReader::default(),
             extensions: Extensions::empty(),
+            skew: None,
             is_told: false,
             heard_ms: cx.now_ms(),
         }
@@ -135,6 +141,13 @@ impl Handshake {
                 self.extensions = words.unwrap_or_default() & Extensions::OURS;
             }
             Awaited::StreamSum if line.starts_with(drift::ERROR) => return Outcome::Drifted,
+            Awaited::OriginTime { asked_us } => {
+                let told = line
+                    .strip_prefix(b"+")
+                    .and_then(|line| line.strip_prefix(ORIGIN_TIME.as_bytes()));
+                let answer = told.and_then(|rest| parse_i64(rest.trim_ascii_start()));
+                self.skew = answer.map(|us| Skew::measured(asked_us, us, cx.clock_us()));
+            }
             Awaited::Psync => return on_psync_reply(cx, terms, line),
             _ => {}
         }
@@ -151,6 +164,11 @@ impl Handshake {
     fn tell_more(&mut self, cx: &mut Context, terms: Terms) {
         if std::mem::replace(&mut self.is_told, true) {
             return;
+        }
+        if self.extensions.contains(Extensions::LAG) {
+            cx.send_master(&[b"REPLCONF", b"origin-time", b"?"]);
+            let asked_us = cx.clock_us();
+            self.awaited.push_back(Awaited::OriginTime { asked_us });
         }
         let identity = cx.history.identity();
         if self.extensions.contains(Extensions::SUM)
@@ -258,6 +276,8 @@ impl Link {
         };
         let asked = handshake.awaits_psync();
         let outcome = handshake.on_line(cx, terms, &line);
+        self.peer = handshake.extensions;
+        self.meter.set_skew(handshake.skew);
         if let Some(handover) = self.handover
             && asked
         {

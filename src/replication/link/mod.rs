@@ -33,12 +33,13 @@ mod endmark;
 mod guard;
 mod handshake;
 mod snapshot;
+mod standing;
 
 use super::action::{Action, SyncKind};
 use super::context::Context;
+use super::extensions::Extensions;
 use super::history::History;
-use super::info::{MasterInfo, SyncInfo};
-use super::settings::LineageRule;
+use super::lag::meter::LagMeter;
 use super::source::Source;
 use super::wire;
 use guard::{LineageGuard, Verdict};
@@ -104,6 +105,8 @@ struct Streaming {
     heard_ms: u64,
     /// Whether the master told its offset, so that we count as it does and acknowledge.
     counts: bool,
+    /// Since when bytes wait and none is run; none if that was not looked at since some were.
+    waits_since_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -131,6 +134,12 @@ pub struct Link {
     handover: Option<Handover>,
     /// What keeps our data from a master that has lost its own.
     guard: LineageGuard,
+    /// Whether the link to this very master was up before.
+    was_up: bool,
+    /// What our master, on this connection, can do beyond what stock masters can.
+    peer: Extensions,
+    /// How far we are behind the origin.
+    meter: LagMeter,
 }
 
 /// How far a former master is in handing over to its master to be.
@@ -173,6 +182,9 @@ impl Link {
             down_since_ms: None,
             handover: None,
             guard: LineageGuard::default(),
+            was_up: false,
+            peer: Extensions::empty(),
+            meter: LagMeter::default(),
         }
     }
 
@@ -251,6 +263,8 @@ impl Link {
     pub(super) fn retarget(&mut self, cx: &mut Context, host: String, port: u16) {
         self.leave(cx);
         (self.host, self.port) = (host, port);
+        self.was_up = false;
+        self.meter.forget();
         self.guard.begin_anew();
         self.connect_anew(cx);
     }
@@ -391,6 +405,7 @@ impl Link {
                     break;
                 }
                 Stage::Streaming(ref mut streaming) => {
+                    streaming.waits_since_ms.get_or_insert(cx.now_ms());
                     streaming.unapplied += rest.len() as u64;
                     streaming.heard_ms = cx.now_ms();
                     break;
@@ -460,6 +475,7 @@ impl Link {
             unapplied,
             heard_ms: cx.now_ms(),
             counts,
+            waits_since_ms: None,
         });
         self.resume = if counts {
             Resume::Possible
@@ -467,6 +483,7 @@ impl Link {
             Resume::Impossible
         };
         self.down_since_ms = None;
+        self.was_up = true;
         self.guard.on_synced(cx, after);
         cx.push(Action::StartStream {
             db: cx.history.db().unwrap_or(0),
@@ -481,6 +498,7 @@ impl Link {
         };
         let left = streaming.unapplied.checked_sub(bytes.len() as u64);
         streaming.unapplied = left.expect("only what was received can be run");
+        streaming.waits_since_ms = None;
         history.append(bytes);
         history.set_db(Some(db));
     }
@@ -489,7 +507,9 @@ impl Link {
     pub(super) fn send_ack(&mut self, cx: &mut Context) {
         if let Stage::Streaming(Streaming { counts: true, .. }) = self.stage {
             let offset = cx.history.identity().offset();
-            let ack = wire::ack(offset, cx.facts.fsynced_offset);
+            let is_read = self.peer.contains(Extensions::LAG);
+            let lag = self.lag(cx.settings, cx.now_ms()).filter(|_| is_read);
+            let ack = wire::ack(offset, cx.facts.fsynced_offset, lag.map(|lag| lag.ms));
             cx.push(Action::SendMaster(ack));
         }
     }
@@ -497,6 +517,14 @@ impl Link {
     // ---- Once a second ----
 
     pub(super) fn on_second(&mut self, cx: &mut Context) {
+        let now_ms = cx.now_ms();
+        match &mut self.stage {
+            Stage::Receiving(incoming) => incoming.note_rate(now_ms),
+            Stage::Streaming(streaming) if streaming.unapplied > 0 => {
+                streaming.waits_since_ms.get_or_insert(now_ms);
+            }
+            _ => {}
+        }
         match &mut self.stage {
             Stage::Idle if !self.guard.may_ask(cx.now_ms()) => {}
             Stage::Idle => self.connect_anew(cx),
@@ -533,60 +561,6 @@ impl Link {
                     self.send_ack(cx);
                 }
             }
-        }
-    }
-
-    // ---- Facts ----
-
-    /// The stage as `ROLE` names it.
-    pub fn stage_name(&self) -> &'static str {
-        match self.stage {
-            Stage::Idle => "connect",
-            Stage::Connecting { .. } => "connecting",
-            Stage::Handshake(_) => "handshake",
-            Stage::Receiving(_) | Stage::Loading(_) => "sync",
-            Stage::Streaming(_) => "connected",
-        }
-    }
-
-    /// The facts of `INFO`; `applied` is the stream's offset, `rule` what the guard goes by.
-    pub(super) fn info(&self, now_ms: u64, applied: u64, rule: LineageRule) -> MasterInfo {
-        let seconds_since = |then_ms: u64| now_ms.saturating_sub(then_ms) / 1000;
-        let (last_io_s, unapplied) = match &self.stage {
-            Stage::Streaming(streaming) => (
-                seconds_since(streaming.heard_ms) as i64,
-                streaming.unapplied,
-            ),
-            _ => (-1, 0),
-        };
-        let sync = match &self.stage {
-            Stage::Receiving(incoming) => Some(SyncInfo {
-                total_bytes: incoming.announced_bytes(),
-                read_bytes: incoming.read_bytes(),
-                last_io_s: seconds_since(incoming.heard_ms()),
-            }),
-            Stage::Loading(load) => Some(load.info(now_ms)),
-            _ => None,
-        };
-        // While our data has no place in the history, the offsets say so.
-        let shown = if self.is_up() || self.matches_identity() {
-            applied
-        } else {
-            1
-        };
-        MasterInfo {
-            host: self.host.clone(),
-            port: self.port,
-            link_up: self.is_up(),
-            last_io_s,
-            sync,
-            read_offset: shown + unapplied,
-            applied_offset: shown,
-            down_since_s: (!self.is_up()).then(|| {
-                self.down_since_ms
-                    .map_or(-1, |since| seconds_since(since) as i64)
-            }),
-            guard: self.guard.info(rule, now_ms),
         }
     }
 }

@@ -23,7 +23,8 @@ use crate::replication::action::{Action, LoadTarget, SyncKind};
 use crate::replication::context::Context;
 use crate::replication::history::{SUM_OF_NOTHING, StreamPlace};
 use crate::replication::identity::ReplId;
-use crate::replication::info::SyncInfo;
+use crate::replication::info::{SyncInfo, SyncStage};
+use crate::replication::lag::rate::RateMeter;
 use crate::replication::settings::DisklessLoad;
 use crate::replication::source::Source;
 use crate::replication::wire::{self, LineReader};
@@ -34,6 +35,7 @@ pub(super) struct IncomingSnapshot {
     origin: Origin,
     body: Body,
     read_bytes: u64,
+    rate: RateMeter,
     heard_ms: u64,
 }
 
@@ -71,6 +73,7 @@ impl IncomingSnapshot {
             origin,
             body: Body::Announced(LineReader::default()),
             read_bytes: 0,
+            rate: RateMeter::starting(now_ms),
             heard_ms: now_ms,
         }
     }
@@ -79,8 +82,30 @@ impl IncomingSnapshot {
         self.heard_ms
     }
 
-    pub fn read_bytes(&self) -> u64 {
-        self.read_bytes
+    /// A second is over.
+    pub fn note_rate(&mut self, now_ms: u64) {
+        self.rate.note(self.read_bytes, now_ms);
+    }
+
+    /// Whether it has begun to come.
+    pub fn sync_stage(&self) -> SyncStage {
+        match self.target() {
+            None => SyncStage::Waiting,
+            Some(_) => SyncStage::Receiving,
+        }
+    }
+
+    pub fn info(&self, now_ms: u64) -> SyncInfo {
+        let total_bytes = self.announced_bytes();
+        let left = u64::try_from(total_bytes).ok().filter(|total| *total > 0);
+        let left = left.map(|total| total.saturating_sub(self.read_bytes));
+        SyncInfo {
+            total_bytes,
+            read_bytes: self.read_bytes,
+            last_io_s: now_ms.saturating_sub(self.heard_ms) / 1000,
+            bytes_per_second: self.rate.per_second(self.read_bytes, now_ms),
+            left_s: left.and_then(|left| self.rate.seconds_for(left, self.read_bytes, now_ms)),
+        }
     }
 
     /// The size as `INFO` shows it: -1 before it is announced, 0 if a mark will tell.
@@ -205,7 +230,21 @@ impl Load {
             total_bytes: self.announced_bytes,
             read_bytes: self.read_bytes,
             last_io_s: now_ms.saturating_sub(self.heard_ms) / 1000,
+            bytes_per_second: 0,
+            left_s: None,
         }
+    }
+
+    pub fn sync_stage(&self) -> SyncStage {
+        match self.in_place || matches!(self.target, LoadTarget::Swap { .. }) {
+            true => SyncStage::Loading,
+            false => SyncStage::Storing,
+        }
+    }
+
+    /// Bytes of the stream that came meanwhile.
+    pub fn unapplied(&self) -> u64 {
+        self.unapplied
     }
 }
 

@@ -14,6 +14,7 @@
 //! reports with `on_sent`), files (it is told when one was opened and sent), processes
 //! (it asks for a snapshot and is told how it ended).
 
+mod marking;
 mod reading;
 mod replica;
 mod snapshots;
@@ -23,11 +24,14 @@ use super::context::Context;
 use super::history::History;
 use super::identity::{Decision, ReplId};
 use super::info::ReplicaInfo;
+use super::lag::feed_times::FeedTimes;
+use super::lag::mark::Marker;
 use super::log::ReplLog;
 use super::replconf::{Ack, Capabilities, ReplicaOptions};
 use super::wire;
 use crate::base::numbers::parse_i64;
-use replica::{Replica, State};
+pub use replica::OriginPlace;
+use replica::{Replica, Sending, State};
 use snapshots::SnapshotJob;
 use std::collections::HashMap;
 
@@ -117,6 +121,10 @@ pub struct Source {
     /// How often the answer to "who has acknowledged what" has changed.
     ack_changes: u64,
     stats: SyncStats,
+    /// When the next mark of time may be written.
+    marker: Marker,
+    /// When what was written of late was written.
+    feed_times: FeedTimes,
 }
 
 impl Source {
@@ -132,6 +140,8 @@ impl Source {
             good: 0,
             ack_changes: 0,
             stats: SyncStats::default(),
+            marker: Marker::default(),
+            feed_times: FeedTimes::default(),
         }
     }
 
@@ -214,6 +224,10 @@ impl Source {
                 since_ms: cx.now_ms(),
             },
             ack_offset: 0,
+            first_offset: 0,
+            has_acked: false,
+            told_lag: None,
+            sending: Sending::default(),
             fsynced_offset: 0,
             heard_ms: cx.now_ms(),
         };
@@ -258,6 +272,7 @@ impl Source {
             cursor: log.attach(offset),
             held: false,
         };
+        replica.first_offset = offset.saturating_sub(1);
         let missing = log.next() - offset;
         let reply = if replica.options.capabilities.contains(Capabilities::PSYNC2) {
             format!("+CONTINUE {}\r\n", cx.history.identity().id())
@@ -352,9 +367,10 @@ impl Source {
             && !self.replicas.is_empty()
             && self.cron_rounds.is_multiple_of(period)
         {
-            cx.history.feed(None, &wire::command(&[b"ping"]));
+            self.ping(cx);
         }
         self.cron_rounds += 1;
+        self.note_second(cx.now_ms());
         self.ping_waiting(cx);
         self.drop_silent(cx);
         if is_master {
@@ -424,8 +440,10 @@ impl Source {
 
     // ---- Facts ----
 
-    /// Our replicas as `INFO` and `ROLE` show them. One that has no address is left out.
-    pub fn infos(&self, now_ms: u64) -> Vec<ReplicaInfo> {
+    /// Our replicas as `INFO` and `ROLE` show them, where we are at `place`. One that has no
+    /// address is left out.
+    pub fn infos(&self, place: OriginPlace, now_ms: u64) -> Vec<ReplicaInfo> {
+        let to_sockets = self.job.is_some_and(|job| job.to_sockets);
         let info = |replica: &Replica| {
             Some(ReplicaInfo {
                 ip: replica.ip()?.to_owned(),
@@ -433,6 +451,8 @@ impl Source {
                 state: replica.state_name(),
                 offset: replica.ack_offset,
                 lag_s: replica.shown_lag_s(now_ms),
+                lag: replica.lag(place, &self.feed_times, now_ms),
+                sync: replica.sync(to_sockets, now_ms),
             })
         };
         self.replicas.iter().filter_map(info).collect()

@@ -16,9 +16,16 @@
 //! written meanwhile stays in the log for it. It reads from there once it is online and not held.
 
 use crate::replication::action::ClientId;
+use crate::replication::extensions::Extensions;
+use crate::replication::info::{ReplicaLag, ReplicaSync};
+use crate::replication::lag::feed_times::FeedTimes;
+use crate::replication::lag::rate::RateMeter;
 use crate::replication::log::Cursor;
 use crate::replication::replconf::{Ack, ReplicaOptions};
 use crate::replication::settings::ReplicationSettings;
+
+/// What a replica has told of its lag is believed for so long: it acknowledges every second.
+const TOLD_MS: u64 = 1500;
 
 /// How far a replica has come.
 #[derive(Debug)]
@@ -47,6 +54,40 @@ pub(super) enum State {
     },
 }
 
+/// Where a server is in the stream, seen from the stream's origin.
+#[derive(Clone, Copy, Debug)]
+pub struct OriginPlace {
+    /// The last byte that it has, run or not.
+    pub end: u64,
+    /// Milliseconds that it is behind the origin, if that is known.
+    pub lag_ms: Option<u64>,
+}
+
+/// A snapshot on its way to a replica.
+#[derive(Debug, Default)]
+pub(super) struct Sending {
+    /// The size of its file; not known if it goes through sockets.
+    pub total_bytes: Option<u64>,
+    pub sent_bytes: u64,
+    rate: RateMeter,
+}
+
+impl Sending {
+    /// It begins.
+    pub fn begin(total_bytes: Option<u64>, now_ms: u64) -> Sending {
+        Sending {
+            total_bytes,
+            sent_bytes: 0,
+            rate: RateMeter::starting(now_ms),
+        }
+    }
+
+    /// A second is over.
+    pub fn note_rate(&mut self, now_ms: u64) {
+        self.rate.note(self.sent_bytes, now_ms);
+    }
+}
+
 /// A replica of ours.
 #[derive(Debug)]
 pub(super) struct Replica {
@@ -58,6 +99,14 @@ pub(super) struct Replica {
     pub old_protocol: bool,
     pub state: State,
     pub ack_offset: u64,
+    /// The offset that it had, or will have with its snapshot, when it became a replica.
+    pub first_offset: u64,
+    /// Whether it has acknowledged anything.
+    pub has_acked: bool,
+    /// The lag that it has told last, in milliseconds, and when.
+    pub told_lag: Option<(u64, u64)>,
+    /// What it is sent of a snapshot.
+    pub sending: Sending,
     pub fsynced_offset: u64,
     /// When it acknowledged something last, or said that it is still there.
     pub heard_ms: u64,
@@ -143,11 +192,72 @@ impl Replica {
             return;
         }
         self.heard_ms = now_ms;
+        self.has_acked = true;
+        self.told_lag = ack.lag_ms.map(|ms| (ms, now_ms));
         match &mut self.state {
             State::InSnapshot { loaded, .. } => *loaded = true,
             State::Online { held, .. } => *held = false,
             State::WaitSnapshot { .. } | State::SendFile { .. } => {}
         }
+    }
+
+    /// Whether it reads marks of time in the stream.
+    pub fn reads_marks(&self) -> bool {
+        self.is_online() && self.options.extensions.contains(Extensions::LAG)
+    }
+
+    /// The offset up to which it surely has the stream.
+    pub fn has_offset(&self) -> u64 {
+        self.ack_offset.max(self.first_offset)
+    }
+
+    /// How far it is behind, once it is online and has loaded what it was sent.
+    pub fn lag(&self, place: OriginPlace, times: &FeedTimes, now_ms: u64) -> Option<ReplicaLag> {
+        if !self.is_online() || self.is_loading() {
+            return None;
+        }
+        let outstanding_ms = times.age_ms(self.has_offset(), now_ms);
+        let estimate = place.lag_ms.map(|ms| ms.saturating_add(outstanding_ms));
+        let is_recent = |at_ms: u64| now_ms.saturating_sub(at_ms) <= TOLD_MS;
+        let (ms, is_measured) = match self.told_lag {
+            Some((ms, at_ms)) if is_recent(at_ms) => (Some(ms), true),
+            Some((ms, _)) => (estimate.max(Some(ms)), false),
+            None => (estimate, false),
+        };
+        Some(ReplicaLag {
+            bytes: place.end.saturating_sub(self.has_offset()),
+            ms,
+            is_measured,
+        })
+    }
+
+    /// Whether it has got a snapshot and not acknowledged it yet.
+    fn is_loading(&self) -> bool {
+        self.is_online() && self.sending.sent_bytes > 0 && !self.has_acked && !self.old_protocol
+    }
+
+    /// How far it is in getting into step.
+    pub fn sync(&self, to_sockets: bool, now_ms: u64) -> Option<ReplicaSync> {
+        let stage = match self.state {
+            State::WaitSnapshot { .. } => "waiting",
+            State::InSnapshot { .. } if !to_sockets => "saving",
+            State::InSnapshot { .. } | State::SendFile { .. } => "sending",
+            State::Online { .. } if self.is_loading() => "loading",
+            State::Online { .. } => return None,
+        };
+        let Sending {
+            total_bytes,
+            sent_bytes,
+            rate,
+        } = &self.sending;
+        let left = total_bytes.map(|total| total.saturating_sub(*sent_bytes));
+        Some(ReplicaSync {
+            stage,
+            sent_bytes: *sent_bytes,
+            total_bytes: *total_bytes,
+            bytes_per_second: rate.per_second(*sent_bytes, now_ms),
+            left_s: left.and_then(|left| rate.seconds_for(left, *sent_bytes, now_ms)),
+        })
     }
 
     /// What `INFO` calls its state.

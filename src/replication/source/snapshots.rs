@@ -1,6 +1,6 @@
 //! Which snapshot serves whom: joining, waiting, starting, handing out.
 
-use super::replica::{Replica, State};
+use super::replica::{Replica, Sending, State};
 use super::{Source, log_of};
 use crate::replication::action::{Action, ClientId, Contents, RunningChild, SnapshotTarget};
 use crate::replication::context::Context;
@@ -220,7 +220,8 @@ impl Source {
         client: ClientId,
         size: u64,
     ) {
-        if self.contains(client) {
+        if let Some(at) = self.index_of(client) {
+            self.replicas[at].sending = Sending::begin(Some(size), cx.now_ms());
             let bytes = format!("${size}\r\n").into_bytes();
             cx.push(Action::SendReplica { client, bytes });
         }
@@ -346,6 +347,8 @@ impl Source {
 /// Places the replica at the beginning of the snapshot and tells it so.
 fn begin_full_sync(cx: &mut Context, replica: &mut Replica, start: u64) {
     let wants_stream = !replica.options.snapshot_only;
+    replica.first_offset = start;
+    replica.sending = Sending::begin(None, cx.now_ms());
     let cursor = wants_stream.then(|| log_of(cx.history).attach(start + 1));
     replica.state = State::InSnapshot {
         start,

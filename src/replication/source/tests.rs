@@ -562,10 +562,10 @@ fn acknowledgements_are_counted_for_those_who_wait() {
     assert_eq!(by, want);
     rig.read(1);
     rig.repl.source_mut().request_acks();
-    rig.repl.before_sleep(true);
+    rig.repl.before_sleep(true, rig.facts.now);
     assert_eq!(rig.read(1), "", "writes are paused");
-    rig.repl.before_sleep(false);
-    rig.repl.before_sleep(false);
+    rig.repl.before_sleep(false, rig.facts.now);
+    rig.repl.before_sleep(false, rig.facts.now);
     assert_eq!(
         rig.read(1),
         "*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"

@@ -3,6 +3,7 @@
 use log::Level;
 
 use super::election::rank_delay_ms;
+use super::emptied;
 use super::members;
 use crate::sentinel::context::{Cx, renamed};
 use crate::sentinel::event::host_of;
@@ -109,8 +110,10 @@ fn note(base: &mut Instance, is_down: bool, now_ms: u64) -> Option<&'static str>
 fn check_master(master: &mut Master, cx: &mut Cx<'_>) {
     let link = master.base.link;
     renew_dead_connections(master, link, cx);
-    let is_down =
-        is_silent(master, link, cx) | plays_replica(master, cx) | loads_too_long(master, cx);
+    let is_down = is_silent(master, link, cx)
+        | plays_replica(master, cx)
+        | loads_too_long(master, cx)
+        | emptied::check(master, cx);
     if let Some(event) = note(&mut master.base, is_down, cx.now_ms) {
         cx.warn_master(event, master);
         if is_down {

@@ -6,7 +6,7 @@ use crate::sentinel::event::host_of;
 use crate::sentinel::failover::Failover;
 use crate::sentinel::hello::CHANNEL;
 use crate::sentinel::ids::LinkId;
-use crate::sentinel::instance::{Master, Reconf};
+use crate::sentinel::instance::{Master, Reconf, Replica, ServerRole};
 use crate::sentinel::link::{Ask, Owner, Pending, Stage, Which};
 
 /// A connection is given up after this time at the earliest and at the latest.
@@ -21,6 +21,8 @@ const AT_ONCE_MS: u64 = 20;
 /// That is for this time; afterwards it is asked less often.
 const AT_ONCE_FOR_MS: u64 = 2000;
 const LATER_MS: u64 = 200;
+/// The replicas of a master that was started again are asked every second for so long.
+const WATCHED_ANEW_MS: u64 = 15_000;
 /// Pings of an instance that is to be taken for down soon are so much closer together.
 const PINGS_IN_DOWN_AFTER: u64 = 8;
 const PING_PERIOD_MS_MIN: u64 = 100;
@@ -175,7 +177,11 @@ pub fn ask_info(master: &Master, id: LinkId, cx: &mut Cx<'_>) {
 }
 
 fn ask_info_if_due(master: &mut Master, cx: &mut Cx<'_>) {
-    let own_period_ms = cx.timing.info_period;
+    let usual_ms = cx.timing.info_period;
+    let own_period_ms = match master.lost_data_since_ms {
+        Some(_) => SOON_MS.min(usual_ms),
+        None => usual_ms,
+    };
     let view = &master.view;
     let due_ms = info_due_ms(view.info_at_ms, view.info_asked_ms, own_period_ms);
     if is_info_due(master.base.link, due_ms, cx) {
@@ -228,7 +234,9 @@ fn replica_period_ms(master: &Master, at: usize, cx: &Cx<'_>) -> u64 {
     };
     let is_watched = master.odown_since_ms.is_some()
         || master.is_failing_over()
-        || replica.view.link_down_ms != 0;
+        || replica.view.link_down_ms != 0
+        || has_lost_link(replica)
+        || has_started_anew(master, cx);
     if is_expected {
         let since_ms = master
             .failover
@@ -241,6 +249,20 @@ fn replica_period_ms(master: &Master, at: usize, cx: &Cx<'_>) -> u64 {
     } else {
         usual_ms
     }
+}
+
+/// Whether a replica has said that its link to its master is not up, though it may have been a
+/// moment ago.
+fn has_lost_link(replica: &Replica) -> bool {
+    let view = &replica.view;
+    view.info_at_ms.is_some() && view.role == ServerRole::Replica && !view.link_up
+}
+
+/// Whether the master is another process than a moment ago: its replicas are about to find out
+/// what it has brought back.
+fn has_started_anew(master: &Master, cx: &Cx<'_>) -> bool {
+    let started_ms = master.view.started_anew_ms;
+    started_ms.is_some_and(|at_ms| !cx.is_past(at_ms, WATCHED_ANEW_MS))
 }
 
 // ---- Announcements ----

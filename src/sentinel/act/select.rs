@@ -3,6 +3,7 @@
 //! All that can be reached are asked anew how far they are, and for a moment all answers are waited
 //! for: what they said seconds ago is no ground to lose writes on.
 
+use super::emptied;
 use super::links::ask_info;
 use super::place::is_astray;
 use crate::sentinel::context::Cx;
@@ -133,6 +134,13 @@ pub fn has_candidate(master: &Master, cx: &Cx<'_>) -> bool {
 
 /// How fit a replica is to take over.
 fn fitness(master: &Master, replica: &Replica, cx: &Cx<'_>) -> Fitness {
+    if master.has_lost_data {
+        // Nobody else has what is to be saved.
+        return match is_there(replica, cx) && emptied::is_saviour(master, replica, cx) {
+            true => Fitness::Fit,
+            false => Fitness::Unfit,
+        };
+    }
     if !may_lead(master, replica, cx) {
         return Fitness::Unfit;
     }
@@ -147,17 +155,20 @@ fn fitness(master: &Master, replica: &Replica, cx: &Cx<'_>) -> Fitness {
     }
 }
 
-/// Whether a replica may take over at all, whatever it has.
-fn may_lead(master: &Master, replica: &Replica, cx: &Cx<'_>) -> bool {
+/// Whether a replica answers.
+fn is_there(replica: &Replica, cx: &Cx<'_>) -> bool {
     let link = cx.links.get(replica.base.link);
     let heard_ms = cx.now_ms.saturating_sub(link.ok_ms);
-    let is_there = !replica.base.is_down() && link.can_send();
+    !replica.base.is_down() && link.can_send() && heard_ms <= cx.timing.ping_period * PING_PERIODS
+}
+
+/// Whether a replica may take over at all, whatever it has.
+fn may_lead(master: &Master, replica: &Replica, cx: &Cx<'_>) -> bool {
     let patience_ms = master.options.down_after_ms * DOWN_AFTERS;
     let link_down_ms_max = master_down_ms(master, cx) + patience_ms;
     let view = &replica.view;
     let was_linked = u64::try_from(view.link_down_ms).is_ok_and(|ms| ms <= link_down_ms_max);
-    is_there
-        && heard_ms <= cx.timing.ping_period * PING_PERIODS
+    is_there(replica, cx)
         && view.info_at_ms.is_some()
         && view.priority != 0
         && (was_linked || view.link_down_ms < 0)

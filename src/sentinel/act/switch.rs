@@ -120,6 +120,8 @@ fn begin_anew(master: &mut Master, cx: &Cx<'_>) {
     master.failover_tried_ms = None;
     master.delay_told_ms = None;
     master.odown_since_ms = None;
+    master.lost_data_since_ms = None;
+    master.has_lost_data = false;
     master.may_start_ms = None;
     if master.view.role != ServerRole::Master {
         // It may not have said so yet.

@@ -3,9 +3,11 @@
 use log::Level;
 
 use crate::sentinel::act::members::add_replica;
+use crate::sentinel::act::place::follows;
+use crate::sentinel::act::select::ask_all;
 use crate::sentinel::context::Cx;
 use crate::sentinel::ids::InstanceId;
-use crate::sentinel::instance::{Master, ServerRole, ServerView};
+use crate::sentinel::instance::{Master, ProcessOf, Refuses, ServerRole, ServerView};
 
 /// Length of a run id.
 const RUN_ID_LENGTH: usize = 40;
@@ -27,6 +29,12 @@ pub struct Facts {
     offset: Option<u64>,
     own_offset: Option<u64>,
     announced: Option<bool>,
+    replids: [Option<String>; 2],
+    refuses: bool,
+    refuses_unknown: bool,
+    refused_s: u64,
+    was_in_step: bool,
+    has_keys: bool,
 }
 
 impl Facts {
@@ -60,9 +68,25 @@ impl Facts {
             "slave_priority" => self.priority = value.parse().ok(),
             "slave_repl_offset" => self.offset = value.parse().ok(),
             "master_repl_offset" => self.own_offset = value.parse().ok(),
+            "master_replid" => self.replids[0] = Some(value.to_owned()),
+            "master_replid2" => self.replids[1] = Some(value.to_owned()),
+            "replica_guard" => self.refuses = value == "refused",
+            "replica_guard_refused_for" => self.refuses_unknown = value != "empty",
+            "replica_guard_refused_seconds" => self.refused_s = value.parse().unwrap_or(0),
+            "replica_guard_refused_in_step" => self.was_in_step = value == "1",
             "replica_announced" => self.announced = Some(value != "0"),
+            _ if is_keyspace(field, value) => self.has_keys = true,
             _ => self.read_replica(field, value),
         }
+    }
+
+    /// What it refuses.
+    fn refuses(&self) -> Option<Refuses> {
+        let what = match self.refuses_unknown {
+            true => Refuses::Unknown,
+            false => Refuses::Empty,
+        };
+        self.refuses.then_some(what)
     }
 
     /// `slave0:ip=127.0.0.1,port=6380,…`, and in old servers `slave0:127.0.0.1,6380,…`.
@@ -87,6 +111,15 @@ impl Facts {
             self.replicas.push((host.to_owned(), port));
         }
     }
+}
+
+/// `db0:keys=1,…`: a database that has keys.
+fn is_keyspace(field: &str, value: &str) -> bool {
+    let number = field.strip_prefix("db").unwrap_or_default();
+    !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+        && value.starts_with("keys=")
+        && !value.starts_with("keys=0,")
 }
 
 /// Whose answer it is.
@@ -116,11 +149,22 @@ pub fn on_info(master: &mut Master, of: Of, info: Vec<u8>, asked_ms: u64, cx: &m
     if has_rebooted && of == Of::Master && reboot_after_ms > 0 {
         view.rebooted_since_ms = Some(cx.now_ms);
     }
+    if has_rebooted {
+        view.started_anew_ms = Some(cx.now_ms);
+    }
     let changed = note_role(view, &facts, cx.now_ms);
     note_replication(view, &facts, cx.now_ms);
+    note_data(view, &facts, cx.now_ms);
+    if let Of::Replica(id) = of {
+        note_in_step(master, id);
+    }
     if has_rebooted {
         let subject = subject_of(master, of, cx);
         cx.event(Level::Info, "+reboot", master, &subject, "");
+        if of == Of::Master {
+            // Do its replicas accept what it has brought back?
+            ask_all(master, cx);
+        }
     }
     if let Some(role) = changed {
         let expected = match of {
@@ -160,6 +204,9 @@ fn note_run_id(view: &mut ServerView, facts: &Facts) -> bool {
     let is_other = view.run_id.as_ref().is_some_and(|known| known != run_id);
     view.run_id = Some(run_id.clone());
     view.has_synced &= !is_other;
+    if is_other {
+        view.keys_seen_ms = None;
+    }
     is_other
 }
 
@@ -210,6 +257,43 @@ fn note_replication(view: &mut ServerView, facts: &Facts, now_ms: u64) {
     view.has_synced |= view.link_up || facts.link_down_s.is_some_and(|s| s >= 0);
 }
 
+/// What it says of its data.
+fn note_data(view: &mut ServerView, facts: &Facts, now_ms: u64) {
+    view.has_keys = facts.has_keys;
+    if facts.has_keys {
+        view.keys_seen_ms.get_or_insert(now_ms);
+    }
+    if facts.replids[0].is_some() {
+        view.replids.clone_from(&facts.replids);
+    }
+    let since_ms = now_ms.saturating_sub(facts.refused_s.saturating_mul(1000));
+    let first_ms = view.refuses.map_or(since_ms, |(_, first_ms)| first_ms);
+    view.refuses = facts.refuses().map(|what| (what, first_ms.min(since_ms)));
+    view.was_in_step = facts.was_in_step;
+}
+
+/// A replica whose link to the master is up, and whose history is the same, has what this process
+/// of it has. The link alone shows nothing: the replica may not have noticed that another process
+/// is there now.
+fn note_in_step(master: &mut Master, id: InstanceId) {
+    let address = &master.base.address;
+    let Some(run_id) = &master.view.run_id else {
+        return;
+    };
+    let process = ProcessOf {
+        address: address.clone(),
+        run_id: run_id.clone(),
+    };
+    let replica = master.replicas.iter_mut().find(|replica| replica.id == id);
+    if let Some(replica) = replica
+        && replica.view.link_up
+        && replica.view.replids[0] == master.view.replids[0]
+        && follows(replica, &process.address)
+    {
+        replica.view.in_step_with = Some(process);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,6 +341,32 @@ mod tests {
             ..Facts::default()
         };
         assert_eq!(facts, expected);
+    }
+
+    #[test]
+    fn a_replica_says_what_it_refuses_and_a_master_whether_it_has_keys() {
+        let facts = Facts::read(
+            b"replica_guard:refused\r\nreplica_guard_refused_seconds:7\r\n\
+              replica_guard_refused_for:empty\r\nreplica_guard_refused_in_step:1\r\n\
+              master_replid:abc\r\nmaster_replid2:def\r\n",
+        );
+        assert_eq!(facts.refuses(), Some(Refuses::Empty));
+        assert!(facts.was_in_step && facts.refused_s == 7 && !facts.has_keys);
+        assert_eq!(facts.replids, ["abc", "def"].map(|id| Some(id.to_owned())));
+        let strict = Facts::read(b"replica_guard:refused\r\nreplica_guard_refused_for:unknown\r\n");
+        assert_eq!(strict.refuses(), Some(Refuses::Unknown));
+        for (line, has_keys) in [
+            ("db0:keys=1,expires=0,avg_ttl=0", true),
+            ("db12:keys=7,expires=0,avg_ttl=0", true),
+            ("db0:keys=0,expires=0,avg_ttl=0", false),
+            ("db:keys=1", false),
+            ("db0_distrib_strings_sizes:1=2", false),
+            ("replica_guard:on", false),
+        ] {
+            let facts = Facts::read(line.as_bytes());
+            assert_eq!(facts.has_keys, has_keys, "{line}");
+            assert_eq!(facts.refuses(), None);
+        }
     }
 
     #[test]

@@ -17,8 +17,19 @@ impl Rig {
             let cut = self.is_cut(Place::Server(n), Place::Server(master))
                 || self.is_cut(Place::Server(master), Place::Server(n));
             let up = of.process == Process::Running && !cut && (of.master.is_none() || of.link_up);
-            let offset = of.offset;
+            let (offset, lineage, is_empty) = (of.offset, of.lineage, of.is_empty);
+            let lineage_before = of.lineage_before;
             let server = &mut self.servers[n];
+            let is_unknown = ![Some(lineage), lineage_before].contains(&Some(server.lineage));
+            let is_refused = is_unknown && is_empty && !server.is_empty && server.is_guarded;
+            if up {
+                server.refuses = is_refused;
+            }
+            let up = up && !is_refused;
+            if up {
+                (server.lineage, server.is_empty) = (lineage, is_empty);
+                server.lineage_before = lineage_before;
+            }
             if up && (server.link_up || now_ms >= server.since_ms + SYNC_MS) {
                 (server.link_up, server.was_linked) = (true, true);
                 server.offset = offset;
@@ -125,6 +136,7 @@ impl Rig {
         let now_ms = self.now.mono_ms();
         let server = &mut self.servers[n];
         server.reconfigured += 1;
+        server.refuses = false;
         if server.master != master && !server.is_deaf {
             server.was_linked &= server.master.is_some();
             server.master = master;
@@ -170,6 +182,18 @@ impl Rig {
                     info += &format!("master_link_down_since_seconds:{down_s}\r\n");
                 }
             }
+        }
+        let shown = |id: Option<usize>| id.map_or("0".repeat(40), |id| format!("{:040}", id + 1));
+        info += &format!(
+            "master_replid:{}\r\nmaster_replid2:{}\r\n",
+            shown(Some(server.lineage)),
+            shown(server.lineage_before)
+        );
+        if server.refuses {
+            info += "replica_guard:refused\r\nreplica_guard_refused_for:empty\r\n";
+        }
+        if !server.is_empty {
+            info += "# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n";
         }
         info
     }

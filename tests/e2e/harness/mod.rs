@@ -6,6 +6,7 @@
 
 mod aof;
 mod conn;
+mod delay;
 mod disk;
 mod dump;
 mod group;
@@ -27,6 +28,7 @@ pub use aof::{
     names_in, rewrite, rewrite_in_vain, wait_rewritten,
 };
 pub use conn::{Command, Conn, encode, show_command};
+pub use delay::DelayLine;
 use disk::failing_calls_library;
 pub use disk::{MountedFile, ReadOnly, SmallDisk};
 use dump::{Data, differences};

@@ -62,6 +62,13 @@ fn an_empty_restart_does_not_empty_the_replicas() {
 }
 
 #[test]
+fn an_empty_restart_that_sentinels_see_gives_the_data_to_everybody() {
+    let figures = run("empty-restart-watched");
+    assert_ne!(figures.text("master"), "m1");
+    assert_eq!(figures.number("lost"), 0.0);
+}
+
+#[test]
 fn a_slow_replica_begins_again_until_writers_stop() {
     let figures = run("slow-replica");
     assert_eq!(figures.text("held"), "no");

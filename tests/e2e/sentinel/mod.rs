@@ -24,6 +24,7 @@ mod chaos;
 mod clients;
 mod commands;
 mod down;
+mod emptied;
 mod failover;
 mod mixed;
 mod replies;

@@ -1,0 +1,62 @@
+//! Marks of time, as masters write and replicas read them ([`super::lag`]), and what else happens
+//! to our stream at the end of a tick.
+
+use super::Replication;
+use super::action::{Action, ClientId, Facts};
+use super::lag::mark::Mark;
+use super::replconf::ReplconfReply;
+use super::role::Role;
+use super::wire::ORIGIN_TIME;
+use crate::base::time::Now;
+
+impl Replication {
+    /// To be called before [`readers`](Self::readers), each time before the driver sleeps. While
+    /// writes are `paused` nothing is added to the stream; what was asked for is done afterwards.
+    pub fn before_sleep(&mut self, paused: bool, now: Now) {
+        let has_replicas = self.source.count() > 0;
+        if has_replicas {
+            let may_mark = !paused && !self.is_replica() && !self.is_failing_over();
+            let mark_us = may_mark.then(|| self.clock.us(now));
+            self.source.mark_writes(&mut self.history, mark_us, now);
+        }
+        if !paused && self.source.take_ack_request() {
+            self.request_acks_now();
+        }
+        if has_replicas {
+            let offset = self.offset();
+            self.source.note_stream_end(offset, now.mono_ms());
+        }
+    }
+
+    /// The stream of our master, which was run and reported up to there, had a `PING` with this
+    /// argument at its end, which [`is_mark`](Self::is_mark).
+    pub fn on_mark(&mut self, argument: &[u8], facts: Facts, out: &mut Vec<Action>) {
+        if let Some(mark) = Mark::parse(argument)
+            && let Some((link, _, mut cx)) = self.link(facts, out)
+        {
+            link.on_mark(&mut cx, mark);
+        }
+    }
+
+    /// A replica was sent so many bytes of a snapshot.
+    pub fn on_snapshot_sent(&mut self, client: ClientId, bytes: u64) {
+        self.source.on_snapshot_sent(client, bytes);
+    }
+
+    /// Whether the argument of a `PING` in the stream of our master is a mark, which says nothing
+    /// to anybody but [`on_mark`](Self::on_mark).
+    pub fn is_mark(argument: &[u8]) -> bool {
+        Mark::parse(argument).is_some()
+    }
+
+    /// What a replica is told that asks for the time of the stream's origin, as far as we know it.
+    pub(super) fn origin_time(&self, now: Now) -> ReplconfReply {
+        let own_us = self.clock.us(now);
+        let time = match &self.role {
+            Role::Master => Some(own_us),
+            Role::Replica(link) => link.skew().map(|skew| skew.of_origin(own_us)),
+        };
+        let time = time.map_or("?".to_owned(), |us| us.to_string());
+        ReplconfReply::Line(format!("{ORIGIN_TIME} {time}"))
+    }
+}
