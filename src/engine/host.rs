@@ -327,6 +327,7 @@ impl<W: World> Host for Runtime<W> {
             ReplconfReply::OkWith(extensions) => {
                 reply.simple([b"OK ", &extensions.text()[..]].concat());
             }
+            ReplconfReply::Status(text) => reply.simple(text.as_bytes()),
             ReplconfReply::Silent => {}
             ReplconfReply::Error(text) => return Err(CmdError::Text(text)),
         }

@@ -27,6 +27,7 @@ impl<W: World> Runtime<W> {
         env.replication.before_sleep(env.gates.pause.is_some());
         self.write_aof(env)?;
         self.feed_replicas(env);
+        self.spool_tail(env);
         self.forward_snapshot(env);
         self.write_replies(env);
         self.outgoing.flush_all();

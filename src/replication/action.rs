@@ -4,6 +4,7 @@
 //! instant and a vector that [`Action`]s are pushed to. The server carries them out in order,
 //! before anything else happens; [`super`] describes the contract of each exchange.
 
+use super::link::LostWrites;
 use crate::base::time::Now;
 use std::ops::Range;
 
@@ -112,6 +113,9 @@ pub enum Action {
     /// The snapshot has all come: look whether it holds a key, and answer with
     /// `on_snapshot_inspected`, or with `on_snapshot_failed` if that cannot be told.
     InspectSnapshot,
+    /// The data that are to come lack these writes of ours: keep them in a ledger, and answer with
+    /// `on_lost_kept`.
+    KeepLost(LostWrites),
     /// The snapshot is complete. [`LoadTarget::Disk`]: make the file durable, put it in place, and
     /// answer with `on_snapshot_stored` or `on_snapshot_failed`. Else finish the load and answer
     /// with `on_load_finished` or `on_load_failed`.

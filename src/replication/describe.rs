@@ -43,6 +43,9 @@ impl Replication {
             backlog_first_byte_offset: log.map_or(0, ReplLog::first),
             backlog_histlen: log.map_or(0, ReplLog::history_bytes),
             stream_sum: self.history.sum(),
+            tail_bytes: self
+                .tail_base()
+                .map_or(0, |base| self.offset().saturating_sub(base)),
             stream_drifts: self.drifts,
         }
     }

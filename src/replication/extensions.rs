@@ -8,7 +8,8 @@
 //!
 //! | word | what it lets the replica say, before its `PSYNC` |
 //! |---|---|
-//! | `sum` | `REPLCONF stream-sum ID OFFSET SUM`: what the stream comes to there, see [`sum_word`] |
+//! | `sum` | `REPLCONF stream-sum ID OFFSET SUM`: what the stream comes to there, see [`StreamSum`] |
+//! | `fork` | `REPLCONF lineage ?`: which histories the master's grew out of, and where; see [`lineage`](super::lineage) |
 
 use bitflags::bitflags;
 
@@ -24,11 +25,13 @@ bitflags! {
     pub struct Extensions: u16 {
         /// It compares checksums of the stream before it lets a replica continue.
         const SUM = 1;
+        /// It tells which histories its own grew out of.
+        const FORK = 1 << 1;
     }
 }
 
 /// The words of the flags.
-const WORDS: [(Extensions, &[u8]); 1] = [(Extensions::SUM, b"sum")];
+const WORDS: [(Extensions, &[u8]); 2] = [(Extensions::SUM, b"sum"), (Extensions::FORK, b"fork")];
 
 impl Extensions {
     /// What this server can do.

@@ -11,6 +11,7 @@
 //! | `log.rs` | the one copy of the last bytes of the stream, with a cursor per reader |
 //! | `history.rs` | the two above in step, and the selected database |
 //! | `retrace.rs` | where in a history a server is that starts from its append-only file |
+//! | `lineage.rs` | where another history parts from ours |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
 //! | `role.rs` | the ways to get a master, another one, or none |
@@ -98,6 +99,7 @@ pub mod failover;
 pub mod history;
 pub mod identity;
 pub mod info;
+mod lineage;
 pub mod link;
 pub mod log;
 pub mod replconf;
@@ -120,12 +122,13 @@ pub use info::{
     GuardInfo, GuardState, LaggingReplica, MasterInfo, RefusedInfo, ReplicaInfo, ReplicationInfo,
     RoleInfo, SavedIdentity, SyncInfo,
 };
-pub use link::{Closed, ConnectFailure};
+pub use link::{Closed, ConnectFailure, LostWrites};
+pub use log::CommandStart;
 pub use replconf::ReplconfReply;
 pub use retrace::{Retrace, Retraced};
 pub use role::Replicaof;
 pub use settings::{DisklessLoad, LineageRule, ReplicationSettings};
-pub use source::{SyncClient, SyncReply, SyncRequest, SyncStats};
+pub use source::{SyncClient, SyncReply, SyncRequest, SyncStats, TailPiece};
 
 use self::log::ReplLog;
 use crate::base::rng::Rng;
@@ -133,6 +136,7 @@ use crate::base::time::Now;
 use context::Context;
 use failover::Failover;
 use history::History;
+use lineage::Lineage;
 use link::Link;
 use replconf::Replconf;
 use role::Role;
@@ -280,6 +284,18 @@ impl Replication {
         }
     }
 
+    /// What [`Action::KeepLost`] named was kept, or could not be, for this reason.
+    pub fn on_lost_kept(
+        &mut self,
+        result: Result<(), String>,
+        facts: Facts,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some((link, _, mut cx)) = self.link(facts, out) {
+            link.on_lost_kept(&mut cx, result);
+        }
+    }
+
     /// The snapshot was made durable and put in place.
     pub fn on_snapshot_stored(&mut self, facts: Facts, out: &mut Vec<Action>) {
         if let Some((link, source, mut cx)) = self.link(facts, out) {
@@ -339,8 +355,12 @@ impl Replication {
                 let name = source.name_of(client);
                 return drift::judge(&mut cx, &name, sum);
             }
+            Replconf::Lineage => {
+                let text = Lineage::text(cx.history.identity().lineage());
+                return ReplconfReply::Status(text);
+            }
             Replconf::Ack(None) => {}
-            Replconf::Ack(Some(ack)) => source.on_ack(client, ack, cx.now_ms()),
+            Replconf::Ack(Some(ack)) => source.on_ack(&mut cx, client, ack),
             Replconf::GetAck => {
                 if let Role::Replica(link) = role {
                     link.send_ack(&mut cx);
@@ -528,9 +548,69 @@ impl Replication {
     /// To be called before [`readers`](Self::readers), each time before the driver sleeps. While
     /// writes are `paused` nothing is added to the stream; what was asked for is done afterwards.
     pub fn before_sleep(&mut self, paused: bool) {
+        if self
+            .source
+            .tail_mut()
+            .wants_acks(&self.history, &self.settings)
+        {
+            self.source.request_acks();
+        }
         if !paused && self.source.take_ack_request() {
             self.request_acks_now();
         }
+    }
+
+    // ---- What may be lost ----
+
+    /// What the driver has to copy from [`tail_chunks`](Self::tail_chunks) to its spool, so that the
+    /// log need not hold it. To be asked for once before it sleeps.
+    pub fn tail_piece(&mut self, now: Now) -> Option<TailPiece> {
+        let tail = self.source.tail_mut();
+        tail.piece(&mut self.history, &self.settings, now.mono_ms())
+    }
+
+    /// The stream as far as replicas may lack it and the spool does not have it.
+    pub fn tail_chunks(&self) -> impl Iterator<Item = &[u8]> {
+        let parts = self.source.tail().cursor().zip(self.history.log());
+        parts
+            .into_iter()
+            .flat_map(|(cursor, log)| log.chunks(cursor))
+    }
+
+    /// The spool has taken that piece.
+    pub fn on_tail_copied(&mut self, piece: TailPiece) {
+        self.source.tail_mut().on_copied(&mut self.history, piece);
+    }
+
+    /// The spool could not take it, and has nothing any more.
+    pub fn on_spool_failed(&mut self, now: Now) {
+        self.source.tail_mut().on_spool_failed(now.mono_ms());
+    }
+
+    /// The spool has let its oldest part go, for want of room; the rest begins there.
+    pub fn on_spool_cut(&mut self, start: CommandStart) {
+        self.source.tail_mut().on_spool_cut(start);
+    }
+
+    /// Where the spool's part begins, and its length; none if nothing in the spool is needed.
+    pub fn spooled(&self) -> Option<(CommandStart, u64)> {
+        self.source.tail().spooled(self.history.log())
+    }
+
+    /// The stream from behind `after` on is to be read, spool first, then
+    /// [`tail_chunks`](Self::tail_chunks). Returns where these begin.
+    pub fn begin_reading_tail(&mut self, after: u64) -> Option<CommandStart> {
+        let tail = self.source.tail_mut();
+        tail.seat(&mut self.history, after + 1);
+        let log = self.history.log()?;
+        let at = log.position(tail.cursor()?);
+        log.command_start_before(at)
+            .filter(|start| start.offset == at)
+    }
+
+    /// The lowest offset that a replica of ours is known to have run, if one may be promoted.
+    pub fn tail_base(&self) -> Option<u64> {
+        self.source.tail().base()
     }
 
     // ---- Time ----

@@ -48,6 +48,8 @@ pub enum ReplconfReply {
     Ok,
     /// `+OK`, and behind it what we can do beyond what stock masters can.
     OkWith(Extensions),
+    /// Another line of status, without the leading `+`.
+    Status(String),
     /// No reply at all, as to acknowledgements.
     Silent,
     /// An error, without the leading `-`; it may quote any bytes.
@@ -77,6 +79,8 @@ pub(super) enum Replconf {
     GetAck,
     /// A replica that is about to ask to continue says what the stream comes to at its place.
     StreamSum(StreamSum),
+    /// A replica wants to know which histories ours grew out of.
+    Lineage,
 }
 
 impl ReplicaOptions {
@@ -100,6 +104,7 @@ impl ReplicaOptions {
                 }
                 b"ack" => return Replconf::Ack(parse_ack(&args[at * 2 + 1..])),
                 b"getack" => return Replconf::GetAck,
+                b"lineage" => return Replconf::Lineage,
                 b"stream-sum" => match StreamSum::parse(value) {
                     Some(sum) => return Replconf::StreamSum(sum),
                     None => Err("ERR Invalid stream-sum".into()),

@@ -22,8 +22,9 @@ use crate::replication::context::Context;
 use crate::replication::drift;
 use crate::replication::extensions::{Extensions, StreamSum};
 use crate::replication::identity::{OFFSET_MAX, ReplId};
+use crate::replication::lineage::Lineage;
 use crate::replication::source::Source;
-use crate::replication::wire::{self, LineReader};
+use crate::replication::wire::{self, BulkReader, LineReader};
 use std::collections::VecDeque;
 
 /// A command that the master has not answered yet.
@@ -35,6 +36,8 @@ enum Awaited {
     Address,
     Capabilities,
     StreamSum,
+    Lineage,
+    Info,
     Psync,
 }
 
@@ -44,6 +47,9 @@ pub(super) struct Handshake {
     /// In the order in which the answers will come; never empty.
     awaited: VecDeque<Awaited>,
     line: LineReader,
+    info: BulkReader,
+    /// What the master has told of its history.
+    lineage: Option<Lineage>,
     /// What the master can do beyond what stock masters can.
     extensions: Extensions,
     /// Whether it was told what belongs to that.
@@ -60,6 +66,8 @@ const TARGET_IS_MASTER: &[u8] = b"-ERR PSYNC FAILOVER can't be sent to a master.
 struct Terms {
     resume: Resume,
     handover: Option<Handover>,
+    /// Whether the master should be asked where its history parts from ours.
+    asks_for_fork: bool,
 }
 
 /// What the handshake comes to.
@@ -87,6 +95,8 @@ impl Handshake {
         Handshake {
             awaited: VecDeque::from([Awaited::Ping]),
             line: LineReader::default(),
+            info: BulkReader::default(),
+            lineage: None,
             extensions: Extensions::empty(),
             is_told: false,
             heard_ms: cx.now_ms(),
@@ -135,6 +145,10 @@ impl Handshake {
                 self.extensions = words.unwrap_or_default() & Extensions::OURS;
             }
             Awaited::StreamSum if line.starts_with(drift::ERROR) => return Outcome::Drifted,
+            Awaited::Lineage => {
+                self.lineage = line.strip_prefix(b"+").and_then(Lineage::parse_text);
+            }
+            Awaited::Info => self.lineage = Lineage::parse_info(line),
             Awaited::Psync => return on_psync_reply(cx, terms, line),
             _ => {}
         }
@@ -147,7 +161,8 @@ impl Handshake {
         Outcome::Waiting
     }
 
-    /// Says, once, what only masters of ours understand.
+    /// Says, once, what only masters of ours understand. Any other is asked where its history parts
+    /// from ours, if we may lose what is behind that; it need not answer.
     fn tell_more(&mut self, cx: &mut Context, terms: Terms) {
         if std::mem::replace(&mut self.is_told, true) {
             return;
@@ -161,6 +176,21 @@ impl Handshake {
             let text = StreamSum { id, offset, sum }.text();
             cx.send_master(&[b"REPLCONF", b"stream-sum", text.as_bytes()]);
             self.awaited.push_back(Awaited::StreamSum);
+        }
+        if self.extensions.contains(Extensions::FORK) {
+            cx.send_master(&[b"REPLCONF", b"lineage", b"?"]);
+            self.awaited.push_back(Awaited::Lineage);
+        } else if terms.asks_for_fork {
+            cx.send_master(&[b"INFO", b"replication"]);
+            self.awaited.push_back(Awaited::Info);
+        }
+    }
+
+    /// Takes the next answer from the front of `rest`.
+    fn read(&mut self, rest: &mut &[u8]) -> Result<Option<Vec<u8>>, wire::LineTooLong> {
+        match self.awaited.front() {
+            Some(Awaited::Info) => self.info.read(rest),
+            _ => self.line.read(rest),
         }
     }
 
@@ -243,7 +273,7 @@ impl Link {
         let Stage::Handshake(handshake) = &mut self.stage else {
             unreachable!("called in the handshake only");
         };
-        let line = match handshake.line.read(rest) {
+        let line = match handshake.read(rest) {
             Ok(Some(line)) => line,
             Ok(None) => return,
             Err(wire::LineTooLong) => {
@@ -255,9 +285,13 @@ impl Link {
         let terms = Terms {
             resume: self.resume,
             handover: self.handover,
+            asks_for_fork: self.claim.is_some(),
         };
         let asked = handshake.awaits_psync();
         let outcome = handshake.on_line(cx, terms, &line);
+        if let Some(lineage) = handshake.lineage.take() {
+            self.lineage = Some(lineage);
+        }
         if let Some(handover) = self.handover
             && asked
         {
@@ -296,6 +330,7 @@ impl Link {
         let terms = Terms {
             resume: self.resume,
             handover: self.handover,
+            asks_for_fork: false,
         };
         handshake.ask_for_stream(cx, terms);
     }
@@ -319,6 +354,9 @@ impl Link {
             // Our replicas have the right bytes, and learn the name when they come back.
             source.close_all(cx);
         }
+        self.learn_lineage(cx);
+        // All that we had is in our master's history.
+        source.tail_mut().forget(cx.history);
         // A server that was restarted has no log yet.
         cx.history.keep_log(cx.settings.backlog_bytes);
         self.begin_streaming(cx, SyncKind::Partial, true, 0);

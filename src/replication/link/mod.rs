@@ -29,6 +29,7 @@
 //! Between `+FULLRESYNC`, or the end of a snapshot, and the loss of the old data stands
 //! [`guard`], which may turn the master away.
 
+mod claim;
 mod endmark;
 mod guard;
 mod handshake;
@@ -38,9 +39,12 @@ use super::action::{Action, SyncKind};
 use super::context::Context;
 use super::history::History;
 use super::info::{MasterInfo, SyncInfo};
+use super::lineage::Lineage;
 use super::settings::LineageRule;
 use super::source::Source;
 use super::wire;
+use claim::Claim;
+pub use claim::LostWrites;
 use guard::{LineageGuard, Verdict};
 use handshake::Handshake;
 use snapshot::{IncomingSnapshot, Load};
@@ -131,6 +135,10 @@ pub struct Link {
     handover: Option<Handover>,
     /// What keeps our data from a master that has lost its own.
     guard: LineageGuard,
+    /// What we may lose to this master, if we were one.
+    claim: Option<Claim>,
+    /// What the master has told of its history in this attempt.
+    lineage: Option<Lineage>,
 }
 
 /// How far a former master is in handing over to its master to be.
@@ -173,20 +181,31 @@ impl Link {
             down_since_ms: None,
             handover: None,
             guard: LineageGuard::default(),
+            claim: None,
+            lineage: None,
         }
     }
 
     /// The link of a master that becomes a replica: its data is its own, and its new master may
     /// know its history.
-    pub(super) fn of_former_master(cx: &mut Context, host: String, port: u16) -> Link {
+    /// `base` is the lowest offset that a replica of its is known to have run, if it had one.
+    pub(super) fn of_former_master(
+        cx: &mut Context,
+        base: Option<u64>,
+        host: String,
+        port: u16,
+    ) -> Link {
         let mut link = Link::at_start(host, port);
         link.on_restored(cx);
+        let all_have_all = base == Some(cx.history.identity().offset());
+        let may_lose = cx.settings.keeps_lost_writes() && cx.history.log().is_some();
+        link.claim = (may_lose && !all_have_all).then(|| Claim::of(base));
         link
     }
 
     /// The link of a master that hands over to one of its replicas.
-    pub(super) fn to_target(cx: &mut Context, host: String, port: u16) -> Link {
-        let mut link = Link::of_former_master(cx, host, port);
+    pub(super) fn to_target(cx: &mut Context, base: Option<u64>, host: String, port: u16) -> Link {
+        let mut link = Link::of_former_master(cx, base, host, port);
         link.handover = Some(Handover::ToAsk);
         link
     }
@@ -309,6 +328,7 @@ impl Link {
         );
         let now_ms = cx.now_ms();
         self.attempt_ms = Some(now_ms);
+        self.forget_attempt();
         self.stage = Stage::Connecting { since_ms: now_ms };
         cx.push(Action::Connect {
             host: self.host.clone(),
@@ -331,6 +351,7 @@ impl Link {
             _ => {}
         }
         self.stage = Stage::Idle;
+        self.forget_attempt();
         cx.push(Action::CloseMaster);
     }
 
@@ -467,6 +488,7 @@ impl Link {
             Resume::Impossible
         };
         self.down_since_ms = None;
+        self.claim = None;
         self.guard.on_synced(cx, after);
         cx.push(Action::StartStream {
             db: cx.history.db().unwrap_or(0),
@@ -523,6 +545,7 @@ impl Link {
                 if !load.is_link_lost() {
                     cx.push(Action::SendMaster(b"\n".to_vec()));
                 }
+                self.try_again_to_keep(cx);
             }
             Stage::Streaming(streaming) => {
                 if cx.timed_out(streaming.heard_ms) {

@@ -261,7 +261,15 @@ impl Link {
             }
             _ => {}
         }
-        let target = load_target(cx, incoming.origin);
+        let origin = incoming.origin;
+        let target = match load_target(cx, origin) {
+            // What we lose has to be kept before, which may take a while.
+            LoadTarget::Memory if self.about_to_lose(cx, origin).is_some() => LoadTarget::Disk,
+            target => target,
+        };
+        let Stage::Receiving(incoming) = &mut self.stage else {
+            unreachable!("called while receiving only");
+        };
         let to = if target == LoadTarget::Disk {
             "to disk"
         } else {
@@ -326,7 +334,7 @@ impl Link {
             return cx.push(Action::EndSnapshot);
         }
         match self.guard.judge(cx, origin.id()) {
-            Verdict::Accept => cx.push(Action::EndSnapshot),
+            Verdict::Accept => self.keep_lost_then_end(cx, origin),
             Verdict::LookForKeys => cx.push(Action::InspectSnapshot),
             Verdict::Refuse => self.refuse_lineage(cx, origin),
         }
@@ -341,10 +349,10 @@ impl Link {
         let Stage::Loading(load) = &self.stage else {
             panic!("no snapshot was complete");
         };
-        if has_keys {
-            return cx.push(Action::EndSnapshot);
-        }
         let origin = load.origin;
+        if has_keys {
+            return self.keep_lost_then_end(cx, origin);
+        }
         self.refuse_lineage(cx, origin);
     }
 
@@ -357,6 +365,7 @@ impl Link {
         }
         source.close_all(cx);
         source.abandon_snapshot(cx);
+        source.tail_mut().forget(cx.history);
         cx.history.drop_log();
     }
 
@@ -408,6 +417,7 @@ impl Link {
             }
         };
         cx.history.adopt(id, offset, place);
+        self.learn_lineage(cx);
         cx.history.keep_log(cx.settings.backlog_bytes);
         let counts = load.origin != Origin::Unknown;
         cx.notice("MASTER <-> REPLICA sync: Finished with success");

@@ -17,6 +17,7 @@
 mod reading;
 mod replica;
 mod snapshots;
+mod tail;
 
 use super::action::{Action, ClientId, Contents};
 use super::context::Context;
@@ -30,6 +31,8 @@ use crate::base::numbers::parse_i64;
 use replica::{Replica, State};
 use snapshots::SnapshotJob;
 use std::collections::HashMap;
+pub(super) use tail::Tail;
+pub use tail::TailPiece;
 
 /// A request for the stream.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +120,8 @@ pub struct Source {
     /// How often the answer to "who has acknowledged what" has changed.
     ack_changes: u64,
     stats: SyncStats,
+    /// What is lost if a replica is promoted.
+    tail: Tail,
 }
 
 impl Source {
@@ -132,7 +137,24 @@ impl Source {
             good: 0,
             ack_changes: 0,
             stats: SyncStats::default(),
+            tail: Tail::default(),
         }
+    }
+
+    /// What is lost if a replica is promoted.
+    pub(super) fn tail(&self) -> &Tail {
+        &self.tail
+    }
+
+    /// The same, to change it.
+    pub(super) fn tail_mut(&mut self) -> &mut Tail {
+        &mut self.tail
+    }
+
+    /// Looks again at what replicas have run.
+    fn refresh_tail(&mut self, cx: &mut Context) {
+        let Source { replicas, tail, .. } = self;
+        tail.refresh(replicas, cx.history, cx.settings, cx.facts.now.mono_ms());
     }
 
     /// Number of replicas in any state.
@@ -177,10 +199,11 @@ impl Source {
     }
 
     /// A client says how far it is; it need not be a replica.
-    pub(super) fn on_ack(&mut self, client: ClientId, ack: Ack, now_ms: u64) {
+    pub(super) fn on_ack(&mut self, cx: &mut Context, client: ClientId, ack: Ack) {
         if let Some(at) = self.index_of(client) {
-            self.replicas[at].on_ack(ack, now_ms);
+            self.replicas[at].on_ack(ack, cx.now_ms());
             self.ack_changes += 1;
+            self.refresh_tail(cx);
         }
     }
 
@@ -213,6 +236,7 @@ impl Source {
             state: State::WaitSnapshot {
                 since_ms: cx.now_ms(),
             },
+            start_offset: 0,
             ack_offset: 0,
             fsynced_offset: 0,
             heard_ms: cx.now_ms(),
@@ -229,7 +253,9 @@ impl Source {
             let decision = cx.history.can_continue(id, offset);
             if decision == Decision::Continue {
                 self.continue_from(cx, &mut replica, offset);
+                replica.start_offset = u64::try_from(offset - 1).unwrap_or(0);
                 self.admit(replica);
+                self.refresh_tail(cx);
                 self.refresh_good(cx.settings, cx.now_ms());
                 return SyncReply::Accepted;
             }
@@ -330,12 +356,15 @@ impl Source {
         let client = replica.client;
         cx.notice(format!("Connection with replica {} lost.", replica.name()));
         let was_in_snapshot = replica.is_in_snapshot();
+        let end = cx.history.identity().offset();
+        self.tail.on_gone(&replica, end, cx.now_ms());
         if let Some(cursor) = replica.into_cursor() {
             log_of(cx.history).detach(cursor);
         }
         if self.replicas.is_empty() {
             self.empty_since_ms = cx.now_ms();
         }
+        self.refresh_tail(cx);
         self.refresh_good(cx.settings, cx.now_ms());
         if was_in_snapshot {
             self.stop_snapshot_if_useless(cx);
@@ -360,6 +389,7 @@ impl Source {
         if is_master {
             self.drop_idle_log(cx);
         }
+        self.refresh_tail(cx);
         self.start_snapshot_if_due(cx);
         self.refresh_good(cx.settings, cx.now_ms());
     }
@@ -410,6 +440,7 @@ impl Source {
         }
         if idle_ms > ttl_s * 1000 {
             cx.history.begin_anew(cx.rng);
+            self.tail.forget(cx.history);
             cx.history.drop_log();
             cx.notice(format!(
                 "Replication backlog freed after {ttl_s} seconds without connected replicas."

@@ -57,6 +57,8 @@ pub(super) struct Replica {
     /// It used `SYNC`, so it knows neither `+FULLRESYNC` nor acknowledgements.
     pub old_protocol: bool,
     pub state: State,
+    /// What it had run when it came into step, as far as we know.
+    pub start_offset: u64,
     pub ack_offset: u64,
     pub fsynced_offset: u64,
     /// When it acknowledged something last, or said that it is still there.

@@ -347,6 +347,7 @@ impl Source {
 fn begin_full_sync(cx: &mut Context, replica: &mut Replica, start: u64) {
     let wants_stream = !replica.options.snapshot_only;
     let cursor = wants_stream.then(|| log_of(cx.history).attach(start + 1));
+    replica.start_offset = start;
     replica.state = State::InSnapshot {
         start,
         cursor,
