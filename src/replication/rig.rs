@@ -58,19 +58,24 @@ impl Rig {
         rig
     }
 
-    /// The handshake up to our `PSYNC`, which is not answered yet.
+    /// The handshake up to our `PSYNC`, which is not answered yet. The master does not tell of its
+    /// history if it is asked.
     pub fn handshake(&mut self) {
         self.repl.on_connected(self.facts, &mut self.out);
         self.bytes(b"+PONG\r\n");
         self.bytes(b"+OK\r\n+OK\r\n");
+        let asks = |action: &Action| matches!(action, Action::SendMaster(bytes) if bytes.starts_with(b"*2\r\n$4\r\nINFO"));
+        if self.out.iter().any(asks) {
+            self.bytes(b"-NOPERM\r\n");
+        }
     }
 
-    /// The same with a master of ours, up to what only such a master is told.
+    /// The same with a master of ours that only knows sums, up to what only such a one is told.
     pub fn handshake_with_ours(&mut self) {
         self.repl.on_connected(self.facts, &mut self.out);
         self.bytes(b"+PONG\r\n");
         self.sent();
-        let words = Extensions::OURS.text();
+        let words = Extensions::SUM.text();
         self.bytes(&[b"+OK\r\n+OK ", &words[..], b"\r\n"].concat());
     }
 

@@ -36,6 +36,13 @@ const OWN: &[&str] = &[
     "aof-stream-marks",
     "replica_guard",
     "replica_guard_refusals",
+    "lost-writes-max-size",
+    "lost-writes-max-age",
+    "lost_writes_ledgers",
+    "lost_writes_commands",
+    "lost_writes_keys",
+    "lost_writes_last_file",
+    "lost_writes_tail_bytes",
     "repl_stream_sum",
     "repl_stream_drifts",
 ];

@@ -234,8 +234,20 @@ impl<W: World> Runtime<W> {
         let disk = self.world.disk();
         if spooled.is_some() {
             let spool = &self.lost.spool;
-            spool.read(disk, |disk, piece| ledger.take(disk, piece))?;
+            let mut taken = Ok(());
+            let read = spool.read(disk, |disk, piece| {
+                taken = ledger.take(disk, piece);
+                taken.as_ref().map_err(|e| e.kind().into()).copied()
+            });
+            taken?;
+            if read.is_err() {
+                // The next time does with what is in the log.
+                self.lost.spool.clear(self.world.disk());
+                env.replication.on_spool_failed(env.now);
+            }
+            read?;
         }
+        let disk = self.world.disk();
         for chunk in env.replication.tail_chunks() {
             ledger.take(disk, chunk)?;
         }
@@ -368,7 +380,7 @@ struct Found {
 /// All ledgers in the folder, the oldest first.
 fn find_ledgers<D: Disk>(disk: &mut D) -> Vec<Found> {
     let mut found = Vec::new();
-    for path in disk.files_in(Path::new(".")).unwrap_or_default() {
+    for path in disk.files_in(Path::new("")).unwrap_or_default() {
         let name = path.file_name().and_then(|name| name.to_str());
         if !name.is_some_and(is_ledger_name) {
             continue;

@@ -185,7 +185,7 @@ pub fn is_segment_name(name: &str, port: u16) -> bool {
 
 /// Removes what a server at that port has left behind.
 pub fn remove_old<D: Disk>(disk: &mut D, port: u16) {
-    let Ok(paths) = disk.files_in(Path::new(".")) else {
+    let Ok(paths) = disk.files_in(Path::new("")) else {
         return;
     };
     for path in paths {

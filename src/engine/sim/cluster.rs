@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::client::{SimClient, Topic, Verdict};
+use super::ledger::Ledger;
 use super::load;
 use super::net::{HostId, NOBODY, Net, SharedNet, address_of, nowhere};
 use super::node::{self, Node};
@@ -573,6 +574,11 @@ impl Cluster {
         self.oracle.check_abandoned(env);
         if !self.flushes {
             self.oracle.check_acknowledged(env);
+        }
+        for node in &self.nodes {
+            for ledger in Ledger::all_of(&node.disk) {
+                ledger.check_no_inventions(&self.oracle);
+            }
         }
     }
 

@@ -158,3 +158,7 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "claim_tests.rs"]
+mod tests;

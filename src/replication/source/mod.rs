@@ -475,7 +475,8 @@ impl Source {
             .replicas
             .iter()
             .filter(|replica| replica.cursor().is_some())
-            .count();
+            .count()
+            + usize::from(self.tail.cursor().is_some());
         let attached = history.log().map_or(0, ReplLog::cursor_count);
         assert_eq!(cursors, attached, "every cursor has an owner");
         assert!(

@@ -290,3 +290,7 @@ impl Tail {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tail_tests.rs"]
+mod tests;
