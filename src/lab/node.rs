@@ -199,7 +199,9 @@ impl Node {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let is_one = |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(is_ledger);
         let ledgers = entries.filter(is_one);
-        ledgers.filter_map(|entry| fs::read(entry.path()).ok()).collect()
+        ledgers
+            .filter_map(|entry| fs::read(entry.path()).ok())
+            .collect()
     }
 
     /// Removes its data, and leaves configuration and logs.

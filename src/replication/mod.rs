@@ -12,6 +12,7 @@
 //! | `history.rs` | the two above in step, and the selected database |
 //! | `retrace.rs` | where in a history a server is that starts from its append-only file |
 //! | `lineage.rs` | where another history parts from ours |
+//! | `lost.rs` | what is kept of the stream for the case that a new master lacks it |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
 //! | `role.rs` | the ways to get a master, another one, or none |
@@ -102,6 +103,7 @@ pub mod info;
 mod lineage;
 pub mod link;
 pub mod log;
+mod lost;
 pub mod replconf;
 pub mod retrace;
 mod role;
@@ -130,7 +132,6 @@ pub use role::Replicaof;
 pub use settings::{DisklessLoad, LineageRule, ReplicationSettings};
 pub use source::{SyncClient, SyncReply, SyncRequest, SyncStats, TailPiece};
 
-use self::log::ReplLog;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use context::Context;
@@ -281,18 +282,6 @@ impl Replication {
     pub fn on_snapshot_inspected(&mut self, has_keys: bool, facts: Facts, out: &mut Vec<Action>) {
         if let Some((link, _, mut cx)) = self.link(facts, out) {
             link.on_snapshot_inspected(&mut cx, has_keys);
-        }
-    }
-
-    /// What [`Action::KeepLost`] named was kept, or could not be, for this reason.
-    pub fn on_lost_kept(
-        &mut self,
-        result: Result<(), String>,
-        facts: Facts,
-        out: &mut Vec<Action>,
-    ) {
-        if let Some((link, _, mut cx)) = self.link(facts, out) {
-            link.on_lost_kept(&mut cx, result);
         }
     }
 
@@ -516,25 +505,6 @@ impl Replication {
         self.source.memory_bytes(&self.history, client)
     }
 
-    /// Memory of the log, each byte counted once.
-    pub fn log_memory_bytes(&self) -> usize {
-        self.history.log().map_or(0, ReplLog::memory_bytes)
-    }
-
-    /// The last bytes of the stream, for the log when it turns out to be wrong.
-    pub fn last_stream_bytes(&self, max: usize) -> Vec<u8> {
-        self.history
-            .log()
-            .map_or_else(Vec::new, |log| log.last_bytes(max))
-    }
-
-    /// The last `count` bytes of the stream, if they are held.
-    pub fn newest_bytes(&self, count: u64) -> Option<Vec<u8>> {
-        let log = self.history.log()?;
-        let held = log.history_bytes() >= count;
-        held.then(|| log.last_bytes(count as usize))
-    }
-
     /// Asks all replicas, once before the driver sleeps, how far they are.
     pub fn request_acks(&mut self) {
         self.source.request_acks();
@@ -558,59 +528,6 @@ impl Replication {
         if !paused && self.source.take_ack_request() {
             self.request_acks_now();
         }
-    }
-
-    // ---- What may be lost ----
-
-    /// What the driver has to copy from [`tail_chunks`](Self::tail_chunks) to its spool, so that the
-    /// log need not hold it. To be asked for once before it sleeps.
-    pub fn tail_piece(&mut self, now: Now) -> Option<TailPiece> {
-        let tail = self.source.tail_mut();
-        tail.piece(&mut self.history, &self.settings, now.mono_ms())
-    }
-
-    /// The stream as far as replicas may lack it and the spool does not have it.
-    pub fn tail_chunks(&self) -> impl Iterator<Item = &[u8]> {
-        let parts = self.source.tail().cursor().zip(self.history.log());
-        parts
-            .into_iter()
-            .flat_map(|(cursor, log)| log.chunks(cursor))
-    }
-
-    /// The spool has taken that piece.
-    pub fn on_tail_copied(&mut self, piece: TailPiece) {
-        self.source.tail_mut().on_copied(&mut self.history, piece);
-    }
-
-    /// The spool could not take it, and has nothing any more.
-    pub fn on_spool_failed(&mut self, now: Now) {
-        self.source.tail_mut().on_spool_failed(now.mono_ms());
-    }
-
-    /// The spool has let its oldest part go, for want of room; the rest begins there.
-    pub fn on_spool_cut(&mut self, start: CommandStart) {
-        self.source.tail_mut().on_spool_cut(start);
-    }
-
-    /// Where the spool's part begins, and its length; none if nothing in the spool is needed.
-    pub fn spooled(&self) -> Option<(CommandStart, u64)> {
-        self.source.tail().spooled(self.history.log())
-    }
-
-    /// The stream from behind `after` on is to be read, spool first, then
-    /// [`tail_chunks`](Self::tail_chunks). Returns where these begin.
-    pub fn begin_reading_tail(&mut self, after: u64) -> Option<CommandStart> {
-        let tail = self.source.tail_mut();
-        tail.seat(&mut self.history, after + 1);
-        let log = self.history.log()?;
-        let at = log.position(tail.cursor()?);
-        log.command_start_before(at)
-            .filter(|start| start.offset == at)
-    }
-
-    /// The lowest offset that a replica of ours is known to have run, if one may be promoted.
-    pub fn tail_base(&self) -> Option<u64> {
-        self.source.tail().base()
     }
 
     // ---- Time ----

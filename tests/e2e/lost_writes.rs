@@ -20,7 +20,7 @@ fn master() -> Options {
 /// A master, a replica of that make that follows it through a relay, and the relay.
 fn pair(master: Options, make: fn() -> Options) -> (Server, Server, Proxy) {
     let master = master.start();
-    let replica = make().readable_by_stock().start();
+    let replica = make().start();
     let relay = Proxy::to(master.port);
     follow(&replica, relay.port);
     master.ask("SET common 1");

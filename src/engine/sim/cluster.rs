@@ -4,11 +4,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::client::{SimClient, Topic, Verdict};
-use super::ledger::Ledger;
-use super::load;
 use super::net::{HostId, NOBODY, Net, SharedNet, address_of, nowhere};
 use super::node::{self, Node};
 use super::oracle::{Oracle, fingerprint};
+use super::{ledger, load};
 use crate::base::rng::Rng;
 use crate::commands::env::Env;
 use crate::config::{Appendfsync, ReplicaLineageGuard, Settings};
@@ -575,11 +574,7 @@ impl Cluster {
         if !self.flushes {
             self.oracle.check_acknowledged(env);
         }
-        for node in &self.nodes {
-            for ledger in Ledger::all_of(&node.disk) {
-                ledger.check_no_inventions(&self.oracle);
-            }
-        }
+        ledger::check_all(&self.nodes, &self.oracle);
     }
 
     /// Where every server stands that runs.

@@ -4,11 +4,18 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::disk::SimDisk;
+use super::node::Node;
 use super::oracle::Oracle;
 use crate::base::disk::Disk;
 use crate::persist::aof::records::{End, Item, Records};
 use crate::persist::ledger::{Head, Tail, is_ledger_name};
 use crate::replication::ReplId;
+
+/// No ledger says that a write is lost which its new master's history has.
+pub fn check_all(nodes: &[Node], oracle: &Oracle) {
+    let ledgers = nodes.iter().flat_map(|node| Ledger::all_of(&node.disk));
+    ledgers.for_each(|ledger| ledger.check_no_inventions(oracle));
+}
 
 /// A ledger, as it is read.
 pub struct Ledger {
@@ -60,7 +67,7 @@ impl Ledger {
     }
 
     /// The history of the new master has nothing of what stands here, if it says so.
-    pub fn check_no_inventions(&self, oracle: &Oracle) {
+    fn check_no_inventions(&self, oracle: &Oracle) {
         let Some(id) = ReplId::parse(self.head.new_id.as_bytes()) else {
             return;
         };

@@ -34,7 +34,7 @@ fn split(cluster: &mut Cluster, seed: u64) -> (crate::replication::ReplId, usize
         cluster.net.borrow_mut().silence(0, host);
     }
     cluster.write(0, many);
-    if seed % 4 != 0 {
+    if !seed.is_multiple_of(4) {
         // Long enough to be noticed.
         cluster.run_ms(8000);
         cluster.write(0, many);
@@ -79,7 +79,13 @@ fn run(seed: u64) {
     assert_eq!(ledger.tail.up_to, ledger.head.end, "seed {seed}");
     assert_eq!(ledger.head.id, id.to_string());
     assert!(lost.len() >= 4);
-    assert_eq!(ledger.keys, lost, "seed {seed}");
+    assert!(lost.is_subset(&ledger.keys), "seed {seed}");
+    // What was run and not acknowledged, since a command beside it failed, is lost as well.
+    let env = cluster.nodes[master].env().expect("it runs");
+    for (db, key) in &ledger.keys {
+        let found = env.keyspace.db(*db).get(key);
+        assert!(found.is_none(), "seed {seed}: {}", key.escape_ascii());
+    }
     let env = cluster.nodes[0].env().expect("it runs");
     assert_eq!(env.persistence.lost.ledgers, 1);
     assert_eq!(env.persistence.lost.commands, ledger.tail.commands);
@@ -109,7 +115,10 @@ fn a_master_that_is_told_to_follow_one_that_has_all_keeps_no_ledger() {
 #[test]
 fn what_cannot_be_kept_for_want_of_room_is_kept_when_there_is_some() {
     let mut cluster = Cluster::tree(7, &[None, Some(0), Some(0)]);
-    cluster.tell(0, "CONFIG SET repl-diskless-load swapdb");
+    cluster.tell(
+        0,
+        "CONFIG SET repl-diskless-load swapdb lost-writes-max-size 1mb",
+    );
     cluster.run_ms(500);
     let (id, master) = split(&mut cluster, 3);
     cluster.net.borrow_mut().heal();
@@ -122,13 +131,16 @@ fn what_cannot_be_kept_for_want_of_room_is_kept_when_there_is_some() {
     cluster.converge(20_000);
     let ledgers = Ledger::all_of(&cluster.nodes[0].disk);
     assert_eq!(ledgers.len(), 1);
-    assert_eq!(ledgers[0].keys, lost);
+    assert!(lost.is_subset(&ledgers[0].keys));
 }
 
 #[test]
 fn a_disk_that_stays_full_does_not_keep_a_former_master_out_for_ever() {
     let mut cluster = Cluster::tree(7, &[None, Some(0), Some(0)]);
-    cluster.tell(0, "CONFIG SET repl-diskless-load swapdb");
+    cluster.tell(
+        0,
+        "CONFIG SET repl-diskless-load swapdb lost-writes-max-size 1mb",
+    );
     cluster.run_ms(500);
     let (_, master) = split(&mut cluster, 3);
     cluster.net.borrow_mut().heal();

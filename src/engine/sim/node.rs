@@ -114,8 +114,7 @@ pub fn settings(rng: &mut Rng) -> Settings {
         repl_ping_replica_period: 1 + rng.below(3) as u32,
         repl_backlog_size: (16 * 1024) << rng.below(4),
         repl_backlog_ttl: rng.below(3) * 10,
-        // Memory holds the least that it may, so that the spool has something to do.
-        lost_writes_max_size: if rng.below(4) == 0 { 0 } else { 1 << 20 },
+        lost_writes_max_size: 1 << 20,
         repl_diskless_sync: rng.below(2) == 0,
         repl_diskless_sync_delay: rng.below(2) as u32,
         repl_diskless_load: match rng.below(3) {

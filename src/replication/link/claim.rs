@@ -17,7 +17,7 @@
 //! If the new master does not tell where the histories part, what no replica is known to have is
 //! kept, which may be too much, and the ledger says so. If it lets us continue nothing is lost.
 
-use super::{Link, Origin, Stage};
+use super::{Handover, Link, Origin, Stage};
 use crate::replication::action::Action;
 use crate::replication::context::Context;
 use crate::replication::identity::ReplId;
@@ -64,6 +64,35 @@ impl Claim {
 }
 
 impl Link {
+    /// The link of a master that becomes a replica: its data is its own, and its new master may
+    /// know its history.
+    /// `base` is the lowest offset that a replica of its is known to have run, if it had one.
+    pub(in crate::replication) fn of_former_master(
+        cx: &mut Context,
+        base: Option<u64>,
+        host: String,
+        port: u16,
+    ) -> Link {
+        let mut link = Link::at_start(host, port);
+        link.on_restored(cx);
+        let all_have_all = base == Some(cx.history.identity().offset());
+        let may_lose = cx.settings.keeps_lost_writes() && cx.history.log().is_some();
+        link.claim = (may_lose && !all_have_all).then(|| Claim::of(base));
+        link
+    }
+
+    /// The link of a master that hands over to one of its replicas.
+    pub(in crate::replication) fn to_target(
+        cx: &mut Context,
+        base: Option<u64>,
+        host: String,
+        port: u16,
+    ) -> Link {
+        let mut link = Link::of_former_master(cx, base, host, port);
+        link.handover = Some(Handover::ToAsk);
+        link
+    }
+
     /// What we lose if the data of this place take the place of ours.
     pub(super) fn about_to_lose(&self, cx: &Context, origin: Origin) -> Option<LostWrites> {
         let claim = self.claim.as_ref()?;

@@ -186,30 +186,6 @@ impl Link {
         }
     }
 
-    /// The link of a master that becomes a replica: its data is its own, and its new master may
-    /// know its history.
-    /// `base` is the lowest offset that a replica of its is known to have run, if it had one.
-    pub(super) fn of_former_master(
-        cx: &mut Context,
-        base: Option<u64>,
-        host: String,
-        port: u16,
-    ) -> Link {
-        let mut link = Link::at_start(host, port);
-        link.on_restored(cx);
-        let all_have_all = base == Some(cx.history.identity().offset());
-        let may_lose = cx.settings.keeps_lost_writes() && cx.history.log().is_some();
-        link.claim = (may_lose && !all_have_all).then(|| Claim::of(base));
-        link
-    }
-
-    /// The link of a master that hands over to one of its replicas.
-    pub(super) fn to_target(cx: &mut Context, base: Option<u64>, host: String, port: u16) -> Link {
-        let mut link = Link::of_former_master(cx, base, host, port);
-        link.handover = Some(Handover::ToAsk);
-        link
-    }
-
     /// What our target has answered, once it has.
     pub(super) fn handover_answer(&self) -> Option<HandoverAnswer> {
         match self.handover {

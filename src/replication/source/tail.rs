@@ -12,9 +12,9 @@
 //!        offset       |<------- memory ------->|
 //! ```
 //!
-//! Once the cursor holds more than its share of memory, replicas that are online are asked how far
+//! Once the cursor holds half of what the backlog may take, replicas that are online are asked how far
 //! they are; and if that does not help, since one is gone or does not answer, the driver copies
-//! what is too much to files of its own (the *spool*), in one piece in a tick, and the cursor moves
+//! what is more than that to files of its own (the *spool*), in one piece in a tick, and the cursor moves
 //! on. Both the cursor and the pieces are cut where the log knows that a command begins, and which
 //! database is selected there.
 //!
@@ -27,15 +27,12 @@
 
 use super::replica::{Replica, State};
 use crate::replication::history::History;
-use crate::replication::log::{CommandStart, Cursor, ReplLog};
+use crate::replication::log::{CommandStart, Cursor, ReplLog, WINDOW_BYTES_MIN};
 use crate::replication::settings::ReplicationSettings;
 
 /// So many replicas that are gone are remembered; what the others had is the least of what two of
 /// them had.
 const GONE_MAX: usize = 16;
-/// The cursor's share of memory is the backlog's size, or such a share of `lost-writes-max-size` if
-/// that is more.
-const MEMORY_SHARE: u64 = 16;
 /// After the spool has failed, nothing is copied for so long.
 const SPOOL_PAUSE_MS: u64 = 10_000;
 
@@ -93,10 +90,10 @@ fn had_by(replica: &Replica, end: u64) -> Option<u64> {
     may_lead.then(|| replica.ack_offset.max(replica.start_offset).min(end))
 }
 
-/// The memory that the cursor may hold.
+/// The memory that the cursor may hold: what the backlog takes anyway. More would let replicas
+/// continue from farther back than was asked for.
 fn memory_max(settings: &ReplicationSettings) -> u64 {
-    let share = settings.lost_bytes_max / MEMORY_SHARE;
-    settings.backlog_bytes.max(share)
+    settings.backlog_bytes.max(WINDOW_BYTES_MIN)
 }
 
 impl Tail {

@@ -130,6 +130,7 @@ fn what_memory_is_too_small_for_is_copied_in_pieces_of_whole_commands() {
         write(&mut rig, 20_000);
         let end = rig.repl.offset();
         ack(&mut rig, 1, end);
+        rig.read(1);
         if let Some(piece) = rig.repl.tail_piece(rig.facts.now) {
             let from = *first.get_or_insert(piece.start.offset);
             assert_eq!(piece.start.offset, from + copied, "no hole");
@@ -168,6 +169,7 @@ fn a_spool_that_fails_costs_what_it_held_and_no_memory() {
     assert_eq!(rig.repl.spooled(), None);
     for _ in 0..20 {
         write(&mut rig, 20_000);
+        rig.read(1);
         assert_eq!(rig.repl.tail_piece(rig.facts.now), None);
         rig.repl.tick(rig.facts, &mut rig.out);
         assert!(rig.repl.log_memory_bytes() < 100_000, "it is let go of");
