@@ -10,7 +10,7 @@ use super::aof::Aof;
 use super::clients::Clients;
 use super::link::MasterLink;
 use super::loading::Loader;
-use super::lost::Lost;
+use super::lost::spool::Lost;
 use super::migrate::Peers;
 use super::outgoing::Outgoings;
 use super::pause::Pauses;

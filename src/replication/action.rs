@@ -4,7 +4,7 @@
 //! instant and a vector that [`Action`]s are pushed to. The server carries them out in order,
 //! before anything else happens; [`super`] describes the contract of each exchange.
 
-use super::link::LostWrites;
+use super::identity::ReplId;
 use crate::base::time::Now;
 use std::ops::Range;
 
@@ -82,6 +82,24 @@ pub enum Contents {
     FunctionsOnly,
     /// Nothing at all.
     Nothing,
+}
+
+/// Writes of ours that our new master's history lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostWrites {
+    /// Our history.
+    pub id: ReplId,
+    /// The last byte of it that is in the new master's history.
+    pub after: u64,
+    /// Its last byte.
+    pub end: u64,
+    /// Whether `after` is known to be the last byte in common. If not, what is kept may hold
+    /// writes that survived.
+    pub is_exact: bool,
+    /// The history of the new master, if it has told.
+    pub new_id: Option<ReplId>,
+    /// The new master's address.
+    pub master: String,
 }
 
 /// A request of the machines to the server.

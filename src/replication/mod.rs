@@ -115,7 +115,8 @@ mod wire;
 mod rig;
 
 pub use action::{
-    Action, ClientId, Contents, Facts, LoadTarget, RunningChild, SnapshotTarget, SyncKind,
+    Action, ClientId, Contents, Facts, LoadTarget, LostWrites, RunningChild, SnapshotTarget,
+    SyncKind,
 };
 pub use failover::FailoverRequest;
 pub use history::StreamPlace;
@@ -124,7 +125,7 @@ pub use info::{
     GuardInfo, GuardState, LaggingReplica, MasterInfo, RefusedInfo, ReplicaInfo, ReplicationInfo,
     RoleInfo, SavedIdentity, SyncInfo,
 };
-pub use link::{Closed, ConnectFailure, LostWrites};
+pub use link::{Closed, ConnectFailure};
 pub use log::CommandStart;
 pub use replconf::ReplconfReply;
 pub use retrace::{Retrace, Retraced};

@@ -21,6 +21,26 @@ const NAME: &str = "temp-lost-writes-";
 /// Read at once.
 const READ_BYTES: usize = 256 * 1024;
 
+/// What is copied of the stream, and when ledgers were looked at.
+pub struct Lost<F> {
+    /// What is copied.
+    pub spool: Spool<F>,
+    /// Whether what a server before this one has left behind is removed.
+    pub is_tidy: bool,
+    /// When ledgers are to be looked at, in monotonic seconds.
+    pub look_s: u64,
+}
+
+impl<F> Default for Lost<F> {
+    fn default() -> Lost<F> {
+        Lost {
+            spool: Spool::default(),
+            is_tidy: false,
+            look_s: 0,
+        }
+    }
+}
+
 /// One file.
 #[derive(Debug)]
 struct Segment {

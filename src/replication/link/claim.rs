@@ -18,30 +18,11 @@
 //! kept, which may be too much, and the ledger says so. If it lets us continue nothing is lost.
 
 use super::{Handover, Link, Origin, Stage};
-use crate::replication::action::Action;
+use crate::replication::action::{Action, LostWrites};
 use crate::replication::context::Context;
-use crate::replication::identity::ReplId;
 
 /// So often it is tried to keep what is about to be lost, once a second.
 const TRIES_MAX: u32 = 10;
-
-/// Writes of ours that our new master's history lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LostWrites {
-    /// Our history.
-    pub id: ReplId,
-    /// The last byte of it that is in the new master's history.
-    pub after: u64,
-    /// Its last byte.
-    pub end: u64,
-    /// Whether `after` is known to be the last byte in common. If not, what is kept may hold
-    /// writes that survived.
-    pub is_exact: bool,
-    /// The history of the new master, if it has told.
-    pub new_id: Option<ReplId>,
-    /// The new master's address.
-    pub master: String,
-}
 
 /// See the module's head.
 #[derive(Debug, Default)]

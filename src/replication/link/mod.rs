@@ -44,7 +44,6 @@ use super::settings::LineageRule;
 use super::source::Source;
 use super::wire;
 use claim::Claim;
-pub use claim::LostWrites;
 use guard::{LineageGuard, Verdict};
 use handshake::Handshake;
 use snapshot::{IncomingSnapshot, Load};
