@@ -9,7 +9,7 @@
 //! | word | what it lets the replica say, before its `PSYNC` |
 //! |---|---|
 //! | `sum` | `REPLCONF stream-sum ID OFFSET SUM`: what the stream comes to there, see [`StreamSum`] |
-//! | `fork` | `REPLCONF lineage ?`: which histories the master's grew out of, and where; see [`lineage`](super::lineage) |
+//! | `fork` | `REPLCONF lineage ?`: which histories the master's grew out of |
 
 use bitflags::bitflags;
 

@@ -22,8 +22,8 @@ impl Replication {
         }
     }
 
-    /// What the driver has to copy from [`tail_chunks`](Self::tail_chunks) to its spool, so that the
-    /// log need not hold it. To be asked for once before it sleeps.
+    /// What the driver has to copy from [`tail_chunks`](Self::tail_chunks) to its spool, so that
+    /// the log need not hold it. To be asked for once before it sleeps.
     pub fn tail_piece(&mut self, now: Now) -> Option<TailPiece> {
         let tail = self.source.tail_mut();
         tail.piece(&mut self.history, &self.settings, now.mono_ms())

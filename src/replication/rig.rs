@@ -64,7 +64,10 @@ impl Rig {
         self.repl.on_connected(self.facts, &mut self.out);
         self.bytes(b"+PONG\r\n");
         self.bytes(b"+OK\r\n+OK\r\n");
-        let asks = |action: &Action| matches!(action, Action::SendMaster(bytes) if bytes.starts_with(b"*2\r\n$4\r\nINFO"));
+        let asks = |action: &Action| {
+            let start = b"*2\r\n$4\r\nINFO";
+            matches!(action, Action::SendMaster(bytes) if bytes.starts_with(start))
+        };
         if self.out.iter().any(asks) {
             self.bytes(b"-NOPERM\r\n");
         }

@@ -283,9 +283,10 @@ impl<W: World> Runtime<W> {
         let name = path.display().to_string();
         let Tail { commands, keys, .. } = tail;
         log::warn!(
-            "LOST WRITES: {commands} commands on {keys} keys that we ran (history {}, offsets {} to \
-             {}) are not in the history of the new master {}. {}{}They are kept in {name}; \
-             'redis-check-aof --show-lost {name}' shows them, 'redis-cli --pipe < {name}' runs them.",
+            "LOST WRITES: {commands} commands on {keys} keys that we ran (history {}, offsets {} \
+             to {}) are not in the history of the new master {}. {}{}They are kept in {name}; \
+             'redis-check-aof --show-lost {name}' shows them, 'redis-cli --pipe < {name}' \
+             runs them.",
             lost.id,
             lost.after + 1,
             lost.end,

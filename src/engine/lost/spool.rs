@@ -144,8 +144,8 @@ impl<F: Read + Write> Spool<F> {
         }
     }
 
-    /// Lets go of segments whose bytes all replicas have, up to `offset`. Returns where what is left
-    /// begins, if any went.
+    /// Lets go of segments whose bytes all replicas have, up to `offset`. Returns where what is
+    /// left begins, if any went.
     pub fn drop_up_to<D: Disk<File = F>>(
         &mut self,
         disk: &mut D,

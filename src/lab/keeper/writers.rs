@@ -248,8 +248,8 @@ fn describe(verdict: &Verdict) -> String {
         None => "nothing was accepted".to_owned(),
     };
     format!(
-        "{} ({}, {}): {} acknowledged, {} present, {lost}{noted}, {} promised lost, {} duplicated, {} \
-         reordered, {} unacknowledged but there; {gap}\n",
+        "{} ({}, {}): {} acknowledged, {} present, {lost}{noted}, {} promised lost, {} duplicated, \
+         {} reordered, {} unacknowledged but there; {gap}\n",
         verdict.writer,
         verdict.kind,
         verdict.route,

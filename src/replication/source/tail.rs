@@ -12,11 +12,11 @@
 //!        offset       |<------- memory ------->|
 //! ```
 //!
-//! Once the cursor holds half of what the backlog may take, replicas that are online are asked how far
-//! they are; and if that does not help, since one is gone or does not answer, the driver copies
-//! what is more than that to files of its own (the *spool*), in one piece in a tick, and the cursor moves
-//! on. Both the cursor and the pieces are cut where the log knows that a command begins, and which
-//! database is selected there.
+//! Once the cursor holds half of what the backlog may take, replicas that are online are asked how
+//! far they are; and if that does not help, since one is gone or does not answer, the driver copies
+//! what is more than that to files of its own (the *spool*), in one piece in a tick, and the cursor
+//! moves on. Both the cursor and the pieces are cut where the log knows that a command begins, and
+//! which database is selected there.
 //!
 //! A replica is known by its address. Who is gone is forgotten when it is back and has run at least
 //! what it had, and after `lost-writes-max-age`. Readers that do not say where they listen, or do
