@@ -38,6 +38,7 @@ pub trait Disk {
     /// it is in was synced. An error if the name belongs to a file.
     fn create_folder(&mut self, path: &Path) -> io::Result<()>;
     /// The paths of the files in a folder (not of folders in it), in no order that means anything.
+    /// An empty path is the working directory.
     fn files_in(&mut self, folder: &Path) -> io::Result<Vec<PathBuf>>;
     /// Gives a file another name; the one that had it is gone.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;

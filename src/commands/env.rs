@@ -62,10 +62,25 @@ pub struct Persistence {
     pub fsynced_offset: Option<u64>,
     /// Why the append-only file cannot be written, in the system's words; empty if it can.
     pub aof_failure: String,
+    /// Writes that were lost to a new master.
+    pub lost: LostFigures,
     /// Keys loaded at the last load.
     pub last_load_keys_loaded: u64,
     /// Keys found expired at the last load.
     pub last_load_keys_expired: u64,
+}
+
+/// Writes that were lost to a new master, as far as they were kept.
+#[derive(Clone, Debug, Default)]
+pub struct LostFigures {
+    /// Ledgers that are there.
+    pub ledgers: u64,
+    /// Commands kept since the start.
+    pub commands: u64,
+    /// Keys that they named, counted for each ledger.
+    pub keys: u64,
+    /// The last ledger that was written since the start; empty if none was.
+    pub last_file: String,
 }
 
 impl Persistence {
@@ -81,6 +96,7 @@ impl Persistence {
             last_cow_bytes: 0,
             saves: 0,
             fsynced_offset: None,
+            lost: LostFigures::default(),
             aof_failure: String::new(),
             last_load_keys_loaded: 0,
             last_load_keys_expired: 0,

@@ -334,6 +334,12 @@ directives! {
         .memory(1, LONG_MAX).clamp(16 << 10, LONG_MAX).apply(Apply::ReplBacklogSize);
     /// Seconds without a replica after which they are let go; 0 never.
     repl_backlog_ttl: u64 = 3600, "repl-backlog-ttl".range(0, LONG_MAX);
+    /// Bytes of writes kept that a new master may lack, in ledgers and besides until it is known; 0
+    /// keeps none.
+    lost_writes_max_size: u64 = 256 << 20, "lost-writes-max-size".memory(0, LONG_MAX);
+    /// Seconds after which ledgers are removed, and a replica that is gone is given up; 0 keeps no
+    /// writes.
+    lost_writes_max_age: u64 = 604_800, "lost-writes-max-age".range(0, LONG_MAX);
     /// Rank of this replica when a new master is chosen, lowest first; 0 never.
     replica_priority: u32 = 100, "replica-priority".alias("slave-priority").range(0, INT_MAX);
     /// Let sentinels report this replica.

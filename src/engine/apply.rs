@@ -33,6 +33,8 @@ pub fn replication_settings(s: &Settings) -> replication::ReplicationSettings {
             ReplicaLineageGuard::Strict => LineageRule::RefuseUnknown,
         },
         backlog_bytes: s.repl_backlog_size,
+        lost_bytes_max: s.lost_writes_max_size,
+        lost_age_max_s: s.lost_writes_max_age,
         backlog_ttl_s: s.repl_backlog_ttl,
         ping_period_s: u64::from(s.repl_ping_replica_period),
         diskless_sync: s.repl_diskless_sync,

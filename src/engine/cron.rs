@@ -158,6 +158,7 @@ impl<W: World> Engine<W> {
         runtime.peers.close_idle(env.now, &mut runtime.world);
         runtime.world.on_second();
         runtime.renew_own(env);
+        runtime.tend_lost_writes(env);
         self.remove_file_for_replicas();
         self.runtime.clients.input_peak.start_second(second);
         self.runtime.clients.output_peak.start_second(second);

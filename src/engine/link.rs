@@ -88,6 +88,7 @@ impl<W: World> Runtime<W> {
             Action::SnapshotData(range) => self.take_incoming(env, chunk, range, more),
             Action::SnapshotHeld(bytes) => self.take_incoming(env, &bytes, 0..bytes.len(), more),
             Action::InspectSnapshot => self.inspect_incoming(env, more),
+            Action::KeepLost(lost) => self.keep_lost(env, &lost, more),
             Action::EndSnapshot => self.end_incoming(env, more),
             Action::AbortSnapshot => {
                 self.discard_incoming();

@@ -51,6 +51,7 @@ mod link;
 mod load_delay;
 mod loading;
 mod look_ahead;
+mod lost;
 mod master_stream;
 mod migrate;
 mod outgoing;

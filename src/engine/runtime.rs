@@ -10,6 +10,7 @@ use super::aof::Aof;
 use super::clients::Clients;
 use super::link::MasterLink;
 use super::loading::Loader;
+use super::lost::spool::Lost;
 use super::migrate::Peers;
 use super::outgoing::Outgoings;
 use super::pause::Pauses;
@@ -52,6 +53,8 @@ pub struct Runtime<W: World> {
     pub snapshots: Snapshots,
     /// The append-only file.
     pub aof: Aof<FileOf<W>>,
+    /// Writes that a new master may lack.
+    pub(super) lost: Lost<FileOf<W>>,
     /// The load that is running.
     pub loader: Option<Loader<FileOf<W>>>,
     /// Connections for `MIGRATE`.
@@ -103,6 +106,7 @@ impl<W: World> Runtime<W> {
             file_sends: FileSends::default(),
             snapshots: Snapshots::default(),
             aof: Aof::default(),
+            lost: Lost::default(),
             loader: None,
             peers: Peers::default(),
             put_off: PutOff::default(),

@@ -28,6 +28,7 @@ impl<W: World> Runtime<W> {
             .before_sleep(env.gates.pause.is_some(), env.now);
         self.write_aof(env)?;
         self.feed_replicas(env);
+        self.spool_tail(env);
         self.forward_snapshot(env);
         self.write_replies(env);
         self.outgoing.flush_all();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::load::is_ledger;
 use super::model::{NodeKind, ProcessState};
 use super::plan::{CONFIG_FILE, LOG_FILE, Planned};
 use crate::sys::process::{end_with_parent, send_signal_to_group};
@@ -190,6 +191,17 @@ impl Node {
     fn signal(&self, number: i32) -> io::Result<()> {
         let child = self.child.as_ref().ok_or(io::ErrorKind::NotFound)?;
         send_signal_to_group(child.id() as i32, number)
+    }
+
+    /// What its ledgers of lost writes hold; nothing if it has none. One that cannot be read, or is
+    /// removed meanwhile, is passed over.
+    pub fn ledgers(&self) -> Vec<Vec<u8>> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let is_one = |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(is_ledger);
+        let ledgers = entries.filter(is_one);
+        ledgers
+            .filter_map(|entry| fs::read(entry.path()).ok())
+            .collect()
     }
 
     /// Removes its data, and leaves configuration and logs.

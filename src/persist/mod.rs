@@ -1,4 +1,5 @@
 //! Persistence codecs. Knows nothing of fork or sockets.
 
 pub mod aof;
+pub mod ledger;
 pub mod rdb;

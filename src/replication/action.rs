@@ -4,6 +4,7 @@
 //! instant and a vector that [`Action`]s are pushed to. The server carries them out in order,
 //! before anything else happens; [`super`] describes the contract of each exchange.
 
+use super::identity::ReplId;
 use crate::base::time::Now;
 use std::ops::Range;
 
@@ -83,6 +84,24 @@ pub enum Contents {
     Nothing,
 }
 
+/// Writes of ours that our new master's history lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostWrites {
+    /// Our history.
+    pub id: ReplId,
+    /// The last byte of it that is in the new master's history.
+    pub after: u64,
+    /// Its last byte.
+    pub end: u64,
+    /// Whether `after` is known to be the last byte in common. If not, what is kept may hold
+    /// writes that survived.
+    pub is_exact: bool,
+    /// The history of the new master, if it has told.
+    pub new_id: Option<ReplId>,
+    /// The new master's address.
+    pub master: String,
+}
+
 /// A request of the machines to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -112,6 +131,9 @@ pub enum Action {
     /// The snapshot has all come: look whether it holds a key, and answer with
     /// `on_snapshot_inspected`, or with `on_snapshot_failed` if that cannot be told.
     InspectSnapshot,
+    /// The data that are to come lack these writes of ours: keep them in a ledger, and answer with
+    /// `on_lost_kept`.
+    KeepLost(LostWrites),
     /// The snapshot is complete. [`LoadTarget::Disk`]: make the file durable, put it in place, and
     /// answer with `on_snapshot_stored` or `on_snapshot_failed`. Else finish the load and answer
     /// with `on_load_finished` or `on_load_failed`.

@@ -9,6 +9,25 @@ use super::source::OriginPlace;
 use crate::base::time::Now;
 
 impl Replication {
+    /// Memory of the log, each byte counted once.
+    pub fn log_memory_bytes(&self) -> usize {
+        self.history.log().map_or(0, ReplLog::memory_bytes)
+    }
+
+    /// The last bytes of the stream, for the log when it turns out to be wrong.
+    pub fn last_stream_bytes(&self, max: usize) -> Vec<u8> {
+        self.history
+            .log()
+            .map_or_else(Vec::new, |log| log.last_bytes(max))
+    }
+
+    /// The last `count` bytes of the stream, if they are held.
+    pub fn newest_bytes(&self, count: u64) -> Option<Vec<u8>> {
+        let log = self.history.log()?;
+        let held = log.history_bytes() >= count;
+        held.then(|| log.last_bytes(count as usize))
+    }
+
     /// Whether `min-replicas-to-write` is met; a replica has no such rule.
     #[inline]
     pub fn has_enough_replicas(&self) -> bool {
@@ -42,6 +61,9 @@ impl Replication {
             backlog_first_byte_offset: log.map_or(0, ReplLog::first),
             backlog_histlen: log.map_or(0, ReplLog::history_bytes),
             stream_sum: self.history.sum(),
+            tail_bytes: self
+                .tail_base()
+                .map_or(0, |base| self.offset().saturating_sub(base)),
             stream_drifts: self.drifts,
         }
     }

@@ -9,7 +9,8 @@
 //! | word | what it lets the replica say, before its `PSYNC` |
 //! |---|---|
 //! | `lag` | `REPLCONF origin-time ?`, and later `LAG MS` with its offset, see [`super::lag`] |
-//! | `sum` | `REPLCONF stream-sum ID OFFSET SUM`: what the stream comes to there, see [`sum_word`] |
+//! | `sum` | `REPLCONF stream-sum ID OFFSET SUM`: what the stream comes to there, see [`StreamSum`] |
+//! | `fork` | `REPLCONF lineage ?`: which histories the master's grew out of |
 
 use bitflags::bitflags;
 
@@ -27,11 +28,17 @@ bitflags! {
         const SUM = 1;
         /// It reads marks of time in the stream, and tells its lag.
         const LAG = 1 << 1;
+        /// It tells which histories its own grew out of.
+        const FORK = 1 << 2;
     }
 }
 
 /// The words of the flags.
-const WORDS: [(Extensions, &[u8]); 2] = [(Extensions::SUM, b"sum"), (Extensions::LAG, b"lag")];
+const WORDS: [(Extensions, &[u8]); 3] = [
+    (Extensions::SUM, b"sum"),
+    (Extensions::LAG, b"lag"),
+    (Extensions::FORK, b"fork"),
+];
 
 impl Extensions {
     /// What this server can do.

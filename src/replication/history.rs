@@ -14,7 +14,7 @@
 //!
 //! Invariant: while there is a log, its next offset is one more than the identity's offset.
 
-use super::identity::{Decision, Identity, ReplId};
+use super::identity::{Ancestor, Decision, Identity, ReplId};
 use super::log::ReplLog;
 use crate::base::numbers;
 use crate::base::rng::Rng;
@@ -169,6 +169,11 @@ impl History {
     pub fn shift(&mut self, rng: &mut Rng) {
         self.identity.shift(rng);
         self.select_again();
+    }
+
+    /// Remembers which histories ours grew out of, as our master tells it.
+    pub fn learn(&mut self, ancestors: &[Ancestor]) {
+        self.identity.learn(ancestors);
     }
 
     /// Goes on under the name that our master has now.

@@ -96,12 +96,29 @@ pub struct Previous {
     pub second_offset: u64,
 }
 
+/// So many histories that ours grew out of are remembered, the youngest of them.
+pub const ANCESTORS_MAX: usize = 8;
+
+/// A history that ours grew out of, remembered to tell where others part from ours. It gives
+/// nobody the right to continue; [`Previous`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ancestor {
+    /// Its name.
+    pub id: ReplId,
+    /// The last byte in common.
+    pub end: u64,
+    /// Whether the two part there. If not, they have at least so much in common.
+    pub is_exact: bool,
+}
+
 /// Our place in the replication tree; see the module's head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     id: ReplId,
     previous: Option<Previous>,
     offset: u64,
+    /// The youngest first.
+    ancestors: Vec<Ancestor>,
 }
 
 /// Whether a replica that asks to continue may, and if not, why not.
@@ -126,6 +143,7 @@ impl Identity {
             id: ReplId::random(rng),
             previous: None,
             offset: 0,
+            ancestors: Vec::new(),
         }
     }
 
@@ -144,8 +162,37 @@ impl Identity {
         self.offset
     }
 
+    /// Our history, and those that it grew out of, the youngest first.
+    pub fn lineage(&self) -> impl Iterator<Item = Ancestor> + '_ {
+        let ours = Ancestor {
+            id: self.id,
+            end: self.offset,
+            is_exact: true,
+        };
+        std::iter::once(ours).chain(self.ancestors.iter().copied())
+    }
+
+    fn remember(&mut self, ancestor: Ancestor) {
+        self.ancestors.insert(0, ancestor);
+        self.ancestors.truncate(ANCESTORS_MAX);
+    }
+
+    /// Remembers how far our history and its ancestors go, as our master knows it, who is of the
+    /// same history.
+    pub fn learn(&mut self, ancestors: &[Ancestor]) {
+        for &told in ancestors.iter().rev() {
+            self.ancestors.retain(|known| known.id != told.id);
+            self.remember(told);
+        }
+    }
+
     /// Begins a history that continues none. The offset stays where it is.
     pub fn begin_history(&mut self, rng: &mut Rng) {
+        self.remember(Ancestor {
+            id: self.id,
+            end: self.offset,
+            is_exact: true,
+        });
         self.id = ReplId::random(rng);
         self.previous = None;
     }
@@ -156,11 +203,22 @@ impl Identity {
             id,
             previous: None,
             offset,
+            ancestors: Vec::new(),
         };
     }
 
     /// Continues from here under another name that our master goes by.
     pub fn continue_as(&mut self, id: ReplId) {
+        // Our master may have gone further under the old name than we had when we heard of it.
+        self.go_on_as(id, false);
+    }
+
+    fn go_on_as(&mut self, id: ReplId, is_exact: bool) {
+        self.remember(Ancestor {
+            id: self.id,
+            end: self.offset,
+            is_exact,
+        });
         self.previous = Some(Previous {
             id: self.id,
             second_offset: self.offset + 1,
@@ -170,7 +228,7 @@ impl Identity {
 
     /// Continues from here under a name of our own.
     pub fn shift(&mut self, rng: &mut Rng) {
-        self.continue_as(ReplId::random(rng));
+        self.go_on_as(ReplId::random(rng), true);
     }
 
     /// A replica starts from a snapshot: it is where it was.
@@ -182,6 +240,11 @@ impl Identity {
     /// on under a new name, and replicas that are not past the snapshot may continue.
     pub fn restore_as_master(&mut self, id: ReplId, offset: u64) {
         self.offset = offset;
+        self.remember(Ancestor {
+            id,
+            end: offset,
+            is_exact: true,
+        });
         self.previous = Some(Previous {
             id,
             second_offset: offset + 1,

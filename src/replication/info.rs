@@ -39,6 +39,8 @@ pub struct ReplicationInfo {
     pub backlog_histlen: u64,
     /// `repl_stream_sum`: the checksum of the stream up to the offset, if it is known.
     pub stream_sum: Option<u64>,
+    /// `lost_writes_tail_bytes`: bytes of our stream that a replica may lack.
+    pub tail_bytes: u64,
     /// `repl_stream_drifts`: how often it was found to differ from that of a peer.
     pub stream_drifts: u64,
 }

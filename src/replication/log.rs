@@ -213,6 +213,18 @@ impl ReplLog {
             .find(|start| start.offset <= offset)
     }
 
+    /// The first command known to begin at `offset` or behind it.
+    pub fn command_start_after(&self, offset: u64) -> Option<CommandStart> {
+        if !self.can_read_from(offset) {
+            return None;
+        }
+        let (index, _) = self.locate(offset);
+        let blocks = self.blocks.range(index.min(self.blocks.len())..);
+        blocks
+            .filter_map(|block| block.start)
+            .find(|start| start.offset >= offset)
+    }
+
     /// Drops blocks that nobody needs, at most a bounded number of them.
     pub fn trim(&mut self) {
         let slowest = self.slowest_cursor();

@@ -19,6 +19,10 @@ impl Replication {
             let mark_us = may_mark.then(|| self.clock.us(now));
             self.source.mark_writes(&mut self.history, mark_us, now);
         }
+        let tail = self.source.tail_mut();
+        if tail.wants_acks(&self.history, &self.settings) {
+            self.source.request_acks();
+        }
         if !paused && self.source.take_ack_request() {
             self.request_acks_now();
         }

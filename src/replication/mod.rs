@@ -13,6 +13,8 @@
 //! | `lag/` | how far a copy is behind, in bytes and in milliseconds |
 //! | `retrace.rs` | where in a history a server is that starts from its append-only file |
 //! | `marking.rs` | marks of time in the stream, and the end of a tick |
+//! | `lineage.rs` | where another history parts from ours |
+//! | `lost.rs` | what is kept of the stream for the case that a new master lacks it |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
 //! | `role.rs` | the ways to get a master, another one, or none |
@@ -101,8 +103,10 @@ pub mod history;
 pub mod identity;
 pub mod info;
 pub mod lag;
+mod lineage;
 pub mod link;
 pub mod log;
+mod lost;
 mod marking;
 pub mod replconf;
 pub mod retrace;
@@ -115,7 +119,8 @@ mod wire;
 mod rig;
 
 pub use action::{
-    Action, ClientId, Contents, Facts, LoadTarget, RunningChild, SnapshotTarget, SyncKind,
+    Action, ClientId, Contents, Facts, LoadTarget, LostWrites, RunningChild, SnapshotTarget,
+    SyncKind,
 };
 pub use failover::FailoverRequest;
 pub use history::StreamPlace;
@@ -125,19 +130,20 @@ pub use info::{
     ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo,
 };
 pub use link::{Closed, ConnectFailure};
+pub use log::CommandStart;
 pub use replconf::ReplconfReply;
 pub use retrace::{Retrace, Retraced};
 pub use role::Replicaof;
 pub use settings::{DisklessLoad, LineageRule, ReplicationSettings};
-pub use source::{SyncClient, SyncReply, SyncRequest, SyncStats};
+pub use source::{SyncClient, SyncReply, SyncRequest, SyncStats, TailPiece};
 
-use self::log::ReplLog;
 use crate::base::rng::Rng;
 use crate::base::time::Now;
 use context::Context;
 use failover::Failover;
 use history::History;
 use lag::clock::SteadyClock;
+use lineage::Lineage;
 use link::Link;
 use replconf::Replconf;
 use role::Role;
@@ -348,8 +354,12 @@ impl Replication {
                 return drift::judge(&mut cx, &name, sum);
             }
             Replconf::OriginTime => return self.origin_time(facts.now),
+            Replconf::Lineage => {
+                let text = Lineage::text(cx.history.identity().lineage());
+                return ReplconfReply::Line(text);
+            }
             Replconf::Ack(None) => {}
-            Replconf::Ack(Some(ack)) => source.on_ack(client, ack, cx.now_ms()),
+            Replconf::Ack(Some(ack)) => source.on_ack(&mut cx, client, ack),
             Replconf::GetAck => {
                 if let Role::Replica(link) = role {
                     link.send_ack(&mut cx);
@@ -503,25 +513,6 @@ impl Replication {
     /// limit below `repl-backlog-size` is raised to that, since the backlog holds so much anyway.
     pub fn replica_memory_bytes(&self, client: ClientId) -> usize {
         self.source.memory_bytes(&self.history, client)
-    }
-
-    /// Memory of the log, each byte counted once.
-    pub fn log_memory_bytes(&self) -> usize {
-        self.history.log().map_or(0, ReplLog::memory_bytes)
-    }
-
-    /// The last bytes of the stream, for the log when it turns out to be wrong.
-    pub fn last_stream_bytes(&self, max: usize) -> Vec<u8> {
-        self.history
-            .log()
-            .map_or_else(Vec::new, |log| log.last_bytes(max))
-    }
-
-    /// The last `count` bytes of the stream, if they are held.
-    pub fn newest_bytes(&self, count: u64) -> Option<Vec<u8>> {
-        let log = self.history.log()?;
-        let held = log.history_bytes() >= count;
-        held.then(|| log.last_bytes(count as usize))
     }
 
     /// Asks all replicas, once before the driver sleeps, how far they are.

@@ -83,6 +83,8 @@ pub(super) enum Replconf {
     StreamSum(StreamSum),
     /// A replica asks for the time of the origin.
     OriginTime,
+    /// A replica wants to know which histories ours grew out of.
+    Lineage,
 }
 
 impl ReplicaOptions {
@@ -107,6 +109,7 @@ impl ReplicaOptions {
                 b"ack" => return Replconf::Ack(parse_ack(&args[at * 2 + 1..])),
                 b"getack" => return Replconf::GetAck,
                 b"origin-time" => return Replconf::OriginTime,
+                b"lineage" => return Replconf::Lineage,
                 b"stream-sum" => match StreamSum::parse(value) {
                     Some(sum) => return Replconf::StreamSum(sum),
                     None => Err("ERR Invalid stream-sum".into()),

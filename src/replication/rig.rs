@@ -58,11 +58,19 @@ impl Rig {
         rig
     }
 
-    /// The handshake up to our `PSYNC`, which is not answered yet.
+    /// The handshake up to our `PSYNC`, which is not answered yet. The master does not tell of its
+    /// history if it is asked.
     pub fn handshake(&mut self) {
         self.repl.on_connected(self.facts, &mut self.out);
         self.bytes(b"+PONG\r\n");
         self.bytes(b"+OK\r\n+OK\r\n");
+        let asks = |action: &Action| {
+            let start = b"*2\r\n$4\r\nINFO";
+            matches!(action, Action::SendMaster(bytes) if bytes.starts_with(start))
+        };
+        if self.out.iter().any(asks) {
+            self.bytes(b"-NOPERM\r\n");
+        }
     }
 
     /// The same with a master of ours that compares sums, up to what only such a master is told.

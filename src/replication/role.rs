@@ -44,6 +44,7 @@ impl Replication {
     /// [`restore`]: Replication::restore
     pub fn start_as_replica_of(&mut self, host: &str, port: u16) {
         self.role = Role::Replica(Box::new(Link::at_start(host.to_owned(), port)));
+        self.source.tail_mut().set_frozen(true);
     }
 
     /// The data set was loaded at start from a snapshot that says where in which history it is.
@@ -106,7 +107,12 @@ impl Replication {
         facts: Facts,
         out: &mut Vec<Action>,
     ) -> Replicaof {
-        let Parts { role, mut cx, .. } = self.parts(facts, out);
+        let Parts {
+            role,
+            source,
+            mut cx,
+            ..
+        } = self.parts(facts, out);
         match role {
             Role::Replica(link) if link.leads_to(host, port) => {
                 cx.notice(
@@ -118,7 +124,9 @@ impl Replication {
             Role::Replica(link) => link.retarget(&mut cx, host.to_owned(), port),
             Role::Master => {
                 cx.push(Action::RoleChanged);
-                let mut link = Link::of_former_master(&mut cx, host.to_owned(), port);
+                source.tail_mut().set_frozen(true);
+                let base = source.tail().base();
+                let mut link = Link::of_former_master(&mut cx, base, host.to_owned(), port);
                 link.connect_anew(&mut cx);
                 *role = Role::Replica(Box::new(link));
             }
@@ -324,7 +332,9 @@ impl Parts<'_> {
         let FailoverTarget { host, port } = target.clone();
         self.failover.hand_over(target, cx.now_ms());
         cx.push(Action::RoleChanged);
-        let mut link = Link::to_target(cx, host, port);
+        self.source.tail_mut().set_frozen(true);
+        let base = self.source.tail().base();
+        let mut link = Link::to_target(cx, base, host, port);
         link.connect_anew(cx);
         *self.role = Role::Replica(Box::new(link));
     }
@@ -355,7 +365,8 @@ impl Parts<'_> {
             identity.id()
         );
         cx.notice(text);
-        // Our replicas come back at once and continue under the new name.
+        // Our replicas come back at once and continue under the new name; until then they are gone.
+        self.source.tail_mut().set_frozen(false);
         self.source.close_all(cx);
         self.source.restart_idle_time(cx.now_ms());
     }

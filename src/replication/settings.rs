@@ -49,6 +49,10 @@ pub struct ReplicationSettings {
     pub lineage_guard: LineageRule,
     /// `repl-backlog-size`, bytes.
     pub backlog_bytes: u64,
+    /// `lost-writes-max-size`, bytes; 0 keeps no writes that may be lost.
+    pub lost_bytes_max: u64,
+    /// `lost-writes-max-age`, seconds; 0 keeps none, either.
+    pub lost_age_max_s: u64,
     /// `repl-backlog-ttl`, seconds; 0 keeps the backlog for ever.
     pub backlog_ttl_s: u64,
     /// `repl-ping-replica-period`, seconds; at least 1.
@@ -69,6 +73,11 @@ pub struct ReplicationSettings {
 }
 
 impl ReplicationSettings {
+    /// Whether writes that may be lost are kept.
+    pub fn keeps_lost_writes(&self) -> bool {
+        self.lost_bytes_max > 0 && self.lost_age_max_s > 0
+    }
+
     /// Whether `min-replicas-to-write` is a rule; without a lag it is none.
     pub fn wants_good_replicas(&self) -> bool {
         self.min_replicas_to_write > 0 && self.min_replicas_max_lag_s > 0
@@ -87,6 +96,8 @@ impl Default for ReplicationSettings {
             diskless_load: DisklessLoad::Disabled,
             lineage_guard: LineageRule::default(),
             backlog_bytes: 1 << 20,
+            lost_bytes_max: 256 << 20,
+            lost_age_max_s: 7 * 86_400,
             backlog_ttl_s: 3600,
             ping_period_s: 10,
             diskless_sync: true,

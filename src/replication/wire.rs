@@ -83,6 +83,47 @@ impl LineReader {
     }
 }
 
+/// The largest reply that [`BulkReader`] keeps; what is longer is passed over.
+const BULK_BYTES_MAX: usize = 64 * 1024;
+
+/// Collects a reply that is a bulk string, however the network cut it.
+#[derive(Debug, Default)]
+pub struct BulkReader {
+    line: LineReader,
+    bytes: Vec<u8>,
+    /// What is still to come, the two bytes behind the string included.
+    left: Option<u64>,
+}
+
+impl BulkReader {
+    /// Takes bytes from the front of `input` up to the end of the reply, if it is there. An error,
+    /// no string at all or one that is too long, comes as an empty one.
+    pub fn read(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, LineTooLong> {
+        if self.left.is_none() {
+            let Some(line) = self.line.read(input)? else {
+                return Ok(None);
+            };
+            let length = line.strip_prefix(b"$").and_then(leading_number);
+            let Some(length) = length.and_then(|length| u64::try_from(length).ok()) else {
+                return Ok(Some(Vec::new()));
+            };
+            self.left = Some(length.saturating_add(2));
+        }
+        let left = self.left.get_or_insert(0);
+        let count = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+        let (now, later) = input.split_at(count);
+        if self.bytes.len() + now.len() <= BULK_BYTES_MAX {
+            self.bytes.extend_from_slice(now);
+        } else {
+            self.bytes.clear();
+        }
+        *left -= count as u64;
+        *input = later;
+        let is_whole = *left == 0;
+        Ok(is_whole.then(|| std::mem::take(self).bytes))
+    }
+}
+
 /// The number that `text` begins with, read as C's `strtoll` reads it: behind blanks and perhaps a
 /// sign, with anything behind it; one that is out of range is the nearest in it. `None` if there
 /// is no digit.
@@ -146,6 +187,28 @@ mod tests {
             }
             assert_eq!(lines, whole, "cut every {step} bytes");
         }
+    }
+
+    #[test]
+    fn a_bulk_string_is_the_same_however_it_was_cut() {
+        let text = b"$12\r\nab\r\ncd\r\nefgh\r\n+OK\r\n";
+        for step in 1..text.len() {
+            let mut reader = BulkReader::default();
+            let mut found = None;
+            let mut rest = 0;
+            for chunk in text.chunks(step) {
+                let mut input = chunk;
+                if found.is_none() {
+                    found = reader.read(&mut input).expect("short lines");
+                }
+                rest += input.len();
+            }
+            assert_eq!(found.as_deref(), Some(&b"ab\r\ncd\r\nefgh\r\n"[..]));
+            assert_eq!(rest, 5, "cut every {step} bytes");
+        }
+        let mut error: &[u8] = b"-NOPERM\r\n+OK\r\n";
+        assert_eq!(BulkReader::default().read(&mut error), Ok(Some(Vec::new())));
+        assert_eq!(error, b"+OK\r\n");
     }
 
     #[test]

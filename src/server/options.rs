@@ -59,6 +59,11 @@ pub enum Request {
         /// What to do beside that.
         mode: Mode,
     },
+    /// Print ledgers of lost writes.
+    ShowLost {
+        /// Their names, at least one.
+        files: Vec<Vec<u8>>,
+    },
     /// Say that the time to cut an append-only file at is none.
     CheckAofBadTimestamp,
     /// Say how the checker of append-only files is used.
@@ -202,8 +207,16 @@ fn check_rdb(args: &[Vec<u8>]) -> Request {
     }
 }
 
-/// A file, behind at most one option. The last word is the file whatever it looks like.
+/// A file, behind at most one option. The last word is the file whatever it looks like. Only
+/// ledgers of lost writes may be many.
 fn check_aof(args: &[Vec<u8>]) -> Request {
+    if let [option, files @ ..] = args
+        && option == b"--show-lost"
+        && !files.is_empty()
+    {
+        let files = files.to_vec();
+        return Request::ShowLost { files };
+    }
     let (mode, file) = match args {
         [file] => (Some(Mode::Report), file),
         [option, file] if option == b"--fix" => (Some(Mode::Fix), file),
@@ -325,6 +338,11 @@ mod tests {
             let file = file.into();
             expect(&line, Request::CheckAof { file, mode });
         }
+        let files = vec![b"a".to_vec(), b"b".to_vec()];
+        expect(
+            "redis-check-aof --show-lost a b",
+            Request::ShowLost { files },
+        );
         for seconds in ["1x", "x", "9223372036854775808", "-"] {
             let line = format!("redis-check-aof --truncate-to-timestamp {seconds} a");
             expect(&line, Request::CheckAofBadTimestamp);

@@ -3,7 +3,7 @@
 //! What is asked for goes to standard output; how a program is used, when it was not used so, to
 //! standard error, with exit code 1. Both are as those who call it from scripts expect.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use super::options::{Request, server_usage};
 use super::{machine, memory_test, startup};
@@ -13,6 +13,7 @@ use crate::commands::table;
 use crate::engine::path_of;
 use crate::lab::front;
 use crate::persist::aof::check::{Checker, Mode};
+use crate::persist::ledger::show;
 use crate::persist::rdb::check;
 use crate::sys;
 use crate::sys::disk::OsDisk;
@@ -50,6 +51,7 @@ pub fn run(name: &[u8], args: &[Vec<u8>]) -> u8 {
             1
         }
         Request::CheckAof { file, mode } => check_aof(&file, mode),
+        Request::ShowLost { files } => show_lost(&files),
         Request::CheckAofBadTimestamp => {
             say("Invalid timestamp, aborting...");
             1
@@ -58,7 +60,7 @@ pub fn run(name: &[u8], args: &[Vec<u8>]) -> u8 {
         Request::CheckAofHelp => {
             say(&format!(
                 "Usage: {shown} [--fix|--truncate-to-timestamp $timestamp] \
-                 <file.manifest|file.aof>"
+                 <file.manifest|file.aof>\n       {shown} --show-lost <lost-writes-file>..."
             ));
             1
         }
@@ -88,6 +90,23 @@ fn check_rdb(file: &[u8]) -> u8 {
         Ok(true) => 0,
         Ok(false) | Err(_) => 1,
     }
+}
+
+/// Prints all files, however bad those before were.
+fn show_lost(files: &[Vec<u8>]) -> u8 {
+    let ahead_s = sys::clock::ahead_of_utc_s();
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut status = 0;
+    for file in files {
+        let shown = show::show(&mut OsDisk, &path_of(file), ahead_s, &mut out);
+        if !shown.unwrap_or(false) {
+            status = 1;
+        }
+    }
+    if out.flush().is_err() {
+        return 1;
+    }
+    status
 }
 
 fn check_aof(file: &[u8], mode: Mode) -> u8 {

@@ -64,10 +64,13 @@ impl Disk for OsDisk {
 
     fn files_in(&mut self, folder: &Path) -> io::Result<Vec<PathBuf>> {
         let mut files = Vec::new();
-        for entry in fs::read_dir(folder)? {
+        // Nothing stands for the working directory, and stays so in the paths.
+        let is_working = folder.as_os_str().is_empty();
+        let read = if is_working { Path::new(".") } else { folder };
+        for entry in fs::read_dir(read)? {
             let entry = entry?;
             if !entry.file_type()?.is_dir() {
-                files.push(entry.path());
+                files.push(folder.join(entry.file_name()));
             }
         }
         Ok(files)

@@ -41,6 +41,13 @@ const OWN: &[&str] = &[
     "master_lag_sampled_ms",
     "master_sync_stage",
     "replica0_lag",
+    "lost-writes-max-size",
+    "lost-writes-max-age",
+    "lost_writes_ledgers",
+    "lost_writes_commands",
+    "lost_writes_keys",
+    "lost_writes_last_file",
+    "lost_writes_tail_bytes",
     "repl_stream_sum",
     "repl_stream_drifts",
 ];

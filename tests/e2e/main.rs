@@ -36,6 +36,7 @@ mod libraries;
 mod limits;
 mod lineage;
 mod listening;
+mod lost_writes;
 mod messages;
 mod numbers;
 mod observation;

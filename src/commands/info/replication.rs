@@ -43,6 +43,19 @@ pub fn replication(view: &View<'_>, out: &mut Report) {
         own_lag(view, master, out);
     }
     lag_of_replicas(info, out);
+    lost_writes(view, out);
+}
+
+/// Behind the reference's lines: what a new master may lack, and what new masters did.
+fn lost_writes(view: &View<'_>, out: &mut Report) {
+    let lost = &view.env.persistence.lost;
+    out.lines(&[
+        ("lost_writes_ledgers", &lost.ledgers),
+        ("lost_writes_commands", &lost.commands),
+        ("lost_writes_keys", &lost.keys),
+        ("lost_writes_last_file", &lost.last_file),
+        ("lost_writes_tail_bytes", &view.replication.tail_bytes),
+    ]);
 }
 
 fn link(view: &View<'_>, master: &MasterInfo, out: &mut Report) {

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::client::{SimClient, Topic, Verdict};
-use super::load;
 use super::net::{HostId, NOBODY, Net, SharedNet, address_of, nowhere};
 use super::node::{self, Node};
 use super::oracle::{Oracle, fingerprint};
+use super::{ledger, load};
 use crate::base::rng::Rng;
 use crate::commands::env::Env;
 use crate::config::{Appendfsync, ReplicaLineageGuard, Settings};
@@ -579,6 +579,7 @@ impl Cluster {
         if !self.flushes {
             self.oracle.check_acknowledged(env);
         }
+        ledger::check_all(&self.nodes, &self.oracle);
     }
 
     /// Where every server stands that runs.

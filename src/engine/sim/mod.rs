@@ -17,6 +17,7 @@
 //! | `node.rs`, `client.rs` | a server; a client |
 //! | `load.rs` | what clients send |
 //! | `oracle.rs` | what must hold |
+//! | `ledger.rs`, `ledger_tests.rs` | what ledgers of lost writes must hold; their runs |
 //! | `lineage.rs` | the part of it that is about masters without data |
 //! | `operator.rs` | somebody who has servers take what their masters offer |
 //! | `survival.rs` | what a server must bring back that starts again |
@@ -51,6 +52,8 @@ mod group_tests;
 mod group_trouble;
 mod hold_tests;
 mod lag_tests;
+mod ledger;
+mod ledger_tests;
 mod lineage;
 mod load;
 mod net;

@@ -263,6 +263,29 @@ impl Oracle {
         self.abandoned.len()
     }
 
+    /// The keys of all writes that were acknowledged by whoever was of this history at the time.
+    pub fn acknowledged_in(&self, id: ReplId) -> impl Iterator<Item = (usize, &[u8])> {
+        let is_in = move |write: &&Acknowledged| write.place.0 == id;
+        let writes = self.acknowledged.iter().filter(is_in);
+        writes.map(|write| (write.db, &write.key[..]))
+    }
+
+    /// No write of this key is part of this history, as far as it is known.
+    ///
+    /// # Panics
+    ///
+    /// There is one.
+    pub fn check_lost(&self, id: ReplId, db: usize, key: &[u8]) {
+        for write in &self.acknowledged {
+            assert!(
+                write.db != db || write.key != key || !self.includes((id, u64::MAX), write.place),
+                "{} was acknowledged at {:?} and is in {id}, and a ledger says that it is not",
+                String::from_utf8_lossy(key),
+                write.place
+            );
+        }
+    }
+
     /// Whether the history of a place includes another place.
     fn includes(&self, whole: Place, part: Place) -> bool {
         let mut at = whole;

@@ -1,5 +1,6 @@
 //! Starts writers and readers, ends them, and says what became of the writes.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use crate::lab::addresses::CLIENTS_MAX;
 use crate::lab::hosts::HostKind;
 use crate::lab::load::{
     CLOCK_EVERY_DEFAULT, Clock, ClockPlan, Kind, ReaderPlan, Readers, Route, TIMEOUT_DEFAULT,
-    Writer, WriterPlan, check, fetch,
+    Writer, WriterPlan, check, fetch, read_ledger,
 };
 use crate::lab::model::{Entry, ProcessState, Verdict};
+use crate::lab::node::Node;
 use crate::lab::plan;
 use crate::lab::request::Load;
 use crate::lab::wire::Wire;
@@ -170,10 +172,16 @@ impl Keeper {
         let hidden = self.nodes[number].planned.hidden;
         let mut wire = Wire::connect(hidden, None, CHECK_TIME_MAX)
             .map_err(|e| format!("{name} cannot be asked: {e}"))?;
+        let ledgers: Vec<Vec<u8>> = self.nodes.iter().flat_map(Node::ledgers).collect();
         for (outcomes, fixed) in &self.clients.outcomes {
             let found = fetch(&mut wire, &outcomes.writer);
             let found = found.map_err(|e| format!("{name} cannot be asked: {e}"))?;
-            let mut verdict = check(outcomes, &found, None);
+            let mut noted = BTreeSet::new();
+            for ledger in &ledgers {
+                read_ledger(ledger, &outcomes.writer, &mut noted);
+            }
+            let noted = (!ledgers.is_empty()).then_some(&noted);
+            let mut verdict = check(outcomes, &found, noted);
             if let Some(fixed) = fixed {
                 verdict.route = format!("stays with {fixed}");
             }
@@ -231,13 +239,17 @@ fn describe(verdict: &Verdict) -> String {
         0 => "0 lost".to_owned(),
         count => format!("{count} lost ({})", ranges.join(" ")),
     };
+    let noted = match verdict.in_ledger {
+        Some(count) if verdict.lost > 0 => format!(", {count} of them in a ledger"),
+        _ => String::new(),
+    };
     let gap = match verdict.longest_gap {
         Some((_, us)) => format!("longest time without an accepted write {} ms", us / 1000),
         None => "nothing was accepted".to_owned(),
     };
     format!(
-        "{} ({}, {}): {} acknowledged, {} present, {lost}, {} promised lost, {} duplicated, {} \
-         reordered, {} unacknowledged but there; {gap}\n",
+        "{} ({}, {}): {} acknowledged, {} present, {lost}{noted}, {} promised lost, {} duplicated, \
+         {} reordered, {} unacknowledged but there; {gap}\n",
         verdict.writer,
         verdict.kind,
         verdict.route,

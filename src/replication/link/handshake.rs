@@ -24,8 +24,9 @@ use crate::replication::drift;
 use crate::replication::extensions::{Extensions, StreamSum};
 use crate::replication::identity::{OFFSET_MAX, ReplId};
 use crate::replication::lag::clock::Skew;
+use crate::replication::lineage::Lineage;
 use crate::replication::source::Source;
-use crate::replication::wire::{self, LineReader, ORIGIN_TIME};
+use crate::replication::wire::{self, BulkReader, LineReader, ORIGIN_TIME};
 use std::collections::VecDeque;
 
 /// A command that the master has not answered yet.
@@ -38,6 +39,8 @@ enum Awaited {
     Capabilities,
     StreamSum,
     OriginTime { asked_us: i64 },
+    Lineage,
+    Info,
     Psync,
 }
 
@@ -47,6 +50,9 @@ pub(super) struct Handshake {
     /// In the order in which the answers will come; never empty.
     awaited: VecDeque<Awaited>,
     line: LineReader,
+    info: BulkReader,
+    /// What the master has told of its history.
+    lineage: Option<Lineage>,
     /// What the master can do beyond what stock masters can.
     extensions: Extensions,
     /// How far the clock of the origin is ahead, if the master knows that.
@@ -65,6 +71,8 @@ const TARGET_IS_MASTER: &[u8] = b"-ERR PSYNC FAILOVER can't be sent to a master.
 struct Terms {
     resume: Resume,
     handover: Option<Handover>,
+    /// Whether the master should be asked where its history parts from ours.
+    asks_for_fork: bool,
 }
 
 /// What the handshake comes to.
@@ -92,6 +100,8 @@ impl Handshake {
         Handshake {
             awaited: VecDeque::from([Awaited::Ping]),
             line: LineReader::default(),
+            info: BulkReader::default(),
+            lineage: None,
             extensions: Extensions::empty(),
             skew: None,
             is_told: false,
@@ -148,6 +158,10 @@ impl Handshake {
                 let answer = told.and_then(|rest| parse_i64(rest.trim_ascii_start()));
                 self.skew = answer.map(|us| Skew::measured(asked_us, us, cx.clock_us()));
             }
+            Awaited::Lineage => {
+                self.lineage = line.strip_prefix(b"+").and_then(Lineage::parse_text);
+            }
+            Awaited::Info => self.lineage = Lineage::parse_info(line),
             Awaited::Psync => return on_psync_reply(cx, terms, line),
             _ => {}
         }
@@ -160,7 +174,8 @@ impl Handshake {
         Outcome::Waiting
     }
 
-    /// Says, once, what only masters of ours understand.
+    /// Says, once, what only masters of ours understand. Any other is asked where its history parts
+    /// from ours, if we may lose what is behind that; it need not answer.
     fn tell_more(&mut self, cx: &mut Context, terms: Terms) {
         if std::mem::replace(&mut self.is_told, true) {
             return;
@@ -179,6 +194,21 @@ impl Handshake {
             let text = StreamSum { id, offset, sum }.text();
             cx.send_master(&[b"REPLCONF", b"stream-sum", text.as_bytes()]);
             self.awaited.push_back(Awaited::StreamSum);
+        }
+        if self.extensions.contains(Extensions::FORK) {
+            cx.send_master(&[b"REPLCONF", b"lineage", b"?"]);
+            self.awaited.push_back(Awaited::Lineage);
+        } else if terms.asks_for_fork {
+            cx.send_master(&[b"INFO", b"replication"]);
+            self.awaited.push_back(Awaited::Info);
+        }
+    }
+
+    /// Takes the next answer from the front of `rest`.
+    fn read(&mut self, rest: &mut &[u8]) -> Result<Option<Vec<u8>>, wire::LineTooLong> {
+        match self.awaited.front() {
+            Some(Awaited::Info) => self.info.read(rest),
+            _ => self.line.read(rest),
         }
     }
 
@@ -261,7 +291,7 @@ impl Link {
         let Stage::Handshake(handshake) = &mut self.stage else {
             unreachable!("called in the handshake only");
         };
-        let line = match handshake.line.read(rest) {
+        let line = match handshake.read(rest) {
             Ok(Some(line)) => line,
             Ok(None) => return,
             Err(wire::LineTooLong) => {
@@ -273,11 +303,15 @@ impl Link {
         let terms = Terms {
             resume: self.resume,
             handover: self.handover,
+            asks_for_fork: self.claim.is_some(),
         };
         let asked = handshake.awaits_psync();
         let outcome = handshake.on_line(cx, terms, &line);
         self.peer = handshake.extensions;
         self.meter.set_skew(handshake.skew);
+        if let Some(lineage) = handshake.lineage.take() {
+            self.lineage = Some(lineage);
+        }
         if let Some(handover) = self.handover
             && asked
         {
@@ -316,6 +350,7 @@ impl Link {
         let terms = Terms {
             resume: self.resume,
             handover: self.handover,
+            asks_for_fork: false,
         };
         handshake.ask_for_stream(cx, terms);
     }
@@ -339,6 +374,9 @@ impl Link {
             // Our replicas have the right bytes, and learn the name when they come back.
             source.close_all(cx);
         }
+        self.learn_lineage(cx);
+        // All that we had is in our master's history.
+        source.tail_mut().forget(cx.history);
         // A server that was restarted has no log yet.
         cx.history.keep_log(cx.settings.backlog_bytes);
         self.begin_streaming(cx, SyncKind::Partial, true, 0);

@@ -29,6 +29,7 @@
 //! Between `+FULLRESYNC`, or the end of a snapshot, and the loss of the old data stands
 //! [`guard`], which may turn the master away.
 
+mod claim;
 mod endmark;
 mod guard;
 mod handshake;
@@ -40,8 +41,10 @@ use super::context::Context;
 use super::extensions::Extensions;
 use super::history::History;
 use super::lag::meter::LagMeter;
+use super::lineage::Lineage;
 use super::source::Source;
 use super::wire;
+use claim::Claim;
 use guard::{LineageGuard, Verdict};
 use handshake::Handshake;
 use snapshot::{IncomingSnapshot, Load};
@@ -140,6 +143,10 @@ pub struct Link {
     peer: Extensions,
     /// How far we are behind the origin.
     meter: LagMeter,
+    /// What we may lose to this master, if we were one.
+    claim: Option<Claim>,
+    /// What the master has told of its history in this attempt.
+    lineage: Option<Lineage>,
 }
 
 /// How far a former master is in handing over to its master to be.
@@ -185,22 +192,9 @@ impl Link {
             was_up: false,
             peer: Extensions::empty(),
             meter: LagMeter::default(),
+            claim: None,
+            lineage: None,
         }
-    }
-
-    /// The link of a master that becomes a replica: its data is its own, and its new master may
-    /// know its history.
-    pub(super) fn of_former_master(cx: &mut Context, host: String, port: u16) -> Link {
-        let mut link = Link::at_start(host, port);
-        link.on_restored(cx);
-        link
-    }
-
-    /// The link of a master that hands over to one of its replicas.
-    pub(super) fn to_target(cx: &mut Context, host: String, port: u16) -> Link {
-        let mut link = Link::of_former_master(cx, host, port);
-        link.handover = Some(Handover::ToAsk);
-        link
     }
 
     /// What our target has answered, once it has.
@@ -323,6 +317,7 @@ impl Link {
         );
         let now_ms = cx.now_ms();
         self.attempt_ms = Some(now_ms);
+        self.forget_attempt();
         self.stage = Stage::Connecting { since_ms: now_ms };
         cx.push(Action::Connect {
             host: self.host.clone(),
@@ -345,6 +340,7 @@ impl Link {
             _ => {}
         }
         self.stage = Stage::Idle;
+        self.forget_attempt();
         cx.push(Action::CloseMaster);
     }
 
@@ -484,6 +480,7 @@ impl Link {
         };
         self.down_since_ms = None;
         self.was_up = true;
+        self.claim = None;
         self.guard.on_synced(cx, after);
         cx.push(Action::StartStream {
             db: cx.history.db().unwrap_or(0),
@@ -551,6 +548,7 @@ impl Link {
                 if !load.is_link_lost() {
                     cx.push(Action::SendMaster(b"\n".to_vec()));
                 }
+                self.try_again_to_keep(cx);
             }
             Stage::Streaming(streaming) => {
                 if cx.timed_out(streaming.heard_ms) {

@@ -18,6 +18,7 @@ mod marking;
 mod reading;
 mod replica;
 mod snapshots;
+mod tail;
 
 use super::action::{Action, ClientId, Contents};
 use super::context::Context;
@@ -34,6 +35,8 @@ pub use replica::OriginPlace;
 use replica::{Replica, Sending, State};
 use snapshots::SnapshotJob;
 use std::collections::HashMap;
+pub(super) use tail::Tail;
+pub use tail::TailPiece;
 
 /// A request for the stream.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +128,8 @@ pub struct Source {
     marker: Marker,
     /// When what was written of late was written.
     feed_times: FeedTimes,
+    /// What is lost if a replica is promoted.
+    tail: Tail,
 }
 
 impl Source {
@@ -142,7 +147,24 @@ impl Source {
             stats: SyncStats::default(),
             marker: Marker::default(),
             feed_times: FeedTimes::default(),
+            tail: Tail::default(),
         }
+    }
+
+    /// What is lost if a replica is promoted.
+    pub(super) fn tail(&self) -> &Tail {
+        &self.tail
+    }
+
+    /// The same, to change it.
+    pub(super) fn tail_mut(&mut self) -> &mut Tail {
+        &mut self.tail
+    }
+
+    /// Looks again at what replicas have run.
+    fn refresh_tail(&mut self, cx: &mut Context) {
+        let Source { replicas, tail, .. } = self;
+        tail.refresh(replicas, cx.history, cx.settings, cx.facts.now.mono_ms());
     }
 
     /// Number of replicas in any state.
@@ -187,10 +209,11 @@ impl Source {
     }
 
     /// A client says how far it is; it need not be a replica.
-    pub(super) fn on_ack(&mut self, client: ClientId, ack: Ack, now_ms: u64) {
+    pub(super) fn on_ack(&mut self, cx: &mut Context, client: ClientId, ack: Ack) {
         if let Some(at) = self.index_of(client) {
-            self.replicas[at].on_ack(ack, now_ms);
+            self.replicas[at].on_ack(ack, cx.now_ms());
             self.ack_changes += 1;
+            self.refresh_tail(cx);
         }
     }
 
@@ -223,6 +246,7 @@ impl Source {
             state: State::WaitSnapshot {
                 since_ms: cx.now_ms(),
             },
+            start_offset: 0,
             ack_offset: 0,
             first_offset: 0,
             has_acked: false,
@@ -243,7 +267,9 @@ impl Source {
             let decision = cx.history.can_continue(id, offset);
             if decision == Decision::Continue {
                 self.continue_from(cx, &mut replica, offset);
+                replica.start_offset = u64::try_from(offset - 1).unwrap_or(0);
                 self.admit(replica);
+                self.refresh_tail(cx);
                 self.refresh_good(cx.settings, cx.now_ms());
                 return SyncReply::Accepted;
             }
@@ -345,12 +371,15 @@ impl Source {
         let client = replica.client;
         cx.notice(format!("Connection with replica {} lost.", replica.name()));
         let was_in_snapshot = replica.is_in_snapshot();
+        let end = cx.history.identity().offset();
+        self.tail.on_gone(&replica, end, cx.now_ms());
         if let Some(cursor) = replica.into_cursor() {
             log_of(cx.history).detach(cursor);
         }
         if self.replicas.is_empty() {
             self.empty_since_ms = cx.now_ms();
         }
+        self.refresh_tail(cx);
         self.refresh_good(cx.settings, cx.now_ms());
         if was_in_snapshot {
             self.stop_snapshot_if_useless(cx);
@@ -376,6 +405,7 @@ impl Source {
         if is_master {
             self.drop_idle_log(cx);
         }
+        self.refresh_tail(cx);
         self.start_snapshot_if_due(cx);
         self.refresh_good(cx.settings, cx.now_ms());
     }
@@ -426,6 +456,7 @@ impl Source {
         }
         if idle_ms > ttl_s * 1000 {
             cx.history.begin_anew(cx.rng);
+            self.tail.forget(cx.history);
             cx.history.drop_log();
             cx.notice(format!(
                 "Replication backlog freed after {ttl_s} seconds without connected replicas."
@@ -464,7 +495,8 @@ impl Source {
             .replicas
             .iter()
             .filter(|replica| replica.cursor().is_some())
-            .count();
+            .count()
+            + usize::from(self.tail.cursor().is_some());
         let attached = history.log().map_or(0, ReplLog::cursor_count);
         assert_eq!(cursors, attached, "every cursor has an owner");
         assert!(

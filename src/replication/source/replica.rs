@@ -98,6 +98,8 @@ pub(super) struct Replica {
     /// It used `SYNC`, so it knows neither `+FULLRESYNC` nor acknowledgements.
     pub old_protocol: bool,
     pub state: State,
+    /// What it had run when it came into step, as far as we know.
+    pub start_offset: u64,
     pub ack_offset: u64,
     /// The offset that it had, or will have with its snapshot, when it became a replica.
     pub first_offset: u64,

@@ -350,6 +350,7 @@ fn begin_full_sync(cx: &mut Context, replica: &mut Replica, start: u64) {
     replica.first_offset = start;
     replica.sending = Sending::begin(None, cx.now_ms());
     let cursor = wants_stream.then(|| log_of(cx.history).attach(start + 1));
+    replica.start_offset = start;
     replica.state = State::InSnapshot {
         start,
         cursor,
