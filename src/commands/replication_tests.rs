@@ -115,12 +115,17 @@ fn info_shows_the_role_field_by_field() {
         "repl_backlog_first_byte_offset",
         "repl_backlog_histlen",
     ];
+    let syncs = [
+        "syncs_in_progress",
+        "sync_queue_length",
+        "repl_spilled_bytes",
+    ];
     let text = rig.run("INFO replication");
     assert!(
         text.contains("# Replication\r\nrole:master\r\nconnected_slaves:0\r\n"),
         "{text}"
     );
-    assert_eq!(names(&text)[2..], place);
+    assert_eq!(names(&text)[2..], [place.as_slice(), &syncs].concat());
     rig.become_replica();
     let text = rig.run("INFO replication");
     let link = [
@@ -139,8 +144,12 @@ fn info_shows_the_role_field_by_field() {
         "connected_slaves",
     ];
     assert_eq!(names(&text)[..link.len()], link, "{text}");
-    let guard = ["replica_guard", "replica_guard_refusals"];
-    let rest = [place.as_slice(), &guard].concat();
+    let own = [
+        "master_stream_spilled_bytes",
+        "replica_guard",
+        "replica_guard_refusals",
+    ];
+    let rest = [place.as_slice(), &syncs, &own].concat();
     assert_eq!(names(&text)[link.len()..], rest);
     for line in [
         "role:slave",

@@ -15,7 +15,9 @@ use super::master_stream::MasterStream;
 use super::outgoing::{ConnectError, ConnectProgress, Target};
 use super::runtime::{FileOf, Runtime};
 use super::snapshot::snapshot_path;
+use super::waiting_stream::WaitingStream;
 use super::world::{Job, Lifecycle, Socket, World};
+use crate::base::disk::DiskFile;
 use crate::base::errno::os_text;
 use crate::commands::env::Env;
 use crate::commands::garbage::Garbage;
@@ -27,9 +29,6 @@ use crate::replication::{Action, Closed, ConnectFailure, LoadTarget};
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// Reads in one tick.
 const READS_PER_TICK_MAX: usize = 8;
-/// While a snapshot is loaded or a pause holds the stream back, so much of it is read; the rest
-/// waits at the master, whose limit for us holds there.
-const STREAM_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Our side of the link to our master.
 pub struct MasterLink<F> {
@@ -37,6 +36,8 @@ pub struct MasterLink<F> {
     connection: Option<usize>,
     /// What our master sends once we are in sync.
     pub stream: MasterStream,
+    /// What it sends that has to wait and is too much for memory.
+    pub waiting: WaitingStream<F>,
     /// The snapshot that is arriving, if it goes to a file.
     incoming: Option<Incoming<F>>,
     /// Our master's socket may have more than was read.
@@ -44,12 +45,13 @@ pub struct MasterLink<F> {
     inbuf: Vec<u8>,
 }
 
-impl<F> MasterLink<F> {
+impl<F: DiskFile> MasterLink<F> {
     /// No link.
     pub fn new(session_id: u64) -> MasterLink<F> {
         MasterLink {
             connection: None,
             stream: MasterStream::new(session_id),
+            waiting: WaitingStream::new(),
             incoming: None,
             has_more: false,
             inbuf: Vec::new(),
@@ -159,6 +161,8 @@ impl<W: World> Runtime<W> {
         }
         self.link.has_more = false;
         self.link.stream.end();
+        let waited = self.link.waiting.clear();
+        self.close_elsewhere(waited);
         self.refresh_gates(env);
     }
 
@@ -368,6 +372,7 @@ impl<W: World> Engine<W> {
             }
             let runtime = &mut self.runtime;
             let bytes_max = match &runtime.loader {
+                Some(loader) if loader.is_self_driven() => READ_BYTES_MAX,
                 Some(loader) => loader.slice_bytes(&self.env),
                 None if runtime.link.stream.is_running() => READ_BYTES_MAX,
                 // What is read may be the beginning of a snapshot.
@@ -402,11 +407,16 @@ impl<W: World> Engine<W> {
         self.runtime.link.inbuf = buf;
     }
 
-    /// Whether no more may be read for now: what was read has not been run yet, or the load that
-    /// it goes into pauses.
-    fn master_must_wait(&self) -> bool {
-        let stream = &self.runtime.link.stream;
-        stream.is_full(STREAM_WAITING_BYTES_MAX) || self.runtime.load_pauses(&self.env)
+    /// Whether no more may be read for now: what was read has not been run yet, there is no room
+    /// for what has to wait, or the load that it goes into pauses.
+    pub(super) fn master_must_wait(&self) -> bool {
+        let (config, link) = (&self.env.config, &self.runtime.link);
+        let waiting_max = (config.repl_sync_memory as usize).max(READ_BYTES_MAX);
+        let waits = !link.waiting.is_empty() || link.stream.is_held_beyond(waiting_max);
+        let room = config.repl_spill_max_size;
+        link.stream.is_full()
+            || waits && !link.waiting.has_room_for(READ_BYTES_MAX, room)
+            || self.runtime.load_pauses(&self.env)
     }
 
     fn on_master_lost(&mut self, why: String) {
@@ -422,7 +432,7 @@ impl<W: World> Engine<W> {
         let connection = runtime.link.connection;
         let is_open = connection.is_some_and(|key| runtime.outgoing.socket(key).is_some());
         if taken < bytes.len() && is_open {
-            runtime.link.stream.push(&bytes[taken..]);
+            runtime.take_stream(env, &bytes[taken..]);
         }
         self.run_stream();
     }

@@ -134,14 +134,19 @@ impl MasterStream {
         self.state == State::Due
     }
 
-    /// Whether no more is to be read for now: what this tick may run is run, and more has come, or
-    /// so many bytes wait for the link to be up or a pause to end.
-    pub fn is_full(&self, waiting_bytes_max: usize) -> bool {
-        match self.state {
-            State::Idle => false,
-            State::Due => self.left_in_tick == 0,
-            State::Stopped | State::Held => self.buf.len() - self.start >= waiting_bytes_max,
-        }
+    /// Whether all whole commands that have come were run.
+    pub fn is_idle(&self) -> bool {
+        self.state == State::Idle
+    }
+
+    /// Whether no more is to be read for now: what this tick may run is run, and more has come.
+    pub fn is_full(&self) -> bool {
+        self.state == State::Due && self.left_in_tick == 0
+    }
+
+    /// Whether so many bytes or more wait for the link to be up, or for a pause to end.
+    pub fn is_held_beyond(&self, bytes: usize) -> bool {
+        matches!(self.state, State::Stopped | State::Held) && self.buf.len() - self.start >= bytes
     }
 
     /// A pause holds less back than before: what it held has to be tried again.
@@ -248,9 +253,15 @@ impl MasterStream {
 impl<W: World> Engine<W> {
     /// Runs what is complete in the stream, if it is due, as far as this tick may.
     pub(super) fn run_stream(&mut self) {
-        if !self.runtime.link.stream.is_due() || self.runtime.link.stream.left_in_tick == 0 {
-            return;
+        while self.runtime.link.stream.is_due() && !self.runtime.link.stream.is_full() {
+            self.run_what_came();
+            if !self.refill_stream() {
+                return;
+            }
         }
+    }
+
+    fn run_what_came(&mut self) {
         let stream = &mut self.runtime.link.stream;
         let buf = std::mem::take(&mut stream.buf);
         let mut batch = stream.batch.take().unwrap_or_default();

@@ -108,7 +108,11 @@ impl<W: World> Runtime<W> {
                 transfer.stage = Stage::Open;
                 true
             }
-            Stage::Open => self.read_piece(transfer, &receivers),
+            Stage::Open if !self.pacing.may_send(&env.config, env.now) => {
+                self.pacing.forwarding_waits();
+                false
+            }
+            Stage::Open => self.read_piece(transfer, &receivers, env),
         }
     }
 
@@ -128,9 +132,10 @@ impl<W: World> Runtime<W> {
         ready
     }
 
-    fn read_piece(&mut self, transfer: &mut Transfer, receivers: &[u64]) -> bool {
+    fn read_piece(&mut self, transfer: &mut Transfer, receivers: &[u64], env: &Env) -> bool {
         // The memory of the last piece, which every receiver has taken.
-        transfer.piece.resize(PIECE_BYTES, 0);
+        let piece_bytes = self.pacing.piece_bytes(&env.config, PIECE_BYTES);
+        transfer.piece.resize(piece_bytes, 0);
         match self.world.read_child(&mut transfer.piece) {
             Ok(0) => {
                 let count = receivers.len();
@@ -142,6 +147,7 @@ impl<W: World> Runtime<W> {
             }
             Ok(n) => {
                 let piece = transfer.piece.split_to(n).freeze();
+                self.pacing.spent(n * receivers.len());
                 self.give_to_all(receivers, piece)
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => return false,

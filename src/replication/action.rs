@@ -164,7 +164,13 @@ pub enum Action {
     /// will be no `on_snapshot_finished`.
     StopSnapshot,
     /// Open the snapshot file for this replica and answer with `on_file_opened` or
-    /// `on_file_failed`; send its bytes and report with `on_file_sent`.
+    /// `on_file_failed`. It is the one of this instant that is sent later, whatever is in its place
+    /// by then.
+    OpenFile {
+        /// Which.
+        client: ClientId,
+    },
+    /// Send the file that was opened for this replica, and report with `on_file_sent`.
     SendFile {
         /// Which.
         client: ClientId,

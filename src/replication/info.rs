@@ -36,6 +36,12 @@ pub struct ReplicationInfo {
     pub backlog_first_byte_offset: u64,
     /// `repl_backlog_histlen`.
     pub backlog_histlen: u64,
+    /// `syncs_in_progress`: replicas that are sent a snapshot.
+    pub syncs_in_progress: usize,
+    /// `sync_queue_length`: replicas that wait for that.
+    pub sync_queue_length: usize,
+    /// `repl_spilled_bytes`: bytes of the stream that are on disk for replicas that sync.
+    pub spilled_bytes: u64,
 }
 
 /// Our master and the link to it.

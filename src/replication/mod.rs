@@ -10,6 +10,7 @@
 //! | `history.rs` | the two above in step, and the selected database |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
+//! | `spill.rs` | what of the log is kept on disk |
 //! | `role.rs` | the ways to get a master, another one, or none |
 //! | `failover.rs` | handing over to one of our replicas |
 //! | `replconf.rs` | `REPLCONF` |
@@ -45,7 +46,8 @@
 //!
 //! **Snapshots** that we make for replicas: after [`Action::StartSnapshot`] the driver forks and
 //! says so at once. To disk: when the child has ended, [`on_snapshot_finished`]; each
-//! [`Action::SendFile`] then opens the file ([`on_file_opened`]) and sends it ([`on_file_sent`]).
+//! [`Action::OpenFile`] then opens the file ([`on_file_opened`]), and [`Action::SendFile`], at once
+//! or when others have got theirs, sends it ([`on_file_sent`]).
 //! Through sockets: the driver copies what the child writes to all
 //! [`snapshot_receivers`](Replication::snapshot_receivers), at the pace of the slowest, reports
 //! who stalls ([`on_transfer`]), and calls [`on_snapshot_finished`] when all is delivered. Either
@@ -67,8 +69,8 @@
 //! A  on_sync                            -> StartSnapshot Disk
 //! A  on_snapshot_started                -> SendReplica "+FULLRESYNC <id> 700"
 //! A  feed SET ...                          goes to the log; B has a cursor at 701
-//! A  on_snapshot_finished(true)         -> SendFile
-//! A  on_file_opened(1000)               -> SendReplica "$1000", then the driver sends the file
+//! A  on_snapshot_finished(true)         -> OpenFile
+//! A  on_file_opened(1000)               -> SendReplica "$1000", SendFile
 //! A  on_file_sent                          B is online: readers() names it, chunks() shows SET
 //! B  on_master_bytes "+FULLRESYNC.."       remembers <id> and 700
 //! B  on_master_bytes "$1000" + 400 bytes-> BeginSnapshot Disk, SnapshotData(7..407)
@@ -99,6 +101,7 @@ pub mod replconf;
 mod role;
 pub mod settings;
 pub mod source;
+mod spill;
 mod wire;
 
 #[cfg(test)]
@@ -129,6 +132,7 @@ use link::Link;
 use replconf::Replconf;
 use role::Role;
 use source::Source;
+use spill::Spill;
 
 /// A server's part in replication; see the module's head.
 #[derive(Debug)]
@@ -137,6 +141,7 @@ pub struct Replication {
     history: History,
     source: Source,
     failover: Failover,
+    spill: Spill,
     settings: ReplicationSettings,
     rng: Rng,
     /// When the work of a second is due again.
@@ -159,6 +164,7 @@ impl Replication {
             history: History::new(&mut rng),
             source: Source::new(now.mono_ms()),
             failover: Failover::No,
+            spill: Spill::default(),
             settings,
             rng,
             next_second_ms: now.mono_ms(),
@@ -474,8 +480,9 @@ impl Replication {
         self.source.on_sent(&mut self.history, client, bytes);
     }
 
-    /// Memory of the log that lies before a replica, which its output buffer limit applies to. A
-    /// limit below `repl-backlog-size` is raised to that, since the backlog holds so much anyway.
+    /// Memory of the log that lies before a replica. Its output buffer limit applies to that
+    /// ([`replica_limited_bytes`](Self::replica_limited_bytes)); one below `repl-backlog-size` is
+    /// raised to that, since the backlog holds so much anyway.
     pub fn replica_memory_bytes(&self, client: ClientId) -> usize {
         self.source.memory_bytes(&self.history, client)
     }
@@ -522,6 +529,7 @@ impl Replication {
             return self.retry_target(facts, out);
         }
         self.next_second_ms = (self.next_second_ms + 1000).max(now_ms + 1);
+        self.retry_spill(now_ms);
         let Parts {
             role,
             source,

@@ -35,6 +35,14 @@ const OWN: &[&str] = &[
     "replica-lineage-guard",
     "replica_guard",
     "replica_guard_refusals",
+    "repl-sync-memory",
+    "repl-spill-max-size",
+    "repl-max-concurrent-syncs",
+    "repl-snapshot-bandwidth",
+    "syncs_in_progress",
+    "sync_queue_length",
+    "repl_spilled_bytes",
+    "master_stream_spilled_bytes",
 ];
 
 /// Headings and names of fields, in their order; what stands for a command or an error comes last,

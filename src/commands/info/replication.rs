@@ -34,7 +34,12 @@ pub fn replication(view: &View<'_>, out: &mut Report) {
         );
     }
     place(info, out);
+    syncs(info, out);
     if let Some(master) = &info.master {
+        out.line(
+            "master_stream_spilled_bytes",
+            view.facts.stream_spilled_bytes,
+        );
         guard(&master.guard, out);
     }
 }
@@ -76,6 +81,15 @@ fn sync_progress(sync: &SyncInfo, out: &mut Report) {
         ("master_sync_left_bytes", &(sync.total_bytes - read)),
         ("master_sync_perc", &hundredths(percent)),
         ("master_sync_last_io_seconds_ago", &sync.last_io_s),
+    ]);
+}
+
+/// Behind the reference's lines: full syncs of our replicas.
+fn syncs(info: &ReplicationInfo, out: &mut Report) {
+    out.lines(&[
+        ("syncs_in_progress", &info.syncs_in_progress),
+        ("sync_queue_length", &info.sync_queue_length),
+        ("repl_spilled_bytes", &info.spilled_bytes),
     ]);
 }
 

@@ -40,7 +40,7 @@ mod client;
 mod cluster;
 mod crash_runs;
 mod damage;
-mod disk;
+pub mod disk;
 mod group;
 mod group_client;
 mod group_oracle;

@@ -114,6 +114,8 @@ pub fn settings(rng: &mut Rng) -> Settings {
         repl_ping_replica_period: 1 + rng.below(3) as u32,
         repl_backlog_size: (16 * 1024) << rng.below(4),
         repl_backlog_ttl: rng.below(3) * 10,
+        // What replicas that sync need goes to disk at once.
+        repl_sync_memory: 0,
         repl_diskless_sync: rng.below(2) == 0,
         repl_diskless_sync_delay: rng.below(2) as u32,
         repl_diskless_load: match rng.below(3) {

@@ -255,7 +255,7 @@ impl Source {
         let offset = u64::try_from(offset).expect("an offset that the log holds");
         let log = log_of(cx.history);
         replica.state = State::Online {
-            cursor: log.attach(offset),
+            cursor: log.attach(offset, log.kind_at(offset)),
             held: false,
         };
         let missing = log.next() - offset;
@@ -314,6 +314,13 @@ impl Source {
         }
     }
 
+    /// Drops a replica, if it is one.
+    pub(super) fn close_client(&mut self, cx: &mut Context, client: ClientId) {
+        if let Some(at) = self.index_of(client) {
+            self.close(cx, at);
+        }
+    }
+
     fn close(&mut self, cx: &mut Context, at: usize) {
         let client = self.remove(cx, at);
         cx.push(Action::CloseReplica { client });
@@ -334,6 +341,7 @@ impl Source {
         if was_in_snapshot {
             self.stop_snapshot_if_useless(cx);
         }
+        self.send_files(cx);
         client
     }
 
@@ -350,6 +358,9 @@ impl Source {
         }
         self.cron_rounds += 1;
         self.ping_waiting(cx);
+        self.settle_readers(cx);
+        // The limit may have been raised.
+        self.send_files(cx);
         self.drop_silent(cx);
         if is_master {
             self.drop_idle_log(cx);
@@ -362,11 +373,25 @@ impl Source {
     fn ping_waiting(&mut self, cx: &mut Context) {
         let to_sockets = self.job.is_some_and(|job| job.to_sockets);
         for replica in &self.replicas {
-            if replica.is_waiting() || (replica.is_in_snapshot() && !to_sockets) {
+            let waits = replica.is_waiting() || replica.waits_for_file();
+            if waits || (replica.is_in_snapshot() && !to_sockets) {
                 cx.push(Action::SendReplica {
                     client: replica.client,
                     bytes: b"\n".to_vec(),
                 });
+            }
+        }
+    }
+
+    /// Who reads the log and is close to its end, syncs no more.
+    fn settle_readers(&mut self, cx: &mut Context) {
+        for replica in &self.replicas {
+            if let State::Online {
+                cursor,
+                held: false,
+            } = &replica.state
+            {
+                log_of(cx.history).settle(cursor);
             }
         }
     }

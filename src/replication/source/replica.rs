@@ -8,6 +8,9 @@
 //!                          v                                     |
 //!                     InSnapshot ---- sockets: done ---.         |
 //!                          | disk: done                |         |
+//!                          v                           |         |
+//!                      WaitFile                        |         |
+//!                          | few enough are sent one   |         |
 //!                          v                           v         v
 //!                      SendFile ------ sent ------->  Online  <--'
 //! ```
@@ -35,6 +38,12 @@ pub(super) enum State {
         stalled_since_ms: Option<u64>,
         /// It acknowledged, so it has loaded a snapshot that we did not yet see to be complete.
         loaded: bool,
+    },
+    /// The snapshot file was opened for it; it waits until others have been sent theirs.
+    WaitFile {
+        cursor: Option<Cursor>,
+        /// Bytes of the file, once it is open.
+        size: Option<u64>,
     },
     /// The snapshot file is being sent to it.
     SendFile { cursor: Option<Cursor> },
@@ -87,7 +96,9 @@ impl Replica {
     pub fn cursor(&self) -> Option<&Cursor> {
         match &self.state {
             State::WaitSnapshot { .. } => None,
-            State::InSnapshot { cursor, .. } | State::SendFile { cursor } => cursor.as_ref(),
+            State::InSnapshot { cursor, .. }
+            | State::WaitFile { cursor, .. }
+            | State::SendFile { cursor } => cursor.as_ref(),
             State::Online { cursor, .. } => Some(cursor),
         }
     }
@@ -96,7 +107,9 @@ impl Replica {
     pub fn into_cursor(self) -> Option<Cursor> {
         match self.state {
             State::WaitSnapshot { .. } => None,
-            State::InSnapshot { cursor, .. } | State::SendFile { cursor } => cursor,
+            State::InSnapshot { cursor, .. }
+            | State::WaitFile { cursor, .. }
+            | State::SendFile { cursor } => cursor,
             State::Online { cursor, .. } => Some(cursor),
         }
     }
@@ -107,6 +120,14 @@ impl Replica {
 
     pub fn is_in_snapshot(&self) -> bool {
         matches!(self.state, State::InSnapshot { .. })
+    }
+
+    pub fn waits_for_file(&self) -> bool {
+        matches!(self.state, State::WaitFile { .. })
+    }
+
+    pub fn is_sent_file(&self) -> bool {
+        matches!(self.state, State::SendFile { .. })
     }
 
     pub fn is_online(&self) -> bool {
@@ -146,14 +167,16 @@ impl Replica {
         match &mut self.state {
             State::InSnapshot { loaded, .. } => *loaded = true,
             State::Online { held, .. } => *held = false,
-            State::WaitSnapshot { .. } | State::SendFile { .. } => {}
+            State::WaitSnapshot { .. } | State::WaitFile { .. } | State::SendFile { .. } => {}
         }
     }
 
     /// What `INFO` calls its state.
     pub fn state_name(&self) -> &'static str {
         match self.state {
-            State::WaitSnapshot { .. } | State::InSnapshot { .. } => "wait_bgsave",
+            State::WaitSnapshot { .. } | State::InSnapshot { .. } | State::WaitFile { .. } => {
+                "wait_bgsave"
+            }
             State::SendFile { .. } => "send_bulk",
             State::Online { .. } => "online",
         }

@@ -4,6 +4,7 @@ use super::replica::{Replica, State};
 use super::{Source, log_of};
 use crate::replication::action::{Action, ClientId, Contents, RunningChild, SnapshotTarget};
 use crate::replication::context::Context;
+use crate::replication::log::ReaderKind;
 use crate::replication::replconf::Capabilities;
 use crate::replication::settings::ReplicationSettings;
 
@@ -12,6 +13,8 @@ use crate::replication::settings::ReplicationSettings;
 pub(super) struct SnapshotJob {
     pub to_sockets: bool,
     contents: Contents,
+    /// How many replicas it may serve; those that came first.
+    replicas_max: usize,
 }
 
 /// What the replicas that wait for a snapshot have in common.
@@ -40,6 +43,12 @@ impl Source {
             (Some(_), _) | (None, RunningChild::Save) => self.join_snapshot(cx),
             (None, _) if self.is_worth_waiting(cx.settings, capabilities) => {
                 cx.notice("Delay next BGSAVE for diskless SYNC");
+            }
+            (None, RunningChild::None) if self.free_syncs(cx.settings) == 0 => {
+                cx.notice(
+                    "As many replicas are being synced as repl-max-concurrent-syncs allows. \
+                     BGSAVE for replication delayed",
+                );
             }
             (None, RunningChild::None) => self.start_snapshot(cx, contents),
             (None, RunningChild::Other) => cx.notice(
@@ -88,10 +97,12 @@ impl Source {
     /// Asks for a snapshot for all replicas that wait for one with these contents.
     fn start_snapshot(&mut self, cx: &mut Context, contents: Contents) {
         assert!(self.job.is_none(), "one snapshot at a time");
+        let free = self.free_syncs(cx.settings);
         let common = self
             .replicas
             .iter()
             .filter(|replica| replica.is_waiting() && replica.options.contents == contents)
+            .take(free)
             .fold(Capabilities::all(), |common, replica| {
                 common & replica.options.capabilities
             });
@@ -115,6 +126,8 @@ impl Source {
         self.job = Some(SnapshotJob {
             to_sockets,
             contents,
+            // A file waits for those who cannot be sent it yet.
+            replicas_max: if to_sockets { free } else { usize::MAX },
         });
         cx.push(Action::StartSnapshot { target, contents });
     }
@@ -122,10 +135,12 @@ impl Source {
     pub(in crate::replication) fn on_snapshot_started(&mut self, cx: &mut Context) {
         let job = self.job.expect("a snapshot was asked for");
         let start = cx.history.identity().offset();
-        for replica in &mut self.replicas {
-            if replica.is_waiting() && replica.options.contents == job.contents {
-                begin_full_sync(cx, replica, start);
-            }
+        let waiting = self
+            .replicas
+            .iter_mut()
+            .filter(|replica| replica.is_waiting() && replica.options.contents == job.contents);
+        for replica in waiting.take(job.replicas_max) {
+            begin_full_sync(cx, replica, start);
         }
     }
 
@@ -170,10 +185,10 @@ impl Source {
             } else {
                 let replica = &mut self.replicas[at];
                 replace_state(replica, |state| match state {
-                    State::InSnapshot { cursor, .. } => State::SendFile { cursor },
+                    State::InSnapshot { cursor, .. } => State::WaitFile { cursor, size: None },
                     other => other,
                 });
-                cx.push(Action::SendFile { client });
+                cx.push(Action::OpenFile { client });
             }
         }
         self.start_snapshot_if_due(cx);
@@ -220,9 +235,62 @@ impl Source {
         client: ClientId,
         size: u64,
     ) {
-        if self.contains(client) {
+        let Some(at) = self.index_of(client) else {
+            return;
+        };
+        if let State::WaitFile { size: known, .. } = &mut self.replicas[at].state {
+            *known = Some(size);
+        }
+        self.send_files(cx);
+    }
+
+    // ---- How many at once ----
+
+    /// Replicas that are being sent a snapshot.
+    fn syncs_in_progress(&self) -> usize {
+        let to_sockets = self.job.is_some_and(|job| job.to_sockets);
+        let is_sent =
+            |replica: &&Replica| replica.is_sent_file() || (to_sockets && replica.is_in_snapshot());
+        self.replicas.iter().filter(is_sent).count()
+    }
+
+    /// Replicas that are being sent a snapshot, and those that wait until it is their turn.
+    pub(in crate::replication) fn sync_counts(&self) -> (usize, usize) {
+        let in_progress = self.syncs_in_progress();
+        let online = self.replicas.iter().filter(|r| r.is_online()).count();
+        (in_progress, self.replicas.len() - online - in_progress)
+    }
+
+    /// How many replicas more may be sent a snapshot now.
+    fn free_syncs(&self, settings: &ReplicationSettings) -> usize {
+        match settings.concurrent_syncs_max {
+            0 => usize::MAX,
+            max => max.saturating_sub(self.syncs_in_progress()),
+        }
+    }
+
+    /// Has the snapshot file sent to those whose turn it is.
+    pub(super) fn send_files(&mut self, cx: &mut Context) {
+        let mut free = self.free_syncs(cx.settings);
+        for replica in &mut self.replicas {
+            let State::WaitFile {
+                size: Some(size), ..
+            } = replica.state
+            else {
+                continue;
+            };
+            if free == 0 {
+                return;
+            }
+            free -= 1;
+            replace_state(replica, |state| match state {
+                State::WaitFile { cursor, .. } => State::SendFile { cursor },
+                other => other,
+            });
+            let client = replica.client;
             let bytes = format!("${size}\r\n").into_bytes();
             cx.push(Action::SendReplica { client, bytes });
+            cx.push(Action::SendFile { client });
         }
     }
 
@@ -274,13 +342,24 @@ impl Source {
             other => unreachable!("nothing was sent to a replica in {other:?}"),
         });
         replica.heard_ms = cx.now_ms();
+        if let State::Online {
+            cursor,
+            held: false,
+        } = &replica.state
+        {
+            log_of(cx.history).settle(cursor);
+        }
         self.ack_changes += 1;
         self.refresh_good(cx.settings, cx.now_ms());
         cx.notice(format!("Synchronization with replica {name} succeeded"));
+        self.send_files(cx);
     }
 
     pub(super) fn start_snapshot_if_due(&mut self, cx: &mut Context) {
-        if self.job.is_some() || cx.facts.child != RunningChild::None {
+        if self.job.is_some()
+            || cx.facts.child != RunningChild::None
+            || self.free_syncs(cx.settings) == 0
+        {
             return;
         }
         let Some(waiting) = self.waiting(cx.now_ms()) else {
@@ -346,7 +425,8 @@ impl Source {
 /// Places the replica at the beginning of the snapshot and tells it so.
 fn begin_full_sync(cx: &mut Context, replica: &mut Replica, start: u64) {
     let wants_stream = !replica.options.snapshot_only;
-    let cursor = wants_stream.then(|| log_of(cx.history).attach(start + 1));
+    let syncs = ReaderKind::Syncing;
+    let cursor = wants_stream.then(|| log_of(cx.history).attach(start + 1, syncs));
     replica.state = State::InSnapshot {
         start,
         cursor,
