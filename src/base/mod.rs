@@ -2,6 +2,7 @@
 //! nothing of ours.
 
 pub mod bytes;
+pub mod crc64;
 pub mod disk;
 pub mod errno;
 pub mod geo;

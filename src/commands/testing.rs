@@ -242,6 +242,7 @@ fn a_master_with_a_log(now: Now, rng: &mut Rng) -> Replication {
         id: ReplId::random(rng),
         offset: 0,
         stream_db: 0,
+        sum: None,
     };
     replication.restore(saved, facts_at(now), &mut Vec::new());
     replication

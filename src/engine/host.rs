@@ -325,6 +325,9 @@ impl<W: World> Host for Runtime<W> {
         let answer = self.drive(env, |r, e, out| r.on_replconf(id, &argv, e, out));
         match answer {
             ReplconfReply::Ok => reply.ok(),
+            ReplconfReply::OkWith(extensions) => {
+                reply.simple([b"OK ", &extensions.text()[..]].concat());
+            }
             ReplconfReply::Silent => {}
             ReplconfReply::Error(text) => return Err(CmdError::Text(text)),
         }

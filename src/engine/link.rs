@@ -274,9 +274,10 @@ impl<W: World> Runtime<W> {
         let facts = self.facts_of(env);
         let complete = self.loader.as_ref().is_some_and(Loader::is_complete);
         if complete {
-            let db = self.loader.as_ref().and_then(Loader::stream_db);
+            let place = self.loader.as_ref().map(Loader::stream_place);
+            let place = place.unwrap_or_default();
             env.gates.loading = Loading::No;
-            env.replication.on_load_finished(db, facts, more);
+            env.replication.on_load_finished(place, facts, more);
             // An aside set is swapped in by an action that follows; only then is the load over.
             if !more.contains(&Action::SwapData) {
                 self.end_load(env);

@@ -27,6 +27,7 @@ use crate::persist::rdb::fill::{
     AccessBits, AuxFields, DuplicateKeys, ExpiredKeys, Fill, FillOptions,
 };
 use crate::persist::rdb::load;
+use crate::replication::StreamPlace;
 
 /// Where the data comes from.
 enum Source<F> {
@@ -303,12 +304,13 @@ impl<F: DiskFile> Loader<F> {
         }
     }
 
-    /// The database that the replication stream is in, as the snapshot says.
-    pub fn stream_db(&self) -> Option<u32> {
-        self.fill
-            .facts()
-            .replication_db
-            .and_then(|db| u32::try_from(db).ok())
+    /// What the replication stream has come to, as the snapshot says.
+    pub fn stream_place(&self) -> StreamPlace {
+        let facts = self.fill.facts();
+        StreamPlace {
+            db: facts.replication_db.and_then(|db| u32::try_from(db).ok()),
+            sum: facts.stream_sum,
+        }
     }
 
     /// Whether a set that is loaded aside has a key by now.
@@ -448,8 +450,8 @@ impl<W: World> Runtime<W> {
             LoadFor::Reload { .. } => {}
             LoadFor::Sync => {
                 self.remove_file_from_master(env);
-                let db = loader.stream_db();
-                self.drive(env, |r, e, out| r.on_load_finished(db, e, out));
+                let place = loader.stream_place();
+                self.drive(env, |r, e, out| r.on_load_finished(place, e, out));
             }
         }
     }
@@ -490,6 +492,7 @@ impl<W: World> Runtime<W> {
             id,
             offset,
             stream_db: u32::try_from(place.stream_db).unwrap_or(0),
+            sum: place.sum,
         };
         self.drive(env, |r, e, out| r.restore(saved, e, out));
     }

@@ -210,6 +210,7 @@ fn options_of(env: &Env, used_memory: u64) -> SaveOptions<'_> {
             stream_db: i64::from(saved.stream_db),
             id,
             offset: saved.offset as i64,
+            sum: saved.sum,
         }
     });
     SaveOptions {

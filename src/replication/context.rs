@@ -13,6 +13,8 @@ pub(super) struct Context<'a> {
     pub settings: &'a ReplicationSettings,
     pub rng: &'a mut Rng,
     pub history: &'a mut History,
+    /// See [`super::drift`].
+    pub drifts: &'a mut u64,
     /// What the event leads to, in order.
     pub out: &'a mut Vec<Action>,
 }

@@ -46,6 +46,8 @@ impl Replication {
             syncs_in_progress,
             sync_queue_length,
             spilled_bytes: self.cold_bytes(),
+            stream_sum: self.history.sum(),
+            stream_drifts: self.drifts,
         }
     }
 
@@ -98,6 +100,7 @@ impl Replication {
             offset: self.history.identity().offset(),
             // Without one selected, the next command brings its own SELECT.
             stream_db: self.history.db().unwrap_or(0),
+            sum: self.history.sum(),
         })
     }
 }

@@ -9,12 +9,27 @@
 //! command moves the offset on even then, so that an append-only file can say up to where it holds
 //! what clients have written.
 //!
+//! The sum of the stream ([`ReplLog`]) lives with the log. Where a history was learned from a
+//! snapshot, the sum came with it, and waits here for the log to begin.
+//!
 //! Invariant: while there is a log, its next offset is one more than the identity's offset.
 
 use super::identity::{Decision, Identity, ReplId};
 use super::log::ReplLog;
 use crate::base::numbers;
 use crate::base::rng::Rng;
+
+/// What a stream has come to at some offset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamPlace {
+    /// The database that is selected; `None` if none is, or it is not known.
+    pub db: Option<u32>,
+    /// The sum of its bytes, if that is known.
+    pub sum: Option<u64>,
+}
+
+/// The sum of a stream without a byte.
+pub const SUM_OF_NOTHING: u64 = 0;
 
 /// The history that our data is of; see the module's head.
 #[derive(Debug)]
@@ -27,6 +42,8 @@ pub struct History {
     /// A replica may begin to read here that was not told the database: the next command of ours
     /// selects it again.
     select_again: bool,
+    /// The sum of the stream up to here, if it is known and no log keeps it.
+    sum: Option<u64>,
 }
 
 impl History {
@@ -37,6 +54,7 @@ impl History {
             log: None,
             db: None,
             select_again: false,
+            sum: Some(SUM_OF_NOTHING),
         }
     }
 
@@ -90,11 +108,12 @@ impl History {
         self.append(command);
     }
 
-    /// Adds bytes of the stream as they are.
+    /// Adds bytes of the stream, whole commands, as they are. What they select is to be told
+    /// afterwards.
     pub fn append(&mut self, bytes: &[u8]) {
         self.identity.advance(bytes.len() as u64);
         if let Some(log) = &mut self.log {
-            log.append(bytes);
+            log.append(bytes, self.db);
             assert_eq!(
                 log.next(),
                 self.identity.offset() + 1,
@@ -106,12 +125,28 @@ impl History {
     /// Begins a log where the stream is, unless there is one.
     pub fn keep_log(&mut self, window_bytes: u64) {
         let next = self.identity.offset() + 1;
+        let sum = self.sum;
         self.log
-            .get_or_insert_with(|| ReplLog::new(next, window_bytes));
+            .get_or_insert_with(|| ReplLog::new(next, window_bytes, sum));
+    }
+
+    /// The sum of the stream up to `offset`, if it is known; see [`ReplLog::sum_up_to`].
+    pub fn sum_up_to(&self, offset: u64) -> Option<u64> {
+        match &self.log {
+            Some(log) => log.sum_up_to(offset),
+            None if offset == self.identity.offset() => self.sum,
+            None => None,
+        }
+    }
+
+    /// The sum of the whole stream, if it is known.
+    pub fn sum(&self) -> Option<u64> {
+        self.sum_up_to(self.identity.offset())
     }
 
     /// Lets the log go. No replica may be attached to it.
     pub fn drop_log(&mut self) {
+        self.sum = self.sum();
         let readers = self.log.take().map_or(0, |log| log.cursor_count());
         assert_eq!(readers, 0, "the log was dropped under its readers");
     }
@@ -119,6 +154,8 @@ impl History {
     /// Begins a history of our own that continues none.
     pub fn begin_anew(&mut self, rng: &mut Rng) {
         self.identity.begin_history(rng);
+        // Nobody knows the name yet, so any sum will do, and one that is not known had better be.
+        self.sum = Some(SUM_OF_NOTHING);
     }
 
     /// Begins a history of our own that continues the one so far.
@@ -132,17 +169,20 @@ impl History {
         self.identity.continue_as(id);
     }
 
-    /// Takes over a history at `offset`; the log of another one must be gone.
-    pub fn adopt(&mut self, id: ReplId, offset: u64, db: Option<u32>) {
+    /// Takes over a history at `offset`; the log of another one must be gone. `at` says what its
+    /// stream has come to there.
+    pub fn adopt(&mut self, id: ReplId, offset: u64, at: StreamPlace) {
         assert!(self.log.is_none(), "a log belongs to one history");
         self.identity.adopt(id, offset);
-        self.db = db;
+        (self.db, self.sum) = (at.db, at.sum);
     }
 
-    /// Takes over what a snapshot on disk says of the history that a master wrote.
-    pub fn restore_as_master(&mut self, id: ReplId, offset: u64) {
+    /// Takes over what a snapshot on disk says of the history that a master wrote, whose stream had
+    /// this sum.
+    pub fn restore_as_master(&mut self, id: ReplId, offset: u64, sum: Option<u64>) {
         assert!(self.log.is_none(), "restored before anybody could attach");
         self.identity.restore_as_master(id, offset);
+        self.sum = sum;
     }
 
     /// Whether a replica may continue from `offset` of history `id`.
@@ -207,11 +247,15 @@ mod tests {
     #[test]
     fn a_log_begins_where_the_history_is() {
         let mut history = History::new(&mut Rng::from_seed(1));
-        history.adopt(ReplId::NONE, 1000, Some(3));
+        let place = StreamPlace {
+            db: Some(3),
+            sum: Some(7),
+        };
+        history.adopt(ReplId::NONE, 1000, place);
         history.keep_log(1 << 20);
         let log = history.log().expect("a log");
         assert_eq!((log.first(), log.next()), (1001, 1001));
-        assert_eq!(history.db(), Some(3));
+        assert_eq!((history.db(), history.sum()), (Some(3), Some(7)));
     }
 
     #[test]

@@ -42,6 +42,10 @@ pub struct ReplicationInfo {
     pub sync_queue_length: usize,
     /// `repl_spilled_bytes`: bytes of the stream that are on disk for replicas that sync.
     pub spilled_bytes: u64,
+    /// `repl_stream_sum`: the checksum of the stream up to the offset, if it is known.
+    pub stream_sum: Option<u64>,
+    /// `repl_stream_drifts`: how often it was found to differ from that of a peer.
+    pub stream_drifts: u64,
 }
 
 /// Our master and the link to it.
@@ -172,4 +176,6 @@ pub struct SavedIdentity {
     pub offset: u64,
     /// `repl-stream-db`.
     pub stream_db: u32,
+    /// `tanist-stream-sum`: the sum of the stream up to the offset, if it is known.
+    pub sum: Option<u64>,
 }

@@ -43,6 +43,16 @@
 //! longer than the limit that holds for others, does not become a trap. Any other reader keeps the
 //! blocks before it in memory, and has a limit for that.
 //!
+//! **The sum.** Two servers at the same offset of the same history must have seen the same bytes. So
+//! the log keeps a running checksum of the stream, from its history's first byte on, and with each
+//! block the sum of all that is before it; the sum at any offset held is that of its block, and of
+//! at most a block's bytes. It is computed a block at a time, when the next one is opened: bytes
+//! that come a command at a time would cost several times as much. Where the sum at the log's
+//! beginning is not known (our master is one that does not tell), there is none.
+//!
+//! **Commands.** Whoever looks into the log at some offset sees the middle of a command. With each
+//! block stands where in it the first command begins, and which database is selected there.
+//!
 //! Invariants (see [`ReplLog::check_invariants`]): every block but the last is full; `first <=
 //! cursor <= next` for every cursor, and `cold_first <= cursor` for one that syncs; `cold_first <=
 //! first`; the lengths of the blocks add up to `next - first`.
@@ -51,6 +61,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use slab::Slab;
+
+use crate::base::crc64;
 
 /// Bytes in a block. Small against the default window of 1 MiB, so that trimming by whole blocks
 /// stays close to the size that was asked for.
@@ -63,7 +75,26 @@ const TRIM_BLOCKS_MAX: usize = 128;
 pub const WINDOW_BYTES_MIN: u64 = BLOCK_BYTES as u64;
 
 /// What a block costs: its bytes and its entry in the queue.
-const BLOCK_MEMORY: usize = BLOCK_BYTES + size_of::<Vec<u8>>();
+const BLOCK_MEMORY: usize = BLOCK_BYTES + size_of::<Block>();
+
+/// Where a command of the stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandStart {
+    /// The offset of its first byte.
+    pub offset: u64,
+    /// The database that the stream has selected there; `None` before the first `SELECT`.
+    pub db: Option<u32>,
+}
+
+/// A stretch of the stream.
+#[derive(Debug)]
+struct Block {
+    bytes: Vec<u8>,
+    /// The sum of the stream up to its first byte, if that is known.
+    sum_before: Option<u64>,
+    /// The first command that begins in it, if one does.
+    start: Option<CommandStart>,
+}
 
 /// A reader's place in a [`ReplLog`]. It keeps every byte from its position on alive, so it must
 /// be given back with [`ReplLog::detach`]; it can be neither copied nor made up.
@@ -91,7 +122,7 @@ struct Reader {
 #[derive(Debug)]
 pub struct ReplLog {
     /// All full, except the last one.
-    blocks: VecDeque<Vec<u8>>,
+    blocks: VecDeque<Block>,
     /// Offset of the oldest byte that is on disk for somebody; `first` if none is.
     cold_first: u64,
     /// Offset of the oldest byte held.
@@ -102,13 +133,16 @@ pub struct ReplLog {
     window_bytes: u64,
     /// For each cursor whose it is.
     cursors: Slab<Reader>,
-    /// A block dropped at the front, empty, to serve again at the back.
+    /// Bytes of a block dropped at the front, empty, to serve again at the back.
     spare: Option<Vec<u8>>,
+    /// The sum of the stream up to the last block; up to the end while there is no block.
+    sum: Option<u64>,
 }
 
 impl ReplLog {
-    /// An empty log whose first byte will have offset `next`.
-    pub fn new(next: u64, window_bytes: u64) -> ReplLog {
+    /// An empty log whose first byte will have offset `next`; `sum` is that of the stream so far, if
+    /// it is known.
+    pub fn new(next: u64, window_bytes: u64, sum: Option<u64>) -> ReplLog {
         assert!(next > 0, "the first byte of a history has offset 1");
         ReplLog {
             blocks: VecDeque::new(),
@@ -118,6 +152,7 @@ impl ReplLog {
             window_bytes: window_bytes.max(WINDOW_BYTES_MIN),
             cursors: Slab::new(),
             spare: None,
+            sum,
         }
     }
 
@@ -141,27 +176,30 @@ impl ReplLog {
         self.cold_first
     }
 
-    /// Whether a reader may start at `offset`: at a byte that can still be read, or right behind
-    /// the last.
+    /// Whether a reader may start at `offset`: at a byte that is held, or right behind the last.
     pub fn can_read_from(&self, offset: u64) -> bool {
-        (self.cold_first..=self.next).contains(&offset)
+        (self.first..=self.next).contains(&offset)
     }
 
-    /// Appends bytes of the stream.
-    pub fn append(&mut self, mut bytes: &[u8]) {
+    /// Appends bytes of the stream that begin with a command, in front of which `db` is selected.
+    pub fn append(&mut self, mut bytes: &[u8], db: Option<u32>) {
+        let begin = self.next;
         let next = self.next + bytes.len() as u64;
         while !bytes.is_empty() {
             let room = self
                 .blocks
                 .back()
-                .map_or(0, |tail| BLOCK_BYTES - tail.len());
+                .map_or(0, |tail| BLOCK_BYTES - tail.bytes.len());
             if room == 0 {
                 self.open_block();
                 continue;
             }
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             let tail = self.blocks.back_mut().expect("a block with room");
-            tail.extend_from_slice(now);
+            if self.next == begin && tail.start.is_none() {
+                tail.start = Some(CommandStart { offset: begin, db });
+            }
+            tail.bytes.extend_from_slice(now);
             self.next += now.len() as u64;
             bytes = later;
         }
@@ -169,18 +207,55 @@ impl ReplLog {
     }
 
     fn open_block(&mut self) {
-        debug_assert!(
-            self.blocks
-                .back()
-                .is_none_or(|tail| tail.len() == BLOCK_BYTES)
-        );
-        let block = self
+        if let Some(tail) = self.blocks.back() {
+            debug_assert_eq!(
+                tail.bytes.len(),
+                BLOCK_BYTES,
+                "only the last one may be short"
+            );
+            self.sum = self.sum.map(|sum| crc64::extend(sum, &tail.bytes));
+        }
+        let bytes = self
             .spare
             .take()
             .unwrap_or_else(|| Vec::with_capacity(BLOCK_BYTES));
-        assert!(block.is_empty(), "a spare block holds nothing");
-        self.blocks.push_back(block);
+        assert!(bytes.is_empty(), "a spare block holds nothing");
+        self.blocks.push_back(Block {
+            bytes,
+            sum_before: self.sum,
+            start: None,
+        });
         self.trim();
+    }
+
+    /// The checksum of the stream up to `offset`, included, if it is known and the bytes are held
+    /// that it takes. Costs a walk over a block.
+    pub fn sum_up_to(&self, offset: u64) -> Option<u64> {
+        if !self.can_read_from(offset + 1) {
+            return None;
+        }
+        let (index, count) = self.locate(offset + 1);
+        match self.blocks.get(index) {
+            Some(block) => Some(crc64::extend(block.sum_before?, &block.bytes[..count])),
+            // Behind the last byte of a full block, or of nothing.
+            None => match self.blocks.back() {
+                Some(tail) => Some(crc64::extend(tail.sum_before?, &tail.bytes)),
+                None => self.sum,
+            },
+        }
+    }
+
+    /// The last command known to begin at `offset` or before; whoever looks for another one reads
+    /// on from there. `None` if none is held.
+    pub fn command_start_before(&self, offset: u64) -> Option<CommandStart> {
+        if !self.can_read_from(offset) {
+            return None;
+        }
+        let (index, _) = self.locate(offset);
+        let blocks = self.blocks.iter().take(index + 1).rev();
+        blocks
+            .filter_map(|block| block.start)
+            .find(|start| start.offset <= offset)
     }
 
     /// Drops blocks that nobody needs, at most a bounded number of them.
@@ -195,15 +270,21 @@ impl ReplLog {
             if slowest.is_some_and(|offset| offset < second) {
                 break;
             }
-            let mut front = self.blocks.pop_front().expect("more than one block");
-            assert_eq!(front.len(), BLOCK_BYTES, "only the last block may be short");
-            self.first = second;
-            if self.spare.is_none() {
-                front.clear();
-                self.spare = Some(front);
-            }
+            self.drop_front();
         }
         self.release_cold(slowest);
+    }
+
+    /// Lets go of the block at the front, whose bytes are on disk or not needed any more.
+    fn drop_front(&mut self) {
+        let front = self.blocks.pop_front().expect("more than one block");
+        let mut bytes = front.bytes;
+        assert_eq!(bytes.len(), BLOCK_BYTES, "only the last block may be short");
+        self.first += BLOCK_BYTES as u64;
+        if self.spare.is_none() {
+            bytes.clear();
+            self.spare = Some(bytes);
+        }
     }
 
     /// Nobody needs what is on disk before the slowest reader.
@@ -241,19 +322,13 @@ impl ReplLog {
             .filter_map(needs_front)
             .try_fold(false, |_, syncs| syncs.then_some(true))?;
         // What nobody needs is dropped.
-        let front = self.blocks.front().filter(|_| all_sync)?;
+        let front = &self.blocks.front().filter(|_| all_sync)?.bytes[..];
         (front.len() == BLOCK_BYTES && self.blocks.len() > 1).then_some((self.first, front))
     }
 
     /// What [`spillable`](Self::spillable) showed is on disk: it is let go here.
     pub fn on_spilled(&mut self) {
-        let mut front = self.blocks.pop_front().expect("a block was shown");
-        assert_eq!(front.len(), BLOCK_BYTES, "only the last block may be short");
-        self.first += BLOCK_BYTES as u64;
-        if self.spare.is_none() {
-            front.clear();
-            self.spare = Some(front);
-        }
+        self.drop_front();
     }
 
     /// The part of what the cursor has not read yet that is on disk, if any is.
@@ -295,13 +370,15 @@ impl ReplLog {
     }
 
     /// A cursor that will read from `offset` on, which must satisfy
-    /// [`can_read_from`](Self::can_read_from).
+    /// [`can_read_from`](Self::can_read_from), or be one of [`cold_first`](Self::cold_first) or
+    /// behind for a reader that syncs.
     pub fn attach(&mut self, offset: u64, kind: ReaderKind) -> Cursor {
-        assert!(self.can_read_from(offset), "offset {offset} is not held");
-        assert!(
-            offset >= self.first || kind == ReaderKind::Syncing,
-            "offset {offset} is on disk"
-        );
+        let first = match kind {
+            ReaderKind::Live => self.first,
+            ReaderKind::Syncing => self.cold_first,
+        };
+        let can_be_read = (first..=self.next).contains(&offset);
+        assert!(can_be_read, "offset {offset} is not held");
         Cursor(self.cursors.insert(Reader { offset, kind }))
     }
 
@@ -337,7 +414,7 @@ impl ReplLog {
         self.blocks
             .range(index.min(self.blocks.len())..)
             .enumerate()
-            .map(move |(i, block)| if i == 0 { &block[skip..] } else { &block[..] })
+            .map(move |(i, block)| &block.bytes[if i == 0 { skip } else { 0 }..])
             .filter(|chunk| !chunk.is_empty())
     }
 
@@ -363,8 +440,7 @@ impl ReplLog {
 
     /// Index of the block that holds `offset`, and where in it.
     fn locate(&self, offset: u64) -> (usize, usize) {
-        let is_held = (self.first..=self.next).contains(&offset);
-        assert!(is_held, "offset {offset} is not held");
+        assert!(self.can_read_from(offset), "offset {offset} is not held");
         let distance = (offset - self.first) as usize;
         (distance / BLOCK_BYTES, distance % BLOCK_BYTES)
     }
@@ -388,7 +464,7 @@ impl ReplLog {
         let (index, skip) = self.locate(from);
         let mut bytes = Vec::with_capacity((self.next - from) as usize);
         for (i, block) in self.blocks.iter().enumerate().skip(index) {
-            bytes.extend_from_slice(if i == index { &block[skip..] } else { block });
+            bytes.extend_from_slice(&block.bytes[if i == index { skip } else { 0 }..]);
         }
         bytes
     }
@@ -400,7 +476,7 @@ impl ReplLog {
 
     /// Asserts what must hold between any two calls. Costs a walk over all blocks.
     pub fn check_invariants(&self) {
-        let held: usize = self.blocks.iter().map(Vec::len).sum();
+        let held: usize = self.blocks.iter().map(|block| block.bytes.len()).sum();
         assert_eq!(
             held as u64,
             self.next - self.first,
@@ -408,7 +484,11 @@ impl ReplLog {
         );
         let full = self.blocks.len().saturating_sub(1);
         for block in self.blocks.iter().take(full) {
-            assert_eq!(block.len(), BLOCK_BYTES, "only the last block may be short");
+            assert_eq!(
+                block.bytes.len(),
+                BLOCK_BYTES,
+                "only the last block may be short"
+            );
         }
         assert!(self.cold_first <= self.first, "on disk, and not held");
         for (_, reader) in &self.cursors {

@@ -6,6 +6,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `identity.rs` | which history our data is of, and the offset in it |
+//! | `extensions.rs` | what two servers of ours can do with each other, and how they agree on it |
+//! | `drift.rs` | what is done when two servers at one place have seen other bytes |
 //! | `log.rs` | the one copy of the last bytes of the stream, with a cursor per reader |
 //! | `history.rs` | the two above in step, and the selected database |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
@@ -78,7 +80,7 @@
 //!                                          driver keeps SET (before EndSnapshot, if B has data
 //!                                          and does not know <id>: InspectSnapshot)
 //! B  on_snapshot_stored                 -> CloseReplica.., FlushData, LoadSnapshot
-//! B  on_load_finished(db)               -> StartStream; B is <id>:700
+//! B  on_load_finished(place)            -> StartStream; B is <id>:700
 //! B  on_applied SET                        B is <id>:700 + its length, and has it in its own log
 //! B  tick, a second later               -> SendMaster REPLCONF ACK
 //! ```
@@ -91,6 +93,8 @@
 pub mod action;
 mod context;
 mod describe;
+mod drift;
+pub mod extensions;
 pub mod failover;
 pub mod history;
 pub mod identity;
@@ -111,6 +115,7 @@ pub use action::{
     Action, ClientId, Contents, Facts, LoadTarget, RunningChild, SnapshotTarget, SyncKind,
 };
 pub use failover::FailoverRequest;
+pub use history::StreamPlace;
 pub use identity::{Identity, ReplId};
 pub use info::{
     GuardInfo, GuardState, LaggingReplica, MasterInfo, RefusedInfo, ReplicaInfo, ReplicationInfo,
@@ -144,6 +149,8 @@ pub struct Replication {
     spill: Spill,
     settings: ReplicationSettings,
     rng: Rng,
+    /// How often sums of the stream were found to differ.
+    drifts: u64,
     /// When the work of a second is due again.
     next_second_ms: u64,
 }
@@ -167,6 +174,7 @@ impl Replication {
             spill: Spill::default(),
             settings,
             rng,
+            drifts: 0,
             next_second_ms: now.mono_ms(),
         }
     }
@@ -181,6 +189,7 @@ impl Replication {
                 settings: &self.settings,
                 rng: &mut self.rng,
                 history: &mut self.history,
+                drifts: &mut self.drifts,
                 out,
             },
         }
@@ -288,10 +297,10 @@ impl Replication {
         }
     }
 
-    /// The snapshot is loaded; `db` is its `repl-stream-db`.
-    pub fn on_load_finished(&mut self, db: Option<u32>, facts: Facts, out: &mut Vec<Action>) {
+    /// The snapshot is loaded; `place` is what it says of its master's stream.
+    pub fn on_load_finished(&mut self, place: StreamPlace, facts: Facts, out: &mut Vec<Action>) {
         if let Some((link, source, mut cx)) = self.link(facts, out) {
-            link.on_load_finished(&mut cx, source, db);
+            link.on_load_finished(&mut cx, source, place);
         }
     }
 
@@ -329,6 +338,10 @@ impl Replication {
         } = self.parts(facts, out);
         match source.options_mut(client).apply(args) {
             Replconf::Reply(reply) => return reply,
+            Replconf::StreamSum(sum) => {
+                let name = source.name_of(client);
+                return drift::judge(&mut cx, &name, sum);
+            }
             Replconf::Ack(None) => {}
             Replconf::Ack(Some(ack)) => source.on_ack(client, ack, cx.now_ms()),
             Replconf::GetAck => {

@@ -7,6 +7,7 @@
 use bitflags::bitflags;
 
 use super::action::Contents;
+use super::extensions::{Extensions, StreamSum};
 use crate::base::numbers::parse_i64;
 
 /// The longest address that `REPLCONF ip-address` may give.
@@ -25,6 +26,8 @@ pub struct ReplicaOptions {
     pub snapshot_only: bool,
     /// What it wants the snapshot to hold.
     pub contents: Contents,
+    /// What it can do beyond what stock replicas can.
+    pub extensions: Extensions,
 }
 
 bitflags! {
@@ -43,6 +46,8 @@ bitflags! {
 pub enum ReplconfReply {
     /// `+OK`.
     Ok,
+    /// `+OK`, and behind it what we can do beyond what stock masters can.
+    OkWith(Extensions),
     /// No reply at all, as to acknowledgements.
     Silent,
     /// An error, without the leading `-`; it may quote any bytes.
@@ -70,6 +75,8 @@ pub(super) enum Replconf {
     Ack(Option<Ack>),
     /// Somebody, most likely our master, asks how far we are.
     GetAck,
+    /// A replica that is about to ask to continue says what the stream comes to at its place.
+    StreamSum(StreamSum),
 }
 
 impl ReplicaOptions {
@@ -78,14 +85,25 @@ impl ReplicaOptions {
         if !args.len().is_multiple_of(2) {
             return Replconf::Reply(ReplconfReply::Error(b"ERR syntax error".to_vec()));
         }
+        let mut reply = ReplconfReply::Ok;
         for (at, pair) in args.chunks_exact(2).enumerate() {
             let (option, value) = (pair[0].to_ascii_lowercase(), pair[1]);
             let taken = match option.as_slice() {
                 b"listening-port" => self.set_port(value),
                 b"ip-address" => self.set_address(value),
-                b"capa" => self.add_capability(value),
+                b"capa" => {
+                    if let Some(extensions) = Extensions::parse(value) {
+                        self.extensions = extensions;
+                        reply = ReplconfReply::OkWith(Extensions::OURS);
+                    }
+                    self.add_capability(value)
+                }
                 b"ack" => return Replconf::Ack(parse_ack(&args[at * 2 + 1..])),
                 b"getack" => return Replconf::GetAck,
+                b"stream-sum" => match StreamSum::parse(value) {
+                    Some(sum) => return Replconf::StreamSum(sum),
+                    None => Err("ERR Invalid stream-sum".into()),
+                },
                 b"rdb-only" => self.set_snapshot_only(value),
                 b"rdb-filter-only" => self.set_contents(value),
                 _ => Err(quoting("ERR Unrecognized REPLCONF option: ", pair[0])),
@@ -94,7 +112,7 @@ impl ReplicaOptions {
                 return Replconf::Reply(ReplconfReply::Error(text));
             }
         }
-        Replconf::Reply(ReplconfReply::Ok)
+        Replconf::Reply(reply)
     }
 
     fn set_port(&mut self, value: &[u8]) -> Result<(), Vec<u8>> {
@@ -191,6 +209,16 @@ mod tests {
         assert_eq!(options.listening_port, 6380);
         assert_eq!(options.ip_address.as_deref(), Some("10.0.0.7"));
         assert_eq!(options.capabilities, Capabilities::all());
+    }
+
+    #[test]
+    fn only_a_replica_of_ours_is_told_what_we_can_do() {
+        let mut options = ReplicaOptions::default();
+        let ours = Replconf::Reply(ReplconfReply::OkWith(Extensions::OURS));
+        assert_eq!(apply(&mut options, "capa psync2 capa tanist:sum,x"), ours);
+        assert_eq!(options.extensions, Extensions::SUM);
+        assert_eq!(options.capabilities, Capabilities::PSYNC2);
+        assert_eq!(apply(&mut options, "capa eof"), OK);
     }
 
     #[test]

@@ -1,6 +1,15 @@
 //! The rig of the unit tests: one server's replication, a clock, and the actions it asked for.
 
+use super::extensions::Extensions;
 use super::*;
+
+/// A place of a stream, of which only the selected database is known.
+pub(super) fn in_db(db: u32) -> StreamPlace {
+    StreamPlace {
+        db: Some(db),
+        sum: None,
+    }
+}
 
 /// One server under test. Every event goes through a method here; what the machine asks for piles
 /// up until a test takes it.
@@ -43,7 +52,7 @@ impl Rig {
         rig.bytes(format!("+FULLRESYNC {id} {offset}\r\n$10\r\n0123456789").as_bytes());
         rig.inspected(true);
         rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
-        rig.repl.on_load_finished(Some(0), rig.facts, &mut rig.out);
+        rig.repl.on_load_finished(in_db(0), rig.facts, &mut rig.out);
         assert!(rig.repl.is_link_up());
         rig.out.clear();
         rig
@@ -54,6 +63,15 @@ impl Rig {
         self.repl.on_connected(self.facts, &mut self.out);
         self.bytes(b"+PONG\r\n");
         self.bytes(b"+OK\r\n+OK\r\n");
+    }
+
+    /// The same with a master of ours, up to what only such a master is told.
+    pub fn handshake_with_ours(&mut self) {
+        self.repl.on_connected(self.facts, &mut self.out);
+        self.bytes(b"+PONG\r\n");
+        self.sent();
+        let words = Extensions::OURS.text();
+        self.bytes(&[b"+OK\r\n+OK ", &words[..], b"\r\n"].concat());
     }
 
     pub fn bytes(&mut self, bytes: &[u8]) -> usize {

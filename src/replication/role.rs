@@ -12,6 +12,7 @@
 //! replicas are sent away only to come back at once and learn it.
 
 use super::failover::{FailoverRequest, FailoverTarget, Step};
+use super::history::StreamPlace;
 use super::identity::OFFSET_MAX;
 use super::link::{HandoverAnswer, Link};
 use super::{Action, Facts, Parts, Replication, SavedIdentity, wire};
@@ -58,12 +59,16 @@ impl Replication {
         } = self.parts(facts, out);
         match role {
             Role::Replica(link) => {
-                cx.history
-                    .adopt(saved.id, saved.offset, Some(saved.stream_db));
+                let place = StreamPlace {
+                    db: Some(saved.stream_db),
+                    sum: saved.sum,
+                };
+                cx.history.adopt(saved.id, saved.offset, place);
                 link.on_restored(&mut cx);
             }
             Role::Master => {
-                cx.history.restore_as_master(saved.id, saved.offset);
+                cx.history
+                    .restore_as_master(saved.id, saved.offset, saved.sum);
                 cx.history.keep_log(cx.settings.backlog_bytes);
                 source.restart_idle_time(cx.now_ms());
             }

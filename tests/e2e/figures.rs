@@ -43,6 +43,8 @@ const OWN: &[&str] = &[
     "sync_queue_length",
     "repl_spilled_bytes",
     "master_stream_spilled_bytes",
+    "repl_stream_sum",
+    "repl_stream_drifts",
 ];
 
 /// Headings and names of fields, in their order; what stands for a command or an error comes last,

@@ -35,6 +35,7 @@ pub fn replication(view: &View<'_>, out: &mut Report) {
     }
     place(info, out);
     syncs(info, out);
+    stream_sum(info, out);
     if let Some(master) = &info.master {
         out.line(
             "master_stream_spilled_bytes",
@@ -91,6 +92,15 @@ fn syncs(info: &ReplicationInfo, out: &mut Report) {
         ("sync_queue_length", &info.sync_queue_length),
         ("repl_spilled_bytes", &info.spilled_bytes),
     ]);
+}
+
+/// Behind the reference's lines: what the stream comes to.
+fn stream_sum(info: &ReplicationInfo, out: &mut Report) {
+    match info.stream_sum {
+        Some(sum) => out.line("repl_stream_sum", format_args!("{sum:016x}")),
+        None => out.line("repl_stream_sum", "unknown"),
+    }
+    out.line("repl_stream_drifts", info.stream_drifts);
 }
 
 /// Behind the reference's lines: what keeps our data from a master that has lost its own.

@@ -229,6 +229,12 @@ impl Node {
             .is_some_and(|env| env.gates.loading != Loading::No)
     }
 
+    /// Bytes of its master's stream that it keeps on disk until it can run them.
+    pub fn stream_spilled_bytes(&self) -> u64 {
+        let engine = self.engine.as_ref();
+        engine.map_or(0, |engine| engine.runtime.link.waiting.bytes())
+    }
+
     /// Its children do their work, or none of them does.
     pub fn set_children_die(&mut self, die: bool) {
         let engine = self.engine.as_mut().expect("it runs");

@@ -27,7 +27,6 @@ mod feed;
 pub use feed::Feed;
 
 use super::build::{BuildLimits, Builder, Means};
-use super::checksum::Checksum;
 use super::cursor::{Cursor, RawString, Stop};
 use super::error::{RdbError, RdbErrorKind, Stage};
 use super::format::{
@@ -36,6 +35,7 @@ use super::format::{
 };
 use super::item::{ChecksumVerdict, Item, KeyAttributes, KeyItem, Value};
 use super::structure::{Token, Walk};
+use crate::base::crc64::Crc64;
 use crate::keyspace::Object;
 
 /// What is believed of the length of a stream that nobody knows: room is made ahead for what that
@@ -133,7 +133,7 @@ pub struct Decoder {
     version: i64,
     /// Bytes used up in all earlier slices.
     offset: u64,
-    checksum: Checksum,
+    checksum: Crc64,
     attributes: KeyAttributes,
     current: CurrentKey,
     value_scratch: Vec<u8>,
@@ -152,7 +152,7 @@ impl Decoder {
             state: State::Header,
             version: 0,
             offset: 0,
-            checksum: Checksum::default(),
+            checksum: Crc64::default(),
             attributes: KeyAttributes::default(),
             current: CurrentKey::default(),
             value_scratch: Vec::new(),

@@ -11,8 +11,8 @@
 
 use std::io::{self, Write};
 
-use super::checksum::Checksum;
 use super::format::{SIGNATURE, ValueType, Version, length, opcode, string_encoding};
+use crate::base::crc64::Crc64;
 use crate::base::lzf::Compressor;
 use crate::base::numbers::{format_i64, parse_i64};
 use crate::data::listpack::ListpackRef;
@@ -60,7 +60,7 @@ pub struct Encoder<W> {
     buffer: Vec<u8>,
     /// Bytes passed on to the sink.
     passed: u64,
-    checksum: Option<Checksum>,
+    checksum: Option<Crc64>,
     compression: bool,
     /// Made when it is needed first.
     compressor: Option<Compressor>,
@@ -86,7 +86,7 @@ impl<W: Write> Encoder<W> {
             sink,
             buffer: Vec::new(),
             passed: 0,
-            checksum: options.checksum.then(Checksum::default),
+            checksum: options.checksum.then(Crc64::default),
             compression: options.compression,
             compressor: None,
             packed: Vec::new(),

@@ -10,7 +10,7 @@
 use super::error::RdbErrorKind;
 use super::item::{ChecksumVerdict, Item, KeyAttributes, KeyItem, Value};
 use super::load::Sink;
-use super::save::ReplicationPoint;
+use super::save::{ReplicationPoint, STREAM_SUM_FIELD};
 use crate::base::numbers::parse_i64;
 use crate::keyspace::access::{lfu_bits, lfu_new, lru_bits_from_idle, lru_clock};
 use crate::keyspace::{Keyspace, NewValue, OwnedEntry};
@@ -81,6 +81,8 @@ pub struct AuxFields {
     pub replication_id: Option<[u8; 40]>,
     /// Offset in the replication history.
     pub replication_offset: Option<i64>,
+    /// Checksum of the replication stream up to there.
+    pub stream_sum: Option<u64>,
 }
 
 impl AuxFields {
@@ -90,6 +92,7 @@ impl AuxFields {
             stream_db: self.replication_db?,
             id: self.replication_id?,
             offset: self.replication_offset?,
+            sum: self.stream_sum,
         })
     }
 }
@@ -173,6 +176,10 @@ impl Fill {
             b"repl-stream-db" => self.facts.replication_db = parse_i64(value),
             b"repl-id" => self.facts.replication_id = value.try_into().ok(),
             b"repl-offset" => self.facts.replication_offset = parse_i64(value),
+            name if name == STREAM_SUM_FIELD.as_bytes() => {
+                let digits = std::str::from_utf8(value).ok();
+                self.facts.stream_sum = digits.and_then(|d| u64::from_str_radix(d, 16).ok());
+            }
             b"redis-ver" => {
                 log::info!("Loading RDB produced by version {}", text());
                 self.facts.redis_version = Some(text().into_owned());

@@ -160,6 +160,7 @@ fn what_a_snapshot_says_of_itself_is_kept() {
         stream_db: 3,
         id: [b'a'; 40],
         offset: 987_654_321_000,
+        sum: Some(0x00c0_ffee_0000_0001),
     };
     let mut options = options();
     options.info.replication = Some(point);

@@ -32,7 +32,6 @@ pub mod load;
 pub mod payload;
 pub mod save;
 
-mod checksum;
 mod cursor;
 mod error;
 mod structure;

@@ -12,13 +12,13 @@ use thiserror::Error;
 
 use super::build::packed::{self, Verdict};
 use super::build::{BuildLimits, Builder, Means};
-use super::checksum::Checksum;
 use super::cursor::{Cursor, RawString, Stop};
 use super::encoder::{Encoder, EncoderOptions};
 use super::error::RdbErrorKind;
 use super::format::{VERSION_MAX, ValueType, opcode};
 use super::structure::Walk;
 use super::value;
+use crate::base::crc64::Crc64;
 use crate::keyspace::{NewValue, Object, ValueRef};
 
 const CHECKSUM_BYTES: usize = 8;
@@ -139,7 +139,7 @@ fn open(payload: &[u8], verify_checksum: bool) -> Option<&[u8]> {
 }
 
 fn checksum_of(bytes: &[u8]) -> u64 {
-    let mut checksum = Checksum::default();
+    let mut checksum = Crc64::default();
     checksum.update(bytes);
     checksum.value()
 }

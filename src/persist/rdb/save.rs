@@ -36,7 +36,13 @@ pub struct ReplicationPoint {
     pub id: [u8; 40],
     /// The offset in it.
     pub offset: i64,
+    /// The checksum of the stream up to there, if it is known.
+    pub sum: Option<u64>,
 }
+
+/// The field of a snapshot that has the checksum of the replication stream, as 16 hexadecimal
+/// digits.
+pub const STREAM_SUM_FIELD: &str = "tanist-stream-sum";
 
 /// What the access bits of keys mean, and whether they are saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +105,10 @@ pub fn save_info<W: Write>(info: &SnapshotInfo<'_>, encoder: &mut Encoder<W>) ->
         encoder.aux_int("repl-stream-db", point.stream_db)?;
         encoder.aux("repl-id", &point.id)?;
         encoder.aux_int("repl-offset", point.offset)?;
+        if let Some(sum) = point.sum {
+            // Other servers leave out fields that they do not know.
+            encoder.aux(STREAM_SUM_FIELD, format!("{sum:016x}").as_bytes())?;
+        }
     }
     let name = match encoder.version() {
         Version::V9 => "aof-preamble",

@@ -189,7 +189,8 @@ fn an_operator_opens_the_guard_for_one_sync() {
     rig.handshake();
     offer(&mut rig, 'b');
     rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
-    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
+    rig.repl
+        .on_load_finished(StreamPlace::default(), rig.facts, &mut rig.out);
     rig.expect(message("over full"));
     assert_eq!(guard_of(&rig).state, GuardState::On);
     // The next stranger is turned away again.

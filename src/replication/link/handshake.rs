@@ -3,7 +3,8 @@
 //! `PING` first and alone, since it tells whether a master is there at all; then, in one go,
 //! `AUTH` if configured, `REPLCONF listening-port`, `REPLCONF ip-address` if announced, and
 //! `REPLCONF capa`; when all are answered, `PSYNC`. The replies come in the order of the commands,
-//! so what is still awaited is a queue.
+//! so what is still awaited is a queue. A master of ours, which says what more it can do
+//! ([`Extensions`]), is told what belongs to that before `PSYNC`.
 //!
 //! A former master that hands over to one of its replicas says so with the word `FAILOVER` behind
 //! its `PSYNC`. If it gets no answer to that, it asks again: one that has taken over meanwhile says
@@ -18,6 +19,8 @@ use super::snapshot::IncomingSnapshot;
 use super::{Closed, Handover, HandoverAnswer, Link, Origin, Resume, Stage, Verdict};
 use crate::replication::action::{Action, SyncKind};
 use crate::replication::context::Context;
+use crate::replication::drift;
+use crate::replication::extensions::{Extensions, StreamSum};
 use crate::replication::identity::{OFFSET_MAX, ReplId};
 use crate::replication::source::Source;
 use crate::replication::wire::{self, LineReader};
@@ -31,6 +34,7 @@ enum Awaited {
     Port,
     Address,
     Capabilities,
+    StreamSum,
     Psync,
 }
 
@@ -40,6 +44,10 @@ pub(super) struct Handshake {
     /// In the order in which the answers will come; never empty.
     awaited: VecDeque<Awaited>,
     line: LineReader,
+    /// What the master can do beyond what stock masters can.
+    extensions: Extensions,
+    /// Whether it was told what belongs to that.
+    is_told: bool,
     /// When the master was heard of last.
     pub heard_ms: u64,
 }
@@ -62,6 +70,8 @@ enum Outcome {
     Failed,
     /// A snapshot follows, which is of this place.
     Snapshot(Origin),
+    /// The master has seen other bytes than we have.
+    Drifted,
     /// The stream follows; the master's history goes by this name, if it said so.
     Continue(Option<ReplId>),
     /// The one that we hand over to is a master already.
@@ -77,6 +87,8 @@ impl Handshake {
         Handshake {
             awaited: VecDeque::from([Awaited::Ping]),
             line: LineReader::default(),
+            extensions: Extensions::empty(),
+            is_told: false,
             heard_ms: cx.now_ms(),
         }
     }
@@ -118,13 +130,38 @@ impl Handshake {
             Awaited::Port if refused => ignore(cx, "listening-port", &text),
             Awaited::Address if refused => ignore(cx, "ip-address", &text),
             Awaited::Capabilities if refused => ignore(cx, "capa", &text),
+            Awaited::Capabilities => {
+                let words = line.strip_prefix(b"+OK ").and_then(Extensions::parse);
+                self.extensions = words.unwrap_or_default() & Extensions::OURS;
+            }
+            Awaited::StreamSum if line.starts_with(drift::ERROR) => return Outcome::Drifted,
             Awaited::Psync => return on_psync_reply(cx, terms, line),
             _ => {}
+        }
+        if self.awaited.is_empty() {
+            self.tell_more(cx, terms);
         }
         if self.awaited.is_empty() {
             self.ask_for_stream(cx, terms);
         }
         Outcome::Waiting
+    }
+
+    /// Says, once, what only masters of ours understand.
+    fn tell_more(&mut self, cx: &mut Context, terms: Terms) {
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
+        let identity = cx.history.identity();
+        if self.extensions.contains(Extensions::SUM)
+            && terms.resume == Resume::Possible
+            && let Some(sum) = cx.history.sum()
+        {
+            let (id, offset) = (identity.id(), identity.offset());
+            let text = StreamSum { id, offset, sum }.text();
+            cx.send_master(&[b"REPLCONF", b"stream-sum", text.as_bytes()]);
+            self.awaited.push_back(Awaited::StreamSum);
+        }
     }
 
     /// An error that asks for a password shows as well that a master is there; versions word it
@@ -162,7 +199,16 @@ impl Handshake {
             cx.send_master(&[b"REPLCONF", b"ip-address", ip.as_bytes()]);
             self.awaited.push_back(Awaited::Address);
         }
-        cx.send_master(&[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
+        let ours = Extensions::OURS.text();
+        cx.send_master(&[
+            b"REPLCONF",
+            b"capa",
+            b"eof",
+            b"capa",
+            b"psync2",
+            b"capa",
+            &ours,
+        ]);
         self.awaited.push_back(Awaited::Capabilities);
     }
 
@@ -220,7 +266,16 @@ impl Link {
         match outcome {
             Outcome::Waiting => {}
             Outcome::Failed | Outcome::TargetRefuses => self.abandon(cx),
-            Outcome::TargetIsMaster => self.ask_target_as_master(cx),
+            Outcome::TargetIsMaster => self.ask_anew(cx),
+            Outcome::Drifted if self.handover.is_some() => {
+                self.handover = Some(Handover::REFUSED);
+                self.abandon(cx);
+            }
+            Outcome::Drifted => {
+                drift::on_refused(cx, &format!("{}:{}", self.host, self.port));
+                self.resume = Resume::Impossible;
+                self.ask_anew(cx);
+            }
             Outcome::Snapshot(_) if self.handover == Some(Handover::REFUSED) => self.abandon(cx),
             Outcome::Snapshot(origin) => {
                 if self.handover.is_some() {
@@ -233,8 +288,8 @@ impl Link {
         }
     }
 
-    /// Asks our target, which is a master, to continue from where we are.
-    fn ask_target_as_master(&mut self, cx: &mut Context) {
+    /// Asks for the stream, on the terms that hold now.
+    fn ask_anew(&mut self, cx: &mut Context) {
         let Stage::Handshake(handshake) = &mut self.stage else {
             unreachable!("called in the handshake only");
         };
@@ -280,7 +335,7 @@ fn ignore(cx: &mut Context, option: &str, text: &str) {
 /// What becomes of a handover with what our target has said to `PSYNC`.
 fn judge(handover: Handover, outcome: &Outcome) -> Handover {
     match outcome {
-        Outcome::Waiting => handover,
+        Outcome::Waiting | Outcome::Drifted => handover,
         Outcome::TargetIsMaster => Handover::ToFollow,
         Outcome::Continue(_) => Handover::Answered(HandoverAnswer::Accepted),
         // One that was a master all along has other data than ours.

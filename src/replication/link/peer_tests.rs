@@ -38,7 +38,8 @@ fn a_place_is_read_as_leniently_as_the_reference_does() {
         rig.bytes(format!("+FULLRESYNC {} {place}\r\n$1\r\nx", id('a')).as_bytes());
         rig.expect_logged(&format!("Full resync from master: {}:{offset}", id('a')));
         rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
-        rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
+        rig.repl
+            .on_load_finished(StreamPlace::default(), rig.facts, &mut rig.out);
         assert_eq!(rig.repl.identity().offset(), offset, "{place}");
     }
 }
@@ -58,7 +59,8 @@ fn a_place_where_no_stream_can_be_is_not_believed() {
         rig.bytes(format!("+FULLRESYNC {} {place}\r\n$1\r\nx", id('a')).as_bytes());
         rig.expect_logged("Master replied with wrong +FULLRESYNC syntax.");
         rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
-        rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
+        rig.repl
+            .on_load_finished(StreamPlace::default(), rig.facts, &mut rig.out);
         rig.stream(SET);
         assert_eq!(rig.repl.identity().offset(), SET.len() as u64, "{place}");
     }

@@ -21,6 +21,7 @@ use super::endmark::EndMark;
 use super::{Closed, Link, Origin, Resume, Stage, Verdict};
 use crate::replication::action::{Action, LoadTarget, SyncKind};
 use crate::replication::context::Context;
+use crate::replication::history::{SUM_OF_NOTHING, StreamPlace};
 use crate::replication::identity::ReplId;
 use crate::replication::info::SyncInfo;
 use crate::replication::settings::DisklessLoad;
@@ -382,12 +383,12 @@ impl Link {
         }
     }
 
-    /// The new data is complete; `db` is what the stream has selected there.
+    /// The new data is complete; `place` is what the stream has come to there.
     pub(in crate::replication) fn on_load_finished(
         &mut self,
         cx: &mut Context,
         source: &mut Source,
-        db: Option<u32>,
+        mut place: StreamPlace,
     ) {
         let Stage::Loading(load) = std::mem::replace(&mut self.stage, Stage::Idle) else {
             panic!("no snapshot was being loaded");
@@ -401,9 +402,12 @@ impl Link {
         let (id, offset) = match load.origin {
             Origin::Known { id, offset } => (id, offset),
             // The history has no name that we know, so our replicas get one from us.
-            Origin::Unknown => (ReplId::random(cx.rng), 0),
+            Origin::Unknown => {
+                place.sum = Some(SUM_OF_NOTHING);
+                (ReplId::random(cx.rng), 0)
+            }
         };
-        cx.history.adopt(id, offset, db);
+        cx.history.adopt(id, offset, place);
         cx.history.keep_log(cx.settings.backlog_bytes);
         let counts = load.origin != Origin::Unknown;
         cx.notice("MASTER <-> REPLICA sync: Finished with success");

@@ -1,10 +1,12 @@
 //! The link to our master, byte by byte.
 
 use crate::base::rng::Rng;
-use crate::replication::rig::{Rig, id};
+use crate::replication::rig::{Rig, id, in_db};
 use crate::replication::*;
 
 pub(super) const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+
+const CAPABILITIES: &str = "REPLCONF capa eof capa psync2 capa tanist:sum";
 
 fn connect(host: &str) -> Action {
     Action::Connect {
@@ -32,7 +34,7 @@ fn the_handshake_asks_in_the_order_of_the_reference() {
     rig.bytes(b"+PONG\r\n");
     rig.expect_logged("Master replied to PING, replication can continue...");
     let port = text("REPLCONF listening-port 6379");
-    assert_eq!(rig.sent(), port + &text("REPLCONF capa eof capa psync2"));
+    assert_eq!(rig.sent(), port + &text(CAPABILITIES));
     rig.bytes(b"+OK\r\n");
     assert_eq!(rig.sent(), "");
     rig.bytes(b"+OK\r\n");
@@ -60,7 +62,7 @@ fn a_replica_says_its_password_and_where_it_can_be_reached() {
         "REPLCONF listening-port 99",
         "REPLCONF ip-address 1.2.3.4",
     ];
-    let want = want.map(text).concat() + &text("REPLCONF capa eof capa psync2");
+    let want = want.map(text).concat() + &text(CAPABILITIES);
     assert_eq!(rig.sent(), want);
     rig.bytes(b"+OK\r\n-ERR unknown\r\n-ERR unknown\r\n");
     rig.expect_logged("(Non critical) Master does not understand REPLCONF listening-port: -ERR");
@@ -104,6 +106,7 @@ fn a_server_that_starts_from_a_snapshot_asks_to_continue() {
         id: ReplId::parse(id('a').as_bytes()).expect("an id"),
         offset: 41,
         stream_db: 3,
+        sum: None,
     };
     rig.repl.restore(saved, rig.facts, &mut rig.out);
     rig.pass_ms(1000);
@@ -227,7 +230,7 @@ fn a_snapshot_of_known_size_goes_to_disk_and_is_loaded() {
     rig.expect_logged("MASTER <-> REPLICA sync: Flushing old data");
     rig.expect_logged("MASTER <-> REPLICA sync: Loading DB in memory");
     assert_eq!(rig.actions(), [Action::FlushData, Action::LoadSnapshot]);
-    rig.repl.on_load_finished(Some(5), rig.facts, &mut rig.out);
+    rig.repl.on_load_finished(in_db(5), rig.facts, &mut rig.out);
     rig.expect_logged("MASTER <-> REPLICA sync: Finished with success");
     let after = SyncKind::Full;
     assert_eq!(rig.actions(), [Action::StartStream { db: 5, after }]);
@@ -255,7 +258,8 @@ fn a_snapshot_with_an_end_mark_is_acknowledged_at_once() {
     rig.inspected(true);
     assert_eq!(rig.actions(), [Action::EndSnapshot]);
     rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
-    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
+    rig.repl
+        .on_load_finished(StreamPlace::default(), rig.facts, &mut rig.out);
     assert_eq!(rig.sent(), text("REPLCONF ACK 9"));
 }
 
@@ -278,7 +282,8 @@ fn sync_in_pieces(wire: &[u8], step: usize) -> (Vec<u8>, Vec<u8>) {
         stream.extend_from_slice(&piece[taken..]);
     }
     rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
-    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
+    rig.repl
+        .on_load_finished(StreamPlace::default(), rig.facts, &mut rig.out);
     rig.repl.on_applied(&stream, 0);
     assert_eq!(rig.repl.identity().offset(), 5 + stream.len() as u64);
     (stored, stream)
@@ -319,7 +324,8 @@ fn a_master_that_knows_only_sync_works_too() {
     assert_eq!(rig.sent(), "SYNC\r\n");
     rig.bytes(b"$1\r\nx");
     rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
-    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
+    rig.repl
+        .on_load_finished(StreamPlace::default(), rig.facts, &mut rig.out);
     rig.stream(SET);
     rig.actions();
     rig.pass_ms(3000);
@@ -471,7 +477,8 @@ fn an_empty_server_may_load_from_the_socket() {
     rig.pass_ms(1000);
     rig.handshake();
     rig.bytes(format!("+FULLRESYNC {} 5\r\n$4\r\nabcd", id('b')).as_bytes());
-    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
+    rig.repl
+        .on_load_finished(StreamPlace::default(), rig.facts, &mut rig.out);
     assert!(rig.repl.is_link_up());
 }
 
@@ -533,7 +540,8 @@ fn a_server_with_data_may_load_beside_it_and_lose_nothing_on_failure() {
         );
     }
     rig.bytes(format!("+FULLRESYNC {} 500\r\n$4\r\nabcd", id('b')).as_bytes());
-    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
+    rig.repl
+        .on_load_finished(StreamPlace::default(), rig.facts, &mut rig.out);
     rig.expect_logged("MASTER <-> REPLICA sync: Swapping active DB with loaded DB");
     rig.expect(Action::SwapData);
     assert_eq!(rig.repl.identity().offset(), 500);
@@ -548,7 +556,7 @@ fn a_link_lost_while_loading_is_dealt_with_after_the_load() {
     rig.closed();
     rig.pass_ms(2000);
     rig.out.clear();
-    rig.repl.on_load_finished(Some(0), rig.facts, &mut rig.out);
+    rig.repl.on_load_finished(in_db(0), rig.facts, &mut rig.out);
     rig.expect_logged("MASTER <-> REPLICA sync: Finished with success");
     rig.expect_logged("Connection with master lost.");
     rig.expect(connect("m"));
@@ -939,7 +947,8 @@ fn no_bytes_of_a_peer_make_us_panic() {
                 rig.out.clear();
                 rig.repl.on_snapshot_stored(rig.facts, &mut rig.out);
                 if rng.below(2) == 0 {
-                    rig.repl.on_load_finished(None, rig.facts, &mut rig.out);
+                    rig.repl
+                        .on_load_finished(StreamPlace::default(), rig.facts, &mut rig.out);
                 } else {
                     rig.repl.on_load_failed(rig.facts, &mut rig.out);
                 }

@@ -11,7 +11,7 @@ fn byte_at(offset: u64) -> u8 {
 fn append(log: &mut ReplLog, count: usize) {
     let from = log.next();
     let bytes: Vec<u8> = (0..count as u64).map(|i| byte_at(from + i)).collect();
-    log.append(&bytes);
+    log.append(&bytes, None);
 }
 
 /// Reads up to `max` bytes at the cursor, checks each of them, and advances.
@@ -32,7 +32,7 @@ fn read(log: &mut ReplLog, cursor: &Cursor, max: usize) -> usize {
 
 #[test]
 fn a_cursor_reads_what_was_appended_after_it_attached() {
-    let mut log = ReplLog::new(1, 1 << 20);
+    let mut log = ReplLog::new(1, 1 << 20, Some(0));
     append(&mut log, 100);
     let cursor = log.attach(101, ReaderKind::Live);
     assert_eq!(log.pending_bytes(&cursor), 0);
@@ -47,7 +47,7 @@ fn a_cursor_reads_what_was_appended_after_it_attached() {
 
 #[test]
 fn a_cursor_at_a_block_boundary_reads_nothing_until_more_arrives() {
-    let mut log = ReplLog::new(1, 1 << 20);
+    let mut log = ReplLog::new(1, 1 << 20, Some(0));
     append(&mut log, BLOCK_BYTES);
     let cursor = log.attach(log.next(), ReaderKind::Live);
     assert_eq!(log.chunks(&cursor).count(), 0);
@@ -59,7 +59,7 @@ fn a_cursor_at_a_block_boundary_reads_nothing_until_more_arrives() {
 #[test]
 fn the_window_keeps_at_least_its_size_and_at_most_a_block_more() {
     let window = 8 * BLOCK_BYTES as u64;
-    let mut log = ReplLog::new(1, window);
+    let mut log = ReplLog::new(1, window, Some(0));
     for _ in 0..1000 {
         append(&mut log, 1777);
         let held = log.history_bytes();
@@ -71,7 +71,7 @@ fn the_window_keeps_at_least_its_size_and_at_most_a_block_more() {
 
 #[test]
 fn one_huge_append_does_not_outgrow_the_window() {
-    let mut log = ReplLog::new(1, 64 * 1024);
+    let mut log = ReplLog::new(1, 64 * 1024, Some(0));
     append(&mut log, 10 << 20);
     assert!(log.memory_bytes() < 256 * 1024);
     assert_eq!(log.next(), (10 << 20) + 1);
@@ -79,7 +79,7 @@ fn one_huge_append_does_not_outgrow_the_window() {
 
 #[test]
 fn a_slow_cursor_keeps_its_bytes_and_lengthens_the_history() {
-    let mut log = ReplLog::new(1, WINDOW_BYTES_MIN);
+    let mut log = ReplLog::new(1, WINDOW_BYTES_MIN, Some(0));
     let slow = log.attach(1, ReaderKind::Live);
     let quick = log.attach(1, ReaderKind::Live);
     append(&mut log, 50 * BLOCK_BYTES);
@@ -97,7 +97,7 @@ fn a_slow_cursor_keeps_its_bytes_and_lengthens_the_history() {
 
 #[test]
 fn dropping_a_cursor_far_behind_frees_in_bounded_steps() {
-    let mut log = ReplLog::new(1, WINDOW_BYTES_MIN);
+    let mut log = ReplLog::new(1, WINDOW_BYTES_MIN, Some(0));
     let slow = log.attach(1, ReaderKind::Live);
     append(&mut log, 4 * TRIM_BLOCKS_MAX * BLOCK_BYTES);
     let full = log.memory_bytes();
@@ -112,7 +112,7 @@ fn dropping_a_cursor_far_behind_frees_in_bounded_steps() {
 
 #[test]
 fn a_log_that_turns_over_reuses_its_blocks() {
-    let mut log = ReplLog::new(1, WINDOW_BYTES_MIN);
+    let mut log = ReplLog::new(1, WINDOW_BYTES_MIN, Some(0));
     append(&mut log, 4 * BLOCK_BYTES);
     let before = log.memory_bytes();
     append(&mut log, 400 * BLOCK_BYTES);
@@ -121,7 +121,7 @@ fn a_log_that_turns_over_reuses_its_blocks() {
 
 #[test]
 fn a_forked_cursor_goes_its_own_way() {
-    let mut log = ReplLog::new(1, 1 << 20);
+    let mut log = ReplLog::new(1, 1 << 20, Some(0));
     let one = log.attach(1, ReaderKind::Live);
     append(&mut log, 1000);
     read(&mut log, &one, 300);
@@ -133,7 +133,7 @@ fn a_forked_cursor_goes_its_own_way() {
 
 #[test]
 fn a_log_may_begin_in_the_middle_of_a_history() {
-    let mut log = ReplLog::new(1_000_001, 1 << 20);
+    let mut log = ReplLog::new(1_000_001, 1 << 20, Some(0));
     assert_eq!((log.first(), log.next()), (1_000_001, 1_000_001));
     assert!(log.can_read_from(1_000_001));
     assert!(!log.can_read_from(1_000_000));
@@ -145,7 +145,7 @@ fn a_log_may_begin_in_the_middle_of_a_history() {
 
 #[test]
 fn shrinking_the_window_drops_the_oldest_bytes_only() {
-    let mut log = ReplLog::new(1, 1 << 20);
+    let mut log = ReplLog::new(1, 1 << 20, Some(0));
     append(&mut log, 1 << 20);
     log.set_window(100 * 1024);
     log.check_invariants();
@@ -156,9 +156,9 @@ fn shrinking_the_window_drops_the_oldest_bytes_only() {
 
 #[test]
 fn the_last_bytes_are_the_end_of_the_stream() {
-    let mut log = ReplLog::new(1, 1 << 20);
+    let mut log = ReplLog::new(1, 1 << 20, Some(0));
     assert!(log.last_bytes(10).is_empty());
-    log.append(b"hello");
+    log.append(b"hello", None);
     assert_eq!(log.last_bytes(3), b"llo");
     assert_eq!(log.last_bytes(100), b"hello");
     append(&mut log, BLOCK_BYTES - 5 + 2);
@@ -170,9 +170,9 @@ fn the_last_bytes_are_the_end_of_the_stream() {
 #[test]
 #[should_panic(expected = "never appended")]
 fn reading_past_the_end_is_a_bug() {
-    let mut log = ReplLog::new(1, 1 << 20);
+    let mut log = ReplLog::new(1, 1 << 20, Some(0));
     let cursor = log.attach(1, ReaderKind::Live);
-    log.append(b"abc");
+    log.append(b"abc", None);
     log.advance(&cursor, 4);
 }
 
@@ -180,11 +180,18 @@ fn reading_past_the_end_is_a_bug() {
 fn any_mix_of_calls_keeps_every_reader_whole() {
     for seed in 0..20 {
         let mut rng = Rng::from_seed(seed);
-        let mut log = ReplLog::new(1 + rng.below(1000), 1 + rng.below(200_000));
+        let first = 1 + rng.below(1000);
+        let mut log = ReplLog::new(first, 1 + rng.below(200_000), Some(7));
+        let mut sums = vec![(first - 1, 7)];
         let mut cursors: Vec<Cursor> = Vec::new();
         for _ in 0..400 {
             match rng.below(10) {
-                0..=3 => append(&mut log, rng.below(40_000) as usize),
+                0..=3 => {
+                    append(&mut log, rng.below(40_000) as usize);
+                    let (end, sum) = sums.last().copied().expect("the first");
+                    let new: Vec<u8> = (end + 1..log.next()).map(byte_at).collect();
+                    sums.push((log.next() - 1, crc64::extend(sum, &new)));
+                }
                 4 => {
                     let offset = log.first() + rng.below(log.history_bytes() + 1);
                     cursors.push(log.attach(offset, ReaderKind::Live));
@@ -201,8 +208,38 @@ fn any_mix_of_calls_keeps_every_reader_whole() {
                 }
             }
             log.check_invariants();
+            for &(end, sum) in &sums {
+                let held = log.can_read_from(end + 1);
+                assert_eq!(log.sum_up_to(end), held.then_some(sum), "up to {end}");
+            }
         }
     }
+}
+
+#[test]
+fn a_log_that_does_not_know_its_beginning_has_no_sum() {
+    let mut log = ReplLog::new(1, 1 << 20, None);
+    append(&mut log, 3 * BLOCK_BYTES);
+    assert_eq!(log.sum_up_to(100), None);
+    assert_eq!(log.sum_up_to(log.next() - 1), None);
+}
+
+#[test]
+fn a_command_is_found_from_any_place_in_it_or_behind() {
+    let mut log = ReplLog::new(11, 1 << 20, Some(0));
+    let start = |offset, db| Some(CommandStart { offset, db });
+    assert_eq!(log.command_start_before(11), None);
+    log.append(&[b'a'; 100], None);
+    log.append(&[b'b'; 3 * BLOCK_BYTES], Some(2));
+    log.append(&[b'c'; 100], Some(5));
+    log.append(&[b'd'; 100], Some(6));
+    assert_eq!(log.command_start_before(11), start(11, None));
+    // Only the first one in a block is known.
+    let last = 11 + 100 + 3 * BLOCK_BYTES as u64;
+    assert_eq!(log.command_start_before(last - 1), start(11, None));
+    assert_eq!(log.command_start_before(last), start(last, Some(5)));
+    assert_eq!(log.command_start_before(log.next()), start(last, Some(5)));
+    assert_eq!(log.command_start_before(log.next() + 1), None);
 }
 
 /// Moves to a plain vector what is to be on disk; its first byte has offset 1.
@@ -234,7 +271,7 @@ fn read_either(log: &mut ReplLog, disk: &[u8], cursor: &Cursor, max: usize) -> u
 #[test]
 fn only_what_syncing_readers_alone_need_goes_to_disk() {
     let window = 4 * BLOCK_BYTES as u64;
-    let mut log = ReplLog::new(1, window);
+    let mut log = ReplLog::new(1, window, Some(0));
     let mut disk = Vec::new();
     append(&mut log, 40 * BLOCK_BYTES);
     assert_eq!(log.spillable(0), None, "nobody reads");
@@ -250,7 +287,7 @@ fn only_what_syncing_readers_alone_need_goes_to_disk() {
     assert!(log.memory_bytes() <= most, "{}", log.memory_bytes());
     assert!(log.cursor_memory_bytes(&syncing) <= most);
     assert!(log.history_bytes() >= window);
-    assert!(log.can_read_from(log.position(&syncing)));
+    assert!(log.position(&syncing) >= log.cold_first());
     assert_eq!(log.kind_at(log.position(&syncing)), ReaderKind::Syncing);
     log.detach(syncing);
     assert_eq!(log.cold_first(), log.first(), "nobody needs it any more");
@@ -259,7 +296,7 @@ fn only_what_syncing_readers_alone_need_goes_to_disk() {
 #[test]
 fn a_reader_that_syncs_is_a_live_one_when_it_has_nearly_caught_up() {
     let window = 4 * BLOCK_BYTES as u64;
-    let mut log = ReplLog::new(1, window);
+    let mut log = ReplLog::new(1, window, Some(0));
     let mut disk = Vec::new();
     let cursor = log.attach(1, ReaderKind::Syncing);
     append(&mut log, 40 * BLOCK_BYTES);
@@ -285,7 +322,7 @@ fn a_reader_that_syncs_is_a_live_one_when_it_has_nearly_caught_up() {
 fn a_random_walk_reads_the_same_from_disk_and_from_memory() {
     for seed in 0..30 {
         let mut rng = Rng::from_seed(seed);
-        let mut log = ReplLog::new(1, BLOCK_BYTES as u64 * (1 + rng.below(8)));
+        let mut log = ReplLog::new(1, BLOCK_BYTES as u64 * (1 + rng.below(8)), Some(0));
         let mut disk = Vec::new();
         let mut cursors: Vec<Cursor> = Vec::new();
         for _ in 0..2000 {

@@ -296,6 +296,12 @@ impl Source {
         }
     }
 
+    /// What a client that is about to ask for the stream is called in the log.
+    pub(super) fn name_of(&mut self, client: ClientId) -> String {
+        let port = self.options_mut(client).listening_port;
+        replica::name(client, None, port)
+    }
+
     // ---- Departures ----
 
     /// The client's connection is gone; it may never have been a replica.

@@ -661,6 +661,7 @@ fn a_restarted_master_serves_those_who_have_its_snapshot() {
         id: ReplId::parse(id('a').as_bytes()).expect("an id"),
         offset: 500,
         stream_db: 0,
+        sum: None,
     };
     rig.repl.restore(saved, rig.facts, &mut rig.out);
     rig.psync(1, &id('a'), "501");

@@ -1,4 +1,5 @@
-//! The checksum at the end of a file: CRC-64 with the Jones polynomial, reflected, started at 0.
+//! CRC-64 with the Jones polynomial, reflected, started at 0: the checksum at the end of snapshots
+//! and of payloads, and that of the replication stream.
 //!
 //! It is computed with carry-less multiplication (`crc-fast`). The table-driven `crc64` is what
 //! tests compare it with; ARCHITECTURE.md has the speed of both.
@@ -7,24 +8,32 @@ use crc_fast::{CrcAlgorithm, Digest};
 
 /// A running checksum.
 #[derive(Debug, Clone)]
-pub(super) struct Checksum(Digest);
+pub struct Crc64(Digest);
 
-impl Default for Checksum {
-    fn default() -> Checksum {
-        Checksum(Digest::new(CrcAlgorithm::Crc64Redis))
+impl Default for Crc64 {
+    fn default() -> Crc64 {
+        Crc64(Digest::new(CrcAlgorithm::Crc64Redis))
     }
 }
 
-impl Checksum {
+impl Crc64 {
     /// Takes in the next bytes. Large pieces are cheaper by the byte.
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
     /// The checksum of all bytes so far.
-    pub(super) fn value(&self) -> u64 {
+    pub fn value(&self) -> u64 {
         self.0.finalize()
     }
+}
+
+/// The checksum of `bytes` behind bytes whose checksum is `sum`.
+pub fn extend(sum: u64, bytes: &[u8]) -> u64 {
+    // Nothing is added at the ends, so the state of the computation is the checksum itself.
+    let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc64Redis, sum);
+    digest.update(bytes);
+    digest.finalize()
 }
 
 #[cfg(test)]
@@ -40,17 +49,19 @@ mod tests {
             cut in any::<prop::sample::Index>(),
         ) {
             let cut = cut.index(bytes.len() + 1);
-            let mut checksum = Checksum::default();
+            let mut checksum = Crc64::default();
             checksum.update(&bytes[..cut]);
             prop_assert_eq!(checksum.value(), crc64::crc64(0, &bytes[..cut]));
             checksum.update(&bytes[cut..]);
             prop_assert_eq!(checksum.value(), crc64::crc64(0, &bytes));
+            let front = extend(0, &bytes[..cut]);
+            prop_assert_eq!(extend(front, &bytes[cut..]), checksum.value());
         }
     }
 
     #[test]
     fn the_polynomial_is_that_of_redis() {
-        let mut checksum = Checksum::default();
+        let mut checksum = Crc64::default();
         assert_eq!(checksum.value(), 0);
         checksum.update(b"12345");
         checksum.update(b"");
@@ -61,10 +72,10 @@ mod tests {
     #[test]
     fn pieces_of_any_size_give_the_same_sum() {
         let bytes: Vec<u8> = (0..10_000u32).map(|n| ((n * n) >> 3) as u8).collect();
-        let mut whole = Checksum::default();
+        let mut whole = Crc64::default();
         whole.update(&bytes);
         for size in [1, 7, 16, 100, 257, 4096] {
-            let mut pieces = Checksum::default();
+            let mut pieces = Crc64::default();
             bytes.chunks(size).for_each(|piece| pieces.update(piece));
             assert_eq!(pieces.value(), whole.value());
         }

@@ -1,0 +1,120 @@
+//! What two servers of ours can do with each other that stock servers cannot.
+//!
+//! A replica that introduces itself says what it understands with `REPLCONF capa eof capa psync2`.
+//! One of ours adds `capa tanist:WORD,WORD`, which other masters pass over, as they do with every
+//! capability that they do not know; they answer `+OK`. A master of ours answers with its own words
+//! behind it, `+OK tanist:WORD,WORD`, and only if it was asked so. What both have named may be used
+//! on this connection, and nothing that a stock peer would not understand is said otherwise.
+//!
+//! | word | what it lets the replica say, before its `PSYNC` |
+//! |---|---|
+//! | `sum` | `REPLCONF stream-sum ID OFFSET SUM`: what the stream comes to there, see [`sum_word`] |
+
+use bitflags::bitflags;
+
+use super::identity::{OFFSET_MAX, ReplId};
+use crate::base::numbers::parse_u64;
+
+/// What stands before the words.
+const PREFIX: &[u8] = b"tanist:";
+
+bitflags! {
+    /// What a server can do beyond what stock servers can.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Extensions: u16 {
+        /// It compares checksums of the stream before it lets a replica continue.
+        const SUM = 1;
+    }
+}
+
+/// The words of the flags.
+const WORDS: [(Extensions, &[u8]); 1] = [(Extensions::SUM, b"sum")];
+
+impl Extensions {
+    /// What this server can do.
+    pub const OURS: Extensions = Extensions::all();
+
+    /// Reads `tanist:WORD,WORD`; words that nobody knows are passed over. `None` if it is
+    /// something else.
+    pub fn parse(text: &[u8]) -> Option<Extensions> {
+        let words = text.strip_prefix(PREFIX)?;
+        let known = |word: &[u8]| WORDS.iter().find(|(_, known)| *known == word);
+        let flags = words.split(|byte| *byte == b',').filter_map(known);
+        Some(flags.fold(Extensions::empty(), |all, (flag, _)| all | *flag))
+    }
+
+    /// The same as text.
+    pub fn text(self) -> Vec<u8> {
+        let words: Vec<&[u8]> = WORDS
+            .iter()
+            .filter(|(flag, _)| self.contains(*flag))
+            .map(|(_, word)| *word)
+            .collect();
+        [PREFIX, &words.join(&b","[..])].concat()
+    }
+}
+
+/// What a replica says that the stream comes to at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamSum {
+    /// The history.
+    pub id: ReplId,
+    /// The offset in it.
+    pub offset: u64,
+    /// The checksum of the stream up to there.
+    pub sum: u64,
+}
+
+impl StreamSum {
+    /// The values of `REPLCONF stream-sum` as text: one word, since options come in pairs.
+    pub fn text(&self) -> String {
+        format!("{}:{}:{:016x}", self.id, self.offset, self.sum)
+    }
+
+    /// Reads them.
+    pub fn parse(text: &[u8]) -> Option<StreamSum> {
+        let mut parts = text.splitn(3, |byte| *byte == b':');
+        let id = parts.next().and_then(ReplId::parse)?;
+        let offset = parts.next().and_then(parse_u64)?;
+        let sum = parts.next().filter(|digits| digits.len() == 16)?;
+        let sum = u64::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
+        (offset <= OFFSET_MAX).then_some(StreamSum { id, offset, sum })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_and_written_and_unknown_ones_passed_over() {
+        assert_eq!(Extensions::SUM.text(), b"tanist:sum");
+        assert_eq!(Extensions::parse(b"tanist:sum"), Some(Extensions::SUM));
+        let read = Extensions::parse(b"tanist:flying,sum,");
+        assert_eq!(read, Some(Extensions::SUM));
+        let none = Some(Extensions::empty());
+        assert_eq!(Extensions::parse(b"tanist:"), none);
+        assert_eq!(Extensions::parse(b"psync2"), None);
+        assert_eq!(
+            Extensions::parse(&Extensions::OURS.text()),
+            Some(Extensions::OURS)
+        );
+    }
+
+    #[test]
+    fn a_sum_is_one_word() {
+        let sum = StreamSum {
+            id: ReplId::NONE,
+            offset: 12,
+            sum: 0xab,
+        };
+        let text = sum.text();
+        assert_eq!(text, format!("{}:12:00000000000000ab", ReplId::NONE));
+        assert_eq!(StreamSum::parse(text.as_bytes()), Some(sum));
+        for bad in ["", "x", ":1:0", &text[1..], &text[..text.len() - 1]] {
+            assert_eq!(StreamSum::parse(bad.as_bytes()), None, "{bad}");
+        }
+        let far = format!("{}:9223372036854775807:00000000000000ab", ReplId::NONE);
+        assert_eq!(StreamSum::parse(far.as_bytes()), None);
+    }
+}
