@@ -4,7 +4,6 @@
 //! the next one is read when the socket has taken the last, and the pace allows it.
 
 use std::collections::HashMap;
-use std::io::Read;
 
 use super::runtime::Runtime;
 use super::snapshot::snapshot_path;
@@ -20,29 +19,58 @@ const PIECE_BYTES: usize = 256 * 1024;
 /// A snapshot file for a replica.
 struct FileSend<F> {
     file: F,
+    /// The byte to be read next.
+    at: u64,
     left: u64,
     /// Whether it is the replica's turn.
     begun: bool,
 }
 
-/// Snapshot files for replicas, by their ids.
-pub struct FileSends<F>(HashMap<u64, FileSend<F>>);
+/// Snapshot files for replicas.
+pub struct FileSends<F> {
+    /// By the ids of the replicas.
+    sends: HashMap<u64, FileSend<F>>,
+    /// One whose replica is gone, and may come back.
+    kept: Option<FileSend<F>>,
+}
 
 impl<F> Default for FileSends<F> {
     fn default() -> FileSends<F> {
-        FileSends(HashMap::new())
+        FileSends {
+            sends: HashMap::new(),
+            kept: None,
+        }
     }
 }
 
 impl<F> FileSends<F> {
     /// Whether there is one for this replica.
     pub fn has(&self, client: u64) -> bool {
-        self.0.contains_key(&client)
+        self.sends.contains_key(&client)
+    }
+
+    /// A replica is gone, and its file is kept.
+    pub fn keep(&mut self, client: u64) {
+        self.kept = self.sends.remove(&client);
+    }
+
+    /// A replica has come for the rest of the file that was kept, from this byte on.
+    pub fn take(&mut self, client: u64, from: u64) {
+        if let Some(mut send) = self.kept.take() {
+            send.left = (send.at + send.left).saturating_sub(from);
+            (send.at, send.begun) = (from, false);
+            self.sends.insert(client, send);
+        }
+    }
+
+    /// Nobody comes for the file that was kept.
+    pub fn drop_kept(&mut self) {
+        self.kept = None;
     }
 
     /// A client is gone.
     pub fn forget(&mut self, client: u64) {
-        self.0.remove(&client);
+        self.sends.remove(&client);
     }
 }
 
@@ -55,11 +83,12 @@ impl<W: World> Runtime<W> {
             Ok((size, file)) => {
                 let send = FileSend {
                     file,
+                    at: 0,
                     left: size,
                     begun: false,
                 };
                 if self.clients.key_of(client).is_some() {
-                    self.file_sends.0.insert(client, send);
+                    self.file_sends.sends.insert(client, send);
                 }
                 env.replication.on_file_opened(client, size, facts, more);
             }
@@ -71,7 +100,7 @@ impl<W: World> Runtime<W> {
 
     /// It is the turn of a replica.
     pub(super) fn begin_file(&mut self, client: u64) {
-        if let Some(send) = self.file_sends.0.get_mut(&client) {
+        if let Some(send) = self.file_sends.sends.get_mut(&client) {
             send.begun = true;
         }
         if let Some(key) = self.clients.key_of(client) {
@@ -97,7 +126,7 @@ impl<W: World> Runtime<W> {
     /// Sends the next piece of the file, if it is the replica's turn.
     pub(super) fn send_file_piece(&mut self, key: usize, client: u64, env: &mut Env) {
         let may_send = self.pacing.may_send(&env.config, env.now);
-        let Some(send) = self.file_sends.0.get_mut(&client) else {
+        let Some(send) = self.file_sends.sends.get_mut(&client) else {
             return;
         };
         if !send.begun || !may_send {
@@ -110,7 +139,7 @@ impl<W: World> Runtime<W> {
         let wanted = send.left.min(most as u64) as usize;
         let mut piece = self.clients.pool.take();
         piece.resize(wanted, 0);
-        let count = match send.file.read(&mut piece) {
+        let count = match send.file.read_at(send.at, &mut piece) {
             Ok(n) if n > 0 || wanted == 0 => n,
             Ok(_) => {
                 log::warn!("Read error sending DB to replica: premature EOF");
@@ -122,6 +151,7 @@ impl<W: World> Runtime<W> {
             }
         };
         piece.truncate(count);
+        send.at += count as u64;
         send.left -= count as u64;
         let done = send.left == 0;
         self.pacing.spent(count);

@@ -40,6 +40,8 @@ pub struct MasterLink<F> {
     pub waiting: WaitingStream<F>,
     /// The snapshot that is arriving, if it goes to a file.
     incoming: Option<Incoming<F>>,
+    /// What came of one before the link broke.
+    kept: Option<Incoming<F>>,
     /// Our master's socket may have more than was read.
     pub has_more: bool,
     inbuf: Vec<u8>,
@@ -53,6 +55,7 @@ impl<F: DiskFile> MasterLink<F> {
             stream: MasterStream::new(session_id),
             waiting: WaitingStream::new(),
             incoming: None,
+            kept: None,
             has_more: false,
             inbuf: Vec::new(),
         }
@@ -95,6 +98,12 @@ impl<W: World> Runtime<W> {
                 self.discard_incoming();
                 self.end_load(env);
             }
+            Action::KeepSnapshot => {
+                self.drop_kept_snapshot();
+                self.link.kept = self.link.incoming.take();
+            }
+            Action::ResumeSnapshot => self.link.incoming = self.link.kept.take(),
+            Action::DropKeptSnapshot => self.drop_kept_snapshot(),
             Action::FlushData => self.flush_data(env),
             Action::LoadSnapshot => self.load_stored(env, more),
             Action::SwapData => self.swap_data(env),
@@ -243,6 +252,18 @@ impl<W: World> Runtime<W> {
     fn discard_incoming(&mut self) {
         if let Some(incoming) = self.link.incoming.take() {
             incoming.discard(self.world.disk());
+        }
+    }
+
+    /// The server leaves: what has come of a snapshot is of no use to anybody.
+    pub(super) fn drop_snapshots_from_master(&mut self) {
+        self.discard_incoming();
+        self.drop_kept_snapshot();
+    }
+
+    fn drop_kept_snapshot(&mut self) {
+        if let Some(kept) = self.link.kept.take() {
+            kept.discard(self.world.disk());
         }
     }
 

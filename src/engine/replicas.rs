@@ -100,6 +100,9 @@ impl<W: World> Runtime<W> {
             Action::StopSnapshot => self.kill_snapshot_child(env),
             Action::OpenFile { client } => self.open_file(env, client, more),
             Action::SendFile { client } => self.begin_file(client),
+            Action::KeepFile { client } => self.file_sends.keep(client),
+            Action::TakeFile { client, from } => self.file_sends.take(client, from),
+            Action::DropFile => self.file_sends.drop_kept(),
             Action::RoleChanged => self.on_role_changed(env),
             Action::HoldWrites(hold) => {
                 self.pauses.hold_for_failover(hold);

@@ -149,8 +149,8 @@ impl<W: World> Runtime<W> {
     /// included. From here on they count nowhere.
     pub fn forget_gone(&mut self, env: &mut Env) {
         for client in self.clients.forget_gone(env) {
-            self.file_sends.forget(client);
             self.drive(env, |r, e, out| r.on_client_closed(client, e, out));
+            self.file_sends.forget(client);
             // It may have been the one that the others were waiting for.
             self.snapshots.want_forwarding();
         }

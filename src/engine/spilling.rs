@@ -47,7 +47,7 @@ impl<W: World> Runtime<W> {
 
     #[cold]
     fn spill_blocks(&mut self, env: &mut Env) {
-        let (pid, room) = (self.world.pid(), env.config.repl_spill_max_size);
+        let room = env.config.repl_spill_max_size;
         for _ in 0..BLOCKS_PER_TICK_MAX {
             let Some((at, bytes)) = env.replication.spillable() else {
                 return;
@@ -58,7 +58,8 @@ impl<W: World> Runtime<W> {
                 self.close_elsewhere(passed);
             }
             let disk = self.world.disk();
-            match self.stream_spool.append(disk, pid, (at, bytes), room) {
+            let spool = &mut self.stream_spool;
+            match spool.append(disk, &self.run_id, (at, bytes), room) {
                 Ok(()) => env.replication.on_spilled(),
                 Err(e) => {
                     let reason = os_text(&e);

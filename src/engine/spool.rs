@@ -58,7 +58,7 @@ pub struct Spool<F> {
 }
 
 impl<F: DiskFile> Spool<F> {
-    /// An empty one, whose files begin with `temp-`, this word, and the number of the process.
+    /// An empty one. For a moment its files are called `temp-`, this word, and a number.
     pub fn new(name: &'static str) -> Spool<F> {
         Spool {
             segments: VecDeque::new(),
@@ -88,7 +88,7 @@ impl<F: DiskFile> Spool<F> {
     }
 
     /// Adds bytes, the first of which has the number `at`: the one behind the last, or any if it is
-    /// empty. On disk are to be at most `room` bytes.
+    /// empty. On disk are to be at most `room` bytes. `run` is a word that no other server has.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl<F: DiskFile> Spool<F> {
     pub fn append<D>(
         &mut self,
         disk: &mut D,
-        pid: u32,
+        run: &str,
         (at, bytes): (u64, &[u8]),
         room: u64,
     ) -> io::Result<()>
@@ -113,7 +113,7 @@ impl<F: DiskFile> Spool<F> {
             self.tail = None;
         }
         if self.tail.is_none() {
-            self.open_segment(disk, pid, at)?;
+            self.open_segment(disk, run, at)?;
         }
         let (Some(tail), Some(segment)) = (&mut self.tail, self.segments.back_mut()) else {
             unreachable!("it was just opened");
@@ -135,17 +135,13 @@ impl<F: DiskFile> Spool<F> {
         Ok(())
     }
 
-    fn open_segment<D>(&mut self, disk: &mut D, pid: u32, at: u64) -> io::Result<()>
+    fn open_segment<D>(&mut self, disk: &mut D, run: &str, at: u64) -> io::Result<()>
     where
         D: Disk<File = F>,
     {
         self.made += 1;
-        let path = PathBuf::from(format!("temp-{}-{pid}.{}", self.name, self.made));
-        let file = match disk.create_new(&path) {
-            // Whoever had our number before was killed between two calls.
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => disk.create(&path)?,
-            created => created?,
-        };
+        let path = PathBuf::from(format!("temp-{}-{run}.{}", self.name, self.made));
+        let file = disk.create_new(&path)?;
         let reader = disk.open(&path);
         disk.remove(&path)?;
         self.segments.push_back(Segment {
@@ -220,7 +216,7 @@ mod tests {
     fn add(spool: &mut Spool<SimFile>, disk: &mut SimDisk, count: u64, room: u64) -> bool {
         let at = spool.range().end.max(7);
         let bytes = piece(at..at + count);
-        spool.append(disk, 1, (at, &bytes), room).is_ok()
+        spool.append(disk, "run", (at, &bytes), room).is_ok()
     }
 
     fn check(spool: &Spool<SimFile>) {

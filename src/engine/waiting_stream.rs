@@ -63,7 +63,7 @@ impl<F: DiskFile> WaitingStream<F> {
     }
 
     /// Adds bytes behind all others. What does not get to disk stays in memory.
-    fn push<D>(&mut self, disk: &mut D, pid: u32, bytes: &[u8], room: u64)
+    fn push<D>(&mut self, disk: &mut D, run: &str, bytes: &[u8], room: u64)
     where
         D: Disk<File = F>,
     {
@@ -72,7 +72,7 @@ impl<F: DiskFile> WaitingStream<F> {
                 self.taken = 0;
             }
             let at = self.spool.range().end;
-            let Err(e) = self.spool.append(disk, pid, (at, bytes), room) else {
+            let Err(e) = self.spool.append(disk, run, (at, bytes), room) else {
                 return;
             };
             log::warn!(
@@ -118,8 +118,8 @@ impl<W: World> Runtime<W> {
         if link.waiting.is_empty() && !link.waiting.has_room_for(bytes.len(), room) {
             return link.stream.push(bytes);
         }
-        let pid = self.world.pid();
-        link.waiting.push(self.world.disk(), pid, bytes, room);
+        link.waiting
+            .push(self.world.disk(), &self.run_id, bytes, room);
     }
 }
 

@@ -112,6 +112,13 @@ pub enum Action {
     /// The snapshot has all come: look whether it holds a key, and answer with
     /// `on_snapshot_inspected`, or with `on_snapshot_failed` if that cannot be told.
     InspectSnapshot,
+    /// The connection broke while a snapshot came to a file: keep what has come, in the place of
+    /// what was kept before.
+    KeepSnapshot,
+    /// The rest of the snapshot that was kept begins to arrive; what comes goes behind it.
+    ResumeSnapshot,
+    /// Throw away what was kept.
+    DropKeptSnapshot,
     /// The snapshot is complete. [`LoadTarget::Disk`]: make the file durable, put it in place, and
     /// answer with `on_snapshot_stored` or `on_snapshot_failed`. Else finish the load and answer
     /// with `on_load_finished` or `on_load_failed`.
@@ -175,6 +182,23 @@ pub enum Action {
         /// Which.
         client: ClientId,
     },
+
+    /// This replica is gone, in the middle of its file: keep the file open, in the place of one
+    /// that was kept before.
+    KeepFile {
+        /// Which.
+        client: ClientId,
+    },
+    /// Let this replica have the file that was kept, from this byte on; [`Action::SendFile`]
+    /// follows.
+    TakeFile {
+        /// Which.
+        client: ClientId,
+        /// How many bytes of it the replica has.
+        from: u64,
+    },
+    /// Close the file that was kept.
+    DropFile,
 
     /// Publish a message to clients of ours that listen on this channel.
     Publish {

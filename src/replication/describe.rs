@@ -45,6 +45,7 @@ impl Replication {
             backlog_histlen: log.map_or(0, ReplLog::history_bytes),
             syncs_in_progress,
             sync_queue_length,
+            syncs_resumed: self.source.stats().resumed,
             spilled_bytes: self.cold_bytes(),
             stream_sum: self.history.sum(),
             stream_drifts: self.drifts,

@@ -40,6 +40,8 @@ pub struct ReplicationInfo {
     pub syncs_in_progress: usize,
     /// `sync_queue_length`: replicas that wait for that.
     pub sync_queue_length: usize,
+    /// `syncs_resumed`: how often a replica got the rest of a snapshot file.
+    pub syncs_resumed: u64,
     /// `repl_spilled_bytes`: bytes of the stream that are on disk for replicas that sync.
     pub spilled_bytes: u64,
     /// `repl_stream_sum`: the checksum of the stream up to the offset, if it is known.

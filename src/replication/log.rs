@@ -342,8 +342,8 @@ impl ReplLog {
         self.cursors[cursor.0].kind == ReaderKind::Syncing
     }
 
-    /// The cursor's reader reads the log now; if it is close to the end, it syncs no more. Half of
-    /// the window is close: no limit of a live reader is below the window.
+    /// The cursor's reader has loaded its snapshot and reads the log; if it is close to the end, it
+    /// syncs no more. Half of the window is close: no limit of a live reader is below the window.
     pub fn settle(&mut self, cursor: &Cursor) {
         let close = self.next.saturating_sub(self.window_bytes / 2);
         let close = close.max(self.first);
@@ -430,9 +430,6 @@ impl ReplLog {
             "read {bytes} bytes that were never appended"
         );
         let is_behind_front = *position >= self.first + BLOCK_BYTES as u64;
-        if reader.kind == ReaderKind::Syncing {
-            self.settle(cursor);
-        }
         if was_cold || was_in_front && is_behind_front {
             self.trim();
         }
@@ -447,7 +444,8 @@ impl ReplLog {
 
     /// Memory of the log; each byte counts once, however many read it.
     pub fn memory_bytes(&self) -> usize {
-        (self.blocks.len() + usize::from(self.spare.is_some())) * BLOCK_MEMORY
+        let bytes = (self.blocks.len() + usize::from(self.spare.is_some())) * BLOCK_BYTES;
+        bytes + self.blocks.capacity() * size_of::<Block>()
     }
 
     /// Memory of the blocks from the cursor's on: what its owner's slowness may cost, though it

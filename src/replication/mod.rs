@@ -109,6 +109,8 @@ mod spill;
 mod wire;
 
 #[cfg(test)]
+mod resume_tests;
+#[cfg(test)]
 mod rig;
 
 pub use action::{

@@ -41,6 +41,7 @@ const OWN: &[&str] = &[
     "repl-snapshot-bandwidth",
     "syncs_in_progress",
     "sync_queue_length",
+    "syncs_resumed",
     "repl_spilled_bytes",
     "master_stream_spilled_bytes",
     "repl_stream_sum",

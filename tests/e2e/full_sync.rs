@@ -181,6 +181,39 @@ fn a_replica_that_loads_for_long_keeps_what_comes_meanwhile() {
 }
 
 #[test]
+fn a_transfer_that_is_cut_goes_on_where_it_stopped() {
+    let master = our_master().config("repl-diskless-sync no").start();
+    fill(&master, 400);
+    let proxy = Proxy::to(master.port);
+    proxy.delay(Duration::from_millis(20));
+    let replica = Server::ours(&[]);
+    replica.ask(&format!("REPLICAOF 127.0.0.1 {}", proxy.port));
+    let mut read = 0;
+    for _ in 0..3 {
+        wait_for(
+            "some more has come",
+            || {
+                let bytes = replica.info_number("master_sync_read_bytes");
+                (bytes > read + (2 << 20)).then(|| read = bytes)
+            },
+            || show(&[&master, &replica]),
+        );
+        master.ask("INCR cuts");
+        proxy.cut();
+    }
+    wait_link_up(&replica);
+    wait_same_data(&[&master, &replica]);
+    assert_eq!(
+        master.info_number("sync_full"),
+        1,
+        "{}",
+        show(&[&master, &replica])
+    );
+    assert_eq!(master.info_number("syncs_resumed"), 3);
+    assert_eq!(temporary_names(&replica), [""; 0]);
+}
+
+#[test]
 fn a_crowd_of_replicas_is_synced_one_by_one_at_the_pace_that_is_set() {
     for diskless in ["yes", "no"] {
         let master = our_master()

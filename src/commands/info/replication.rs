@@ -90,6 +90,7 @@ fn syncs(info: &ReplicationInfo, out: &mut Report) {
     out.lines(&[
         ("syncs_in_progress", &info.syncs_in_progress),
         ("sync_queue_length", &info.sync_queue_length),
+        ("syncs_resumed", &info.syncs_resumed),
         ("repl_spilled_bytes", &info.spilled_bytes),
     ]);
 }

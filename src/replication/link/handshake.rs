@@ -20,7 +20,7 @@ use super::{Closed, Handover, HandoverAnswer, Link, Origin, Resume, Stage, Verdi
 use crate::replication::action::{Action, SyncKind};
 use crate::replication::context::Context;
 use crate::replication::drift;
-use crate::replication::extensions::{Extensions, StreamSum};
+use crate::replication::extensions::{Extensions, SnapshotPart, StreamSum};
 use crate::replication::identity::{OFFSET_MAX, ReplId};
 use crate::replication::source::Source;
 use crate::replication::wire::{self, LineReader};
@@ -35,6 +35,7 @@ enum Awaited {
     Address,
     Capabilities,
     StreamSum,
+    SnapshotPart,
     Psync,
 }
 
@@ -60,6 +61,8 @@ const TARGET_IS_MASTER: &[u8] = b"-ERR PSYNC FAILOVER can't be sent to a master.
 struct Terms {
     resume: Resume,
     handover: Option<Handover>,
+    /// What we have of a snapshot file.
+    part: Option<SnapshotPart>,
 }
 
 /// What the handshake comes to.
@@ -151,6 +154,12 @@ impl Handshake {
     fn tell_more(&mut self, cx: &mut Context, terms: Terms) {
         if std::mem::replace(&mut self.is_told, true) {
             return;
+        }
+        if self.extensions.contains(Extensions::RESUME)
+            && let Some(part) = terms.part
+        {
+            cx.send_master(&[b"REPLCONF", b"snapshot-part", &part.text()]);
+            self.awaited.push_back(Awaited::SnapshotPart);
         }
         let identity = cx.history.identity();
         if self.extensions.contains(Extensions::SUM)
@@ -255,6 +264,7 @@ impl Link {
         let terms = Terms {
             resume: self.resume,
             handover: self.handover,
+            part: self.partial.map(|partial| partial.part),
         };
         let asked = handshake.awaits_psync();
         let outcome = handshake.on_line(cx, terms, &line);
@@ -296,6 +306,7 @@ impl Link {
         let terms = Terms {
             resume: self.resume,
             handover: self.handover,
+            part: self.partial.map(|partial| partial.part),
         };
         handshake.ask_for_stream(cx, terms);
     }

@@ -43,7 +43,7 @@ use super::source::Source;
 use super::wire;
 use guard::{LineageGuard, Verdict};
 use handshake::Handshake;
-use snapshot::{IncomingSnapshot, Load};
+use snapshot::{IncomingSnapshot, Load, Partial};
 
 /// The least time between the beginning of an attempt and a retry at once.
 const ATTEMPT_GAP_MS: u64 = 1000;
@@ -131,6 +131,8 @@ pub struct Link {
     handover: Option<Handover>,
     /// What keeps our data from a master that has lost its own.
     guard: LineageGuard,
+    /// A part of a snapshot that came before the link broke, and may go on from there.
+    partial: Option<Partial>,
 }
 
 /// How far a former master is in handing over to its master to be.
@@ -173,6 +175,7 @@ impl Link {
             down_since_ms: None,
             handover: None,
             guard: LineageGuard::default(),
+            partial: None,
         }
     }
 
@@ -292,6 +295,7 @@ impl Link {
 
     /// Ends whatever goes on, because we will follow this master no longer.
     pub(super) fn leave(&mut self, cx: &mut Context) {
+        self.drop_partial(cx);
         match self.stage {
             Stage::Idle => {}
             Stage::Streaming(_) => {
@@ -332,6 +336,19 @@ impl Link {
         }
         self.stage = Stage::Idle;
         cx.push(Action::CloseMaster);
+    }
+
+    /// The link broke while a snapshot came: what has come of it is kept, if the master can send
+    /// the rest. Then as [`abandon_and_retry`](Self::abandon_and_retry).
+    fn keep_and_retry(&mut self, cx: &mut Context) {
+        if let Stage::Receiving(incoming) = &self.stage
+            && let Some(partial) = incoming.partial()
+        {
+            self.partial = Some(partial);
+            self.stage = Stage::Idle;
+            cx.push(Action::KeepSnapshot);
+        }
+        self.abandon_and_retry(cx);
     }
 
     /// Gives up the attempt and begins another: at once, or with the next second if this one was
@@ -410,7 +427,7 @@ impl Link {
             }
             Stage::Receiving(incoming) => {
                 incoming.explain_loss(cx, &closed);
-                self.abandon_and_retry(cx);
+                self.keep_and_retry(cx);
             }
             // The snapshot is here, so loading it goes on; the loss is dealt with afterwards.
             Stage::Loading(load) => load.on_link_lost(),
@@ -467,6 +484,7 @@ impl Link {
             Resume::Impossible
         };
         self.down_since_ms = None;
+        self.drop_partial(cx);
         self.guard.on_synced(cx, after);
         cx.push(Action::StartStream {
             db: cx.history.db().unwrap_or(0),
@@ -514,7 +532,7 @@ impl Link {
                         "Timeout receiving bulk data from MASTER... If the problem persists try \
                          to set the 'repl-timeout' parameter in redis.conf to a larger value.",
                     );
-                    self.abandon_and_retry(cx);
+                    self.keep_and_retry(cx);
                 } else if incoming.is_loading() {
                     cx.push(Action::SendMaster(b"\n".to_vec()));
                 }

@@ -305,6 +305,7 @@ fn a_reader_that_syncs_is_a_live_one_when_it_has_nearly_caught_up() {
     while log.pending_bytes(&cursor) > window / 2 {
         assert!(log.is_syncing(&cursor));
         assert!(read_either(&mut log, &disk, &cursor, 3000) > 0);
+        log.settle(&cursor);
     }
     assert!(!log.is_syncing(&cursor));
     // A window that has grown reaches into what is on disk.
@@ -344,6 +345,7 @@ fn a_random_walk_reads_the_same_from_disk_and_from_memory() {
                 _ if !cursors.is_empty() => {
                     let at = rng.below(cursors.len() as u64) as usize;
                     read_either(&mut log, &disk, &cursors[at], rng.below(100_000) as usize);
+                    log.settle(&cursors[at]);
                 }
                 _ => log.trim(),
             }

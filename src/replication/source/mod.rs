@@ -14,12 +14,14 @@
 //! reports with `on_sent`), files (it is told when one was opened and sent), processes
 //! (it asks for a snapshot and is told how it ended).
 
+mod kept;
 mod reading;
 mod replica;
 mod snapshots;
 
 use super::action::{Action, ClientId, Contents};
 use super::context::Context;
+use super::extensions::Extensions;
 use super::history::History;
 use super::identity::{Decision, ReplId};
 use super::info::ReplicaInfo;
@@ -27,9 +29,10 @@ use super::log::ReplLog;
 use super::replconf::{Ack, Capabilities, ReplicaOptions};
 use super::wire;
 use crate::base::numbers::parse_i64;
+use kept::{CutReplica, KeptFile};
 use replica::{Replica, State};
 use snapshots::SnapshotJob;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// A request for the stream.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +98,17 @@ pub struct SyncStats {
     pub partial_ok: u64,
     /// `sync_partial_err`.
     pub partial_err: u64,
+    /// `syncs_resumed`: how often a replica got the rest of a snapshot file.
+    pub resumed: u64,
+}
+
+/// What becomes of the file that a replica was being sent when it goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum OnLoss {
+    /// The link broke: it is kept for a while.
+    KeepFile,
+    /// We have dropped the replica.
+    Forget,
 }
 
 /// Our replicas; see the module's head.
@@ -105,6 +119,10 @@ pub struct Source {
     /// What clients have set that are not replicas, and may become some with `PSYNC`.
     client_options: HashMap<ClientId, ReplicaOptions>,
     job: Option<SnapshotJob>,
+    /// The file that a replica was being sent when its link broke.
+    kept: Option<KeptFile>,
+    /// Replicas whose snapshots through sockets were cut.
+    cut: VecDeque<CutReplica>,
     /// Since when there has been no replica, if there is none.
     empty_since_ms: u64,
     /// Seconds counted, for the ping period.
@@ -126,6 +144,8 @@ impl Source {
             replicas: Vec::new(),
             client_options: HashMap::new(),
             job: None,
+            kept: None,
+            cut: VecDeque::new(),
             empty_since_ms: now_ms,
             cron_rounds: 0,
             acks_wanted: false,
@@ -215,6 +235,8 @@ impl Source {
             },
             ack_offset: 0,
             fsynced_offset: 0,
+            // One that uses the old protocol acknowledges nothing.
+            has_loaded: matches!(request, SyncRequest::Sync),
             heard_ms: cx.now_ms(),
         };
         let name = replica.name();
@@ -238,6 +260,11 @@ impl Source {
                 self.stats.partial_err += 1;
             }
         }
+        if self.resume(cx, &mut replica) {
+            self.admit(replica);
+            self.send_files(cx);
+            return SyncReply::Accepted;
+        }
         self.stats.full += 1;
         self.admit(replica);
         self.begin_history_if_first(cx);
@@ -258,6 +285,7 @@ impl Source {
             cursor: log.attach(offset, log.kind_at(offset)),
             held: false,
         };
+        replica.has_loaded = true;
         let missing = log.next() - offset;
         let reply = if replica.options.capabilities.contains(Capabilities::PSYNC2) {
             format!("+CONTINUE {}\r\n", cx.history.identity().id())
@@ -308,7 +336,7 @@ impl Source {
     pub(super) fn on_client_closed(&mut self, cx: &mut Context, client: ClientId) {
         self.client_options.remove(&client);
         if let Some(at) = self.index_of(client) {
-            self.remove(cx, at);
+            self.remove(cx, at, OnLoss::KeepFile);
         }
     }
 
@@ -318,6 +346,7 @@ impl Source {
         while !self.replicas.is_empty() {
             self.close(cx, 0);
         }
+        self.drop_kept(cx);
     }
 
     /// Drops a replica, if it is one.
@@ -328,17 +357,31 @@ impl Source {
     }
 
     fn close(&mut self, cx: &mut Context, at: usize) {
-        let client = self.remove(cx, at);
+        let client = self.remove(cx, at, OnLoss::Forget);
         cx.push(Action::CloseReplica { client });
     }
 
-    fn remove(&mut self, cx: &mut Context, at: usize) -> ClientId {
+    fn remove(&mut self, cx: &mut Context, at: usize, then: OnLoss) -> ClientId {
         let replica = self.replicas.remove(at);
         let client = replica.client;
         cx.notice(format!("Connection with replica {} lost.", replica.name()));
         let was_in_snapshot = replica.is_in_snapshot();
-        if let Some(cursor) = replica.into_cursor() {
-            log_of(cx.history).detach(cursor);
+        let to_sockets = self.job.is_some_and(|job| job.to_sockets);
+        let is_cut = was_in_snapshot && to_sockets || replica.is_held();
+        if is_cut && then == OnLoss::KeepFile {
+            self.note_cut(&replica);
+        }
+        let resumes = replica.options.extensions.contains(Extensions::RESUME);
+        match replica.state {
+            State::SendFile {
+                cursor: Some(cursor),
+                file,
+            } if resumes && then == OnLoss::KeepFile => self.keep_file(cx, client, file, cursor),
+            state => {
+                if let Some(cursor) = state.into_cursor() {
+                    log_of(cx.history).detach(cursor);
+                }
+            }
         }
         if self.replicas.is_empty() {
             self.empty_since_ms = cx.now_ms();
@@ -368,6 +411,7 @@ impl Source {
         // The limit may have been raised.
         self.send_files(cx);
         self.drop_silent(cx);
+        self.expire_kept(cx);
         if is_master {
             self.drop_idle_log(cx);
         }
@@ -392,13 +436,7 @@ impl Source {
     /// Who reads the log and is close to its end, syncs no more.
     fn settle_readers(&mut self, cx: &mut Context) {
         for replica in &self.replicas {
-            if let State::Online {
-                cursor,
-                held: false,
-            } = &replica.state
-            {
-                log_of(cx.history).settle(cursor);
-            }
+            settle(replica, cx.history);
         }
     }
 
@@ -434,6 +472,7 @@ impl Source {
             return;
         }
         if idle_ms > ttl_s * 1000 {
+            self.drop_kept(cx);
             cx.history.begin_anew(cx.rng);
             cx.history.drop_log();
             cx.notice(format!(
@@ -469,7 +508,8 @@ impl Source {
             .replicas
             .iter()
             .filter(|replica| replica.cursor().is_some())
-            .count();
+            .count()
+            + usize::from(self.kept.is_some());
         let attached = history.log().map_or(0, ReplLog::cursor_count);
         assert_eq!(cursors, attached, "every cursor has an owner");
         assert!(
@@ -487,6 +527,18 @@ impl Source {
                 "in no snapshot"
             );
         }
+    }
+}
+
+/// A replica that has loaded its snapshot, reads the log and is close to its end, syncs no more.
+fn settle(replica: &Replica, history: &mut History) {
+    if let State::Online {
+        cursor,
+        held: false,
+    } = &replica.state
+        && replica.has_loaded
+    {
+        log_of(history).settle(cursor);
     }
 }
 

@@ -19,9 +19,21 @@
 //! written meanwhile stays in the log for it. It reads from there once it is online and not held.
 
 use crate::replication::action::ClientId;
+use crate::replication::extensions::SnapshotName;
 use crate::replication::log::Cursor;
 use crate::replication::replconf::{Ack, ReplicaOptions};
 use crate::replication::settings::ReplicationSettings;
+
+/// A snapshot file of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SnapshotFile {
+    /// What it is called.
+    pub name: SnapshotName,
+    /// The offset at which it was begun.
+    pub start: u64,
+    /// Its bytes; 0 before it was opened.
+    pub size: u64,
+}
 
 /// How far a replica has come.
 #[derive(Debug)]
@@ -42,11 +54,15 @@ pub(super) enum State {
     /// The snapshot file was opened for it; it waits until others have been sent theirs.
     WaitFile {
         cursor: Option<Cursor>,
-        /// Bytes of the file, once it is open.
-        size: Option<u64>,
+        file: SnapshotFile,
+        /// How much of it the replica has already.
+        from: u64,
     },
     /// The snapshot file is being sent to it.
-    SendFile { cursor: Option<Cursor> },
+    SendFile {
+        cursor: Option<Cursor>,
+        file: SnapshotFile,
+    },
     /// It reads the stream.
     Online {
         cursor: Cursor,
@@ -54,6 +70,19 @@ pub(super) enum State {
         /// that it finds the end mark at the end of what it reads.
         held: bool,
     },
+}
+
+impl State {
+    /// The cursor, given up.
+    pub fn into_cursor(self) -> Option<Cursor> {
+        match self {
+            State::WaitSnapshot { .. } => None,
+            State::InSnapshot { cursor, .. }
+            | State::WaitFile { cursor, .. }
+            | State::SendFile { cursor, .. } => cursor,
+            State::Online { cursor, .. } => Some(cursor),
+        }
+    }
 }
 
 /// A replica of ours.
@@ -68,6 +97,9 @@ pub(super) struct Replica {
     pub state: State,
     pub ack_offset: u64,
     pub fsynced_offset: u64,
+    /// It has acknowledged something since it was sent a snapshot, or needed none: it reads and runs
+    /// the stream. Before that it may be loading, and a stock replica does not read then.
+    pub has_loaded: bool,
     /// When it acknowledged something last, or said that it is still there.
     pub heard_ms: u64,
 }
@@ -98,18 +130,7 @@ impl Replica {
             State::WaitSnapshot { .. } => None,
             State::InSnapshot { cursor, .. }
             | State::WaitFile { cursor, .. }
-            | State::SendFile { cursor } => cursor.as_ref(),
-            State::Online { cursor, .. } => Some(cursor),
-        }
-    }
-
-    /// Its cursor, given up.
-    pub fn into_cursor(self) -> Option<Cursor> {
-        match self.state {
-            State::WaitSnapshot { .. } => None,
-            State::InSnapshot { cursor, .. }
-            | State::WaitFile { cursor, .. }
-            | State::SendFile { cursor } => cursor,
+            | State::SendFile { cursor, .. } => cursor.as_ref(),
             State::Online { cursor, .. } => Some(cursor),
         }
     }
@@ -120,6 +141,11 @@ impl Replica {
 
     pub fn is_in_snapshot(&self) -> bool {
         matches!(self.state, State::InSnapshot { .. })
+    }
+
+    /// Whether it was sent all of a snapshot through a socket, and has not said that it has it.
+    pub fn is_held(&self) -> bool {
+        matches!(self.state, State::Online { held: true, .. })
     }
 
     pub fn waits_for_file(&self) -> bool {
@@ -164,6 +190,7 @@ impl Replica {
             return;
         }
         self.heard_ms = now_ms;
+        self.has_loaded |= self.is_online();
         match &mut self.state {
             State::InSnapshot { loaded, .. } => *loaded = true,
             State::Online { held, .. } => *held = false,

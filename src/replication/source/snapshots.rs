@@ -1,9 +1,10 @@
 //! Which snapshot serves whom: joining, waiting, starting, handing out.
 
-use super::replica::{Replica, State};
-use super::{Source, log_of};
+use super::replica::{Replica, SnapshotFile, State};
+use super::{OnLoss, Source, log_of, settle};
 use crate::replication::action::{Action, ClientId, Contents, RunningChild, SnapshotTarget};
 use crate::replication::context::Context;
+use crate::replication::extensions::{Extensions, FileHead, SnapshotName};
 use crate::replication::log::ReaderKind;
 use crate::replication::replconf::Capabilities;
 use crate::replication::settings::ReplicationSettings;
@@ -15,6 +16,8 @@ pub(super) struct SnapshotJob {
     contents: Contents,
     /// How many replicas it may serve; those that came first.
     replicas_max: usize,
+    /// What its file is called.
+    name: SnapshotName,
 }
 
 /// What the replicas that wait for a snapshot have in common.
@@ -106,7 +109,19 @@ impl Source {
             .fold(Capabilities::all(), |common, replica| {
                 common & replica.options.capabilities
             });
-        let wants_sockets = cx.settings.diskless_sync || contents != Contents::All;
+        let needs_file = cx.settings.diskless_sync
+            && contents == Contents::All
+            && self
+                .replicas
+                .iter()
+                .any(|r| r.is_waiting() && self.needs_file(r));
+        if needs_file {
+            cx.notice(
+                "A snapshot through sockets was cut twice, so one is made in a file, which can be \
+                 gone on with when the link breaks",
+            );
+        }
+        let wants_sockets = cx.settings.diskless_sync && !needs_file || contents != Contents::All;
         let to_sockets = wants_sockets && common.contains(Capabilities::EOF);
         let target = if to_sockets {
             SnapshotTarget::Sockets {
@@ -128,6 +143,7 @@ impl Source {
             contents,
             // A file waits for those who cannot be sent it yet.
             replicas_max: if to_sockets { free } else { usize::MAX },
+            name: cx.rng.hex_id(),
         });
         cx.push(Action::StartSnapshot { target, contents });
     }
@@ -148,7 +164,7 @@ impl Source {
         assert!(self.job.take().is_some(), "a snapshot was asked for");
         cx.warning("BGSAVE for replication failed");
         while let Some(at) = self.replicas.iter().position(Replica::is_waiting) {
-            let client = self.remove(cx, at);
+            let client = self.remove(cx, at, OnLoss::Forget);
             let bytes = b"-ERR BGSAVE failed, replication can't continue\r\n".to_vec();
             cx.push(Action::RefuseReplica { client, bytes });
         }
@@ -185,7 +201,15 @@ impl Source {
             } else {
                 let replica = &mut self.replicas[at];
                 replace_state(replica, |state| match state {
-                    State::InSnapshot { cursor, .. } => State::WaitFile { cursor, size: None },
+                    State::InSnapshot { cursor, start, .. } => State::WaitFile {
+                        cursor,
+                        file: SnapshotFile {
+                            name: job.name,
+                            start,
+                            size: 0,
+                        },
+                        from: 0,
+                    },
                     other => other,
                 });
                 cx.push(Action::OpenFile { client });
@@ -238,8 +262,8 @@ impl Source {
         let Some(at) = self.index_of(client) else {
             return;
         };
-        if let State::WaitFile { size: known, .. } = &mut self.replicas[at].state {
-            *known = Some(size);
+        if let State::WaitFile { file, .. } = &mut self.replicas[at].state {
+            file.size = size;
         }
         self.send_files(cx);
     }
@@ -273,22 +297,23 @@ impl Source {
     pub(super) fn send_files(&mut self, cx: &mut Context) {
         let mut free = self.free_syncs(cx.settings);
         for replica in &mut self.replicas {
-            let State::WaitFile {
-                size: Some(size), ..
-            } = replica.state
-            else {
+            let State::WaitFile { file, from, .. } = replica.state else {
                 continue;
             };
+            if file.size == 0 {
+                continue;
+            }
             if free == 0 {
                 return;
             }
             free -= 1;
             replace_state(replica, |state| match state {
-                State::WaitFile { cursor, .. } => State::SendFile { cursor },
+                State::WaitFile { cursor, file, .. } => State::SendFile { cursor, file },
                 other => other,
             });
             let client = replica.client;
-            let bytes = format!("${size}\r\n").into_bytes();
+            let peer = replica.options.extensions & Extensions::OURS;
+            let bytes = FileHead::text(file.size, &file.name, from, peer);
             cx.push(Action::SendReplica { client, bytes });
             cx.push(Action::SendFile { client });
         }
@@ -317,6 +342,9 @@ impl Source {
     /// A replica has the whole snapshot.
     fn put_online(&mut self, cx: &mut Context, at: usize) {
         let name = self.replicas[at].name();
+        if self.replicas[at].is_sent_file() {
+            self.forget_cuts(at);
+        }
         if self.replicas[at].options.snapshot_only {
             cx.notice(format!(
                 "RDB transfer completed, rdb only replica ({name}) should be disconnected asap"
@@ -335,6 +363,7 @@ impl Source {
             },
             State::SendFile {
                 cursor: Some(cursor),
+                ..
             } => State::Online {
                 cursor,
                 held: false,
@@ -342,13 +371,7 @@ impl Source {
             other => unreachable!("nothing was sent to a replica in {other:?}"),
         });
         replica.heard_ms = cx.now_ms();
-        if let State::Online {
-            cursor,
-            held: false,
-        } = &replica.state
-        {
-            log_of(cx.history).settle(cursor);
-        }
+        settle(replica, cx.history);
         self.ack_changes += 1;
         self.refresh_good(cx.settings, cx.now_ms());
         cx.notice(format!("Synchronization with replica {name} succeeded"));
