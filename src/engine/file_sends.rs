@@ -1,29 +1,17 @@
-//! Snapshot files on their way to replicas.
-//!
-//! A file is opened when its snapshot is done, and sent when it is its replica's turn, in pieces:
-//! the next one is read when the socket has taken the last, and the pace allows it.
+//! The snapshot files that are open for replicas, and how far each has been sent.
 
 use std::collections::HashMap;
 
-use super::runtime::Runtime;
-use super::snapshot::snapshot_path;
-use super::world::World;
-use crate::base::disk::{Disk, DiskFile};
-use crate::base::errno::os_text;
-use crate::commands::env::Env;
-use crate::replication::Action;
-
-/// Bytes of the file read at once.
-const PIECE_BYTES: usize = 256 * 1024;
-
 /// A snapshot file for a replica.
-struct FileSend<F> {
-    file: F,
+pub struct FileSend<F> {
+    /// The file.
+    pub file: F,
     /// The byte to be read next.
-    at: u64,
-    left: u64,
+    pub at: u64,
+    /// Bytes that were not read.
+    pub left: u64,
     /// Whether it is the replica's turn.
-    begun: bool,
+    pub begun: bool,
 }
 
 /// Snapshot files for replicas.
@@ -44,6 +32,22 @@ impl<F> Default for FileSends<F> {
 }
 
 impl<F> FileSends<F> {
+    /// Adds the file of a replica, `size` bytes long, whose turn it is not yet.
+    pub fn open(&mut self, client: u64, file: F, size: u64) {
+        let send = FileSend {
+            file,
+            at: 0,
+            left: size,
+            begun: false,
+        };
+        self.sends.insert(client, send);
+    }
+
+    /// The file of a replica.
+    pub fn get_mut(&mut self, client: u64) -> Option<&mut FileSend<F>> {
+        self.sends.get_mut(&client)
+    }
+
     /// Whether there is one for this replica.
     pub fn has(&self, client: u64) -> bool {
         self.sends.contains_key(&client)
@@ -71,100 +75,5 @@ impl<F> FileSends<F> {
     /// A client is gone.
     pub fn forget(&mut self, client: u64) {
         self.sends.remove(&client);
-    }
-}
-
-impl<W: World> Runtime<W> {
-    /// Opens the snapshot file for a replica.
-    pub(super) fn open_file(&mut self, env: &mut Env, client: u64, more: &mut Vec<Action>) {
-        let facts = self.facts_of(env);
-        let opened = self.world.disk().open(&snapshot_path(env));
-        match opened.and_then(|file| Ok((file.size()?, file))) {
-            Ok((size, file)) => {
-                let send = FileSend {
-                    file,
-                    at: 0,
-                    left: size,
-                    begun: false,
-                };
-                if self.clients.key_of(client).is_some() {
-                    self.file_sends.sends.insert(client, send);
-                }
-                env.replication.on_file_opened(client, size, facts, more);
-            }
-            Err(e) => env
-                .replication
-                .on_file_failed(client, &os_text(&e), facts, more),
-        }
-    }
-
-    /// It is the turn of a replica.
-    pub(super) fn begin_file(&mut self, client: u64) {
-        if let Some(send) = self.file_sends.sends.get_mut(&client) {
-            send.begun = true;
-        }
-        if let Some(key) = self.clients.key_of(client) {
-            self.clients.queue_write(key);
-        }
-    }
-
-    /// Those who waited for the pace go on.
-    pub(super) fn go_on_sending(&mut self, env: &Env) {
-        // Filled first: who is let go on must find something.
-        self.pacing.may_send(&env.config, env.now);
-        let (waiting, forwarding) = self.pacing.take_waiting();
-        for client in waiting {
-            if let Some(key) = self.clients.key_of(client) {
-                self.clients.queue_write(key);
-            }
-        }
-        if forwarding {
-            self.snapshots.want_forwarding();
-        }
-    }
-
-    /// Sends the next piece of the file, if it is the replica's turn.
-    pub(super) fn send_file_piece(&mut self, key: usize, client: u64, env: &mut Env) {
-        let may_send = self.pacing.may_send(&env.config, env.now);
-        let Some(send) = self.file_sends.sends.get_mut(&client) else {
-            return;
-        };
-        if !send.begun || !may_send {
-            if send.begun {
-                self.pacing.wait(client);
-            }
-            return self.clients.wait_writable(key, false, &mut self.world);
-        }
-        let most = self.pacing.piece_bytes(&env.config, PIECE_BYTES);
-        let wanted = send.left.min(most as u64) as usize;
-        let mut piece = self.clients.pool.take();
-        piece.resize(wanted, 0);
-        let count = match send.file.read_at(send.at, &mut piece) {
-            Ok(n) if n > 0 || wanted == 0 => n,
-            Ok(_) => {
-                log::warn!("Read error sending DB to replica: premature EOF");
-                return self.clients.close_now(key);
-            }
-            Err(e) => {
-                log::warn!("Read error sending DB to replica: {}", os_text(&e));
-                return self.clients.close_now(key);
-            }
-        };
-        piece.truncate(count);
-        send.at += count as u64;
-        send.left -= count as u64;
-        let done = send.left == 0;
-        self.pacing.spent(count);
-        self.clients[key].output.put_back(piece);
-        if done {
-            self.file_sends.forget(client);
-        }
-        self.clients.flush(key, env, &mut self.world);
-        if done {
-            self.drive(env, |r, e, out| r.on_file_sent(client, e, out));
-        }
-        if self.clients[key].output.pending() == 0 {
-            self.clients.continue_writing(key, &mut self.world);
-        }
     }
 }

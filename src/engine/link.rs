@@ -181,6 +181,20 @@ impl<W: World> Runtime<W> {
         self.drive(env, |r, e, out| r.on_master_closed(closed, e, out));
     }
 
+    /// Takes bytes of our master's stream: to be run, or to wait.
+    pub(super) fn take_stream(&mut self, env: &Env, bytes: &[u8]) {
+        let (link, waiting_max) = (&mut self.link, env.config.repl_sync_memory as usize);
+        if link.waiting.is_empty() && !link.stream.is_held_beyond(waiting_max) {
+            return link.stream.push(bytes);
+        }
+        let room = env.config.repl_spill_max_size;
+        if link.waiting.is_empty() && !link.waiting.has_room_for(bytes.len(), room) {
+            return link.stream.push(bytes);
+        }
+        link.waiting
+            .push(self.world.disk(), &self.run_id, bytes, room);
+    }
+
     // ---- A snapshot that arrives ----
 
     fn begin_incoming(

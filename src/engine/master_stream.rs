@@ -15,6 +15,7 @@ use super::describe::describe_master;
 use super::look_ahead::look_ahead;
 use super::running::SHOWN_INPUT_BYTES_MAX;
 use super::world::World;
+use crate::base::errno::os_text;
 use crate::base::quoting;
 use crate::base::time::Now;
 use crate::commands::activity::Activity;
@@ -257,6 +258,27 @@ impl<W: World> Engine<W> {
             self.run_what_came();
             if !self.refill_stream() {
                 return;
+            }
+        }
+    }
+
+    /// Has the next of what waits run, if everything before it was. Whether there was anything.
+    fn refill_stream(&mut self) -> bool {
+        let Engine { env, runtime, .. } = self;
+        let link = &mut runtime.link;
+        if link.waiting.is_empty() || !link.stream.is_idle() {
+            return false;
+        }
+        match link.waiting.take() {
+            Ok((bytes, passed)) => {
+                link.stream.push(&bytes);
+                runtime.close_elsewhere(passed);
+                true
+            }
+            Err(e) => {
+                let why = format!("what was kept of its stream is lost: {}", os_text(&e));
+                runtime.lose_master(env, Closed::Lost(why));
+                false
             }
         }
     }

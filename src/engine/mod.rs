@@ -29,7 +29,7 @@
 //! | `replicas.rs`, `transfer.rs` | the driver of the machines; what replicas are sent |
 //! | `snapshot.rs`, `snapshot_work.rs`, `sync_file.rs` | saving, and files that only serve a sync |
 //! | `aof/` | the append-only file |
-//! | `file_sends.rs`, `pacing.rs` | snapshot files sent to replicas; how fast |
+//! | `sending.rs`, `file_sends.rs`, `pacing.rs` | snapshot files sent to replicas; how fast |
 //! | `spilling.rs` | the stream on disk, for replicas that sync |
 //! | `spool.rs` | a part of a stream that is kept on disk for a while |
 //! | `loading.rs`, `load_delay.rs` | loading, a slice at a time; pauses in it, for tests |
@@ -70,6 +70,7 @@ mod replicas;
 mod reply_room;
 mod running;
 mod runtime;
+mod sending;
 mod sentinel;
 mod shutdown;
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! A purse of bytes fills at that rate, up to what a tenth of a second brings. Who has something to
 //! send may do so while there is anything in it, and takes out what it has sent, which may leave a
-//! debt; pieces are small enough that a debt is paid soon. Who finds it empty waits in line, and the
-//! engine wakes up when there is something in it again: no tick is spent on looking.
+//! debt; pieces are small enough that a debt is paid soon. Who finds it empty waits in line, and
+//! the engine wakes up when there is something in it again: no tick is spent on looking.
 
 use std::collections::VecDeque;
 

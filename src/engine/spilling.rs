@@ -1,9 +1,9 @@
 //! The stream on disk, for replicas that sync: the driver of `replication/spill.rs`.
 //!
-//! What the machine wants to get rid of goes to a [`Spool`](super::spool::Spool) in each write phase, after the replicas
-//! were fed, so that what they take at once never gets there. It is the page cache that takes it;
-//! nothing is synced. Replicas that have something to read there get it from there, a piece at a
-//! time, as they get the snapshot file.
+//! What the machine wants to get rid of goes to a [`Spool`](super::spool::Spool) in each write
+//! phase, after the replicas were fed, so that what they take at once never gets there. It is the
+//! page cache that takes it; nothing is synced. Replicas that have something to read there get it
+//! from there, a piece at a time, as they get the snapshot file.
 
 use std::ops::Range;
 

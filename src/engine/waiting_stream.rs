@@ -10,14 +10,9 @@
 
 use std::io;
 
-use super::Engine;
-use super::runtime::Runtime;
 use super::spool::Spool;
-use super::world::World;
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
-use crate::commands::env::Env;
-use crate::replication::Closed;
 
 /// Bytes read back at once.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -63,7 +58,7 @@ impl<F: DiskFile> WaitingStream<F> {
     }
 
     /// Adds bytes behind all others. What does not get to disk stays in memory.
-    fn push<D>(&mut self, disk: &mut D, run: &str, bytes: &[u8], room: u64)
+    pub fn push<D>(&mut self, disk: &mut D, run: &str, bytes: &[u8], room: u64)
     where
         D: Disk<File = F>,
     {
@@ -85,7 +80,7 @@ impl<F: DiskFile> WaitingStream<F> {
     }
 
     /// Takes the next bytes, and files that are not needed any more.
-    fn take(&mut self) -> io::Result<(Vec<u8>, Vec<F>)> {
+    pub fn take(&mut self) -> io::Result<(Vec<u8>, Vec<F>)> {
         if self.spool.is_empty() {
             self.fails = false;
             return Ok((std::mem::take(&mut self.behind), Vec::new()));
@@ -104,44 +99,5 @@ impl<F: DiskFile> WaitingStream<F> {
         self.behind = Vec::new();
         self.fails = false;
         self.spool.clear()
-    }
-}
-
-impl<W: World> Runtime<W> {
-    /// Takes bytes of our master's stream: to be run, or to wait.
-    pub(super) fn take_stream(&mut self, env: &Env, bytes: &[u8]) {
-        let (link, waiting_max) = (&mut self.link, env.config.repl_sync_memory as usize);
-        if link.waiting.is_empty() && !link.stream.is_held_beyond(waiting_max) {
-            return link.stream.push(bytes);
-        }
-        let room = env.config.repl_spill_max_size;
-        if link.waiting.is_empty() && !link.waiting.has_room_for(bytes.len(), room) {
-            return link.stream.push(bytes);
-        }
-        link.waiting
-            .push(self.world.disk(), &self.run_id, bytes, room);
-    }
-}
-
-impl<W: World> Engine<W> {
-    /// Has the next of what waits run, if everything before it was. Whether there was anything.
-    pub(super) fn refill_stream(&mut self) -> bool {
-        let Engine { env, runtime, .. } = self;
-        let link = &mut runtime.link;
-        if link.waiting.is_empty() || !link.stream.is_idle() {
-            return false;
-        }
-        match link.waiting.take() {
-            Ok((bytes, passed)) => {
-                link.stream.push(&bytes);
-                runtime.close_elsewhere(passed);
-                true
-            }
-            Err(e) => {
-                let why = format!("what was kept of its stream is lost: {}", os_text(&e));
-                runtime.lose_master(env, Closed::Lost(why));
-                false
-            }
-        }
     }
 }

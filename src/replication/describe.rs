@@ -52,6 +52,13 @@ impl Replication {
         }
     }
 
+    /// The last bytes of the stream, for the log when it turns out to be wrong.
+    pub fn last_stream_bytes(&self, max: usize) -> Vec<u8> {
+        self.history
+            .log()
+            .map_or_else(Vec::new, |log| log.last_bytes(max))
+    }
+
     /// Our replicas that have not acknowledged the whole stream.
     pub fn lagging_replicas(&self, now: Now) -> Vec<LaggingReplica> {
         let offset = self.history.identity().offset();

@@ -8,7 +8,7 @@
 //!
 //! | word | what it lets the replica say, before its `PSYNC` |
 //! |---|---|
-//! | `sum` | `REPLCONF stream-sum ID OFFSET SUM`: what the stream comes to there, see [`sum_word`] |
+//! | `sum` | `REPLCONF stream-sum ID OFFSET SUM`: what the stream comes to there |
 //! | `resume` | `REPLCONF snapshot-part NAME:BYTES`: so much it has of that snapshot file |
 //!
 //! With `resume` the line before a snapshot file names it, `$BYTES NAME`, and where not all of it

@@ -25,11 +25,11 @@
 //! cursor far behind may free thousands of blocks; that is done a bounded number at a time, by
 //! the appends and ticks that follow.
 //!
-//! A replica that needs a full sync leaves its cursor where its snapshot was begun, maybe for hours.
-//! What only such *syncing* readers need does not have to be in memory: beyond a limit
-//! [`ReplLog::spillable`] offers the block at the front, which the driver copies to disk and reports
-//! with [`ReplLog::on_spilled`]. Blocks leave memory in their order, so what is on disk, the *cold*
-//! part, is one range in front of what is held here:
+//! A replica that needs a full sync leaves its cursor where its snapshot was begun, maybe for
+//! hours. What only such *syncing* readers need does not have to be in memory: beyond a limit
+//! [`ReplLog::spillable`] offers the block at the front, which the driver copies to disk and
+//! reports with [`ReplLog::on_spilled`]. Blocks leave memory in their order, so what is on disk,
+//! the *cold* part, is one range in front of what is held here:
 //!
 //! ```text
 //!   cold_first                  first                          next
@@ -38,16 +38,16 @@
 //!         ^ cursor that syncs                ^ cursor  |<-- window --->|
 //! ```
 //!
-//! A reader in the cold part is served by the driver ([`ReplLog::cold_range`]). It counts as syncing
-//! until it has come close to the end, so that the last stretch, which is in memory and may be
-//! longer than the limit that holds for others, does not become a trap. Any other reader keeps the
-//! blocks before it in memory, and has a limit for that.
+//! A reader in the cold part is served by the driver ([`ReplLog::cold_range`]). It counts as
+//! syncing until it has come close to the end, so that the last stretch, which is in memory and may
+//! be longer than the limit that holds for others, does not become a trap. Any other reader keeps
+//! the blocks before it in memory, and has a limit for that.
 //!
-//! **The sum.** Two servers at the same offset of the same history must have seen the same bytes. So
-//! the log keeps a running checksum of the stream, from its history's first byte on, and with each
-//! block the sum of all that is before it; the sum at any offset held is that of its block, and of
-//! at most a block's bytes. It is computed a block at a time, when the next one is opened: bytes
-//! that come a command at a time would cost several times as much. Where the sum at the log's
+//! **The sum.** Two servers at the same offset of the same history must have seen the same bytes.
+//! So the log keeps a running checksum of the stream, from its history's first byte on, and with
+//! each block the sum of all that is before it; the sum at any offset held is that of its block,
+//! and of at most a block's bytes. It is computed a block at a time, when the next one is opened:
+//! bytes that come a command at a time would cost several times as much. Where the sum at the log's
 //! beginning is not known (our master is one that does not tell), there is none.
 //!
 //! **Commands.** Whoever looks into the log at some offset sees the middle of a command. With each
@@ -140,8 +140,8 @@ pub struct ReplLog {
 }
 
 impl ReplLog {
-    /// An empty log whose first byte will have offset `next`; `sum` is that of the stream so far, if
-    /// it is known.
+    /// An empty log whose first byte will have offset `next`; `sum` is that of the stream so far,
+    /// if it is known.
     pub fn new(next: u64, window_bytes: u64, sum: Option<u64>) -> ReplLog {
         assert!(next > 0, "the first byte of a history has offset 1");
         ReplLog {

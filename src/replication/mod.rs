@@ -395,8 +395,12 @@ impl Replication {
 
     /// The connection of a client is gone. Every client may be named here.
     pub fn on_client_closed(&mut self, client: ClientId, facts: Facts, out: &mut Vec<Action>) {
+        let may_keep_place = self.may_keep_place();
         let Parts { source, mut cx, .. } = self.parts(facts, out);
         source.on_client_closed(&mut cx, client);
+        if !may_keep_place {
+            source.drop_kept(&mut cx);
+        }
     }
 
     // ---- Snapshots for replicas ----
@@ -505,13 +509,6 @@ impl Replication {
     /// Memory of the log, each byte counted once.
     pub fn log_memory_bytes(&self) -> usize {
         self.history.log().map_or(0, ReplLog::memory_bytes)
-    }
-
-    /// The last bytes of the stream, for the log when it turns out to be wrong.
-    pub fn last_stream_bytes(&self, max: usize) -> Vec<u8> {
-        self.history
-            .log()
-            .map_or_else(Vec::new, |log| log.last_bytes(max))
     }
 
     /// Asks all replicas, once before the driver sleeps, how far they are.

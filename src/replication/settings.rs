@@ -49,8 +49,8 @@ pub struct ReplicationSettings {
     pub lineage_guard: LineageRule,
     /// `repl-backlog-size`, bytes.
     pub backlog_bytes: u64,
-    /// `repl-sync-memory`: bytes of the stream beyond the backlog that may be in memory for replicas
-    /// that sync; what is more goes to disk.
+    /// `repl-sync-memory`: bytes of the stream beyond the backlog that may be in memory for
+    /// replicas that sync; what is more goes to disk.
     pub sync_memory_bytes: u64,
     /// `repl-spill-max-size`: bytes of the stream that may be on disk; 0 has none go there.
     pub spill_bytes_max: u64,

@@ -1,10 +1,10 @@
 //! What is kept on disk of the stream, for replicas that sync.
 //!
-//! The log says which bytes may leave memory, the driver has the files, and here stands what follows
-//! from it: while it works, no limit of memory concerns a replica that syncs, since its memory is
-//! bounded already; when the disk is full or fails, `client-output-buffer-limit` is what bounds it,
-//! as it is with `repl-spill-max-size 0`. The disk is tried again when what it holds has been
-//! given up, or some seconds later.
+//! The log says which bytes may leave memory, the driver has the files, and here stands what
+//! follows from it: while it works, no limit of memory concerns a replica that syncs, since its
+//! memory is bounded already; when the disk is full or fails, `client-output-buffer-limit` is what
+//! bounds it, as it is with `repl-spill-max-size 0`. The disk is tried again when what it holds has
+//! been given up, or some seconds later.
 //!
 //! Before it sleeps, and after it has fed the replicas, the driver takes what
 //! [`spillable`](Replication::spillable) shows until that is nothing, and reports each time with
@@ -56,10 +56,18 @@ impl Replication {
     pub fn on_spill_failed(&mut self, reason: &str, facts: Facts, out: &mut Vec<Action>) {
         let until_ms = facts.now.mono_ms() + RETRY_MS;
         self.spill = Spill::Failed { until_ms };
-        self.parts(facts, out).cx.warning(format!(
+        let Parts { source, mut cx, .. } = self.parts(facts, out);
+        cx.warning(format!(
             "Cannot keep the stream on disk for replicas that sync: {reason}. Until that works, \
              client-output-buffer-limit holds for them, too, and may drop them."
         ));
+        source.drop_kept(&mut cx);
+    }
+
+    /// Whether the place of a replica that has gone may be kept in the log: only where that costs
+    /// no memory.
+    pub(super) fn may_keep_place(&self) -> bool {
+        self.spills()
     }
 
     /// The disk is tried again when it is time, or when nothing is kept there any more.

@@ -17,7 +17,9 @@ fn master(options: Options) -> Options {
 }
 
 fn our_master() -> Options {
-    master(Options::ours()).config("repl-sync-memory 1mb")
+    master(Options::ours())
+        .readable_by_stock()
+        .config("repl-sync-memory 1mb")
 }
 
 /// Writes so many large values.
@@ -70,10 +72,6 @@ fn sync_over_a_slow_link(diskless: &str, replica: &Server) {
     wait_link_up(replica);
     wait_same_data(&[&master, replica]);
     assert_eq!(master.info_number("sync_full"), 1);
-    assert_eq!(
-        master.info_number("client_output_buffer_limit_disconnections"),
-        0
-    );
     wait_until("nothing is kept any more", || {
         master.info_number("repl_spilled_bytes") == 0 && nameless_files(&master) == 0
     });
@@ -188,12 +186,13 @@ fn a_transfer_that_is_cut_goes_on_where_it_stopped() {
     proxy.delay(Duration::from_millis(20));
     let replica = Server::ours(&[]);
     replica.ask(&format!("REPLICAOF 127.0.0.1 {}", proxy.port));
-    let mut read = 0;
+    let mut read: i64 = 0;
     for _ in 0..3 {
         wait_for(
             "some more has come",
             || {
-                let bytes = replica.info_number("master_sync_read_bytes");
+                let bytes = replica.info("master_sync_read_bytes");
+                let bytes = bytes.parse().unwrap_or(0);
                 (bytes > read + (2 << 20)).then(|| read = bytes)
             },
             || show(&[&master, &replica]),

@@ -264,13 +264,6 @@ impl Link {
         self.connect(cx);
     }
 
-    /// Turns the master away that offers a full sync from there.
-    fn refuse_lineage(&mut self, cx: &mut Context, origin: Origin) {
-        self.abandon(cx);
-        self.guard
-            .on_refused(cx, &self.host, self.port, origin.id());
-    }
-
     /// Lets the next sync through, and has it begin, unless the link is up.
     pub(super) fn open_guard(&mut self, cx: &mut Context) {
         if self.is_up() {
@@ -336,19 +329,6 @@ impl Link {
         }
         self.stage = Stage::Idle;
         cx.push(Action::CloseMaster);
-    }
-
-    /// The link broke while a snapshot came: what has come of it is kept, if the master can send
-    /// the rest. Then as [`abandon_and_retry`](Self::abandon_and_retry).
-    fn keep_and_retry(&mut self, cx: &mut Context) {
-        if let Stage::Receiving(incoming) = &self.stage
-            && let Some(partial) = incoming.partial()
-        {
-            self.partial = Some(partial);
-            self.stage = Stage::Idle;
-            cx.push(Action::KeepSnapshot);
-        }
-        self.abandon_and_retry(cx);
     }
 
     /// Gives up the attempt and begins another: at once, or with the next second if this one was

@@ -373,6 +373,26 @@ impl Link {
         cx.push(Action::ResumeSnapshot);
     }
 
+    /// The link broke while a snapshot came: what has come of it is kept, if the master can send
+    /// the rest. Then as [`abandon_and_retry`](Self::abandon_and_retry).
+    pub(super) fn keep_and_retry(&mut self, cx: &mut Context) {
+        if let Stage::Receiving(incoming) = &self.stage
+            && let Some(partial) = incoming.partial()
+        {
+            self.partial = Some(partial);
+            self.stage = Stage::Idle;
+            cx.push(Action::KeepSnapshot);
+        }
+        self.abandon_and_retry(cx);
+    }
+
+    /// Turns the master away that offers a full sync from there.
+    pub(super) fn refuse_lineage(&mut self, cx: &mut Context, origin: Origin) {
+        self.abandon(cx);
+        self.guard
+            .on_refused(cx, &self.host, self.port, origin.id());
+    }
+
     /// Lets go of the part of a snapshot that was kept.
     pub(super) fn drop_partial(&mut self, cx: &mut Context) {
         if self.partial.take().is_some() {

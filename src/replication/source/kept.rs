@@ -5,8 +5,9 @@
 //! replica says then which file it has a part of, it is sent the rest, and the stream from there: a
 //! link that breaks every minute only has to be up long enough in all. One file is kept, the last.
 //!
-//! A snapshot through sockets has no file, and begins anew each time. So a replica that could resume
-//! and whose snapshot was cut twice is made a file the next time, whatever `repl-diskless-sync` says.
+//! A snapshot through sockets has no file, and begins anew each time. So a replica that could
+//! resume and whose snapshot was cut twice is made a file the next time, whatever
+//! `repl-diskless-sync` says.
 
 use super::replica::{Replica, SnapshotFile, State};
 use super::{OnLoss, Source, log_of};
@@ -99,7 +100,7 @@ impl Source {
     }
 
     /// Lets go of the file that is kept.
-    pub(super) fn drop_kept(&mut self, cx: &mut Context) {
+    pub(in crate::replication) fn drop_kept(&mut self, cx: &mut Context) {
         if let Some(kept) = self.kept.take() {
             log_of(cx.history).detach(kept.cursor);
             cx.push(Action::DropFile);

@@ -97,8 +97,8 @@ pub(super) struct Replica {
     pub state: State,
     pub ack_offset: u64,
     pub fsynced_offset: u64,
-    /// It has acknowledged something since it was sent a snapshot, or needed none: it reads and runs
-    /// the stream. Before that it may be loading, and a stock replica does not read then.
+    /// It has acknowledged something since it was sent a snapshot, or needed none: it reads and
+    /// runs the stream. Before that it may be loading, and a stock replica does not read then.
     pub has_loaded: bool,
     /// When it acknowledged something last, or said that it is still there.
     pub heard_ms: u64,
