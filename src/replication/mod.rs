@@ -12,7 +12,7 @@
 //! | `history.rs` | the two above in step, and the selected database |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
-//! | `spill.rs` | what of the log is kept on disk |
+//! | `spill.rs`, `spill_state.rs` | what of the log is kept on disk |
 //! | `role.rs` | the ways to get a master, another one, or none |
 //! | `failover.rs` | handing over to one of our replicas |
 //! | `replconf.rs` | `REPLCONF` |
@@ -106,6 +106,7 @@ mod role;
 pub mod settings;
 pub mod source;
 mod spill;
+mod spill_state;
 mod wire;
 
 #[cfg(test)]
@@ -139,7 +140,7 @@ use link::Link;
 use replconf::Replconf;
 use role::Role;
 use source::Source;
-use spill::Spill;
+use spill_state::Spill;
 
 /// A server's part in replication; see the module's head.
 #[derive(Debug)]

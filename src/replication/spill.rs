@@ -16,20 +16,11 @@ use std::ops::Range;
 
 use super::action::{Action, ClientId, Facts};
 use super::log::ReplLog;
+use super::spill_state::Spill;
 use super::{Parts, Replication};
 
 /// A disk that has refused is tried again after this time.
 const RETRY_MS: u64 = 10_000;
-
-/// Whether bytes of the stream can be moved to disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Spill {
-    /// As far as anybody knows.
-    #[default]
-    Works,
-    /// Not before then, in monotonic milliseconds.
-    Failed { until_ms: u64 },
-}
 
 impl Replication {
     /// Whether the stream may be moved to disk for replicas that sync.

@@ -175,10 +175,10 @@ fn a_replica_that_loads_reads_on_and_keeps_what_comes_in_order() {
 
 #[test]
 fn a_replica_whose_disk_is_full_while_it_loads_stops_to_read() {
-    let configure = |host, settings: &mut Settings| {
-        if host == 1 {
-            settings.key_load_delay = 20_000;
-        }
+    let configure = |host, settings: &mut Settings| match host {
+        // Enough for one that is online and gets much at once.
+        0 => settings.client_output_buffer_limit.replica.hard = 1 << 20,
+        _ => settings.key_load_delay = 20_000,
     };
     let mut cluster = servers(74, 2, configure);
     cluster.write(0, 300);

@@ -9,7 +9,7 @@
 //! resume and whose snapshot was cut twice is made a file the next time, whatever
 //! `repl-diskless-sync` says.
 
-use super::replica::{Replica, SnapshotFile, State};
+use super::replica::{CutReplica, KeptFile, Replica, SnapshotFile, State};
 use super::{OnLoss, Source, log_of};
 use crate::replication::action::{Action, Contents};
 use crate::replication::context::Context;
@@ -22,23 +22,6 @@ const KEPT_MS: u64 = 60_000;
 const CUTS_MAX: u32 = 2;
 /// Replicas whose cuts are counted, the last.
 const COUNTED_MAX: usize = 16;
-
-/// A replica whose snapshot through sockets was cut.
-#[derive(Debug)]
-pub(super) struct CutReplica {
-    ip: String,
-    port: i64,
-    cuts: u32,
-}
-
-/// See the module's head.
-#[derive(Debug)]
-pub(super) struct KeptFile {
-    file: SnapshotFile,
-    /// Where the stream goes on behind the snapshot.
-    cursor: Cursor,
-    until_ms: u64,
-}
 
 impl Source {
     /// The link to a replica broke that was being sent this file.

@@ -29,8 +29,7 @@ use super::log::ReplLog;
 use super::replconf::{Ack, Capabilities, ReplicaOptions};
 use super::wire;
 use crate::base::numbers::parse_i64;
-use kept::{CutReplica, KeptFile};
-use replica::{Replica, State};
+use replica::{CutReplica, KeptFile, Replica, State};
 use snapshots::SnapshotJob;
 use std::collections::{HashMap, VecDeque};
 

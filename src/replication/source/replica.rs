@@ -35,6 +35,23 @@ pub(super) struct SnapshotFile {
     pub size: u64,
 }
 
+/// A file that was on its way to a replica when the link broke; see `kept.rs`.
+#[derive(Debug)]
+pub(super) struct KeptFile {
+    pub file: SnapshotFile,
+    /// Where the stream goes on behind the snapshot.
+    pub cursor: Cursor,
+    pub until_ms: u64,
+}
+
+/// A replica whose snapshot through sockets was cut.
+#[derive(Debug)]
+pub(super) struct CutReplica {
+    pub ip: String,
+    pub port: i64,
+    pub cuts: u32,
+}
+
 /// How far a replica has come.
 #[derive(Debug)]
 pub(super) enum State {
