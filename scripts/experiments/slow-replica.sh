@@ -2,7 +2,8 @@
 # A replica behind a slow link needs a full copy while clients write. Does it ever arrive?
 #
 # What is written during the copy waits in the master's output buffer for that replica. Once the
-# buffer is over its limit, the replica is dropped and begins again, and so for ever.
+# buffer is over its limit, a stock master drops the replica, which begins again, and so for ever.
+# One of ours keeps it on disk: sync_full at the end is 2, with the copy of the start.
 set -e
 
 redis-lab up --replicas 1 --sentinels 0 --conf "enable-debug-command yes" \

@@ -59,6 +59,9 @@ pub trait DiskFile: Read + Write + Sized {
     /// Waits until everything written can be read again after a loss of power; what else is known
     /// of the file, as when it was written, may be older.
     fn sync_data(&mut self) -> io::Result<()>;
+    /// Reads from a file that was opened to be read, at this place; fewer bytes than there is room
+    /// for mean that the file ends there, or nothing. Where others read on does not change.
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize>;
     /// Cuts a file that was opened to be written to its first `len` bytes; what is written next to
     /// a file opened by [`Disk::open_append`] stands behind them. Durable when it was synced.
     fn truncate(&mut self, len: u64) -> io::Result<()>;

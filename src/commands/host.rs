@@ -187,6 +187,8 @@ pub struct ServerFacts {
     pub clients_memory: usize,
     /// Memory of replica connections, in bytes, the shared log excluded.
     pub replicas_memory: usize,
+    /// Bytes of our master's stream that wait on disk.
+    pub stream_spilled_bytes: u64,
     /// What is going on with snapshots.
     pub snapshot: SnapshotStats,
     /// What there is to say of the append-only file.

@@ -332,6 +332,14 @@ directives! {
     /// Bytes of the stream kept for replicas that come back.
     repl_backlog_size: u64 = 1 << 20, "repl-backlog-size"
         .memory(1, LONG_MAX).clamp(16 << 10, LONG_MAX).apply(Apply::ReplBacklogSize);
+    /// Bytes of the stream beyond that in memory for replicas that sync; more goes to disk.
+    repl_sync_memory: u64 = 64 << 20, "repl-sync-memory".memory(0, LONG_MAX);
+    /// Bytes of the stream on disk, for replicas that sync and for us while we load; 0 none.
+    repl_spill_max_size: u64 = 4 << 30, "repl-spill-max-size".memory(0, LONG_MAX);
+    /// Replicas that are sent a snapshot at once; 0 all.
+    repl_max_concurrent_syncs: u32 = 8, "repl-max-concurrent-syncs".range(0, INT_MAX);
+    /// Bytes a second of all snapshots that are sent; 0 as fast as it goes.
+    repl_snapshot_bandwidth: u64 = 0, "repl-snapshot-bandwidth".memory(0, LONG_MAX);
     /// Seconds without a replica after which they are let go; 0 never.
     repl_backlog_ttl: u64 = 3600, "repl-backlog-ttl".range(0, LONG_MAX);
     /// Bytes of writes kept that a new master may lack, in ledgers and besides until it is known; 0

@@ -35,6 +35,9 @@ pub fn replication_settings(s: &Settings) -> replication::ReplicationSettings {
         backlog_bytes: s.repl_backlog_size,
         lost_bytes_max: s.lost_writes_max_size,
         lost_age_max_s: s.lost_writes_max_age,
+        sync_memory_bytes: s.repl_sync_memory,
+        spill_bytes_max: spill_bytes_max(s),
+        concurrent_syncs_max: s.repl_max_concurrent_syncs as usize,
         backlog_ttl_s: s.repl_backlog_ttl,
         ping_period_s: u64::from(s.repl_ping_replica_period),
         diskless_sync: s.repl_diskless_sync,
@@ -43,6 +46,16 @@ pub fn replication_settings(s: &Settings) -> replication::ReplicationSettings {
         min_replicas_to_write: s.min_replicas_to_write as usize,
         min_replicas_max_lag_s: u64::from(s.min_replicas_max_lag),
         has_save_points: !s.save.0.is_empty(),
+    }
+}
+
+/// Bytes of the stream that may be on disk for replicas that sync. Whoever sets no limit for what
+/// replicas take of memory wants it there, where others can continue from it, too.
+fn spill_bytes_max(s: &Settings) -> u64 {
+    let limit = s.client_output_buffer_limit.replica;
+    match limit.hard == 0 && limit.soft == 0 {
+        true => 0,
+        false => s.repl_spill_max_size,
     }
 }
 

@@ -48,6 +48,8 @@ impl<W: World> Engine<W> {
             .min();
         let deadline_us = deadline_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1000));
         let next_us = self.cron.next_us.min(deadline_us);
+        let paced_us = self.runtime.pacing.wakes_at_us(&self.env.config);
+        let next_us = next_us.min(paced_us.unwrap_or(u64::MAX));
         let next_us = next_us.min(load_us.unwrap_or(u64::MAX));
         Duration::from_micros(next_us.saturating_sub(self.runtime.world.mono_ns() / 1000))
     }
@@ -74,7 +76,7 @@ impl<W: World> Engine<W> {
             || self.env.has_ack_news()
             || self.env.eviction.is_going_on()
             || link.stream.is_due()
-            || link.has_more && self.runtime.load_wakes_at_us().is_none()
+            || link.has_more && !self.master_must_wait()
             || snapshots.forwarding_is_due()
             || sentinel.is_busy()
     }
@@ -281,7 +283,7 @@ impl<W: World> Runtime<W> {
             Ordering::Equal => {}
         }
         let pending = match conn.replica {
-            Some(client) => env.replication.replica_memory_bytes(client),
+            Some(client) => env.replication.replica_limited_bytes(client),
             None => conn.output.overflow(),
         };
         self.clients.input_peak.note(input_bytes);

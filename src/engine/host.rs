@@ -69,6 +69,7 @@ impl<W: World> Host for Runtime<W> {
             blocked_clients: env.waiters.len() + held,
             clients_memory,
             replicas_memory,
+            stream_spilled_bytes: self.link.waiting.bytes(),
             snapshot: self.snapshots.facts(env.now),
             aof: self.aof_facts(env),
             loading: self.loader.as_ref().map(Loader::facts),

@@ -15,7 +15,9 @@ use super::master_stream::MasterStream;
 use super::outgoing::{ConnectError, ConnectProgress, Target};
 use super::runtime::{FileOf, Runtime};
 use super::snapshot::snapshot_path;
+use super::waiting_stream::WaitingStream;
 use super::world::{Job, Lifecycle, Socket, World};
+use crate::base::disk::DiskFile;
 use crate::base::errno::os_text;
 use crate::commands::env::Env;
 use crate::commands::garbage::Garbage;
@@ -27,9 +29,6 @@ use crate::replication::{Action, Closed, ConnectFailure, LoadTarget};
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// Reads in one tick.
 const READS_PER_TICK_MAX: usize = 8;
-/// While a snapshot is loaded or a pause holds the stream back, so much of it is read; the rest
-/// waits at the master, whose limit for us holds there.
-const STREAM_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Our side of the link to our master.
 pub struct MasterLink<F> {
@@ -37,20 +36,26 @@ pub struct MasterLink<F> {
     connection: Option<usize>,
     /// What our master sends once we are in sync.
     pub stream: MasterStream,
+    /// What it sends that has to wait and is too much for memory.
+    pub waiting: WaitingStream<F>,
     /// The snapshot that is arriving, if it goes to a file.
     incoming: Option<Incoming<F>>,
+    /// What came of one before the link broke.
+    kept: Option<Incoming<F>>,
     /// Our master's socket may have more than was read.
     pub has_more: bool,
     inbuf: Vec<u8>,
 }
 
-impl<F> MasterLink<F> {
+impl<F: DiskFile> MasterLink<F> {
     /// No link.
     pub fn new(session_id: u64) -> MasterLink<F> {
         MasterLink {
             connection: None,
             stream: MasterStream::new(session_id),
+            waiting: WaitingStream::new(),
             incoming: None,
+            kept: None,
             has_more: false,
             inbuf: Vec::new(),
         }
@@ -94,6 +99,12 @@ impl<W: World> Runtime<W> {
                 self.discard_incoming();
                 self.end_load(env);
             }
+            Action::KeepSnapshot => {
+                self.drop_kept_snapshot();
+                self.link.kept = self.link.incoming.take();
+            }
+            Action::ResumeSnapshot => self.link.incoming = self.link.kept.take(),
+            Action::DropKeptSnapshot => self.drop_kept_snapshot(),
             Action::FlushData => self.flush_data(env),
             Action::LoadSnapshot => self.load_stored(env, more),
             Action::SwapData => self.swap_data(env),
@@ -160,6 +171,8 @@ impl<W: World> Runtime<W> {
         }
         self.link.has_more = false;
         self.link.stream.end();
+        let waited = self.link.waiting.clear();
+        self.close_elsewhere(waited);
         self.refresh_gates(env);
     }
 
@@ -167,6 +180,20 @@ impl<W: World> Runtime<W> {
     pub(super) fn lose_master(&mut self, env: &mut Env, closed: Closed) {
         self.close_master(env);
         self.drive(env, |r, e, out| r.on_master_closed(closed, e, out));
+    }
+
+    /// Takes bytes of our master's stream: to be run, or to wait.
+    pub(super) fn take_stream(&mut self, env: &Env, bytes: &[u8]) {
+        let (link, waiting_max) = (&mut self.link, env.config.repl_sync_memory as usize);
+        if link.waiting.is_empty() && !link.stream.is_held_beyond(waiting_max) {
+            return link.stream.push(bytes);
+        }
+        let room = env.config.repl_spill_max_size;
+        if link.waiting.is_empty() && !link.waiting.has_room_for(bytes.len(), room) {
+            return link.stream.push(bytes);
+        }
+        link.waiting
+            .push(self.world.disk(), &self.run_id, bytes, room);
     }
 
     // ---- A snapshot that arrives ----
@@ -240,6 +267,18 @@ impl<W: World> Runtime<W> {
     fn discard_incoming(&mut self) {
         if let Some(incoming) = self.link.incoming.take() {
             incoming.discard(self.world.disk());
+        }
+    }
+
+    /// The server leaves: what has come of a snapshot is of no use to anybody.
+    pub(super) fn drop_snapshots_from_master(&mut self) {
+        self.discard_incoming();
+        self.drop_kept_snapshot();
+    }
+
+    fn drop_kept_snapshot(&mut self) {
+        if let Some(kept) = self.link.kept.take() {
+            kept.discard(self.world.disk());
         }
     }
 
@@ -370,6 +409,7 @@ impl<W: World> Engine<W> {
             }
             let runtime = &mut self.runtime;
             let bytes_max = match &runtime.loader {
+                Some(loader) if loader.is_self_driven() => READ_BYTES_MAX,
                 Some(loader) => loader.slice_bytes(&self.env),
                 None if runtime.link.stream.is_running() => READ_BYTES_MAX,
                 // What is read may be the beginning of a snapshot.
@@ -404,11 +444,16 @@ impl<W: World> Engine<W> {
         self.runtime.link.inbuf = buf;
     }
 
-    /// Whether no more may be read for now: what was read has not been run yet, or the load that
-    /// it goes into pauses.
-    fn master_must_wait(&self) -> bool {
-        let stream = &self.runtime.link.stream;
-        stream.is_full(STREAM_WAITING_BYTES_MAX) || self.runtime.load_pauses(&self.env)
+    /// Whether no more may be read for now: what was read has not been run yet, there is no room
+    /// for what has to wait, or the load that it goes into pauses.
+    pub(super) fn master_must_wait(&self) -> bool {
+        let (config, link) = (&self.env.config, &self.runtime.link);
+        let waiting_max = (config.repl_sync_memory as usize).max(READ_BYTES_MAX);
+        let waits = !link.waiting.is_empty() || link.stream.is_held_beyond(waiting_max);
+        let room = config.repl_spill_max_size;
+        link.stream.is_full()
+            || waits && !link.waiting.has_room_for(READ_BYTES_MAX, room)
+            || self.runtime.load_pauses(&self.env)
     }
 
     fn on_master_lost(&mut self, why: String) {
@@ -424,7 +469,7 @@ impl<W: World> Engine<W> {
         let connection = runtime.link.connection;
         let is_open = connection.is_some_and(|key| runtime.outgoing.socket(key).is_some());
         if taken < bytes.len() && is_open {
-            runtime.link.stream.push(&bytes[taken..]);
+            runtime.take_stream(env, &bytes[taken..]);
         }
         self.run_stream();
     }

@@ -204,7 +204,7 @@ impl<F: DiskFile> Loader<F> {
     }
 
     /// Whether the load needs no bytes from outside.
-    fn is_self_driven(&self) -> bool {
+    pub(super) fn is_self_driven(&self) -> bool {
         matches!(self.source, Source::File(_) | Source::Aof(_))
     }
 

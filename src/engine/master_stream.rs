@@ -15,6 +15,7 @@ use super::describe::describe_master;
 use super::look_ahead::look_ahead;
 use super::running::SHOWN_INPUT_BYTES_MAX;
 use super::world::World;
+use crate::base::errno::os_text;
 use crate::base::quoting;
 use crate::base::time::Now;
 use crate::commands::activity::Activity;
@@ -134,14 +135,19 @@ impl MasterStream {
         self.state == State::Due
     }
 
-    /// Whether no more is to be read for now: what this tick may run is run, and more has come, or
-    /// so many bytes wait for the link to be up or a pause to end.
-    pub fn is_full(&self, waiting_bytes_max: usize) -> bool {
-        match self.state {
-            State::Idle => false,
-            State::Due => self.left_in_tick == 0,
-            State::Stopped | State::Held => self.buf.len() - self.start >= waiting_bytes_max,
-        }
+    /// Whether all whole commands that have come were run.
+    pub fn is_idle(&self) -> bool {
+        self.state == State::Idle
+    }
+
+    /// Whether no more is to be read for now: what this tick may run is run, and more has come.
+    pub fn is_full(&self) -> bool {
+        self.state == State::Due && self.left_in_tick == 0
+    }
+
+    /// Whether so many bytes or more wait for the link to be up, or for a pause to end.
+    pub fn is_held_beyond(&self, bytes: usize) -> bool {
+        matches!(self.state, State::Stopped | State::Held) && self.buf.len() - self.start >= bytes
     }
 
     /// A pause holds less back than before: what it held has to be tried again.
@@ -248,9 +254,36 @@ impl MasterStream {
 impl<W: World> Engine<W> {
     /// Runs what is complete in the stream, if it is due, as far as this tick may.
     pub(super) fn run_stream(&mut self) {
-        if !self.runtime.link.stream.is_due() || self.runtime.link.stream.left_in_tick == 0 {
-            return;
+        while self.runtime.link.stream.is_due() && !self.runtime.link.stream.is_full() {
+            self.run_what_came();
+            if !self.refill_stream() {
+                return;
+            }
         }
+    }
+
+    /// Has the next of what waits run, if everything before it was. Whether there was anything.
+    fn refill_stream(&mut self) -> bool {
+        let Engine { env, runtime, .. } = self;
+        let link = &mut runtime.link;
+        if link.waiting.is_empty() || !link.stream.is_idle() {
+            return false;
+        }
+        match link.waiting.take() {
+            Ok((bytes, passed)) => {
+                link.stream.push(&bytes);
+                runtime.close_elsewhere(passed);
+                true
+            }
+            Err(e) => {
+                let why = format!("what was kept of its stream is lost: {}", os_text(&e));
+                runtime.lose_master(env, Closed::Lost(why));
+                false
+            }
+        }
+    }
+
+    fn run_what_came(&mut self) {
         let stream = &mut self.runtime.link.stream;
         let buf = std::mem::take(&mut stream.buf);
         let mut batch = stream.batch.take().unwrap_or_default();

@@ -25,9 +25,13 @@
 //! | `outgoing.rs` | connections that we make |
 //! | `sentinel/` | the driver of the Sentinel |
 //! | `link.rs`, `incoming.rs`, `master_stream.rs` | our link to our master and what it sends |
+//! | `waiting_stream.rs` | what of its stream waits on disk |
 //! | `replicas.rs`, `transfer.rs` | the driver of the machines; what replicas are sent |
 //! | `snapshot.rs`, `snapshot_work.rs`, `sync_file.rs` | saving, and files that only serve a sync |
 //! | `aof/` | the append-only file |
+//! | `sending.rs`, `file_sends.rs`, `pacing.rs` | snapshot files sent to replicas; how fast |
+//! | `spilling.rs` | the stream on disk, for replicas that sync |
+//! | `spool.rs` | a part of a stream that is kept on disk for a while |
 //! | `loading.rs`, `load_delay.rs` | loading, a slice at a time; pauses in it, for tests |
 //! | `host.rs`, `apply.rs`, `debug.rs`, `migrate.rs` | what commands and directives ask for |
 //! | `cron.rs`, `rates.rs` | periodic work |
@@ -44,6 +48,7 @@ mod conn;
 mod cron;
 mod debug;
 mod describe;
+mod file_sends;
 mod host;
 mod incoming;
 mod input;
@@ -56,6 +61,7 @@ mod master_stream;
 mod migrate;
 mod outgoing;
 mod output;
+mod pacing;
 mod pause;
 mod peak;
 mod put_off;
@@ -65,15 +71,19 @@ mod replicas;
 mod reply_room;
 mod running;
 mod runtime;
+mod sending;
 mod sentinel;
 mod shutdown;
 #[cfg(test)]
 mod sim;
 mod snapshot;
 pub mod snapshot_work;
+mod spilling;
+mod spool;
 mod sync_file;
 mod transfer;
 mod waiting;
+mod waiting_stream;
 pub mod world;
 mod writing;
 
@@ -369,6 +379,9 @@ impl<W: World> Engine<W> {
         let Engine { env, runtime, .. } = self;
         if runtime.sentinel.is_busy() {
             runtime.go_on_as_sentinel(env);
+        }
+        if runtime.pacing.is_due(&env.config, env.now) {
+            runtime.go_on_sending(env);
         }
         if runtime.pauses.end_overdue(env.now.mono_ms()) {
             runtime.refresh_gates(env);

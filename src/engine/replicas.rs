@@ -7,15 +7,13 @@
 //! Here is also the master's side of the wire: what replicas are sent. A replica's bytes leave in
 //! this order: what the machine said to it, the snapshot file, the log from its cursor.
 
-use std::collections::{HashMap, VecDeque};
-use std::io::{ErrorKind, IoSlice, Read};
+use std::collections::VecDeque;
+use std::io::{ErrorKind, IoSlice};
 
 use super::Engine;
 use super::runtime::{Runtime, role_of};
-use super::snapshot::{SnapshotPurpose, snapshot_path};
+use super::snapshot::SnapshotPurpose;
 use super::world::{Socket, World};
-use crate::base::disk::{Disk, DiskFile};
-use crate::base::errno::os_text;
 use crate::commands::env::Env;
 use crate::config::MasterAddress;
 use crate::replication::{Action, Facts, Replication, RunningChild, SnapshotTarget};
@@ -24,30 +22,6 @@ use crate::replication::{Action, Facts, Replication, RunningChild, SnapshotTarge
 const FEED_BYTES_MAX: usize = 1024 * 1024;
 /// Slices in one call.
 const FEED_SLICES_MAX: usize = 64;
-/// Bytes of the snapshot file read at once.
-const FILE_PIECE_BYTES: usize = 256 * 1024;
-
-/// A snapshot file on its way to a replica.
-struct FileSend<F> {
-    file: F,
-    left: u64,
-}
-
-/// Snapshot files on their way, by the id of the replica.
-pub struct FileSends<F>(HashMap<u64, FileSend<F>>);
-
-impl<F> Default for FileSends<F> {
-    fn default() -> FileSends<F> {
-        FileSends(HashMap::new())
-    }
-}
-
-impl<F> FileSends<F> {
-    /// A client is gone.
-    pub fn forget(&mut self, client: u64) {
-        self.0.remove(&client);
-    }
-}
 
 impl<W: World> Runtime<W> {
     /// Gives the replication machines an event and carries out what follows.
@@ -124,7 +98,11 @@ impl<W: World> Runtime<W> {
                 }
             }
             Action::StopSnapshot => self.kill_snapshot_child(env),
-            Action::SendFile { client } => self.begin_file(env, client, more),
+            Action::OpenFile { client } => self.open_file(env, client, more),
+            Action::SendFile { client } => self.begin_file(client),
+            Action::KeepFile { client } => self.file_sends.keep(client),
+            Action::TakeFile { client, from } => self.file_sends.take(client, from),
+            Action::DropFile => self.file_sends.drop_kept(),
             Action::RoleChanged => self.on_role_changed(env),
             Action::HoldWrites(hold) => {
                 self.pauses.hold_for_failover(hold);
@@ -161,24 +139,6 @@ impl<W: World> Runtime<W> {
         self.clients.queue_write(key);
     }
 
-    fn begin_file(&mut self, env: &mut Env, client: u64, more: &mut Vec<Action>) {
-        let facts = self.facts_of(env);
-        let opened = self.world.disk().open(&snapshot_path(env));
-        match opened.and_then(|file| Ok((file.size()?, file))) {
-            Ok((size, file)) => {
-                env.replication.on_file_opened(client, size, facts, more);
-                if let Some(key) = self.clients.key_of(client) {
-                    let send = FileSend { file, left: size };
-                    self.file_sends.0.insert(client, send);
-                    self.clients.queue_write(key);
-                }
-            }
-            Err(e) => env
-                .replication
-                .on_file_failed(client, &os_text(&e), facts, more),
-        }
-    }
-
     /// The role has changed: what depends on it follows.
     fn on_role_changed(&mut self, env: &mut Env) {
         let role = role_of(env);
@@ -206,45 +166,13 @@ impl<W: World> Runtime<W> {
         if conn.output.pending() > 0 || conn.session().activity.is_closing() {
             return;
         }
-        if self.file_sends.0.contains_key(&client) {
+        if self.file_sends.has(client) {
             return self.send_file_piece(key, client, env);
         }
+        if let Some(range) = env.replication.cold_range(client) {
+            return self.send_cold(key, client, range, env);
+        }
         self.send_log(key, client, env);
-    }
-
-    fn send_file_piece(&mut self, key: usize, client: u64, env: &mut Env) {
-        let Some(send) = self.file_sends.0.get_mut(&client) else {
-            return;
-        };
-        let wanted = send.left.min(FILE_PIECE_BYTES as u64) as usize;
-        let mut piece = self.clients.pool.take();
-        piece.resize(wanted, 0);
-        let count = match send.file.read(&mut piece) {
-            Ok(n) if n > 0 || wanted == 0 => n,
-            Ok(_) => {
-                log::warn!("Read error sending DB to replica: premature EOF");
-                return self.clients.close_now(key);
-            }
-            Err(e) => {
-                log::warn!("Read error sending DB to replica: {}", os_text(&e));
-                return self.clients.close_now(key);
-            }
-        };
-        piece.truncate(count);
-        send.left -= count as u64;
-        env.replication.on_snapshot_sent(client, count as u64);
-        let done = send.left == 0;
-        self.clients[key].output.put_back(piece);
-        if done {
-            self.file_sends.forget(client);
-        }
-        self.clients.flush(key, env, &mut self.world);
-        if done {
-            self.drive(env, |r, e, out| r.on_file_sent(client, e, out));
-        }
-        if self.clients[key].output.pending() == 0 {
-            self.clients.continue_writing(key, &mut self.world);
-        }
     }
 
     fn send_log(&mut self, key: usize, client: u64, env: &mut Env) {
@@ -299,11 +227,12 @@ impl<W: World> Runtime<W> {
                 self.feed_replica(key, env);
             }
         }
+        self.spill_stream(env);
         // The log waits for replicas in the middle of their snapshot too.
         readers.extend(env.replication.source().clients());
         for client in readers.drain(..) {
             if let Some(key) = self.clients.key_of(client) {
-                let pending = env.replication.replica_memory_bytes(client);
+                let pending = env.replication.replica_limited_bytes(client);
                 self.clients.enforce_output_limit(key, pending, env);
             }
         }

@@ -8,18 +8,20 @@
 
 use super::aof::Aof;
 use super::clients::Clients;
+use super::file_sends::FileSends;
 use super::link::MasterLink;
 use super::loading::Loader;
 use super::lost::spool::Lost;
 use super::migrate::Peers;
 use super::outgoing::Outgoings;
+use super::pacing::Pacing;
 use super::pause::Pauses;
 use super::put_off::PutOff;
 use super::rates::Rates;
-use super::replicas::FileSends;
 use super::sentinel::state::SentinelDriver;
 use super::shutdown::Shutdown;
 use super::snapshot::Snapshots;
+use super::spool::Spool;
 use super::world::{Jobs, ProcessRole, World};
 use crate::base::disk::Disk;
 use crate::commands::context::CommandTable;
@@ -49,6 +51,10 @@ pub struct Runtime<W: World> {
     pub sentinel: SentinelDriver,
     /// Snapshot files on their way to replicas.
     pub file_sends: FileSends<FileOf<W>>,
+    /// How fast snapshots are sent.
+    pub pacing: Pacing,
+    /// What is on disk of the stream, for replicas that sync.
+    pub stream_spool: Spool<FileOf<W>>,
     /// Snapshots that are made.
     pub snapshots: Snapshots,
     /// The append-only file.
@@ -104,6 +110,8 @@ impl<W: World> Runtime<W> {
             link: MasterLink::new(1),
             sentinel: SentinelDriver::default(),
             file_sends: FileSends::default(),
+            pacing: Pacing::default(),
+            stream_spool: Spool::new("stream"),
             snapshots: Snapshots::default(),
             aof: Aof::default(),
             lost: Lost::default(),
@@ -145,8 +153,8 @@ impl<W: World> Runtime<W> {
     /// included. From here on they count nowhere.
     pub fn forget_gone(&mut self, env: &mut Env) {
         for client in self.clients.forget_gone(env) {
-            self.file_sends.forget(client);
             self.drive(env, |r, e, out| r.on_client_closed(client, e, out));
+            self.file_sends.forget(client);
             // It may have been the one that the others were waiting for.
             self.snapshots.want_forwarding();
         }

@@ -240,6 +240,7 @@ impl<W: World> Runtime<W> {
             );
             return Err(REFUSED);
         }
+        self.drop_snapshots_from_master();
         self.shutdown = Shutdown::Done;
         Ok(())
     }

@@ -108,6 +108,10 @@ impl<W: World> Runtime<W> {
                 transfer.stage = Stage::Open;
                 true
             }
+            Stage::Open if !self.pacing.may_send(&env.config, env.now) => {
+                self.pacing.forwarding_waits();
+                false
+            }
             Stage::Open => self.read_piece(transfer, &receivers, env),
         }
     }
@@ -130,7 +134,8 @@ impl<W: World> Runtime<W> {
 
     fn read_piece(&mut self, transfer: &mut Transfer, receivers: &[u64], env: &mut Env) -> bool {
         // The memory of the last piece, which every receiver has taken.
-        transfer.piece.resize(PIECE_BYTES, 0);
+        let piece_bytes = self.pacing.piece_bytes(&env.config, PIECE_BYTES);
+        transfer.piece.resize(piece_bytes, 0);
         match self.world.read_child(&mut transfer.piece) {
             Ok(0) => {
                 let count = receivers.len();
@@ -145,6 +150,7 @@ impl<W: World> Runtime<W> {
                     env.replication.on_snapshot_sent(*id, n as u64);
                 }
                 let piece = transfer.piece.split_to(n).freeze();
+                self.pacing.spent(n * receivers.len());
                 self.give_to_all(receivers, piece)
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => return false,

@@ -134,6 +134,13 @@ pub enum Action {
     /// The data that are to come lack these writes of ours: keep them in a ledger, and answer with
     /// `on_lost_kept`.
     KeepLost(LostWrites),
+    /// The connection broke while a snapshot came to a file: keep what has come, in the place of
+    /// what was kept before.
+    KeepSnapshot,
+    /// The rest of the snapshot that was kept begins to arrive; what comes goes behind it.
+    ResumeSnapshot,
+    /// Throw away what was kept.
+    DropKeptSnapshot,
     /// The snapshot is complete. [`LoadTarget::Disk`]: make the file durable, put it in place, and
     /// answer with `on_snapshot_stored` or `on_snapshot_failed`. Else finish the load and answer
     /// with `on_load_finished` or `on_load_failed`.
@@ -186,11 +193,34 @@ pub enum Action {
     /// will be no `on_snapshot_finished`.
     StopSnapshot,
     /// Open the snapshot file for this replica and answer with `on_file_opened` or
-    /// `on_file_failed`; send its bytes and report with `on_file_sent`.
+    /// `on_file_failed`. It is the one of this instant that is sent later, whatever is in its place
+    /// by then.
+    OpenFile {
+        /// Which.
+        client: ClientId,
+    },
+    /// Send the file that was opened for this replica, and report with `on_file_sent`.
     SendFile {
         /// Which.
         client: ClientId,
     },
+
+    /// This replica is gone, in the middle of its file: keep the file open, in the place of one
+    /// that was kept before.
+    KeepFile {
+        /// Which.
+        client: ClientId,
+    },
+    /// Let this replica have the file that was kept, from this byte on; [`Action::SendFile`]
+    /// follows.
+    TakeFile {
+        /// Which.
+        client: ClientId,
+        /// How many bytes of it the replica has.
+        from: u64,
+    },
+    /// Close the file that was kept.
+    DropFile,
 
     /// Publish a message to clients of ours that listen on this channel.
     Publish {

@@ -42,6 +42,7 @@ impl Replication {
         let identity = self.history.identity();
         let previous = identity.previous();
         let log = self.history.log();
+        let (syncs_in_progress, sync_queue_length) = self.source.sync_counts();
         let has_rule = self.settings.wants_good_replicas();
         ReplicationInfo {
             master: match &self.role {
@@ -60,6 +61,10 @@ impl Replication {
             backlog_size: self.settings.backlog_bytes,
             backlog_first_byte_offset: log.map_or(0, ReplLog::first),
             backlog_histlen: log.map_or(0, ReplLog::history_bytes),
+            syncs_in_progress,
+            sync_queue_length,
+            syncs_resumed: self.source.stats().resumed,
+            spilled_bytes: self.cold_bytes(),
             stream_sum: self.history.sum(),
             tail_bytes: self
                 .tail_base()

@@ -11,6 +11,10 @@
 //! | `lag` | `REPLCONF origin-time ?`, and later `LAG MS` with its offset, see [`super::lag`] |
 //! | `sum` | `REPLCONF stream-sum ID OFFSET SUM`: what the stream comes to there, see [`StreamSum`] |
 //! | `fork` | `REPLCONF lineage ?`: which histories the master's grew out of |
+//! | `resume` | `REPLCONF snapshot-part NAME:BYTES`: so much it has of that snapshot file |
+//!
+//! With `resume` the line before a snapshot file names it, `$BYTES NAME`, and where not all of it
+//! follows, from which byte on it does: `$BYTES NAME FROM`.
 
 use bitflags::bitflags;
 
@@ -30,14 +34,17 @@ bitflags! {
         const LAG = 1 << 1;
         /// It tells which histories its own grew out of.
         const FORK = 1 << 2;
+        /// It can send the rest of a snapshot file, and keeps what has come of one.
+        const RESUME = 1 << 3;
     }
 }
 
 /// The words of the flags.
-const WORDS: [(Extensions, &[u8]); 3] = [
+const WORDS: [(Extensions, &[u8]); 4] = [
     (Extensions::SUM, b"sum"),
     (Extensions::LAG, b"lag"),
     (Extensions::FORK, b"fork"),
+    (Extensions::RESUME, b"resume"),
 ];
 
 impl Extensions {
@@ -92,6 +99,70 @@ impl StreamSum {
     }
 }
 
+/// What a snapshot file is called: random letters, which no other one has.
+pub type SnapshotName = [u8; 40];
+
+/// What a replica has of a snapshot file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotPart {
+    /// Of which.
+    pub name: SnapshotName,
+    /// So many bytes, from its front.
+    pub bytes: u64,
+}
+
+impl SnapshotPart {
+    /// The value of `REPLCONF snapshot-part`.
+    pub fn text(&self) -> Vec<u8> {
+        [&self.name[..], format!(":{}", self.bytes).as_bytes()].concat()
+    }
+
+    /// Reads it.
+    pub fn parse(text: &[u8]) -> Option<SnapshotPart> {
+        let (name, rest) = text.split_first_chunk()?;
+        let bytes = parse_u64(rest.strip_prefix(b":")?)?;
+        let name = *name;
+        Some(SnapshotPart { name, bytes })
+    }
+}
+
+/// The line before a snapshot file, and what stands in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileHead {
+    /// Bytes of the whole file, as they are written; not always a number that makes sense.
+    pub size: Option<i64>,
+    /// Its name, if it has one.
+    pub name: Option<SnapshotName>,
+    /// The first byte that follows.
+    pub from: u64,
+}
+
+impl FileHead {
+    /// The line as `peer` understands it, with its end.
+    pub fn text(size: u64, name: &SnapshotName, from: u64, peer: Extensions) -> Vec<u8> {
+        let mut text = format!("${size}").into_bytes();
+        if peer.contains(Extensions::RESUME) {
+            text.push(b' ');
+            text.extend_from_slice(name);
+            if from > 0 {
+                text.extend_from_slice(format!(" {from}").as_bytes());
+            }
+        }
+        text.extend_from_slice(b"\r\n");
+        text
+    }
+
+    /// Reads what stands behind the `$`.
+    pub fn parse(text: &[u8]) -> FileHead {
+        let mut words = text.split(|byte| *byte == b' ').skip(1);
+        FileHead {
+            size: super::wire::leading_number(text),
+            name: words.next().and_then(|word| word.try_into().ok()),
+            from: words.next().and_then(parse_u64).unwrap_or(0),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +170,8 @@ mod tests {
     #[test]
     fn words_are_read_and_written_and_unknown_ones_passed_over() {
         assert_eq!(Extensions::SUM.text(), b"tanist:sum");
+        let both = Extensions::SUM | Extensions::RESUME;
+        assert_eq!(both.text(), b"tanist:sum,resume");
         assert_eq!(Extensions::parse(b"tanist:sum"), Some(Extensions::SUM));
         let read = Extensions::parse(b"tanist:flying,sum,");
         assert_eq!(read, Some(Extensions::SUM));
@@ -109,6 +182,44 @@ mod tests {
             Extensions::parse(&Extensions::OURS.text()),
             Some(Extensions::OURS)
         );
+    }
+
+    #[test]
+    fn a_part_of_a_snapshot_is_one_word() {
+        let part = SnapshotPart {
+            name: [b'n'; 40],
+            bytes: 12,
+        };
+        assert_eq!(SnapshotPart::parse(&part.text()), Some(part));
+        for bad in [&b""[..], b"n:12", &part.text()[1..], &[b'n'; 41]] {
+            assert_eq!(SnapshotPart::parse(bad), None);
+        }
+    }
+
+    #[test]
+    fn the_line_before_a_file_says_no_more_than_the_peer_understands() {
+        let name = [b'n'; 40];
+        let text = |from, peer| {
+            let text = FileHead::text(700, &name, from, peer);
+            String::from_utf8(text).expect("ASCII")
+        };
+        assert_eq!(text(0, Extensions::SUM), "$700\r\n");
+        let named = format!("$700 {}", "n".repeat(40));
+        assert_eq!(text(0, Extensions::RESUME), format!("{named}\r\n"));
+        assert_eq!(text(5, Extensions::RESUME), format!("{named} 5\r\n"));
+        let head = |line: &str| FileHead::parse(&line.as_bytes()[1..]);
+        let want = FileHead {
+            size: Some(700),
+            name: None,
+            from: 0,
+        };
+        assert_eq!(head("$700"), want);
+        assert_eq!(head("$700 odd"), want);
+        let name = Some(name);
+        assert_eq!(head(&named), FileHead { name, ..want });
+        let from = 5;
+        let want = FileHead { name, from, ..want };
+        assert_eq!(head(&format!("{named} 5")), want);
     }
 
     #[test]

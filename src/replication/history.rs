@@ -219,6 +219,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replication::log::ReaderKind;
 
     fn text(history: &History) -> String {
         let log = history.log().expect("a log");
@@ -274,7 +275,8 @@ mod tests {
     fn the_log_is_not_dropped_while_somebody_reads_it() {
         let mut history = History::new(&mut Rng::from_seed(1));
         history.keep_log(1 << 20);
-        let _cursor = history.log_mut().expect("a log").attach(1);
+        let log = history.log_mut().expect("a log");
+        let _cursor = log.attach(1, ReaderKind::Live);
         history.drop_log();
     }
 }

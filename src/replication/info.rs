@@ -37,6 +37,14 @@ pub struct ReplicationInfo {
     pub backlog_first_byte_offset: u64,
     /// `repl_backlog_histlen`.
     pub backlog_histlen: u64,
+    /// `syncs_in_progress`: replicas that are sent a snapshot.
+    pub syncs_in_progress: usize,
+    /// `sync_queue_length`: replicas that wait for that.
+    pub sync_queue_length: usize,
+    /// `syncs_resumed`: how often a replica got the rest of a snapshot file.
+    pub syncs_resumed: u64,
+    /// `repl_spilled_bytes`: bytes of the stream that are on disk for replicas that sync.
+    pub spilled_bytes: u64,
     /// `repl_stream_sum`: the checksum of the stream up to the offset, if it is known.
     pub stream_sum: Option<u64>,
     /// `lost_writes_tail_bytes`: bytes of our stream that a replica may lack.

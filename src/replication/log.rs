@@ -25,20 +25,40 @@
 //! cursor far behind may free thousands of blocks; that is done a bounded number at a time, by
 //! the appends and ticks that follow.
 //!
-//! **The sum.** Two servers at the same offset of the same history must have seen the same bytes. So
-//! the log keeps a running checksum of the stream, from its history's first byte on, and with each
-//! block the sum of all that is before it; the sum at any offset held is that of its block, and of
-//! at most a block's bytes. It is computed a block at a time, when the next one is opened: bytes
-//! that come a command at a time would cost several times as much. Where the sum at the log's
+//! A replica that needs a full sync leaves its cursor where its snapshot was begun, maybe for
+//! hours. What only such *syncing* readers need does not have to be in memory: beyond a limit
+//! [`ReplLog::spillable`] offers the block at the front, which the driver copies to disk and
+//! reports with [`ReplLog::on_spilled`]. Blocks leave memory in their order, so what is on disk,
+//! the *cold* part, is one range in front of what is held here:
+//!
+//! ```text
+//!   cold_first                  first                          next
+//!     v                           v                              v
+//!     . . . . on disk . . . . . .[ block ][ block ][ block ][ tail ..   ]
+//!         ^ cursor that syncs                ^ cursor  |<-- window --->|
+//! ```
+//!
+//! A reader in the cold part is served by the driver ([`ReplLog::cold_range`]). It counts as
+//! syncing until it has come close to the end, so that the last stretch, which is in memory and may
+//! be longer than the limit that holds for others, does not become a trap. Any other reader keeps
+//! the blocks before it in memory, and has a limit for that.
+//!
+//! **The sum.** Two servers at the same offset of the same history must have seen the same bytes.
+//! So the log keeps a running checksum of the stream, from its history's first byte on, and with
+//! each block the sum of all that is before it; the sum at any offset held is that of its block,
+//! and of at most a block's bytes. It is computed a block at a time, when the next one is opened:
+//! bytes that come a command at a time would cost several times as much. Where the sum at the log's
 //! beginning is not known (our master is one that does not tell), there is none.
 //!
 //! **Commands.** Whoever looks into the log at some offset sees the middle of a command. With each
 //! block stands where in it the first command begins, and which database is selected there.
 //!
 //! Invariants (see [`ReplLog::check_invariants`]): every block but the last is full; `first <=
-//! cursor <= next` for every cursor; the lengths of the blocks add up to `next - first`.
+//! cursor <= next` for every cursor, and `cold_first <= cursor` for one that syncs; `cold_first <=
+//! first`; the lengths of the blocks add up to `next - first`.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use slab::Slab;
 
@@ -81,19 +101,38 @@ struct Block {
 #[derive(Debug)]
 pub struct Cursor(usize);
 
+/// What a reader is after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReaderKind {
+    /// It is in step, or nearly: what it has not read stays in memory.
+    Live,
+    /// It needs a full sync, or comes from one: what it has not read may go to disk.
+    Syncing,
+}
+
+/// A reader.
+#[derive(Clone, Copy, Debug)]
+struct Reader {
+    /// The offset it will read next.
+    offset: u64,
+    kind: ReaderKind,
+}
+
 /// An append-only log of the replication stream; see the module's head.
 #[derive(Debug)]
 pub struct ReplLog {
     /// All full, except the last one.
     blocks: VecDeque<Block>,
+    /// Offset of the oldest byte that is on disk for somebody; `first` if none is.
+    cold_first: u64,
     /// Offset of the oldest byte held.
     first: u64,
     /// Offset that the next byte will get; `first <= next`.
     next: u64,
     /// How much history to keep for replicas that are away, in bytes.
     window_bytes: u64,
-    /// For each cursor the offset it will read next, in `first..=next`.
-    cursors: Slab<u64>,
+    /// For each cursor whose it is.
+    cursors: Slab<Reader>,
     /// Bytes of a block dropped at the front, empty, to serve again at the back.
     spare: Option<Vec<u8>>,
     /// The sum of the stream up to the last block; up to the end while there is no block.
@@ -101,12 +140,13 @@ pub struct ReplLog {
 }
 
 impl ReplLog {
-    /// An empty log whose first byte will have offset `next`; `sum` is that of the stream so far, if
-    /// it is known.
+    /// An empty log whose first byte will have offset `next`; `sum` is that of the stream so far,
+    /// if it is known.
     pub fn new(next: u64, window_bytes: u64, sum: Option<u64>) -> ReplLog {
         assert!(next > 0, "the first byte of a history has offset 1");
         ReplLog {
             blocks: VecDeque::new(),
+            cold_first: next,
             first: next,
             next,
             window_bytes: window_bytes.max(WINDOW_BYTES_MIN),
@@ -129,6 +169,11 @@ impl ReplLog {
     /// Bytes held.
     pub fn history_bytes(&self) -> u64 {
         self.next - self.first
+    }
+
+    /// Offset of the oldest byte that can still be read, be it held or on disk.
+    pub fn cold_first(&self) -> u64 {
+        self.cold_first
     }
 
     /// Whether a reader may start at `offset`: at a byte that is held, or right behind the last.
@@ -237,20 +282,98 @@ impl ReplLog {
             if slowest.is_some_and(|offset| offset < second) {
                 break;
             }
-            let mut front = self.blocks.pop_front().expect("more than one block");
-            let bytes = &mut front.bytes;
-            assert_eq!(bytes.len(), BLOCK_BYTES, "only the last block may be short");
-            self.first = second;
-            if self.spare.is_none() {
-                bytes.clear();
-                self.spare = Some(front.bytes);
-            }
+            self.drop_front();
+        }
+        self.release_cold(slowest);
+    }
+
+    /// Lets go of the block at the front, whose bytes are on disk or not needed any more.
+    fn drop_front(&mut self) {
+        let front = self.blocks.pop_front().expect("more than one block");
+        let mut bytes = front.bytes;
+        assert_eq!(bytes.len(), BLOCK_BYTES, "only the last block may be short");
+        self.first += BLOCK_BYTES as u64;
+        if self.spare.is_none() {
+            bytes.clear();
+            self.spare = Some(bytes);
         }
     }
 
-    fn slowest_cursor(&self) -> Option<u64> {
-        self.cursors.iter().map(|(_, &offset)| offset).min()
+    /// Nobody needs what is on disk before the slowest reader.
+    fn release_cold(&mut self, slowest: Option<u64>) {
+        let needed = slowest.unwrap_or(self.first).min(self.first);
+        self.cold_first = self.cold_first.max(needed);
     }
+
+    fn slowest_cursor(&self) -> Option<u64> {
+        self.cursors.iter().map(|(_, reader)| reader.offset).min()
+    }
+
+    // ---- What goes to disk ----
+
+    /// The block at the front and the offset of its first byte, if it is to go to disk: it is full,
+    /// outside of the window, needed by syncing readers only, and more than `bytes_max` are held
+    /// beyond the window.
+    #[inline]
+    pub fn spillable(&self, bytes_max: u64) -> Option<(u64, &[u8])> {
+        let beyond = self.history_bytes().saturating_sub(self.window_bytes);
+        if beyond <= bytes_max.max(BLOCK_BYTES as u64) {
+            return None;
+        }
+        self.spillable_front()
+    }
+
+    fn spillable_front(&self) -> Option<(u64, &[u8])> {
+        let second = self.first + BLOCK_BYTES as u64;
+        let needs_front = |(_, reader): (usize, &Reader)| {
+            (reader.offset < second).then_some(reader.kind == ReaderKind::Syncing)
+        };
+        let all_sync = self
+            .cursors
+            .iter()
+            .filter_map(needs_front)
+            .try_fold(false, |_, syncs| syncs.then_some(true))?;
+        // What nobody needs is dropped.
+        let front = &self.blocks.front().filter(|_| all_sync)?.bytes[..];
+        (front.len() == BLOCK_BYTES && self.blocks.len() > 1).then_some((self.first, front))
+    }
+
+    /// What [`spillable`](Self::spillable) showed is on disk: it is let go here.
+    pub fn on_spilled(&mut self) {
+        self.drop_front();
+    }
+
+    /// The part of what the cursor has not read yet that is on disk, if any is.
+    pub fn cold_range(&self, cursor: &Cursor) -> Option<Range<u64>> {
+        let position = self.position(cursor);
+        (position < self.first).then_some(position..self.first)
+    }
+
+    /// Whether the cursor is that of a reader that syncs.
+    pub fn is_syncing(&self, cursor: &Cursor) -> bool {
+        self.cursors[cursor.0].kind == ReaderKind::Syncing
+    }
+
+    /// The cursor's reader has loaded its snapshot and reads the log; if it is close to the end, it
+    /// syncs no more. Half of the window is close: no limit of a live reader is below the window.
+    pub fn settle(&mut self, cursor: &Cursor) {
+        let close = self.next.saturating_sub(self.window_bytes / 2);
+        let close = close.max(self.first);
+        let reader = &mut self.cursors[cursor.0];
+        if reader.kind == ReaderKind::Syncing && reader.offset >= close {
+            reader.kind = ReaderKind::Live;
+        }
+    }
+
+    /// The kind of a reader that is let in at this offset, reading at once.
+    pub fn kind_at(&self, offset: u64) -> ReaderKind {
+        match offset >= self.first && self.next - offset <= self.window_bytes {
+            true => ReaderKind::Live,
+            false => ReaderKind::Syncing,
+        }
+    }
+
+    // ---- Readers ----
 
     /// Changes the size of the window; what no longer fits is dropped now or soon.
     pub fn set_window(&mut self, window_bytes: u64) {
@@ -259,15 +382,22 @@ impl ReplLog {
     }
 
     /// A cursor that will read from `offset` on, which must satisfy
-    /// [`can_read_from`](Self::can_read_from).
-    pub fn attach(&mut self, offset: u64) -> Cursor {
-        assert!(self.can_read_from(offset), "offset {offset} is not held");
-        Cursor(self.cursors.insert(offset))
+    /// [`can_read_from`](Self::can_read_from), or be one of [`cold_first`](Self::cold_first) or
+    /// behind for a reader that syncs.
+    pub fn attach(&mut self, offset: u64, kind: ReaderKind) -> Cursor {
+        let first = match kind {
+            ReaderKind::Live => self.first,
+            ReaderKind::Syncing => self.cold_first,
+        };
+        let can_be_read = (first..=self.next).contains(&offset);
+        assert!(can_be_read, "offset {offset} is not held");
+        Cursor(self.cursors.insert(Reader { offset, kind }))
     }
 
     /// A second cursor at the place of the first.
     pub fn fork(&mut self, cursor: &Cursor) -> Cursor {
-        self.attach(self.position(cursor))
+        let Reader { offset, kind } = self.cursors[cursor.0];
+        self.attach(offset, kind)
     }
 
     /// Takes a cursor back and lets go of what only it needed.
@@ -278,7 +408,7 @@ impl ReplLog {
 
     /// The offset that the cursor reads next.
     pub fn position(&self, cursor: &Cursor) -> u64 {
-        self.cursors[cursor.0]
+        self.cursors[cursor.0].offset
     }
 
     /// Bytes that the cursor has not read yet.
@@ -286,9 +416,13 @@ impl ReplLog {
         self.next - self.position(cursor)
     }
 
-    /// What the cursor has not read yet, in order, in pieces as they lie in memory.
+    /// What the cursor has not read yet, in order, in pieces as they lie in memory. Nothing, while
+    /// what it has to read next is on disk.
     pub fn chunks(&self, cursor: &Cursor) -> impl Iterator<Item = &[u8]> {
-        let (index, skip) = self.locate(self.position(cursor));
+        let (index, skip) = match self.cold_range(cursor) {
+            Some(_) => (self.blocks.len(), 0),
+            None => self.locate(self.position(cursor)),
+        };
         self.blocks
             .range(index.min(self.blocks.len())..)
             .enumerate()
@@ -298,14 +432,17 @@ impl ReplLog {
 
     /// Notes that the cursor has read `bytes` more.
     pub fn advance(&mut self, cursor: &Cursor, bytes: usize) {
-        let position = &mut self.cursors[cursor.0];
+        let reader = &mut self.cursors[cursor.0];
+        let position = &mut reader.offset;
         let was_in_front = *position < self.first + BLOCK_BYTES as u64;
+        let was_cold = *position < self.first;
         *position += bytes as u64;
         assert!(
             *position <= self.next,
             "read {bytes} bytes that were never appended"
         );
-        if was_in_front && *position >= self.first + BLOCK_BYTES as u64 {
+        let is_behind_front = *position >= self.first + BLOCK_BYTES as u64;
+        if was_cold || was_in_front && is_behind_front {
             self.trim();
         }
     }
@@ -319,13 +456,14 @@ impl ReplLog {
 
     /// Memory of the log; each byte counts once, however many read it.
     pub fn memory_bytes(&self) -> usize {
-        (self.blocks.len() + usize::from(self.spare.is_some())) * BLOCK_MEMORY
+        let bytes = (self.blocks.len() + usize::from(self.spare.is_some())) * BLOCK_BYTES;
+        bytes + self.blocks.capacity() * size_of::<Block>()
     }
 
     /// Memory of the blocks from the cursor's on: what its owner's slowness may cost, though it
-    /// shares them with others.
+    /// shares them with others. What is on disk does not count.
     pub fn cursor_memory_bytes(&self, cursor: &Cursor) -> usize {
-        let (index, _) = self.locate(self.position(cursor));
+        let (index, _) = self.locate(self.position(cursor).max(self.first));
         self.blocks.len().saturating_sub(index) * BLOCK_MEMORY
     }
 
@@ -362,9 +500,14 @@ impl ReplLog {
                 "only the last block may be short"
             );
         }
-        for (_, &offset) in &self.cursors {
+        assert!(self.cold_first <= self.first, "on disk, and not held");
+        for (_, reader) in &self.cursors {
+            let first = match reader.kind {
+                ReaderKind::Live => self.first,
+                ReaderKind::Syncing => self.cold_first,
+            };
             assert!(
-                (self.first..=self.next).contains(&offset),
+                (first..=self.next).contains(&reader.offset),
                 "a cursor lost its bytes"
             );
         }

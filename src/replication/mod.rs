@@ -17,6 +17,7 @@
 //! | `lost.rs` | what is kept of the stream for the case that a new master lacks it |
 //! | `link/` | the replica's side: handshake, snapshot, stream |
 //! | `source/` | the master's side: our replicas, and which snapshot serves whom |
+//! | `spill.rs`, `spill_state.rs` | what of the log is kept on disk |
 //! | `role.rs` | the ways to get a master, another one, or none |
 //! | `failover.rs` | handing over to one of our replicas |
 //! | `replconf.rs` | `REPLCONF` |
@@ -52,7 +53,8 @@
 //!
 //! **Snapshots** that we make for replicas: after [`Action::StartSnapshot`] the driver forks and
 //! says so at once. To disk: when the child has ended, [`on_snapshot_finished`]; each
-//! [`Action::SendFile`] then opens the file ([`on_file_opened`]) and sends it ([`on_file_sent`]).
+//! [`Action::OpenFile`] then opens the file ([`on_file_opened`]), and [`Action::SendFile`], at once
+//! or when others have got theirs, sends it ([`on_file_sent`]).
 //! Through sockets: the driver copies what the child writes to all
 //! [`snapshot_receivers`](Replication::snapshot_receivers), at the pace of the slowest, reports
 //! who stalls ([`on_transfer`]), and calls [`on_snapshot_finished`] when all is delivered. Either
@@ -74,8 +76,8 @@
 //! A  on_sync                            -> StartSnapshot Disk
 //! A  on_snapshot_started                -> SendReplica "+FULLRESYNC <id> 700"
 //! A  feed SET ...                          goes to the log; B has a cursor at 701
-//! A  on_snapshot_finished(true)         -> SendFile
-//! A  on_file_opened(1000)               -> SendReplica "$1000", then the driver sends the file
+//! A  on_snapshot_finished(true)         -> OpenFile
+//! A  on_file_opened(1000)               -> SendReplica "$1000", SendFile
 //! A  on_file_sent                          B is online: readers() names it, chunks() shows SET
 //! B  on_master_bytes "+FULLRESYNC.."       remembers <id> and 700
 //! B  on_master_bytes "$1000" + 400 bytes-> BeginSnapshot Disk, SnapshotData(7..407)
@@ -113,8 +115,12 @@ pub mod retrace;
 mod role;
 pub mod settings;
 pub mod source;
+mod spill;
+mod spill_state;
 mod wire;
 
+#[cfg(test)]
+mod resume_tests;
 #[cfg(test)]
 mod rig;
 
@@ -148,6 +154,7 @@ use link::Link;
 use replconf::Replconf;
 use role::Role;
 use source::Source;
+use spill_state::Spill;
 
 /// A server's part in replication; see the module's head.
 #[derive(Debug)]
@@ -156,6 +163,7 @@ pub struct Replication {
     history: History,
     source: Source,
     failover: Failover,
+    spill: Spill,
     settings: ReplicationSettings,
     rng: Rng,
     clock: SteadyClock,
@@ -181,6 +189,7 @@ impl Replication {
             history: History::new(&mut rng),
             source: Source::new(now.mono_ms()),
             failover: Failover::No,
+            spill: Spill::default(),
             settings,
             rng,
             clock: SteadyClock::new(now),
@@ -409,8 +418,12 @@ impl Replication {
 
     /// The connection of a client is gone. Every client may be named here.
     pub fn on_client_closed(&mut self, client: ClientId, facts: Facts, out: &mut Vec<Action>) {
+        let may_keep_place = self.may_keep_place();
         let Parts { source, mut cx, .. } = self.parts(facts, out);
         source.on_client_closed(&mut cx, client);
+        if !may_keep_place {
+            source.drop_kept(&mut cx);
+        }
     }
 
     // ---- Snapshots for replicas ----
@@ -509,8 +522,9 @@ impl Replication {
         self.source.on_sent(&mut self.history, client, bytes);
     }
 
-    /// Memory of the log that lies before a replica, which its output buffer limit applies to. A
-    /// limit below `repl-backlog-size` is raised to that, since the backlog holds so much anyway.
+    /// Memory of the log that lies before a replica. Its output buffer limit applies to that
+    /// ([`replica_limited_bytes`](Self::replica_limited_bytes)); one below `repl-backlog-size` is
+    /// raised to that, since the backlog holds so much anyway.
     pub fn replica_memory_bytes(&self, client: ClientId) -> usize {
         self.source.memory_bytes(&self.history, client)
     }
@@ -537,6 +551,7 @@ impl Replication {
             return self.retry_target(facts, out);
         }
         self.next_second_ms = (self.next_second_ms + 1000).max(now_ms + 1);
+        self.retry_spill(now_ms);
         let Parts {
             role,
             source,

@@ -7,7 +7,7 @@
 use bitflags::bitflags;
 
 use super::action::Contents;
-use super::extensions::{Extensions, StreamSum};
+use super::extensions::{Extensions, SnapshotPart, StreamSum};
 use crate::base::numbers::{parse_i64, parse_u64};
 
 /// The longest address that `REPLCONF ip-address` may give.
@@ -28,6 +28,8 @@ pub struct ReplicaOptions {
     pub contents: Contents,
     /// What it can do beyond what stock replicas can.
     pub extensions: Extensions,
+    /// What it has of a snapshot file of ours.
+    pub part: Option<SnapshotPart>,
 }
 
 bitflags! {
@@ -113,6 +115,13 @@ impl ReplicaOptions {
                 b"stream-sum" => match StreamSum::parse(value) {
                     Some(sum) => return Replconf::StreamSum(sum),
                     None => Err("ERR Invalid stream-sum".into()),
+                },
+                b"snapshot-part" => match SnapshotPart::parse(value) {
+                    Some(part) => {
+                        self.part = Some(part);
+                        Ok(())
+                    }
+                    None => Err("ERR Invalid snapshot-part".into()),
                 },
                 b"rdb-only" => self.set_snapshot_only(value),
                 b"rdb-filter-only" => self.set_contents(value),

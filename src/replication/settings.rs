@@ -53,6 +53,13 @@ pub struct ReplicationSettings {
     pub lost_bytes_max: u64,
     /// `lost-writes-max-age`, seconds; 0 keeps none, either.
     pub lost_age_max_s: u64,
+    /// `repl-sync-memory`: bytes of the stream beyond the backlog that may be in memory for
+    /// replicas that sync; what is more goes to disk.
+    pub sync_memory_bytes: u64,
+    /// `repl-spill-max-size`: bytes of the stream that may be on disk; 0 has none go there.
+    pub spill_bytes_max: u64,
+    /// `repl-max-concurrent-syncs`: replicas that are sent a snapshot at once; 0 is no limit.
+    pub concurrent_syncs_max: usize,
     /// `repl-backlog-ttl`, seconds; 0 keeps the backlog for ever.
     pub backlog_ttl_s: u64,
     /// `repl-ping-replica-period`, seconds; at least 1.
@@ -98,6 +105,9 @@ impl Default for ReplicationSettings {
             backlog_bytes: 1 << 20,
             lost_bytes_max: 256 << 20,
             lost_age_max_s: 7 * 86_400,
+            sync_memory_bytes: 64 << 20,
+            spill_bytes_max: 4 << 30,
+            concurrent_syncs_max: 8,
             backlog_ttl_s: 3600,
             ping_period_s: 10,
             diskless_sync: true,

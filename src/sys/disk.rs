@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::writeback;
@@ -116,6 +116,10 @@ impl DiskFile for File {
             Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
             result => result,
         }
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        FileExt::read_at(self, into, at)
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {

@@ -24,6 +24,7 @@ mod failover;
 mod families;
 mod faults;
 mod figures;
+mod full_sync;
 mod functions;
 mod getkeys;
 mod handover;

@@ -37,8 +37,13 @@ pub fn replication(view: &View<'_>, out: &mut Report) {
         );
     }
     place(info, out);
+    syncs(info, out);
     stream_sum(info, out);
     if let Some(master) = &info.master {
+        out.line(
+            "master_stream_spilled_bytes",
+            view.facts.stream_spilled_bytes,
+        );
         guard(&master.guard, out);
         own_lag(view, master, out);
     }
@@ -95,6 +100,16 @@ fn sync_progress(sync: &SyncInfo, out: &mut Report) {
         ("master_sync_left_bytes", &(sync.total_bytes - read)),
         ("master_sync_perc", &hundredths(percent)),
         ("master_sync_last_io_seconds_ago", &sync.last_io_s),
+    ]);
+}
+
+/// Behind the reference's lines: full syncs of our replicas.
+fn syncs(info: &ReplicationInfo, out: &mut Report) {
+    out.lines(&[
+        ("syncs_in_progress", &info.syncs_in_progress),
+        ("sync_queue_length", &info.sync_queue_length),
+        ("syncs_resumed", &info.syncs_resumed),
+        ("repl_spilled_bytes", &info.spilled_bytes),
     ]);
 }
 

@@ -31,6 +31,7 @@
 //! | `wait_tests.rs`, `failover_tests.rs` | the same, of waiting for replicas and handing over |
 //! | `aof_tests.rs`, `aof_fault_tests.rs` | the same, of the append-only file and failing disks |
 //! | `sentinel_tests.rs` | the same, of what a Sentinel asks the world for |
+//! | `full_sync_tests.rs` | full syncs that are to end |
 //! | `group.rs`, `group_client.rs` | servers, Sentinels that watch them, clients that ask those |
 //! | `group_trouble.rs`, `group_oracle.rs` | what may happen to them; what must hold |
 //! | `group_tests.rs` | their runs |
@@ -44,7 +45,8 @@ mod cluster;
 mod crash_resync_tests;
 mod crash_runs;
 mod damage;
-mod disk;
+pub mod disk;
+mod full_sync_tests;
 mod group;
 mod group_client;
 mod group_oracle;

@@ -115,6 +115,8 @@ pub fn settings(rng: &mut Rng) -> Settings {
         repl_backlog_size: (16 * 1024) << rng.below(4),
         repl_backlog_ttl: rng.below(3) * 10,
         lost_writes_max_size: 1 << 20,
+        // What replicas that sync need goes to disk at once.
+        repl_sync_memory: 0,
         repl_diskless_sync: rng.below(2) == 0,
         repl_diskless_sync_delay: rng.below(2) as u32,
         repl_diskless_load: match rng.below(3) {
@@ -227,6 +229,12 @@ impl Node {
     pub fn is_loading(&self) -> bool {
         self.env()
             .is_some_and(|env| env.gates.loading != Loading::No)
+    }
+
+    /// Bytes of its master's stream that it keeps on disk until it can run them.
+    pub fn stream_spilled_bytes(&self) -> u64 {
+        let engine = self.engine.as_ref();
+        engine.map_or(0, |engine| engine.runtime.link.waiting.bytes())
     }
 
     /// Its children do their work, or none of them does.

@@ -117,6 +117,10 @@ impl DiskFile for FailingFile {
         self.sync()
     }
 
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(at, into)
+    }
+
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.file.truncate(len)
     }

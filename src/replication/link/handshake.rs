@@ -21,7 +21,7 @@ use crate::base::numbers::parse_i64;
 use crate::replication::action::{Action, SyncKind};
 use crate::replication::context::Context;
 use crate::replication::drift;
-use crate::replication::extensions::{Extensions, StreamSum};
+use crate::replication::extensions::{Extensions, SnapshotPart, StreamSum};
 use crate::replication::identity::{OFFSET_MAX, ReplId};
 use crate::replication::lag::clock::Skew;
 use crate::replication::lineage::Lineage;
@@ -41,6 +41,7 @@ enum Awaited {
     OriginTime { asked_us: i64 },
     Lineage,
     Info,
+    SnapshotPart,
     Psync,
 }
 
@@ -73,6 +74,8 @@ struct Terms {
     handover: Option<Handover>,
     /// Whether the master should be asked where its history parts from ours.
     asks_for_fork: bool,
+    /// What we have of a snapshot file.
+    part: Option<SnapshotPart>,
 }
 
 /// What the handshake comes to.
@@ -184,6 +187,12 @@ impl Handshake {
             cx.send_master(&[b"REPLCONF", b"origin-time", b"?"]);
             let asked_us = cx.clock_us();
             self.awaited.push_back(Awaited::OriginTime { asked_us });
+        }
+        if self.extensions.contains(Extensions::RESUME)
+            && let Some(part) = terms.part
+        {
+            cx.send_master(&[b"REPLCONF", b"snapshot-part", &part.text()]);
+            self.awaited.push_back(Awaited::SnapshotPart);
         }
         let identity = cx.history.identity();
         if self.extensions.contains(Extensions::SUM)
@@ -304,6 +313,7 @@ impl Link {
             resume: self.resume,
             handover: self.handover,
             asks_for_fork: self.claim.is_some(),
+            part: self.partial.map(|partial| partial.part),
         };
         let asked = handshake.awaits_psync();
         let outcome = handshake.on_line(cx, terms, &line);
@@ -351,6 +361,7 @@ impl Link {
             resume: self.resume,
             handover: self.handover,
             asks_for_fork: false,
+            part: self.partial.map(|partial| partial.part),
         };
         handshake.ask_for_stream(cx, terms);
     }

@@ -47,7 +47,7 @@ use super::wire;
 use claim::Claim;
 use guard::{LineageGuard, Verdict};
 use handshake::Handshake;
-use snapshot::{IncomingSnapshot, Load};
+use snapshot::{IncomingSnapshot, Load, Partial};
 
 /// The least time between the beginning of an attempt and a retry at once.
 const ATTEMPT_GAP_MS: u64 = 1000;
@@ -147,6 +147,8 @@ pub struct Link {
     claim: Option<Claim>,
     /// What the master has told of its history in this attempt.
     lineage: Option<Lineage>,
+    /// A part of a snapshot that came before the link broke, and may go on from there.
+    partial: Option<Partial>,
 }
 
 /// How far a former master is in handing over to its master to be.
@@ -194,6 +196,7 @@ impl Link {
             meter: LagMeter::default(),
             claim: None,
             lineage: None,
+            partial: None,
         }
     }
 
@@ -269,13 +272,6 @@ impl Link {
         self.connect(cx);
     }
 
-    /// Turns the master away that offers a full sync from there.
-    fn refuse_lineage(&mut self, cx: &mut Context, origin: Origin) {
-        self.abandon(cx);
-        self.guard
-            .on_refused(cx, &self.host, self.port, origin.id());
-    }
-
     /// Lets the next sync through, and has it begin, unless the link is up.
     pub(super) fn open_guard(&mut self, cx: &mut Context) {
         if self.is_up() {
@@ -300,6 +296,7 @@ impl Link {
 
     /// Ends whatever goes on, because we will follow this master no longer.
     pub(super) fn leave(&mut self, cx: &mut Context) {
+        self.drop_partial(cx);
         match self.stage {
             Stage::Idle => {}
             Stage::Streaming(_) => {
@@ -421,7 +418,7 @@ impl Link {
             }
             Stage::Receiving(incoming) => {
                 incoming.explain_loss(cx, &closed);
-                self.abandon_and_retry(cx);
+                self.keep_and_retry(cx);
             }
             // The snapshot is here, so loading it goes on; the loss is dealt with afterwards.
             Stage::Loading(load) => load.on_link_lost(),
@@ -481,6 +478,7 @@ impl Link {
         self.down_since_ms = None;
         self.was_up = true;
         self.claim = None;
+        self.drop_partial(cx);
         self.guard.on_synced(cx, after);
         cx.push(Action::StartStream {
             db: cx.history.db().unwrap_or(0),
@@ -539,7 +537,7 @@ impl Link {
                         "Timeout receiving bulk data from MASTER... If the problem persists try \
                          to set the 'repl-timeout' parameter in redis.conf to a larger value.",
                     );
-                    self.abandon_and_retry(cx);
+                    self.keep_and_retry(cx);
                 } else if incoming.is_loading() {
                     cx.push(Action::SendMaster(b"\n".to_vec()));
                 }

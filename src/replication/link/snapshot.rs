@@ -22,6 +22,7 @@ use super::endmark::EndMark;
 use super::{Closed, Handover, Link, Origin, Resume, Stage, Verdict};
 use crate::replication::action::{Action, LoadTarget, LostWrites, SyncKind};
 use crate::replication::context::Context;
+use crate::replication::extensions::{FileHead, SnapshotName, SnapshotPart};
 use crate::replication::history::{SUM_OF_NOTHING, StreamPlace};
 use crate::replication::identity::ReplId;
 use crate::replication::info::{SyncInfo, SyncStage};
@@ -45,9 +46,23 @@ enum Body {
     /// The line that announces it has not come.
     Announced(LineReader),
     /// So many bytes, going there.
-    Sized { total: u64, target: LoadTarget },
+    Sized {
+        total: u64,
+        target: LoadTarget,
+        /// What the file is called, if the master can send the rest of it.
+        name: Option<SnapshotName>,
+    },
     /// Bytes up to a mark, going there.
     Marked { end: EndMark, target: LoadTarget },
+}
+
+/// A part of a snapshot file that came before the link broke, and was kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Partial {
+    /// Of which file, and how much.
+    pub part: SnapshotPart,
+    /// Bytes of the whole file.
+    total: u64,
 }
 
 /// A snapshot that was received and is being stored or loaded.
@@ -138,6 +153,24 @@ impl IncomingSnapshot {
             if target == LoadTarget::Memory {
                 cx.push(Action::FlushData);
             }
+        }
+    }
+
+    /// What has come, if it is worth keeping.
+    pub fn partial(&self) -> Option<Partial> {
+        match self.body {
+            Body::Sized {
+                total,
+                target: LoadTarget::Disk,
+                name: Some(name),
+            } if self.read_bytes > 0 => Some(Partial {
+                part: SnapshotPart {
+                    name,
+                    bytes: self.read_bytes,
+                },
+                total,
+            }),
+            _ => None,
         }
     }
 
@@ -327,9 +360,13 @@ impl Link {
                 target,
             };
             self.on_body_begins(cx, source, None, target);
-        } else if let Some(size) = line.strip_prefix(b"$") {
+        } else if let Some(head) = line.strip_prefix(b"$") {
+            let head = FileHead::parse(head);
+            if head.from > 0 {
+                return self.on_rest_announced(cx, head, target);
+            }
             // Like the reference, which takes what is no number for 0.
-            let size = wire::leading_number(size).unwrap_or(0);
+            let size = head.size.unwrap_or(0);
             cx.notice(format!(
                 "MASTER <-> REPLICA sync: receiving {size} bytes from master {to}"
             ));
@@ -338,11 +375,76 @@ impl Link {
                 cx.warning("I/O error trying to sync with MASTER: a snapshot has at least a byte");
                 return self.abandon_and_retry(cx);
             };
-            incoming.body = Body::Sized { total, target };
+            let name = head.name;
+            incoming.body = Body::Sized {
+                total,
+                target,
+                name,
+            };
             self.on_body_begins(cx, source, Some(total), target);
         } else {
             explain_nonsense(cx, &text);
             self.abandon_and_retry(cx);
+        }
+    }
+
+    /// The rest of a file follows, of which we have said that we have a part.
+    fn on_rest_announced(&mut self, cx: &mut Context, head: FileHead, target: LoadTarget) {
+        let Stage::Receiving(incoming) = &mut self.stage else {
+            unreachable!("called while receiving only");
+        };
+        let fits = |kept: &Partial| {
+            Some(kept.part.name) == head.name
+                && kept.part.bytes == head.from
+                && u64::try_from(head.size.unwrap_or(0)) == Ok(kept.total)
+        };
+        let Some(kept) = self.partial.take_if(|kept| fits(kept)) else {
+            explain_nonsense(cx, "the rest of something that we do not have");
+            return self.abandon_and_retry(cx);
+        };
+        if target != LoadTarget::Disk {
+            cx.warning("The rest of a snapshot can only go to disk, the whole is asked for");
+            cx.push(Action::DropKeptSnapshot);
+            return self.abandon_and_retry(cx);
+        }
+        incoming.read_bytes = head.from;
+        incoming.body = Body::Sized {
+            total: kept.total,
+            target,
+            name: head.name,
+        };
+        cx.notice(format!(
+            "MASTER <-> REPLICA sync: receiving the rest of a snapshot from master, {} of {} bytes \
+             are here",
+            head.from, kept.total
+        ));
+        cx.push(Action::ResumeSnapshot);
+    }
+
+    /// The link broke while a snapshot came: what has come of it is kept, if the master can send
+    /// the rest. Then as [`abandon_and_retry`](Self::abandon_and_retry).
+    pub(super) fn keep_and_retry(&mut self, cx: &mut Context) {
+        if let Stage::Receiving(incoming) = &self.stage
+            && let Some(partial) = incoming.partial()
+        {
+            self.partial = Some(partial);
+            self.stage = Stage::Idle;
+            cx.push(Action::KeepSnapshot);
+        }
+        self.abandon_and_retry(cx);
+    }
+
+    /// Turns the master away that offers a full sync from there.
+    pub(super) fn refuse_lineage(&mut self, cx: &mut Context, origin: Origin) {
+        self.abandon(cx);
+        self.guard
+            .on_refused(cx, &self.host, self.port, origin.id());
+    }
+
+    /// Lets go of the part of a snapshot that was kept.
+    pub(super) fn drop_partial(&mut self, cx: &mut Context) {
+        if self.partial.take().is_some() {
+            cx.push(Action::DropKeptSnapshot);
         }
     }
 
@@ -353,6 +455,7 @@ impl Link {
         size: Option<u64>,
         target: LoadTarget,
     ) {
+        self.drop_partial(cx);
         if target == LoadTarget::Memory {
             self.part_with_old_data(cx, source);
             flush_and_load(cx);

@@ -6,7 +6,7 @@ use crate::replication::*;
 
 pub(super) const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
 
-const CAPABILITIES: &str = "REPLCONF capa eof capa psync2 capa tanist:sum,lag,fork";
+const CAPABILITIES: &str = "REPLCONF capa eof capa psync2 capa tanist:sum,lag,fork,resume";
 
 fn connect(host: &str) -> Action {
     Action::Connect {

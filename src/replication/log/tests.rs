@@ -34,7 +34,7 @@ fn read(log: &mut ReplLog, cursor: &Cursor, max: usize) -> usize {
 fn a_cursor_reads_what_was_appended_after_it_attached() {
     let mut log = ReplLog::new(1, 1 << 20, Some(0));
     append(&mut log, 100);
-    let cursor = log.attach(101);
+    let cursor = log.attach(101, ReaderKind::Live);
     assert_eq!(log.pending_bytes(&cursor), 0);
     assert_eq!(log.chunks(&cursor).count(), 0);
     append(&mut log, 3 * BLOCK_BYTES);
@@ -49,7 +49,7 @@ fn a_cursor_reads_what_was_appended_after_it_attached() {
 fn a_cursor_at_a_block_boundary_reads_nothing_until_more_arrives() {
     let mut log = ReplLog::new(1, 1 << 20, Some(0));
     append(&mut log, BLOCK_BYTES);
-    let cursor = log.attach(log.next());
+    let cursor = log.attach(log.next(), ReaderKind::Live);
     assert_eq!(log.chunks(&cursor).count(), 0);
     assert_eq!(log.cursor_memory_bytes(&cursor), 0);
     append(&mut log, 1);
@@ -80,8 +80,8 @@ fn one_huge_append_does_not_outgrow_the_window() {
 #[test]
 fn a_slow_cursor_keeps_its_bytes_and_lengthens_the_history() {
     let mut log = ReplLog::new(1, WINDOW_BYTES_MIN, Some(0));
-    let slow = log.attach(1);
-    let quick = log.attach(1);
+    let slow = log.attach(1, ReaderKind::Live);
+    let quick = log.attach(1, ReaderKind::Live);
     append(&mut log, 50 * BLOCK_BYTES);
     read(&mut log, &quick, usize::MAX);
     assert_eq!(log.first(), 1);
@@ -98,7 +98,7 @@ fn a_slow_cursor_keeps_its_bytes_and_lengthens_the_history() {
 #[test]
 fn dropping_a_cursor_far_behind_frees_in_bounded_steps() {
     let mut log = ReplLog::new(1, WINDOW_BYTES_MIN, Some(0));
-    let slow = log.attach(1);
+    let slow = log.attach(1, ReaderKind::Live);
     append(&mut log, 4 * TRIM_BLOCKS_MAX * BLOCK_BYTES);
     let full = log.memory_bytes();
     log.detach(slow);
@@ -122,7 +122,7 @@ fn a_log_that_turns_over_reuses_its_blocks() {
 #[test]
 fn a_forked_cursor_goes_its_own_way() {
     let mut log = ReplLog::new(1, 1 << 20, Some(0));
-    let one = log.attach(1);
+    let one = log.attach(1, ReaderKind::Live);
     append(&mut log, 1000);
     read(&mut log, &one, 300);
     let two = log.fork(&one);
@@ -138,7 +138,7 @@ fn a_log_may_begin_in_the_middle_of_a_history() {
     assert!(log.can_read_from(1_000_001));
     assert!(!log.can_read_from(1_000_000));
     assert!(!log.can_read_from(1_000_002));
-    let cursor = log.attach(1_000_001);
+    let cursor = log.attach(1_000_001, ReaderKind::Live);
     append(&mut log, 5);
     assert_eq!(read(&mut log, &cursor, usize::MAX), 5);
 }
@@ -171,7 +171,7 @@ fn the_last_bytes_are_the_end_of_the_stream() {
 #[should_panic(expected = "never appended")]
 fn reading_past_the_end_is_a_bug() {
     let mut log = ReplLog::new(1, 1 << 20, Some(0));
-    let cursor = log.attach(1);
+    let cursor = log.attach(1, ReaderKind::Live);
     log.append(b"abc", None);
     log.advance(&cursor, 4);
 }
@@ -194,7 +194,7 @@ fn any_mix_of_calls_keeps_every_reader_whole() {
                 }
                 4 => {
                     let offset = log.first() + rng.below(log.history_bytes() + 1);
-                    cursors.push(log.attach(offset));
+                    cursors.push(log.attach(offset, ReaderKind::Live));
                 }
                 5 if !cursors.is_empty() => {
                     let at = rng.below(cursors.len() as u64) as usize;
@@ -240,4 +240,119 @@ fn a_command_is_found_from_any_place_in_it_or_behind() {
     assert_eq!(log.command_start_before(last), start(last, Some(5)));
     assert_eq!(log.command_start_before(log.next()), start(last, Some(5)));
     assert_eq!(log.command_start_before(log.next() + 1), None);
+}
+
+/// Moves to a plain vector what is to be on disk; its first byte has offset 1.
+fn spill(log: &mut ReplLog, disk: &mut Vec<u8>, bytes_max: u64) {
+    while let Some((at, bytes)) = log.spillable(bytes_max) {
+        disk.resize(at as usize - 1, 0);
+        disk.extend_from_slice(bytes);
+        log.on_spilled();
+        log.check_invariants();
+    }
+}
+
+/// Reads up to `max` bytes at the cursor, from disk or from memory.
+fn read_either(log: &mut ReplLog, disk: &[u8], cursor: &Cursor, max: usize) -> usize {
+    let Some(range) = log.cold_range(cursor) else {
+        return read(log, cursor, max);
+    };
+    assert!(range.start >= log.cold_first(), "it was given up");
+    assert_eq!(log.chunks(cursor).count(), 0);
+    let end = range.end.min(range.start + max as u64);
+    for offset in range.start..end {
+        assert_eq!(disk[offset as usize - 1], byte_at(offset));
+    }
+    log.advance(cursor, (end - range.start) as usize);
+    log.check_invariants();
+    (end - range.start) as usize
+}
+
+#[test]
+fn only_what_syncing_readers_alone_need_goes_to_disk() {
+    let window = 4 * BLOCK_BYTES as u64;
+    let mut log = ReplLog::new(1, window, Some(0));
+    let mut disk = Vec::new();
+    append(&mut log, 40 * BLOCK_BYTES);
+    assert_eq!(log.spillable(0), None, "nobody reads");
+    let live = log.attach(log.next(), ReaderKind::Live);
+    append(&mut log, 40 * BLOCK_BYTES);
+    assert_eq!(log.spillable(0), None, "it has a limit for that");
+    let syncing = log.attach(log.position(&live), ReaderKind::Syncing);
+    assert_eq!(log.spillable(0), None, "both need it");
+    assert!(read(&mut log, &live, usize::MAX) > 0);
+    assert!(log.spillable(window).is_some());
+    spill(&mut log, &mut disk, 8 * BLOCK_BYTES as u64);
+    let most = 14 * BLOCK_MEMORY;
+    assert!(log.memory_bytes() <= most, "{}", log.memory_bytes());
+    assert!(log.cursor_memory_bytes(&syncing) <= most);
+    assert!(log.history_bytes() >= window);
+    assert!(log.position(&syncing) >= log.cold_first());
+    assert_eq!(log.kind_at(log.position(&syncing)), ReaderKind::Syncing);
+    log.detach(syncing);
+    assert_eq!(log.cold_first(), log.first(), "nobody needs it any more");
+}
+
+#[test]
+fn a_reader_that_syncs_is_a_live_one_when_it_has_nearly_caught_up() {
+    let window = 4 * BLOCK_BYTES as u64;
+    let mut log = ReplLog::new(1, window, Some(0));
+    let mut disk = Vec::new();
+    let cursor = log.attach(1, ReaderKind::Syncing);
+    append(&mut log, 40 * BLOCK_BYTES);
+    spill(&mut log, &mut disk, 0);
+    log.settle(&cursor);
+    while log.pending_bytes(&cursor) > window / 2 {
+        assert!(log.is_syncing(&cursor));
+        assert!(read_either(&mut log, &disk, &cursor, 3000) > 0);
+        log.settle(&cursor);
+    }
+    assert!(!log.is_syncing(&cursor));
+    // A window that has grown reaches into what is on disk.
+    let late = log.attach(log.cold_first(), ReaderKind::Syncing);
+    append(&mut log, 40 * BLOCK_BYTES);
+    while read(&mut log, &cursor, usize::MAX) > 0 {}
+    spill(&mut log, &mut disk, 0);
+    log.set_window(1 << 30);
+    log.settle(&late);
+    assert!(log.is_syncing(&late));
+    assert_eq!(log.kind_at(log.cold_first()), ReaderKind::Syncing);
+}
+
+#[test]
+fn a_random_walk_reads_the_same_from_disk_and_from_memory() {
+    for seed in 0..30 {
+        let mut rng = Rng::from_seed(seed);
+        let mut log = ReplLog::new(1, BLOCK_BYTES as u64 * (1 + rng.below(8)), Some(0));
+        let mut disk = Vec::new();
+        let mut cursors: Vec<Cursor> = Vec::new();
+        for _ in 0..2000 {
+            match rng.below(10) {
+                0..=4 => append(&mut log, rng.below(30_000) as usize),
+                5 if cursors.len() < 5 => {
+                    let span = log.next() - log.cold_first();
+                    let offset = log.cold_first() + rng.below(span + 1);
+                    let kind = match rng.below(2) {
+                        0 => ReaderKind::Syncing,
+                        _ => log.kind_at(offset),
+                    };
+                    cursors.push(log.attach(offset, kind));
+                }
+                6 if !cursors.is_empty() => {
+                    let at = rng.below(cursors.len() as u64) as usize;
+                    log.detach(cursors.swap_remove(at));
+                }
+                _ if !cursors.is_empty() => {
+                    let at = rng.below(cursors.len() as u64) as usize;
+                    read_either(&mut log, &disk, &cursors[at], rng.below(100_000) as usize);
+                    log.settle(&cursors[at]);
+                }
+                _ => log.trim(),
+            }
+            if rng.below(3) == 0 {
+                spill(&mut log, &mut disk, rng.below(200_000));
+            }
+            log.check_invariants();
+        }
+    }
 }

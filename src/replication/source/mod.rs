@@ -14,6 +14,7 @@
 //! reports with `on_sent`), files (it is told when one was opened and sent), processes
 //! (it asks for a snapshot and is told how it ended).
 
+mod kept;
 mod marking;
 mod reading;
 mod replica;
@@ -22,6 +23,7 @@ mod tail;
 
 use super::action::{Action, ClientId, Contents};
 use super::context::Context;
+use super::extensions::Extensions;
 use super::history::History;
 use super::identity::{Decision, ReplId};
 use super::info::ReplicaInfo;
@@ -32,9 +34,9 @@ use super::replconf::{Ack, Capabilities, ReplicaOptions};
 use super::wire;
 use crate::base::numbers::parse_i64;
 pub use replica::OriginPlace;
-use replica::{Replica, Sending, State};
+use replica::{CutReplica, KeptFile, Replica, Sending, State};
 use snapshots::SnapshotJob;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 pub(super) use tail::Tail;
 pub use tail::TailPiece;
 
@@ -102,6 +104,17 @@ pub struct SyncStats {
     pub partial_ok: u64,
     /// `sync_partial_err`.
     pub partial_err: u64,
+    /// `syncs_resumed`: how often a replica got the rest of a snapshot file.
+    pub resumed: u64,
+}
+
+/// What becomes of the file that a replica was being sent when it goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum OnLoss {
+    /// The link broke: it is kept for a while.
+    KeepFile,
+    /// We have dropped the replica.
+    Forget,
 }
 
 /// Our replicas; see the module's head.
@@ -112,6 +125,10 @@ pub struct Source {
     /// What clients have set that are not replicas, and may become some with `PSYNC`.
     client_options: HashMap<ClientId, ReplicaOptions>,
     job: Option<SnapshotJob>,
+    /// The file that a replica was being sent when its link broke.
+    kept: Option<KeptFile>,
+    /// Replicas whose snapshots through sockets were cut.
+    cut: VecDeque<CutReplica>,
     /// Since when there has been no replica, if there is none.
     empty_since_ms: u64,
     /// Seconds counted, for the ping period.
@@ -139,6 +156,8 @@ impl Source {
             replicas: Vec::new(),
             client_options: HashMap::new(),
             job: None,
+            kept: None,
+            cut: VecDeque::new(),
             empty_since_ms: now_ms,
             cron_rounds: 0,
             acks_wanted: false,
@@ -253,6 +272,8 @@ impl Source {
             told_lag: None,
             sending: Sending::default(),
             fsynced_offset: 0,
+            // One that uses the old protocol acknowledges nothing.
+            has_loaded: matches!(request, SyncRequest::Sync),
             heard_ms: cx.now_ms(),
         };
         let name = replica.name();
@@ -278,6 +299,11 @@ impl Source {
                 self.stats.partial_err += 1;
             }
         }
+        if self.resume(cx, &mut replica) {
+            self.admit(replica);
+            self.send_files(cx);
+            return SyncReply::Accepted;
+        }
         self.stats.full += 1;
         self.admit(replica);
         self.begin_history_if_first(cx);
@@ -295,10 +321,11 @@ impl Source {
         let offset = u64::try_from(offset).expect("an offset that the log holds");
         let log = log_of(cx.history);
         replica.state = State::Online {
-            cursor: log.attach(offset),
+            cursor: log.attach(offset, log.kind_at(offset)),
             held: false,
         };
         replica.first_offset = offset.saturating_sub(1);
+        replica.has_loaded = true;
         let missing = log.next() - offset;
         let reply = if replica.options.capabilities.contains(Capabilities::PSYNC2) {
             format!("+CONTINUE {}\r\n", cx.history.identity().id())
@@ -349,7 +376,7 @@ impl Source {
     pub(super) fn on_client_closed(&mut self, cx: &mut Context, client: ClientId) {
         self.client_options.remove(&client);
         if let Some(at) = self.index_of(client) {
-            self.remove(cx, at);
+            self.remove(cx, at, OnLoss::KeepFile);
         }
     }
 
@@ -359,22 +386,44 @@ impl Source {
         while !self.replicas.is_empty() {
             self.close(cx, 0);
         }
+        self.drop_kept(cx);
+    }
+
+    /// Drops a replica, if it is one.
+    pub(super) fn close_client(&mut self, cx: &mut Context, client: ClientId) {
+        if let Some(at) = self.index_of(client) {
+            self.close(cx, at);
+        }
     }
 
     fn close(&mut self, cx: &mut Context, at: usize) {
-        let client = self.remove(cx, at);
+        let client = self.remove(cx, at, OnLoss::Forget);
         cx.push(Action::CloseReplica { client });
     }
 
-    fn remove(&mut self, cx: &mut Context, at: usize) -> ClientId {
+    fn remove(&mut self, cx: &mut Context, at: usize, then: OnLoss) -> ClientId {
         let replica = self.replicas.remove(at);
         let client = replica.client;
         cx.notice(format!("Connection with replica {} lost.", replica.name()));
         let was_in_snapshot = replica.is_in_snapshot();
         let end = cx.history.identity().offset();
         self.tail.on_gone(&replica, end, cx.now_ms());
-        if let Some(cursor) = replica.into_cursor() {
-            log_of(cx.history).detach(cursor);
+        let to_sockets = self.job.is_some_and(|job| job.to_sockets);
+        let is_cut = was_in_snapshot && to_sockets || replica.is_held();
+        if is_cut && then == OnLoss::KeepFile {
+            self.note_cut(&replica);
+        }
+        let resumes = replica.options.extensions.contains(Extensions::RESUME);
+        match replica.state {
+            State::SendFile {
+                cursor: Some(cursor),
+                file,
+            } if resumes && then == OnLoss::KeepFile => self.keep_file(cx, client, file, cursor),
+            state => {
+                if let Some(cursor) = state.into_cursor() {
+                    log_of(cx.history).detach(cursor);
+                }
+            }
         }
         if self.replicas.is_empty() {
             self.empty_since_ms = cx.now_ms();
@@ -384,6 +433,7 @@ impl Source {
         if was_in_snapshot {
             self.stop_snapshot_if_useless(cx);
         }
+        self.send_files(cx);
         client
     }
 
@@ -401,7 +451,11 @@ impl Source {
         self.cron_rounds += 1;
         self.note_second(cx.now_ms());
         self.ping_waiting(cx);
+        self.settle_readers(cx);
+        // The limit may have been raised.
+        self.send_files(cx);
         self.drop_silent(cx);
+        self.expire_kept(cx);
         if is_master {
             self.drop_idle_log(cx);
         }
@@ -414,12 +468,20 @@ impl Source {
     fn ping_waiting(&mut self, cx: &mut Context) {
         let to_sockets = self.job.is_some_and(|job| job.to_sockets);
         for replica in &self.replicas {
-            if replica.is_waiting() || (replica.is_in_snapshot() && !to_sockets) {
+            let waits = replica.is_waiting() || replica.waits_for_file();
+            if waits || (replica.is_in_snapshot() && !to_sockets) {
                 cx.push(Action::SendReplica {
                     client: replica.client,
                     bytes: b"\n".to_vec(),
                 });
             }
+        }
+    }
+
+    /// Who reads the log and is close to its end, syncs no more.
+    fn settle_readers(&mut self, cx: &mut Context) {
+        for replica in &self.replicas {
+            settle(replica, cx.history);
         }
     }
 
@@ -455,6 +517,7 @@ impl Source {
             return;
         }
         if idle_ms > ttl_s * 1000 {
+            self.drop_kept(cx);
             cx.history.begin_anew(cx.rng);
             self.tail.forget(cx.history);
             cx.history.drop_log();
@@ -496,7 +559,8 @@ impl Source {
             .iter()
             .filter(|replica| replica.cursor().is_some())
             .count()
-            + usize::from(self.tail.cursor().is_some());
+            + usize::from(self.tail.cursor().is_some())
+            + usize::from(self.kept.is_some());
         let attached = history.log().map_or(0, ReplLog::cursor_count);
         assert_eq!(cursors, attached, "every cursor has an owner");
         assert!(
@@ -514,6 +578,18 @@ impl Source {
                 "in no snapshot"
             );
         }
+    }
+}
+
+/// A replica that has loaded its snapshot, reads the log and is close to its end, syncs no more.
+fn settle(replica: &Replica, history: &mut History) {
+    if let State::Online {
+        cursor,
+        held: false,
+    } = &replica.state
+        && replica.has_loaded
+    {
+        log_of(history).settle(cursor);
     }
 }
 

@@ -14,12 +14,14 @@ fn carry_out(rig: &mut Rig, rng: &mut Rng) {
                 }
                 Action::StartSnapshot { .. } => rig.forked(),
                 Action::StopSnapshot => rig.facts.child = RunningChild::None,
-                Action::SendFile { client } if rng.below(4) == 0 => {
+                Action::OpenFile { client } if rng.below(4) == 0 => {
                     rig.repl
                         .on_file_failed(client, "gone", rig.facts, &mut rig.out);
                 }
-                Action::SendFile { client } => {
+                Action::OpenFile { client } => {
                     rig.repl.on_file_opened(client, 9, rig.facts, &mut rig.out);
+                }
+                Action::SendFile { client } => {
                     rig.repl.on_file_sent(client, rig.facts, &mut rig.out);
                 }
                 _ => {}
@@ -84,6 +86,7 @@ fn no_words_of_clients_make_us_panic() {
             diskless_sync: rng.below(2) == 0,
             diskless_sync_delay_s: rng.below(2),
             timeout_s: 5,
+            concurrent_syncs_max: rng.below(3) as usize,
             ..ReplicationSettings::default()
         });
         for _ in 0..60 {

@@ -1,10 +1,11 @@
 //! What online replicas read from the log, and what they say they have run.
 
 use super::replica::{Replica, State};
-use super::{Source, log_of};
+use super::{Source, log_of, settle};
 use crate::replication::LaggingReplica;
 use crate::replication::action::ClientId;
 use crate::replication::history::History;
+use crate::replication::log::Cursor;
 use crate::replication::settings::ReplicationSettings;
 
 impl Source {
@@ -29,21 +30,35 @@ impl Source {
         }
     }
 
+    /// The cursor of a replica that reads the log.
+    pub(in crate::replication) fn reading_cursor(&self, client: ClientId) -> Option<&Cursor> {
+        match &self.replicas[self.index_of(client)?].state {
+            State::Online {
+                cursor,
+                held: false,
+            } => Some(cursor),
+            _ => None,
+        }
+    }
+
+    /// Whether a replica needs a full sync, or comes from one and has not caught up yet.
+    pub(in crate::replication) fn is_syncing(&self, history: &History, client: ClientId) -> bool {
+        let cursor = self
+            .index_of(client)
+            .and_then(|at| self.replicas[at].cursor());
+        match (history.log(), cursor) {
+            (Some(log), Some(cursor)) => log.is_syncing(cursor),
+            _ => false,
+        }
+    }
+
     /// What a replica has to read next, in order, in pieces.
     pub(in crate::replication) fn chunks<'a>(
         &'a self,
         history: &'a History,
         client: ClientId,
     ) -> impl Iterator<Item = &'a [u8]> + 'a {
-        let online = self
-            .index_of(client)
-            .and_then(|at| match &self.replicas[at].state {
-                State::Online {
-                    cursor,
-                    held: false,
-                } => Some(cursor),
-                _ => None,
-            });
+        let online = self.reading_cursor(client);
         let log = history.log();
         online
             .into_iter()
@@ -62,6 +77,7 @@ impl Source {
             .cursor()
             .expect("only an online replica reads the log");
         log_of(history).advance(cursor, bytes);
+        settle(&self.replicas[at], history);
     }
 
     /// Memory of the log that lies before a replica.

@@ -8,6 +8,9 @@
 //!                          v                                     |
 //!                     InSnapshot ---- sockets: done ---.         |
 //!                          | disk: done                |         |
+//!                          v                           |         |
+//!                      WaitFile                        |         |
+//!                          | few enough are sent one   |         |
 //!                          v                           v         v
 //!                      SendFile ------ sent ------->  Online  <--'
 //! ```
@@ -16,7 +19,7 @@
 //! written meanwhile stays in the log for it. It reads from there once it is online and not held.
 
 use crate::replication::action::ClientId;
-use crate::replication::extensions::Extensions;
+use crate::replication::extensions::{Extensions, SnapshotName};
 use crate::replication::info::{ReplicaLag, ReplicaSync};
 use crate::replication::lag::feed_times::FeedTimes;
 use crate::replication::lag::rate::RateMeter;
@@ -26,6 +29,33 @@ use crate::replication::settings::ReplicationSettings;
 
 /// What a replica has told of its lag is believed for so long: it acknowledges every second.
 const TOLD_MS: u64 = 1500;
+/// A snapshot file of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SnapshotFile {
+    /// What it is called.
+    pub name: SnapshotName,
+    /// The offset at which it was begun.
+    pub start: u64,
+    /// Its bytes; 0 before it was opened.
+    pub size: u64,
+}
+
+/// A file that was on its way to a replica when the link broke; see `kept.rs`.
+#[derive(Debug)]
+pub(super) struct KeptFile {
+    pub file: SnapshotFile,
+    /// Where the stream goes on behind the snapshot.
+    pub cursor: Cursor,
+    pub until_ms: u64,
+}
+
+/// A replica whose snapshot through sockets was cut.
+#[derive(Debug)]
+pub(super) struct CutReplica {
+    pub ip: String,
+    pub port: i64,
+    pub cuts: u32,
+}
 
 /// How far a replica has come.
 #[derive(Debug)]
@@ -43,8 +73,18 @@ pub(super) enum State {
         /// It acknowledged, so it has loaded a snapshot that we did not yet see to be complete.
         loaded: bool,
     },
+    /// The snapshot file was opened for it; it waits until others have been sent theirs.
+    WaitFile {
+        cursor: Option<Cursor>,
+        file: SnapshotFile,
+        /// How much of it the replica has already.
+        from: u64,
+    },
     /// The snapshot file is being sent to it.
-    SendFile { cursor: Option<Cursor> },
+    SendFile {
+        cursor: Option<Cursor>,
+        file: SnapshotFile,
+    },
     /// It reads the stream.
     Online {
         cursor: Cursor,
@@ -88,6 +128,19 @@ impl Sending {
     }
 }
 
+impl State {
+    /// The cursor, given up.
+    pub fn into_cursor(self) -> Option<Cursor> {
+        match self {
+            State::WaitSnapshot { .. } => None,
+            State::InSnapshot { cursor, .. }
+            | State::WaitFile { cursor, .. }
+            | State::SendFile { cursor, .. } => cursor,
+            State::Online { cursor, .. } => Some(cursor),
+        }
+    }
+}
+
 /// A replica of ours.
 #[derive(Debug)]
 pub(super) struct Replica {
@@ -110,6 +163,9 @@ pub(super) struct Replica {
     /// What it is sent of a snapshot.
     pub sending: Sending,
     pub fsynced_offset: u64,
+    /// It has acknowledged something since it was sent a snapshot, or needed none: it reads and
+    /// runs the stream. Before that it may be loading, and a stock replica does not read then.
+    pub has_loaded: bool,
     /// When it acknowledged something last, or said that it is still there.
     pub heard_ms: u64,
 }
@@ -138,16 +194,9 @@ impl Replica {
     pub fn cursor(&self) -> Option<&Cursor> {
         match &self.state {
             State::WaitSnapshot { .. } => None,
-            State::InSnapshot { cursor, .. } | State::SendFile { cursor } => cursor.as_ref(),
-            State::Online { cursor, .. } => Some(cursor),
-        }
-    }
-
-    /// Its cursor, given up.
-    pub fn into_cursor(self) -> Option<Cursor> {
-        match self.state {
-            State::WaitSnapshot { .. } => None,
-            State::InSnapshot { cursor, .. } | State::SendFile { cursor } => cursor,
+            State::InSnapshot { cursor, .. }
+            | State::WaitFile { cursor, .. }
+            | State::SendFile { cursor, .. } => cursor.as_ref(),
             State::Online { cursor, .. } => Some(cursor),
         }
     }
@@ -158,6 +207,19 @@ impl Replica {
 
     pub fn is_in_snapshot(&self) -> bool {
         matches!(self.state, State::InSnapshot { .. })
+    }
+
+    /// Whether it was sent all of a snapshot through a socket, and has not said that it has it.
+    pub fn is_held(&self) -> bool {
+        matches!(self.state, State::Online { held: true, .. })
+    }
+
+    pub fn waits_for_file(&self) -> bool {
+        matches!(self.state, State::WaitFile { .. })
+    }
+
+    pub fn is_sent_file(&self) -> bool {
+        matches!(self.state, State::SendFile { .. })
     }
 
     pub fn is_online(&self) -> bool {
@@ -196,10 +258,11 @@ impl Replica {
         self.heard_ms = now_ms;
         self.has_acked = true;
         self.told_lag = ack.lag_ms.map(|ms| (ms, now_ms));
+        self.has_loaded |= self.is_online();
         match &mut self.state {
             State::InSnapshot { loaded, .. } => *loaded = true,
             State::Online { held, .. } => *held = false,
-            State::WaitSnapshot { .. } | State::SendFile { .. } => {}
+            State::WaitSnapshot { .. } | State::WaitFile { .. } | State::SendFile { .. } => {}
         }
     }
 
@@ -242,6 +305,7 @@ impl Replica {
     pub fn sync(&self, to_sockets: bool, now_ms: u64) -> Option<ReplicaSync> {
         let stage = match self.state {
             State::WaitSnapshot { .. } => "waiting",
+            State::WaitFile { .. } => "waiting",
             State::InSnapshot { .. } if !to_sockets => "saving",
             State::InSnapshot { .. } | State::SendFile { .. } => "sending",
             State::Online { .. } if self.is_loading() => "loading",
@@ -265,7 +329,9 @@ impl Replica {
     /// What `INFO` calls its state.
     pub fn state_name(&self) -> &'static str {
         match self.state {
-            State::WaitSnapshot { .. } | State::InSnapshot { .. } => "wait_bgsave",
+            State::WaitSnapshot { .. } | State::InSnapshot { .. } | State::WaitFile { .. } => {
+                "wait_bgsave"
+            }
             State::SendFile { .. } => "send_bulk",
             State::Online { .. } => "online",
         }

@@ -1,9 +1,11 @@
 //! Which snapshot serves whom: joining, waiting, starting, handing out.
 
-use super::replica::{Replica, Sending, State};
-use super::{Source, log_of};
+use super::replica::{Replica, Sending, SnapshotFile, State};
+use super::{OnLoss, Source, log_of, settle};
 use crate::replication::action::{Action, ClientId, Contents, RunningChild, SnapshotTarget};
 use crate::replication::context::Context;
+use crate::replication::extensions::{Extensions, FileHead, SnapshotName};
+use crate::replication::log::ReaderKind;
 use crate::replication::replconf::Capabilities;
 use crate::replication::settings::ReplicationSettings;
 
@@ -12,6 +14,10 @@ use crate::replication::settings::ReplicationSettings;
 pub(super) struct SnapshotJob {
     pub to_sockets: bool,
     contents: Contents,
+    /// How many replicas it may serve; those that came first.
+    replicas_max: usize,
+    /// What its file is called.
+    name: SnapshotName,
 }
 
 /// What the replicas that wait for a snapshot have in common.
@@ -40,6 +46,12 @@ impl Source {
             (Some(_), _) | (None, RunningChild::Save) => self.join_snapshot(cx),
             (None, _) if self.is_worth_waiting(cx.settings, capabilities) => {
                 cx.notice("Delay next BGSAVE for diskless SYNC");
+            }
+            (None, RunningChild::None) if self.free_syncs(cx.settings) == 0 => {
+                cx.notice(
+                    "As many replicas are being synced as repl-max-concurrent-syncs allows. \
+                     BGSAVE for replication delayed",
+                );
             }
             (None, RunningChild::None) => self.start_snapshot(cx, contents),
             (None, RunningChild::Other) => cx.notice(
@@ -88,14 +100,28 @@ impl Source {
     /// Asks for a snapshot for all replicas that wait for one with these contents.
     fn start_snapshot(&mut self, cx: &mut Context, contents: Contents) {
         assert!(self.job.is_none(), "one snapshot at a time");
+        let free = self.free_syncs(cx.settings);
         let common = self
             .replicas
             .iter()
             .filter(|replica| replica.is_waiting() && replica.options.contents == contents)
+            .take(free)
             .fold(Capabilities::all(), |common, replica| {
                 common & replica.options.capabilities
             });
-        let wants_sockets = cx.settings.diskless_sync || contents != Contents::All;
+        let needs_file = cx.settings.diskless_sync
+            && contents == Contents::All
+            && self
+                .replicas
+                .iter()
+                .any(|r| r.is_waiting() && self.needs_file(r));
+        if needs_file {
+            cx.notice(
+                "A snapshot through sockets was cut twice, so one is made in a file, which can be \
+                 gone on with when the link breaks",
+            );
+        }
+        let wants_sockets = cx.settings.diskless_sync && !needs_file || contents != Contents::All;
         let to_sockets = wants_sockets && common.contains(Capabilities::EOF);
         let target = if to_sockets {
             SnapshotTarget::Sockets {
@@ -115,6 +141,9 @@ impl Source {
         self.job = Some(SnapshotJob {
             to_sockets,
             contents,
+            // A file waits for those who cannot be sent it yet.
+            replicas_max: if to_sockets { free } else { usize::MAX },
+            name: cx.rng.hex_id(),
         });
         cx.push(Action::StartSnapshot { target, contents });
     }
@@ -122,10 +151,12 @@ impl Source {
     pub(in crate::replication) fn on_snapshot_started(&mut self, cx: &mut Context) {
         let job = self.job.expect("a snapshot was asked for");
         let start = cx.history.identity().offset();
-        for replica in &mut self.replicas {
-            if replica.is_waiting() && replica.options.contents == job.contents {
-                begin_full_sync(cx, replica, start);
-            }
+        let waiting = self
+            .replicas
+            .iter_mut()
+            .filter(|replica| replica.is_waiting() && replica.options.contents == job.contents);
+        for replica in waiting.take(job.replicas_max) {
+            begin_full_sync(cx, replica, start);
         }
     }
 
@@ -133,7 +164,7 @@ impl Source {
         assert!(self.job.take().is_some(), "a snapshot was asked for");
         cx.warning("BGSAVE for replication failed");
         while let Some(at) = self.replicas.iter().position(Replica::is_waiting) {
-            let client = self.remove(cx, at);
+            let client = self.remove(cx, at, OnLoss::Forget);
             let bytes = b"-ERR BGSAVE failed, replication can't continue\r\n".to_vec();
             cx.push(Action::RefuseReplica { client, bytes });
         }
@@ -170,10 +201,18 @@ impl Source {
             } else {
                 let replica = &mut self.replicas[at];
                 replace_state(replica, |state| match state {
-                    State::InSnapshot { cursor, .. } => State::SendFile { cursor },
+                    State::InSnapshot { cursor, start, .. } => State::WaitFile {
+                        cursor,
+                        file: SnapshotFile {
+                            name: job.name,
+                            start,
+                            size: 0,
+                        },
+                        from: 0,
+                    },
                     other => other,
                 });
-                cx.push(Action::SendFile { client });
+                cx.push(Action::OpenFile { client });
             }
         }
         self.start_snapshot_if_due(cx);
@@ -220,10 +259,64 @@ impl Source {
         client: ClientId,
         size: u64,
     ) {
-        if let Some(at) = self.index_of(client) {
-            self.replicas[at].sending = Sending::begin(Some(size), cx.now_ms());
-            let bytes = format!("${size}\r\n").into_bytes();
+        let Some(at) = self.index_of(client) else {
+            return;
+        };
+        if let State::WaitFile { file, .. } = &mut self.replicas[at].state {
+            file.size = size;
+        }
+        self.send_files(cx);
+    }
+
+    // ---- How many at once ----
+
+    /// Replicas that are being sent a snapshot.
+    fn syncs_in_progress(&self) -> usize {
+        let to_sockets = self.job.is_some_and(|job| job.to_sockets);
+        let is_sent =
+            |replica: &&Replica| replica.is_sent_file() || (to_sockets && replica.is_in_snapshot());
+        self.replicas.iter().filter(is_sent).count()
+    }
+
+    /// Replicas that are being sent a snapshot, and those that wait until it is their turn.
+    pub(in crate::replication) fn sync_counts(&self) -> (usize, usize) {
+        let in_progress = self.syncs_in_progress();
+        let online = self.replicas.iter().filter(|r| r.is_online()).count();
+        (in_progress, self.replicas.len() - online - in_progress)
+    }
+
+    /// How many replicas more may be sent a snapshot now.
+    fn free_syncs(&self, settings: &ReplicationSettings) -> usize {
+        match settings.concurrent_syncs_max {
+            0 => usize::MAX,
+            max => max.saturating_sub(self.syncs_in_progress()),
+        }
+    }
+
+    /// Has the snapshot file sent to those whose turn it is.
+    pub(super) fn send_files(&mut self, cx: &mut Context) {
+        let mut free = self.free_syncs(cx.settings);
+        for replica in &mut self.replicas {
+            let State::WaitFile { file, from, .. } = replica.state else {
+                continue;
+            };
+            if file.size == 0 {
+                continue;
+            }
+            if free == 0 {
+                return;
+            }
+            free -= 1;
+            replica.sending = Sending::begin(Some(file.size - from), cx.now_ms());
+            replace_state(replica, |state| match state {
+                State::WaitFile { cursor, file, .. } => State::SendFile { cursor, file },
+                other => other,
+            });
+            let client = replica.client;
+            let peer = replica.options.extensions & Extensions::OURS;
+            let bytes = FileHead::text(file.size, &file.name, from, peer);
             cx.push(Action::SendReplica { client, bytes });
+            cx.push(Action::SendFile { client });
         }
     }
 
@@ -250,6 +343,9 @@ impl Source {
     /// A replica has the whole snapshot.
     fn put_online(&mut self, cx: &mut Context, at: usize) {
         let name = self.replicas[at].name();
+        if self.replicas[at].is_sent_file() {
+            self.forget_cuts(at);
+        }
         if self.replicas[at].options.snapshot_only {
             cx.notice(format!(
                 "RDB transfer completed, rdb only replica ({name}) should be disconnected asap"
@@ -268,6 +364,7 @@ impl Source {
             },
             State::SendFile {
                 cursor: Some(cursor),
+                ..
             } => State::Online {
                 cursor,
                 held: false,
@@ -275,13 +372,18 @@ impl Source {
             other => unreachable!("nothing was sent to a replica in {other:?}"),
         });
         replica.heard_ms = cx.now_ms();
+        settle(replica, cx.history);
         self.ack_changes += 1;
         self.refresh_good(cx.settings, cx.now_ms());
         cx.notice(format!("Synchronization with replica {name} succeeded"));
+        self.send_files(cx);
     }
 
     pub(super) fn start_snapshot_if_due(&mut self, cx: &mut Context) {
-        if self.job.is_some() || cx.facts.child != RunningChild::None {
+        if self.job.is_some()
+            || cx.facts.child != RunningChild::None
+            || self.free_syncs(cx.settings) == 0
+        {
             return;
         }
         let Some(waiting) = self.waiting(cx.now_ms()) else {
@@ -349,8 +451,9 @@ fn begin_full_sync(cx: &mut Context, replica: &mut Replica, start: u64) {
     let wants_stream = !replica.options.snapshot_only;
     replica.first_offset = start;
     replica.sending = Sending::begin(None, cx.now_ms());
-    let cursor = wants_stream.then(|| log_of(cx.history).attach(start + 1));
     replica.start_offset = start;
+    let syncs = ReaderKind::Syncing;
+    let cursor = wants_stream.then(|| log_of(cx.history).attach(start + 1, syncs));
     replica.state = State::InSnapshot {
         start,
         cursor,

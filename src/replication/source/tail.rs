@@ -27,7 +27,7 @@
 
 use super::replica::{Replica, State};
 use crate::replication::history::History;
-use crate::replication::log::{CommandStart, Cursor, ReplLog, WINDOW_BYTES_MIN};
+use crate::replication::log::{CommandStart, Cursor, ReaderKind, ReplLog, WINDOW_BYTES_MIN};
 use crate::replication::settings::ReplicationSettings;
 
 /// So many replicas that are gone are remembered; what the others had is the least of what two of
@@ -193,7 +193,7 @@ impl Tail {
                 if let Some(cursor) = self.cursor.take() {
                     log.detach(cursor);
                 }
-                self.cursor = Some(log.attach(start));
+                self.cursor = Some(log.attach(start, ReaderKind::Live));
             }
         }
     }

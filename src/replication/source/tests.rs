@@ -72,10 +72,11 @@ fn a_replica_gets_a_snapshot_from_disk_and_what_was_written_since() {
     rig.repl.feed(Some(0), SET);
     assert_eq!(rig.read(1), "", "nothing is sent before the snapshot");
     rig.reaped(true);
-    rig.expect(Action::SendFile { client: 1 });
-    assert_eq!(state(&rig, 0), "send_bulk");
+    rig.expect(Action::OpenFile { client: 1 });
     rig.repl.on_file_opened(1, 4321, rig.facts, &mut rig.out);
     assert_eq!(rig.told(1), "$4321\r\n");
+    rig.expect(Action::SendFile { client: 1 });
+    assert_eq!(state(&rig, 0), "send_bulk");
     assert_eq!(rig.read(1), "");
     rig.repl.on_file_sent(1, rig.facts, &mut rig.out);
     rig.expect_logged("Synchronization with replica 10.0.0.9:7001 succeeded");
@@ -132,6 +133,7 @@ fn replicas_that_come_while_a_snapshot_is_written_join_it() {
     assert_eq!(rig.told(2), full(&rig, start));
     rig.reaped(true);
     for client in [1, 2] {
+        rig.repl.on_file_opened(client, 10, rig.facts, &mut rig.out);
         rig.repl.on_file_sent(client, rig.facts, &mut rig.out);
         assert_eq!(rig.read(client), format!("{SELECT}{}", set_text()));
     }
@@ -226,6 +228,7 @@ fn an_old_replica_is_sent_no_lines_that_it_does_not_know() {
     rig.forked();
     assert_eq!(rig.told(1), "");
     rig.reaped(true);
+    rig.repl.on_file_opened(1, 10, rig.facts, &mut rig.out);
     rig.repl.on_file_sent(1, rig.facts, &mut rig.out);
     rig.pass_ms(600_000);
     assert!(rig.repl.source().contains(1), "it never acknowledges");
@@ -239,6 +242,7 @@ fn a_client_may_want_the_snapshot_only() {
     rig.forked();
     rig.repl.feed(Some(0), SET);
     rig.reaped(true);
+    rig.repl.on_file_opened(1, 10, rig.facts, &mut rig.out);
     rig.repl.on_file_sent(1, rig.facts, &mut rig.out);
     rig.expect_logged("rdb only replica (10.0.0.9:7001) should be disconnected asap");
     rig.expect(Action::CloseReplica { client: 1 });
@@ -422,6 +426,7 @@ fn online_replicas_are_pinged_and_waiting_ones_get_newlines() {
     rig.sync(1, "?", "-1");
     rig.forked();
     rig.reaped(true);
+    rig.repl.on_file_opened(1, 10, rig.facts, &mut rig.out);
     rig.repl.on_file_sent(1, rig.facts, &mut rig.out);
     rig.psync(2, "?", "-1");
     rig.read(1);

@@ -161,13 +161,7 @@ impl SimFile {
 
 impl Read for SimFile {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.disk.0.borrow().unreadable {
-            return self.disk.0.borrow_mut().refuse(ErrorKind::Other);
-        }
-        let content = self.content.borrow();
-        let left = &content.bytes[self.read_at.min(content.bytes.len())..];
-        let count = left.len().min(into.len());
-        into[..count].copy_from_slice(&left[..count]);
+        let count = DiskFile::read_at(self, self.read_at as u64, into)?;
         self.read_at += count;
         Ok(count)
     }
@@ -234,6 +228,18 @@ impl DiskFile for SimFile {
 
     fn sync_data(&mut self) -> io::Result<()> {
         self.sync()
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        if self.disk.0.borrow().unreadable {
+            return self.disk.0.borrow_mut().refuse(ErrorKind::Other);
+        }
+        let content = self.content.borrow();
+        let at = usize::try_from(at).map_err(|_| ErrorKind::FileTooLarge)?;
+        let left = &content.bytes[at.min(content.bytes.len())..];
+        let count = left.len().min(into.len());
+        into[..count].copy_from_slice(&left[..count]);
+        Ok(count)
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
