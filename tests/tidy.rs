@@ -36,7 +36,7 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// Files of `src/` that are in circles of imports. May only fall.
-const FILES_IN_CIRCLES: usize = 21;
+const FILES_IN_CIRCLES: usize = 20;
 
 const FILE_LINES_SOFT: usize = 600;
 const FILE_LINES_HARD: usize = 1000;

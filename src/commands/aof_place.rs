@@ -56,7 +56,8 @@ impl Env {
     }
 
     /// Sees to it that the file says at which place of which history the data are, where they have
-    /// one. To be called before the file is written.
+    /// one. To be called before the file is written at the end of a tick: within one, the data may
+    /// be another's than the place, as when a snapshot takes their place.
     pub fn settle_aof_place(&mut self) {
         if !self.aof.is_on() {
             return;

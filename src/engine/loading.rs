@@ -23,9 +23,7 @@ use crate::keyspace::Keyspace;
 use crate::persist::rdb::check;
 use crate::persist::rdb::decoder::{DecoderOptions, Purpose};
 use crate::persist::rdb::file::{FileLoader, LoadError, LoadProgress};
-use crate::persist::rdb::fill::{
-    AccessBits, AuxFields, DuplicateKeys, ExpiredKeys, Fill, FillOptions,
-};
+use crate::persist::rdb::fill::{AccessBits, DuplicateKeys, ExpiredKeys, Fill, FillOptions};
 use crate::persist::rdb::load;
 use crate::replication::{Retrace, StreamPlace};
 
@@ -443,26 +441,6 @@ impl<W: World> Runtime<W> {
         Ok(())
     }
 
-    /// Goes on in the replication history at the place where the append-only file has ended.
-    fn restore_retraced(&mut self, env: &mut Env, retrace: Retrace) {
-        match retrace.finish() {
-            Ok(Some(found)) => {
-                let (id, offset) = (found.place.id, found.place.offset);
-                log::info!(
-                    "The append only file ends at {id}:{offset} of the replication stream, and \
-                     holds the last {} bytes of it.",
-                    found.log.history_bytes()
-                );
-                self.drive(env, |r, e, out| r.restore_retraced(found, e, out));
-            }
-            Ok(None) => {}
-            Err(why) => log::warn!(
-                "The append only file was changed ({why}), so its place in the replication stream \
-                 is not believed: replicas will need a full sync."
-            ),
-        }
-    }
-
     fn after_file_load(&mut self, env: &mut Env, loader: Loader<FileOf<W>>) {
         let spent_ms = env.now.mono_ms() - loader.started.mono_ms();
         match loader.purpose {
@@ -509,24 +487,6 @@ impl<W: World> Runtime<W> {
                 Ok(())
             }
         }
-    }
-
-    /// Goes on in the replication history that the snapshot of the start belongs to.
-    fn restore_identity(&mut self, env: &mut Env, facts: &AuxFields) {
-        let Some(place) = facts.replication() else {
-            return;
-        };
-        let id = crate::replication::ReplId::parse(&place.id);
-        let (Some(id), Ok(offset)) = (id, u64::try_from(place.offset)) else {
-            return;
-        };
-        let saved = crate::replication::SavedIdentity {
-            id,
-            offset,
-            stream_db: u32::try_from(place.stream_db).unwrap_or(0),
-            sum: place.sum,
-        };
-        self.drive(env, |r, e, out| r.restore(saved, e, out));
     }
 
     /// Begins to load the snapshot file of the start, if there is one.

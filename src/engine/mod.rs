@@ -69,6 +69,7 @@ mod rates;
 mod reading;
 mod replicas;
 mod reply_room;
+mod restoring;
 mod running;
 mod runtime;
 mod sending;

@@ -127,6 +127,16 @@ impl Replication {
         }
     }
 
+    /// Asserts what must hold between any two events. Costly; for tests and simulations.
+    pub fn check_invariants(&self) {
+        self.history.check_invariants();
+        self.source.check_invariants(&self.history);
+        assert!(
+            !self.is_link_up() || self.history.log().is_some(),
+            "a replica keeps a log"
+        );
+    }
+
     /// Whether our data set has a place in a history.
     pub fn has_place(&self) -> bool {
         match &self.role {

@@ -1,6 +1,6 @@
-//! Streams that drifted apart: two servers at the same offset of the same history that have not seen
-//! the same bytes. That must never be, so if it is, one of them has a fault, or its file has been
-//! damaged or was changed; to go on from there would make the difference permanent and silent.
+//! Streams that drifted apart: two servers at the same offset of the same history that have not
+//! seen the same bytes. That must never be, so if it is, one of them has a fault, or its file has
+//! been damaged or was changed; to go on from there would make the difference permanent and silent.
 //!
 //! A replica of ours that asks a master of ours to continue tells it before what the stream comes
 //! to at its place ([`StreamSum`]). The master compares, where it holds that place, and refuses if

@@ -9,7 +9,7 @@
 //! | word | what it lets the replica say, before its `PSYNC` |
 //! |---|---|
 //! | `lag` | `REPLCONF origin-time ?`, and later `LAG MS` with its offset, see [`super::lag`] |
-//! | `sum` | `REPLCONF stream-sum ID OFFSET SUM`: what the stream comes to there, see [`StreamSum`] |
+//! | `sum` | `REPLCONF stream-sum ID:OFFSET:SUM`: what the stream comes to there ([`StreamSum`]) |
 //! | `fork` | `REPLCONF lineage ?`: which histories the master's grew out of |
 //! | `resume` | `REPLCONF snapshot-part NAME:BYTES`: so much it has of that snapshot file |
 //!

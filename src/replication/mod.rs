@@ -592,14 +592,4 @@ impl Replication {
     pub fn source_mut(&mut self) -> &mut Source {
         &mut self.source
     }
-
-    /// Asserts what must hold between any two events. Costly; for tests and simulations.
-    pub fn check_invariants(&self) {
-        self.history.check_invariants();
-        self.source.check_invariants(&self.history);
-        assert!(
-            !self.is_link_up() || self.history.log().is_some(),
-            "a replica keeps a log"
-        );
-    }
 }

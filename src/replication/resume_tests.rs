@@ -1,6 +1,6 @@
 //! Two servers of ours, and a snapshot file whose transfer was cut.
 
-use crate::replication::extensions::SnapshotPart;
+use crate::replication::extensions::{Extensions, SnapshotPart};
 use crate::replication::rig::{Rig, id};
 use crate::replication::*;
 
@@ -22,7 +22,7 @@ fn name() -> String {
 /// A replica that has got 400 of 1000 bytes when its link breaks.
 fn cut_replica() -> Rig {
     let mut rig = Rig::connecting(disk());
-    rig.handshake_with_ours();
+    rig.handshake_with(Extensions::SUM | Extensions::RESUME);
     rig.bytes(b"+OK\r\n");
     rig.pass_ms(1000);
     let head = format!("+FULLRESYNC {} 700\r\n$1000 {}\r\n", id('a'), name());
@@ -38,7 +38,7 @@ fn cut_replica() -> Rig {
 #[test]
 fn a_replica_says_what_it_has_and_is_content_with_the_rest() {
     let mut rig = cut_replica();
-    rig.handshake_with_ours();
+    rig.handshake_with(Extensions::SUM | Extensions::RESUME);
     let text = rig.sent();
     let part = SnapshotPart {
         name: NAME,
@@ -72,7 +72,7 @@ fn a_replica_says_what_it_has_and_is_content_with_the_rest() {
 fn it_takes_a_whole_snapshot_as_well() {
     for head in ["$1000", &format!("$900 {}", "m".repeat(40))] {
         let mut rig = cut_replica();
-        rig.handshake_with_ours();
+        rig.handshake_with(Extensions::SUM | Extensions::RESUME);
         rig.bytes(b"+OK\r\n+OK\r\n");
         rig.out.clear();
         rig.bytes(format!("+FULLRESYNC {} 800\r\n{head}\r\n", id('a')).as_bytes());
@@ -94,7 +94,7 @@ fn the_rest_of_something_else_is_refused() {
         format!("$1000 {other} 400"),
     ] {
         let mut rig = cut_replica();
-        rig.handshake_with_ours();
+        rig.handshake_with(Extensions::SUM | Extensions::RESUME);
         rig.bytes(b"+OK\r\n+OK\r\n");
         rig.out.clear();
         rig.bytes(format!("+FULLRESYNC {} 700\r\n{head}\r\n", id('a')).as_bytes());
@@ -110,7 +110,7 @@ fn what_was_kept_goes_with_the_master_that_it_is_of() {
     rig.repl
         .replicaof("other", 6379, "test", rig.facts, &mut rig.out);
     rig.expect(Action::DropKeptSnapshot);
-    rig.handshake_with_ours();
+    rig.handshake_with(Extensions::SUM | Extensions::RESUME);
     assert!(!rig.sent().contains("snapshot-part"));
 }
 

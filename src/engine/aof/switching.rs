@@ -327,6 +327,7 @@ impl<W: World> Runtime<W> {
         }
         if self.aof.state == State::On {
             log::info!("Calling fsync() on the AOF file.");
+            env.settle_aof_place();
             if let Err(e) = self.write_increment(env, Occasion::Forced) {
                 log::warn!("{e}");
             }

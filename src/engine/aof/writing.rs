@@ -44,7 +44,10 @@ impl<W: World> Runtime<W> {
         }
         match self.aof.increment {
             None => Ok(()),
-            Some(_) => self.write_increment(env, Occasion::Tick),
+            Some(_) => {
+                env.settle_aof_place();
+                self.write_increment(env, Occasion::Tick)
+            }
         }
     }
 
@@ -59,7 +62,6 @@ impl<W: World> Runtime<W> {
         if aof.increment.is_none() {
             return Ok(());
         }
-        env.settle_aof_place();
         env.aof.seal();
         if aof.trouble.has_lost_sync() {
             return Ok(());

@@ -138,7 +138,7 @@ impl<W: World> Runtime<W> {
             return;
         };
         if env.replication.spooled().is_none() {
-            self.lost.spool.clear(self.world.disk());
+            self.lost.spool.clear();
         }
         let mut left = piece.bytes as usize;
         let chunks = env.replication.tail_chunks().map_while(|chunk| {
@@ -146,12 +146,12 @@ impl<W: World> Runtime<W> {
             left -= count;
             (count > 0).then(|| &chunk[..count])
         });
-        let (port, bytes_max) = (env.config.port, env.config.lost_writes_max_size);
+        let bytes_max = env.config.lost_writes_max_size;
         let disk = self.world.disk();
         let added = self
             .lost
             .spool
-            .add(disk, port, piece.start, chunks, bytes_max);
+            .add(disk, &self.run_id, piece.start, chunks, bytes_max);
         match added {
             Ok(cut) => {
                 env.replication.on_tail_copied(piece);
@@ -175,14 +175,11 @@ impl<W: World> Runtime<W> {
         if env.sentinel.is_some() {
             return;
         }
-        if !std::mem::replace(&mut self.lost.is_tidy, true) {
-            spool::remove_old(self.world.disk(), env.config.port);
-        }
         if !self.lost.spool.is_empty() {
             if env.replication.spooled().is_none() {
-                self.lost.spool.clear(self.world.disk());
+                self.lost.spool.clear();
             } else if let Some(base) = env.replication.tail_base()
-                && let Some(start) = self.lost.spool.drop_up_to(self.world.disk(), base)
+                && let Some(start) = self.lost.spool.drop_up_to(base)
             {
                 env.replication.on_spool_cut(start);
             }
@@ -215,14 +212,14 @@ impl<W: World> Runtime<W> {
         if spooled.is_some() {
             let spool = &self.lost.spool;
             let mut taken = Ok(());
-            let read = spool.read(disk, |disk, piece| {
+            let read = spool.read(|piece| {
                 taken = ledger.take(disk, piece);
                 taken.as_ref().map_err(|e| e.kind().into()).copied()
             });
             taken?;
             if read.is_err() {
                 // The next time does with what is in the log.
-                self.lost.spool.clear(self.world.disk());
+                self.lost.spool.clear();
                 env.replication.on_spool_failed(env.now);
             }
             read?;

@@ -6,12 +6,10 @@ use std::rc::Rc;
 use super::client::{SimClient, Topic, Verdict};
 use super::net::{HostId, NOBODY, Net, SharedNet, address_of, nowhere};
 use super::node::{self, Node};
-use super::oracle::{Oracle, fingerprint};
+use super::oracle::Oracle;
 use super::{ledger, load};
 use crate::base::rng::Rng;
-use crate::commands::env::Env;
 use crate::config::{Appendfsync, ReplicaLineageGuard, Settings};
-use crate::replication::ReplId;
 
 /// Clients' machines have numbers from here on.
 const FIRST_CLIENT_HOST: HostId = 1000;
@@ -19,9 +17,6 @@ const FIRST_CLIENT_HOST: HostId = 1000;
 const WRITERS_MAX: usize = 6;
 /// How long a tree may take to come together, once nothing disturbs it any more.
 pub const CONVERGENCE_MS_MAX: u64 = 120_000;
-
-/// Where a server stands: its history, its offset, its data.
-pub type Standing = (ReplId, u64, u64);
 
 /// See the module's head.
 pub struct Cluster {
@@ -580,46 +575,5 @@ impl Cluster {
             self.oracle.check_acknowledged(env);
         }
         ledger::check_all(&self.nodes, &self.oracle);
-    }
-
-    /// Where every server stands that runs.
-    pub fn standings(&self) -> Vec<Standing> {
-        let standing = |env: &Env| {
-            let identity = env.replication.identity();
-            (identity.id(), identity.offset(), fingerprint(&env.keyspace))
-        };
-        self.nodes
-            .iter()
-            .filter_map(Node::env)
-            .map(standing)
-            .collect()
-    }
-
-    /// Whether all hold the same data at the same place, and are linked.
-    pub fn is_converged(&self) -> bool {
-        let standings = self.standings();
-        let is_linked = |env: &Env| env.replication.is_link_up() || !env.replication.is_replica();
-        standings.len() == self.nodes.len()
-            && standings.iter().all(|standing| *standing == standings[0])
-            && self.nodes.iter().filter_map(Node::env).all(is_linked)
-    }
-
-    /// Waits until all hold the same data at the same place.
-    pub fn converge(&mut self, limit_ms: u64) {
-        let deadline_ms = self.now_ms() + limit_ms;
-        while !self.is_converged() {
-            assert!(
-                self.now_ms() < deadline_ms,
-                "no convergence: {:#?}",
-                self.standings()
-            );
-            self.run_ms(100);
-        }
-    }
-
-    /// How many full syncs the servers that run have served.
-    pub fn full_syncs(&self) -> u64 {
-        let served = |env: &Env| env.replication.source().stats().full;
-        self.nodes.iter().filter_map(Node::env).map(served).sum()
     }
 }

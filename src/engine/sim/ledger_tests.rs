@@ -93,7 +93,7 @@ fn run(seed: u64) {
 
 #[test]
 fn a_ledger_has_the_acknowledged_writes_that_the_new_master_lacks_and_no_others() {
-    super::random_runs_of(0..60, run);
+    super::random_runs_of(0..100, run);
 }
 
 #[test]

@@ -22,6 +22,7 @@
 //! | `operator.rs` | somebody who has servers take what their masters offer |
 //! | `survival.rs` | what a server must bring back that starts again |
 //! | `cluster.rs` | servers and clients together, and what may happen to them |
+//! | `standing.rs` | where they stand, and whether they have come together |
 //! | `crash_runs.rs` | single servers that crash |
 //! | `crash_resync_tests.rs` | servers with files that are killed, and continue |
 //! | `scenarios.rs` | runs that somebody has written down |
@@ -66,6 +67,7 @@ mod programs;
 mod scenarios;
 mod sentinel_tests;
 mod stage;
+mod standing;
 mod stream_tests;
 mod survival;
 mod wait_tests;

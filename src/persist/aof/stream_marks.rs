@@ -18,16 +18,16 @@
 //!
 //! Every loader of this format passes over comments (lines that begin with `#`, at most 1,023 bytes
 //! long). A *batch* (`#RB`) announces what one write puts into the file. Within it the place is
-//! counted, so a write that was cut off in the middle still tells exactly how far the data got. What
-//! no batch announces was written by somebody else, a stock server perhaps, and has no place. The
-//! sum is that of the stream up to there, which whoever loads the file computes as well.
+//! counted, so a write that was cut off in the middle still tells exactly how far the data got.
+//! What no batch announces was written by somebody else, a stock server perhaps, and has no place.
+//! The sum is that of the stream up to there, which whoever loads the file computes as well.
 //!
 //! | mark | fields |
 //! |---|---|
-//! | `RP` | id, 40 characters; offset; database that the stream has selected, or `-`; sum in 16 hexadecimal digits, or `-` |
-//! | `RB` | bytes of the file behind the mark, 8 hexadecimal digits; offset behind them, 16 |
+//! | `RP` | id, 40 characters; offset; database selected, or `-`; sum in 16 hex digits, or `-` |
+//! | `RB` | bytes of the file behind the mark, 8 hex digits; offset behind them, 16 |
 //! | `RO` | bytes of the file behind the mark |
-//! | `RS` | bytes of the stream, whole commands: printable ones as they are, others as `\r`, `\n`, `\\`, `\xHH` |
+//! | `RS` | bytes of the stream, whole commands, escaped: `\r`, `\n`, `\\`, `\xHH` |
 //! | `RM` | the same, if more of them stand in the next comment |
 
 use crate::base::numbers;

@@ -15,8 +15,9 @@
 //! later. Any other answer to `PSYNC` than `+CONTINUE` or `+FULLRESYNC` is taken to mean that it
 //! only knows `SYNC`.
 
-use super::snapshot::IncomingSnapshot;
-use super::{Closed, Handover, HandoverAnswer, Link, Origin, Resume, Stage, Verdict};
+use super::incoming::IncomingSnapshot;
+use super::origin::{Closed, Origin};
+use super::{Handover, HandoverAnswer, Link, Resume, Stage, Verdict};
 use crate::base::numbers::parse_i64;
 use crate::replication::action::{Action, SyncKind};
 use crate::replication::context::Context;

@@ -33,6 +33,9 @@ mod claim;
 mod endmark;
 mod guard;
 mod handshake;
+mod incoming;
+mod losing;
+mod origin;
 mod snapshot;
 mod standing;
 
@@ -47,56 +50,18 @@ use super::wire;
 use claim::Claim;
 use guard::{LineageGuard, Verdict};
 use handshake::Handshake;
-use snapshot::{IncomingSnapshot, Load, Partial};
+use incoming::{IncomingSnapshot, Load, Partial};
+
+pub use origin::{Closed, ConnectFailure};
 
 /// The least time between the beginning of an attempt and a retry at once.
 const ATTEMPT_GAP_MS: u64 = 1000;
-
-/// Why no connection to our master came about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConnectFailure {
-    /// It could not even be begun: the name does not resolve, no socket is to be had.
-    NotBegun(String),
-    /// The system tried and failed: refused, unreachable.
-    Socket(String),
-}
-
-/// How the connection to our master ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Closed {
-    /// It broke, or the master closed it.
-    Lost(String),
-    /// The stream made no sense, and we closed it. What we have cannot be continued.
-    ProtocolError,
-}
 
 /// Whether our data is what our identity says, so that we may ask to continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resume {
     Possible,
     Impossible,
-}
-
-/// Which place in which history a snapshot of our master is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    /// This offset of this history.
-    Known {
-        id: super::identity::ReplId,
-        offset: u64,
-    },
-    /// The master did not say: it only knows `SYNC`, or its `+FULLRESYNC` makes no sense.
-    Unknown,
-}
-
-impl Origin {
-    /// The history, if the master said so.
-    fn id(self) -> Option<super::identity::ReplId> {
-        match self {
-            Origin::Known { id, .. } => Some(id),
-            Origin::Unknown => None,
-        }
-    }
 }
 
 /// The link while it is up and the stream is run.

@@ -29,6 +29,7 @@ use crate::replication::settings::ReplicationSettings;
 
 /// What a replica has told of its lag is believed for so long: it acknowledges every second.
 const TOLD_MS: u64 = 1500;
+
 /// A snapshot file of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SnapshotFile {
@@ -151,13 +152,9 @@ pub(super) struct Replica {
     /// It used `SYNC`, so it knows neither `+FULLRESYNC` nor acknowledgements.
     pub old_protocol: bool,
     pub state: State,
-    /// What it had run when it came into step, as far as we know.
+    /// The offset that it had, or will have with its snapshot, when it became a replica.
     pub start_offset: u64,
     pub ack_offset: u64,
-    /// The offset that it had, or will have with its snapshot, when it became a replica.
-    pub first_offset: u64,
-    /// Whether it has acknowledged anything.
-    pub has_acked: bool,
     /// The lag that it has told last, in milliseconds, and when.
     pub told_lag: Option<(u64, u64)>,
     /// What it is sent of a snapshot.
@@ -171,6 +168,31 @@ pub(super) struct Replica {
 }
 
 impl Replica {
+    /// A client that asks for the stream, and waits for what it will get.
+    pub fn new(
+        client: ClientId,
+        peer_ip: Option<&str>,
+        options: ReplicaOptions,
+        old_protocol: bool,
+        now_ms: u64,
+    ) -> Replica {
+        Replica {
+            client,
+            peer_ip: peer_ip.map(str::to_owned),
+            options,
+            old_protocol,
+            state: State::WaitSnapshot { since_ms: now_ms },
+            start_offset: 0,
+            ack_offset: 0,
+            told_lag: None,
+            sending: Sending::default(),
+            fsynced_offset: 0,
+            // One that uses the old protocol acknowledges nothing.
+            has_loaded: old_protocol,
+            heard_ms: now_ms,
+        }
+    }
+
     /// Its address: the one it announced, or else the one it connects from.
     pub fn ip(&self) -> Option<&str> {
         self.options
@@ -256,7 +278,6 @@ impl Replica {
             return;
         }
         self.heard_ms = now_ms;
-        self.has_acked = true;
         self.told_lag = ack.lag_ms.map(|ms| (ms, now_ms));
         self.has_loaded |= self.is_online();
         match &mut self.state {
@@ -273,7 +294,7 @@ impl Replica {
 
     /// The offset up to which it surely has the stream.
     pub fn has_offset(&self) -> u64 {
-        self.ack_offset.max(self.first_offset)
+        self.ack_offset.max(self.start_offset)
     }
 
     /// How far it is behind, once it is online and has loaded what it was sent.
@@ -298,7 +319,7 @@ impl Replica {
 
     /// Whether it has got a snapshot and not acknowledged it yet.
     fn is_loading(&self) -> bool {
-        self.is_online() && self.sending.sent_bytes > 0 && !self.has_acked && !self.old_protocol
+        self.is_online() && self.sending.sent_bytes > 0 && !self.has_loaded
     }
 
     /// How far it is in getting into step.

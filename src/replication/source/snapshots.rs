@@ -449,7 +449,6 @@ impl Source {
 /// Places the replica at the beginning of the snapshot and tells it so.
 fn begin_full_sync(cx: &mut Context, replica: &mut Replica, start: u64) {
     let wants_stream = !replica.options.snapshot_only;
-    replica.first_offset = start;
     replica.sending = Sending::begin(None, cx.now_ms());
     replica.start_offset = start;
     let syncs = ReaderKind::Syncing;

@@ -191,6 +191,8 @@ impl Rig {
         );
         if server.refuses {
             info += "replica_guard:refused\r\nreplica_guard_refused_for:empty\r\n";
+            let in_step = u8::from(server.was_linked);
+            info += &format!("replica_guard_refused_in_step:{in_step}\r\n");
         }
         if !server.is_empty {
             info += "# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n";
