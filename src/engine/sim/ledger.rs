@@ -71,8 +71,13 @@ impl Ledger {
         let Some(id) = ReplId::parse(self.head.new_id.as_bytes()) else {
             return;
         };
+        // A master may even have come back to an earlier place of its own history.
+        let up_to = match self.head.new_id == self.head.id {
+            true => self.head.after,
+            false => u64::MAX,
+        };
         for (db, key) in self.keys.iter().filter(|_| self.head.is_exact) {
-            oracle.check_lost(id, *db, key);
+            oracle.check_lost((id, up_to), *db, key);
         }
     }
 }

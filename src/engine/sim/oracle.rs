@@ -270,16 +270,17 @@ impl Oracle {
         writes.map(|write| (write.db, &write.key[..]))
     }
 
-    /// No write of this key is part of this history, as far as it is known.
+    /// No write of this key is part of the history of this place up to there, as far as it is
+    /// known.
     ///
     /// # Panics
     ///
     /// There is one.
-    pub fn check_lost(&self, id: ReplId, db: usize, key: &[u8]) {
+    pub fn check_lost(&self, whole: Place, db: usize, key: &[u8]) {
         for write in &self.acknowledged {
             assert!(
-                write.db != db || write.key != key || !self.includes((id, u64::MAX), write.place),
-                "{} was acknowledged at {:?} and is in {id}, and a ledger says that it is not",
+                write.db != db || write.key != key || !self.includes(whole, write.place),
+                "{} was acknowledged at {:?} and is in {whole:?}, and a ledger says that it is not",
                 String::from_utf8_lossy(key),
                 write.place
             );
