@@ -354,18 +354,14 @@ impl ReplLog {
         self.cursors[cursor.0].kind == ReaderKind::Syncing
     }
 
-    /// Whether the cursor is close to the end. Half of the window is close: no limit of a live
-    /// reader is below the window.
-    pub fn is_close(&self, cursor: &Cursor) -> bool {
-        let close = self.next.saturating_sub(self.window_bytes / 2);
-        self.position(cursor) >= close.max(self.first)
-    }
-
     /// The cursor's reader has loaded its snapshot and reads the log; if it is close to the end, it
-    /// syncs no more.
+    /// syncs no more. Half of the window is close: no limit of a live reader is below the window.
     pub fn settle(&mut self, cursor: &Cursor) {
-        if self.is_close(cursor) {
-            self.cursors[cursor.0].kind = ReaderKind::Live;
+        let close = self.next.saturating_sub(self.window_bytes / 2);
+        let close = close.max(self.first);
+        let reader = &mut self.cursors[cursor.0];
+        if reader.kind == ReaderKind::Syncing && reader.offset >= close {
+            reader.kind = ReaderKind::Live;
         }
     }
 

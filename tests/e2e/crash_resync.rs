@@ -70,7 +70,8 @@ fn a_replica_that_is_killed_continues_with_a_master_of_any_make() {
 fn a_master_that_is_killed_lets_replicas_of_any_make_continue() {
     let mut master = with_file(Options::ours()).readable_by_stock().start();
     let stock = Options::stock().start();
-    let ours = Options::ours().start();
+    // Its own replica is away for a second when the name of the history changes.
+    let ours = Options::ours().config("repl-backlog-size 256mb").start();
     let leaf = Options::ours().start();
     follow(&stock, master.port);
     follow(&ours, master.port);
@@ -138,7 +139,7 @@ fn stock_servers_and_tools_read_such_a_file_and_what_they_add_has_no_place() {
     load.stop();
     master.ask("PUBLISH news something");
     assert_together(&[&master, &replica]);
-    let before = dump(&master);
+    let before = Contents::settled(&master);
     master.kill();
     let folder = aof_folder(&master);
     let said = stock_checker(&folder.join("appendonly.aof.manifest"));
@@ -149,7 +150,7 @@ fn stock_servers_and_tools_read_such_a_file_and_what_they_add_has_no_place() {
     let mut stock = Server::prepare(with_file(Options::stock()));
     copy_files(&folder, &aof_folder(&stock));
     stock.start_again();
-    assert!(dump(&stock) == before, "{}", stock.log_tail());
+    before.assert_held_by(&stock);
     // What it adds is in no stream of ours.
     stock.ask("SET added 1");
     stock.kill();

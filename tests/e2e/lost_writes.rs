@@ -4,7 +4,7 @@
 //! The master is ours; the one that takes over is ours or a stock server. A relay between the two
 //! is what is cut.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -134,10 +134,19 @@ fn a_ledger_reaches_back_farther_than_the_backlog() {
     for n in 0..2000 {
         assert_eq!(client.ask(&format!("SET lost:{n} {value}")), "OK");
     }
-    let in_spool = |name: &String| name.starts_with("temp-lost-writes-");
-    wait_until("the spool is in use", || {
-        names_in(old.dir()).iter().any(in_spool)
-    });
+    // Its files have no names: only the process that has them open knows them.
+    let has_spool = || {
+        let files = fs::read_dir(format!("/proc/{}/fd", old.pid())).expect("a process");
+        let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        let mut targets = targets.map(|target| target.to_string_lossy().into_owned());
+        targets.any(|target| target.contains("temp-lost-writes-"))
+    };
+    wait_until("the spool is in use", has_spool);
+    let left = names_in(old.dir());
+    assert!(
+        !left.iter().any(|name| name.starts_with("temp-")),
+        "{left:?}"
+    );
     assert_eq!(new.ask("REPLICAOF NO ONE"), "OK");
     relay.sever();
     follow(&old, new.port);
@@ -148,9 +157,7 @@ fn a_ledger_reaches_back_farther_than_the_backlog() {
     for (n, line) in shown.iter().enumerate() {
         assert!(line.starts_with(&format!("[0] \"SET\" \"lost:{n}\" ")));
     }
-    wait_until("the spool is gone", || {
-        !names_in(old.dir()).iter().any(in_spool)
-    });
+    wait_until("the spool is gone", || !has_spool());
 }
 
 #[test]

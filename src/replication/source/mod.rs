@@ -470,6 +470,18 @@ impl Source {
     }
 }
 
+/// A replica that has loaded its snapshot, reads the log and is close to its end, syncs no more.
+fn settle(replica: &Replica, history: &mut History) {
+    if let State::Online {
+        cursor,
+        held: false,
+    } = &replica.state
+        && replica.has_loaded
+    {
+        log_of(history).settle(cursor);
+    }
+}
+
 fn log_of(history: &mut History) -> &mut ReplLog {
     history
         .log_mut()

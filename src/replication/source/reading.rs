@@ -1,7 +1,7 @@
 //! What online replicas read from the log, and what they say they have run.
 
 use super::replica::{Replica, State};
-use super::{Source, log_of};
+use super::{Source, log_of, settle};
 use crate::replication::LaggingReplica;
 use crate::replication::action::ClientId;
 use crate::replication::history::History;
@@ -77,6 +77,7 @@ impl Source {
             .cursor()
             .expect("only an online replica reads the log");
         log_of(history).advance(cursor, bytes);
+        settle(&self.replicas[at], history);
     }
 
     /// Memory of the log that lies before a replica.

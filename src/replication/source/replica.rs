@@ -163,8 +163,6 @@ pub(super) struct Replica {
     /// It has acknowledged something since it was sent a snapshot, or needed none: it reads and
     /// runs the stream. Before that it may be loading, and a stock replica does not read then.
     pub has_loaded: bool,
-    /// For how many seconds in a row it has been close to the end of the log.
-    pub close_s: u32,
     /// When it acknowledged something last, or said that it is still there.
     pub heard_ms: u64,
 }
@@ -191,7 +189,6 @@ impl Replica {
             fsynced_offset: 0,
             // One that uses the old protocol acknowledges nothing.
             has_loaded: old_protocol,
-            close_s: 0,
             heard_ms: now_ms,
         }
     }

@@ -2,13 +2,9 @@
 //! log that nobody needs is given up.
 
 use super::replica::State;
-use super::{Source, log_of};
+use super::{Source, settle};
 use crate::replication::action::Action;
 use crate::replication::context::Context;
-
-/// So many seconds in a row a replica must be close to the end of the log: what the buffers on the
-/// way take in makes one look so for a moment that the writes are too fast for.
-const SETTLED_S: u32 = 3;
 
 impl Source {
     pub(in crate::replication) fn on_second(
@@ -55,23 +51,10 @@ impl Source {
         }
     }
 
-    /// A replica that has loaded its snapshot, reads the log and stays close to its end, syncs no
-    /// more.
+    /// Who reads the log and is close to its end, syncs no more.
     fn settle_readers(&mut self, cx: &mut Context) {
-        for replica in &mut self.replicas {
-            let State::Online {
-                cursor,
-                held: false,
-            } = &replica.state
-            else {
-                continue;
-            };
-            let log = log_of(cx.history);
-            let is_close = replica.has_loaded && log.is_close(cursor);
-            replica.close_s = if is_close { replica.close_s + 1 } else { 0 };
-            if replica.close_s >= SETTLED_S {
-                log.settle(cursor);
-            }
+        for replica in &self.replicas {
+            settle(replica, cx.history);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Which snapshot serves whom: joining, waiting, starting, handing out.
 
 use super::replica::{Replica, Sending, SnapshotFile, State};
-use super::{OnLoss, Source, log_of};
+use super::{OnLoss, Source, log_of, settle};
 use crate::replication::action::{Action, ClientId, Contents, RunningChild, SnapshotTarget};
 use crate::replication::context::Context;
 use crate::replication::extensions::{Extensions, FileHead, SnapshotName};
@@ -372,6 +372,7 @@ impl Source {
             other => unreachable!("nothing was sent to a replica in {other:?}"),
         });
         replica.heard_ms = cx.now_ms();
+        settle(replica, cx.history);
         self.ack_changes += 1;
         self.refresh_good(cx.settings, cx.now_ms());
         cx.notice(format!("Synchronization with replica {name} succeeded"));
