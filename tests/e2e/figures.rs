@@ -41,6 +41,10 @@ const OWN: &[&str] = &[
     "master_lag_sampled_ms",
     "master_sync_stage",
     "replica0_lag",
+    // While a replica syncs.
+    "replica0_sync",
+    "master_sync_bytes_per_second",
+    "master_sync_seconds_left",
     "lost-writes-max-size",
     "lost-writes-max-age",
     "lost_writes_ledgers",
