@@ -28,7 +28,7 @@ use crate::replication::history::{SUM_OF_NOTHING, StreamPlace};
 use crate::replication::identity::ReplId;
 use crate::replication::settings::DisklessLoad;
 use crate::replication::source::Source;
-use crate::replication::wire::{self};
+use crate::replication::wire;
 
 const FAILED_FROM_DISK: &str = "Failed trying to load the MASTER synchronization DB from disk, \
                                 check server logs.";
