@@ -122,6 +122,15 @@ fn what_a_master_wrote_while_it_was_cut_off_is_in_its_ledger() {
     }
 }
 
+/// Two thousand writes of a kilobyte each.
+fn write_two_megabytes(server: &Server) {
+    let value = "v".repeat(1000);
+    let mut client = server.connect();
+    for n in 0..2000 {
+        assert_eq!(client.ask(&format!("SET lost:{n} {value}")), "OK");
+    }
+}
+
 #[test]
 fn a_ledger_reaches_back_farther_than_the_backlog() {
     let small = master()
@@ -129,11 +138,7 @@ fn a_ledger_reaches_back_farther_than_the_backlog() {
         .config("lost-writes-max-size 4mb");
     let (old, new, relay) = pair(small, Options::ours);
     relay.stall();
-    let value = "v".repeat(1000);
-    let mut client = old.connect();
-    for n in 0..2000 {
-        assert_eq!(client.ask(&format!("SET lost:{n} {value}")), "OK");
-    }
+    write_two_megabytes(&old);
     // Its files have no names: only the process that has them open knows them.
     let has_spool = || {
         let files = fs::read_dir(format!("/proc/{}/fd", old.pid())).expect("a process");
@@ -167,11 +172,7 @@ fn a_ledger_that_had_no_room_for_all_says_so() {
         .config("lost-writes-max-size 512kb");
     let (old, new, relay) = pair(small, Options::ours);
     relay.stall();
-    let value = "v".repeat(1000);
-    let mut client = old.connect();
-    for n in 0..2000 {
-        assert_eq!(client.ask(&format!("SET lost:{n} {value}")), "OK");
-    }
+    write_two_megabytes(&old);
     assert_eq!(new.ask("REPLICAOF NO ONE"), "OK");
     relay.sever();
     follow(&old, new.port);
