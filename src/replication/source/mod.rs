@@ -232,6 +232,7 @@ impl Source {
     pub(super) fn on_ack(&mut self, cx: &mut Context, client: ClientId, ack: Ack) {
         if let Some(at) = self.index_of(client) {
             self.replicas[at].on_ack(ack, cx.now_ms());
+            settle(&self.replicas[at], cx.history);
             self.ack_changes += 1;
             self.refresh_tail(cx);
         }

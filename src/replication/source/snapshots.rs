@@ -353,6 +353,7 @@ impl Source {
             return self.close(cx, at);
         }
         let replica = &mut self.replicas[at];
+        replica.has_loaded |= matches!(replica.state, State::InSnapshot { loaded: true, .. });
         replace_state(replica, |state| match state {
             State::InSnapshot {
                 cursor: Some(cursor),

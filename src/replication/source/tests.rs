@@ -453,6 +453,37 @@ fn silent_replicas_are_dropped_and_others_stay() {
     assert_eq!(rig.repl.info(rig.facts.now).replicas[0].offset, 5);
 }
 
+/// What its output buffer limit counts, once it takes nothing any more.
+fn limited_bytes_of_one_that_stops(rig: &mut Rig, client: ClientId) -> usize {
+    for _ in 0..100 {
+        rig.repl.feed(Some(0), SET);
+    }
+    rig.repl.replica_limited_bytes(client)
+}
+
+#[test]
+fn a_replica_is_held_to_its_limit_as_soon_as_it_has_acknowledged() {
+    let mut rig = Rig::new(disk());
+    rig.online(1);
+    assert_eq!(limited_bytes_of_one_that_stops(&mut rig, 1), 0);
+    rig.read(1);
+    rig.replconf(1, "ACK 0");
+    assert!(limited_bytes_of_one_that_stops(&mut rig, 1) > 0);
+}
+
+#[test]
+fn so_is_one_that_acknowledges_before_its_snapshot_is_seen_to_have_ended() {
+    let mut rig = Rig::new(ReplicationSettings {
+        diskless_sync_delay_s: 0,
+        ..ReplicationSettings::default()
+    });
+    rig.psync(1, "?", "-1");
+    rig.forked();
+    rig.replconf(1, "ACK 0");
+    rig.reaped(true);
+    assert!(limited_bytes_of_one_that_stops(&mut rig, 1) > 0);
+}
+
 #[test]
 fn a_replica_that_loads_for_long_keeps_its_place_with_newlines() {
     let mut rig = Rig::new(ReplicationSettings {
