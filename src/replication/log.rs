@@ -77,6 +77,9 @@ pub const WINDOW_BYTES_MIN: u64 = BLOCK_BYTES as u64;
 /// What a block costs: its bytes and its entry in the queue.
 const BLOCK_MEMORY: usize = BLOCK_BYTES + size_of::<Block>();
 
+/// The queue of blocks keeps room for so many, and for four times as many as there are.
+const PLACES_MIN: usize = 32;
+
 /// Where a command of the stream begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandStart {
@@ -296,6 +299,9 @@ impl ReplLog {
         if self.spare.is_none() {
             bytes.clear();
             self.spare = Some(bytes);
+        }
+        if self.blocks.capacity() > PLACES_MIN.max(4 * self.blocks.len()) {
+            self.blocks.shrink_to(2 * self.blocks.len());
         }
     }
 

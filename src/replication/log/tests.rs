@@ -108,6 +108,9 @@ fn dropping_a_cursor_far_behind_frees_in_bounded_steps() {
         log.trim();
     }
     assert!(log.history_bytes() <= WINDOW_BYTES_MIN + BLOCK_BYTES as u64);
+    // Two blocks, one in reserve, and the queue, which was long.
+    let held = log.memory_bytes();
+    assert!(held < 3 * BLOCK_BYTES + 4096, "{held} bytes held");
 }
 
 #[test]
