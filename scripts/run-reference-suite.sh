@@ -35,7 +35,7 @@ done
 files=() options=()
 while [[ $# -gt 0 ]]; do
     case $1 in
-    --only | --skiptest | --tags | --timeout) options+=("$1" "$2"); shift 2 ;;
+    --only | --skiptest | --tags | --timeout | --baseport | --portcount) options+=("$1" "$2"); shift 2 ;;
     --*) options+=("$1"); shift ;;
     *) files+=(--single "$1"); shift ;;
     esac
