@@ -264,6 +264,7 @@ pub const USAGE: &str = "  kill NODE…                 end processes by SIGKILL
       link NODE up|down, up NODE, down NODE, writes N, event NAME, time 5s
   note WORDS                 a mark in the report
   cli NODE WORD…             a command for a node, past the relay
+  address NODE               where it listens past the relay, for other programs
 ";
 
 /// Reads a length of time: `250ms`, `1.5s`, `2m`.

@@ -11,11 +11,15 @@
 //! then something was changed in the file, the data that are loaded from it are not what the marks
 //! behind it speak of, and nothing in it is believed any more. A file that just ends, in the middle
 //! of a batch or of a command, is sound up to its last whole command or transaction.
+//!
+//! A history that goes by another name from some place on, at which the stream comes to the same
+//! sum, is the same stream up to there: a replica was promoted, or its master was. The old name is
+//! remembered, to tell later where others part from ours ([`super::lineage`]).
 
 use std::mem;
 use std::ops::Range;
 
-use super::identity::{OFFSET_MAX, ReplId};
+use super::identity::{ANCESTORS_MAX, Ancestor, OFFSET_MAX, ReplId};
 use super::info::SavedIdentity;
 use super::log::ReplLog;
 use crate::base::numbers::parse_u64;
@@ -37,6 +41,8 @@ struct Transaction {
 #[derive(Debug)]
 struct Known {
     id: ReplId,
+    /// The histories that it grew out of, the youngest first.
+    ancestors: Vec<Ancestor>,
     db: Option<u32>,
     /// The last bytes of the stream, up to the place.
     log: ReplLog,
@@ -71,6 +77,8 @@ pub struct Retrace {
 pub struct Retraced {
     /// The place.
     pub place: SavedIdentity,
+    /// The histories that its history grew out of, the youngest first.
+    pub ancestors: Vec<Ancestor>,
     /// The last bytes of the stream up to there.
     pub log: ReplLog,
 }
@@ -132,21 +140,20 @@ impl Retrace {
         let Some(id) = ReplId::parse(&place.id).filter(|_| place.offset <= OFFSET_MAX) else {
             return;
         };
-        let mut log = ReplLog::new(place.offset + 1, self.window_bytes, place.sum);
-        if let Some(old) = old.filter(|old| old.id == id) {
-            let counted = old.log.sum_up_to(place.offset);
-            if old.log.next() != log.next() {
-                self.state = State::Changed("a place is not the one that was counted");
+        let (log, ancestors) = match old.map(|old| old.go_on(id, place)) {
+            Some(Ok(Some(gone_on))) => gone_on,
+            Some(Err(why)) => {
+                self.state = State::Changed(why);
                 return;
             }
-            if counted.is_some() && place.sum.is_some() && counted != place.sum {
-                self.state = State::Changed("the stream does not come to the sum that was told");
-                return;
+            Some(Ok(None)) | None => {
+                let log = ReplLog::new(place.offset + 1, self.window_bytes, place.sum);
+                (log, Vec::new())
             }
-            log = old.log;
-        }
+        };
         self.state = State::Known(Box::new(Known {
             id,
+            ancestors,
             db: place.db,
             log,
             batch_end: end,
@@ -194,14 +201,50 @@ impl Retrace {
                     stream_db: known.db.unwrap_or(0),
                     sum: known.log.sum_up_to(offset),
                 };
-                let log = known.log;
-                Ok(Some(Retraced { place, log }))
+                let (log, ancestors) = (known.log, known.ancestors);
+                Ok(Some(Retraced {
+                    place,
+                    ancestors,
+                    log,
+                }))
             }
         }
     }
 }
 
 impl Known {
+    /// The stream up to here and the histories before, if the place that was read goes on from
+    /// here.
+    fn go_on(
+        mut self: Box<Self>,
+        id: ReplId,
+        place: &Place,
+    ) -> Result<Option<(ReplLog, Vec<Ancestor>)>, &'static str> {
+        let is_there = self.log.next() == place.offset + 1;
+        let counted = self.log.sum_up_to(place.offset);
+        if self.id == id {
+            if !is_there {
+                return Err("a place is not the one that was counted");
+            }
+            if counted.is_some() && place.sum.is_some() && counted != place.sum {
+                return Err("the stream does not come to the sum that was told");
+            }
+        } else {
+            if !is_there || counted != place.sum {
+                return Ok(None);
+            }
+            // Who kept the old name may have gone on with more than we had.
+            let ancestor = Ancestor {
+                id: self.id,
+                end: place.offset,
+                is_exact: false,
+            };
+            self.ancestors.insert(0, ancestor);
+            self.ancestors.truncate(ANCESTORS_MAX);
+        }
+        Ok(Some((self.log, self.ancestors)))
+    }
+
     fn begin_batch(&mut self, end: u64, bytes: u64, offset: u64) -> Result<(), &'static str> {
         if end - (BATCH_MARK_BYTES as u64).min(end) < self.batch_end {
             return Err("a batch begins before the last one has ended");

@@ -182,6 +182,33 @@ fn what_somebody_else_has_added_has_no_place() {
 }
 
 #[test]
+fn a_history_that_goes_by_another_name_at_the_same_sum_is_the_same_up_to_there() {
+    let mut file = File::new();
+    file.batch(&[Both(SET)]);
+    let renamed_at = file.offset();
+    file.place([b'b'; 40]);
+    file.batch(&[Both(SET)]);
+    let found = read(&file.bytes).expect("sound").expect("a place");
+    let known = Ancestor {
+        id: id(A),
+        end: renamed_at,
+        is_exact: false,
+    };
+    assert_eq!(found.ancestors, [known]);
+    assert_eq!(found.log.last_bytes(usize::MAX), [SET, SET].concat());
+
+    // Another stream that has come as far.
+    let mut file = File::new();
+    file.batch(&[Both(SET)]);
+    file.stream[SET.len() - 3] = b'w';
+    file.place([b'b'; 40]);
+    file.batch(&[Both(SET)]);
+    let found = read(&file.bytes).expect("sound").expect("a place");
+    assert_eq!(found.ancestors, []);
+    assert_eq!(found.log.last_bytes(usize::MAX), SET);
+}
+
+#[test]
 fn a_place_that_was_given_up_is_not_known() {
     let mut file = sample();
     push_place(None, &mut file.bytes);

@@ -209,6 +209,42 @@ fn two_promotions_in_a_row_do_not_blur_the_fork() {
 }
 
 #[test]
+fn a_promoted_replica_that_was_killed_still_knows_where_its_old_master_parts() {
+    let with_file = || master().config("appendonly yes");
+    let mut old = with_file().start();
+    let mut new = with_file().start();
+    follow(&new, old.port);
+    wait_link_up(&new);
+    wait_rewritten(&new);
+    old.ask("SET common 1");
+    wait_equal_offsets(&[&old, &new]);
+    old.kill();
+    assert_eq!(new.ask("REPLICAOF NO ONE"), "OK");
+    for n in 0..20 {
+        assert_eq!(new.ask(&format!("SET lost:{n} {n}")), "OK");
+    }
+    new.kill();
+    // The old master takes over again, with data that know nothing of that.
+    old.start_again();
+    assert_eq!(old.ask("SET other 1"), "OK");
+    new.start_again();
+    follow(&new, old.port);
+    assert_same_data(&old, &new);
+
+    let ledgers = ledgers_of(&new);
+    assert_eq!(ledgers.len(), 1, "{}", new.log_tail());
+    let want: Vec<String> = (0..20)
+        .map(|n| format!("[0] \"SET\" \"lost:{n}\" \"{n}\""))
+        .collect();
+    assert_eq!(commands(&ledgers[0]), want);
+    let (text, _) = show(&ledgers);
+    assert!(
+        text.contains("Complete: ") && text.contains("Exact: "),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_master_that_may_not_be_asked_makes_the_ledger_say_that_it_may_hold_too_much() {
     let (old, new, relay) = pair(master(), Options::stock);
     relay.stall();

@@ -1,6 +1,7 @@
 //! A command for a node, past the relay, and its reply as `redis-cli` shows it.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,12 +22,7 @@ pub fn cli(folder: &Path, words: &[String]) -> Result<(), Failure> {
     if argv.is_empty() {
         return Err("cli wants a command for the node".to_owned());
     }
-    let node = node.clone();
-    let address = match answer(folder, &plain(Ask::Address { node }))? {
-        Answer::At { address, .. } => address,
-        Answer::Failed { why } => return Err(why),
-        Answer::Done { .. } => return Err("the keeper says no address".to_owned()),
-    };
+    let address = find(folder, node)?;
     let argv: Vec<&[u8]> = argv.iter().map(|word| word.as_bytes()).collect();
     let reply = Wire::connect(address, None, PATIENCE).and_then(|mut wire| wire.ask(&argv));
     match reply.map_err(|e| e.to_string())? {
@@ -38,6 +34,23 @@ pub fn cli(folder: &Path, words: &[String]) -> Result<(), Failure> {
             show(&value, "", &mut text);
             say(&text)
         }
+    }
+}
+
+/// Says where a node listens past the relay, for programs that are to talk to it.
+pub fn address(folder: &Path, words: &[String]) -> Result<(), Failure> {
+    let [node] = words else {
+        return Err("address wants a node".to_owned());
+    };
+    say(&find(folder, node)?.to_string())
+}
+
+fn find(folder: &Path, node: &str) -> Result<SocketAddr, Failure> {
+    let node = node.to_owned();
+    match answer(folder, &plain(Ask::Address { node }))? {
+        Answer::At { address, .. } => Ok(address),
+        Answer::Failed { why } => Err(why),
+        Answer::Done { .. } => Err("the keeper says no address".to_owned()),
     }
 }
 

@@ -98,6 +98,7 @@ fn carry_out(folder: &Path, words: &[String]) -> Result<(), Failure> {
         "down" => up::down(folder),
         "status" => status(folder, rest),
         "cli" => cli::cli(folder, rest),
+        "address" => cli::address(folder, rest),
         "report" => report::report(folder, rest),
         "run" => run::run_script(rest),
         "repeat" => repeat::repeat(rest),

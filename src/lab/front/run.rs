@@ -17,6 +17,9 @@ use crate::lab::keeper::PLAN_FILE;
 use crate::lab::model::Record;
 use crate::lab::report;
 
+/// The names by which a script finds this program: the lab, and what reads ledgers of lost writes.
+const PROGRAMS: [&str; 2] = ["redis-lab", "redis-check-aof"];
+
 /// A script, and with what it is run.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
@@ -103,7 +106,9 @@ impl Script {
         let exe = env::current_exe().map_err(failed)?;
         let programs = folder.join(PROGRAM_FOLDER);
         fs::create_dir(&programs).map_err(failed)?;
-        std::os::unix::fs::symlink(exe, programs.join("redis-lab")).map_err(failed)?;
+        for name in PROGRAMS {
+            std::os::unix::fs::symlink(&exe, programs.join(name)).map_err(failed)?;
+        }
         let path = env::var_os("PATH").unwrap_or_default();
         let places = std::iter::once(programs).chain(env::split_paths(&path));
         let path = env::join_paths(places).map_err(|e| e.to_string())?;

@@ -83,10 +83,15 @@ impl Lab {
         said.err
     }
 
-    /// Runs an experiment of the repository; the figures of its report, and the report for
-    /// programs.
+    /// Runs an experiment of the repository; the figures of its report.
     #[track_caller]
     pub fn run_experiment(&self, name: &str) -> Figures {
+        self.run_experiment_aloud(name).0
+    }
+
+    /// The same, and all that was said meanwhile.
+    #[track_caller]
+    pub fn run_experiment_aloud(&self, name: &str) -> (Figures, String) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let script = root.join("scripts/experiments").join(format!("{name}.sh"));
         let script = script.to_str().expect("a path of text");
@@ -96,7 +101,8 @@ impl Lab {
                 .expect("redis-lab runs"),
         );
         assert!(said.ok, "{name}: {}{}", said.out, said.err);
-        Figures::read(said.out.lines().last().unwrap_or_default())
+        let figures = Figures::read(said.out.lines().last().unwrap_or_default());
+        (figures, said.out)
     }
 
     /// The figures of the run so far.

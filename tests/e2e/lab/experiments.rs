@@ -4,15 +4,32 @@
 
 use crate::harness::*;
 
-/// Runs it with our servers and with stock ones; how the script has ended is asserted for both.
+/// Runs it with our servers; that the script has come to its end and checked is asserted for all.
 fn run(name: &str) -> Figures {
-    let figures = Lab::ours().run_experiment(name);
+    run_aloud(name).0
+}
+
+/// The same, and all that was said meanwhile.
+fn run_aloud(name: &str) -> (Figures, String) {
+    let (figures, said) = Lab::ours().run_experiment_aloud(name);
     assert_eq!(figures.text("complete"), "yes");
     assert_eq!(figures.text("checked"), "yes");
     assert_eq!(figures.number("duplicated"), 0.0);
     assert_eq!(figures.number("reordered"), 0.0);
     assert!(figures.number("acknowledged") > 100.0);
-    figures
+    (figures, said)
+}
+
+/// The first number behind this text.
+#[track_caller]
+fn number_behind(said: &str, text: &str) -> f64 {
+    let (_, rest) = said
+        .split_once(text)
+        .unwrap_or_else(|| panic!("no '{text}' in {said}"));
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits
+        .parse()
+        .unwrap_or_else(|_| panic!("no number behind '{text}' in {said}"))
 }
 
 #[test]
@@ -116,6 +133,61 @@ fn a_flapping_link_costs_no_write() {
     let figures = run("flapping-link");
     assert_eq!(figures.text("held"), "yes");
     assert_eq!(figures.number("lost"), 0.0);
+}
+
+#[test]
+fn writes_that_a_demoted_master_loses_are_in_its_ledger_and_can_be_replayed() {
+    let (figures, said) = run_aloud("lost-writes");
+    assert_eq!(figures.text("held"), "yes");
+    // Before the ledger is sent to the new master. What it holds beyond the lost writes would be
+    // there twice in the end.
+    let lost = number_behind(&said, "present, ");
+    assert!(lost >= 500.0, "{said}");
+    assert!(
+        said.contains(&format!("), {lost} of them in a ledger")),
+        "{said}"
+    );
+    assert!(said.contains("errors: 0"), "{said}");
+    assert_eq!(figures.number("lost"), 0.0);
+}
+
+#[test]
+fn stock_servers_lose_the_writes_of_a_demoted_master_without_a_trace() {
+    let figures = Lab::of(stock_path()).run_experiment("lost-writes");
+    assert!(figures.number("old.lost") >= 500.0, "{figures:?}");
+    assert_eq!(figures.number("new.lost"), 0.0);
+    assert_eq!(figures.text("in_ledger"), "-");
+}
+
+#[test]
+fn lag_is_what_the_links_of_a_chain_add_up_to() {
+    let (figures, said) = run_aloud("lag");
+    assert_eq!(figures.text("held"), "yes");
+    assert_eq!(figures.number("lost"), 0.0);
+    for (place, hops) in [
+        ("one link, r1: ", 1.0),
+        ("one link, r2: ", 1.0),
+        ("both links, r1: ", 1.0),
+        ("both links, r2: ", 2.0),
+    ] {
+        let by_itself = number_behind(&said, place);
+        let at_its_master = number_behind(&said, &format!("{place}{by_itself} ms by itself, "));
+        for lag in [by_itself, at_its_master] {
+            assert!((lag - 250.0 * hops).abs() <= 20.0 * hops, "{place}{said}");
+        }
+    }
+}
+
+#[test]
+fn stock_servers_tell_of_lag_in_whole_seconds_only() {
+    let (figures, said) = Lab::of(stock_path()).run_experiment_aloud("lag");
+    assert_eq!(figures.number("lost"), 0.0);
+    assert!(
+        said.contains("one link, r1: no ms by itself, no ms by m1"),
+        "{said}"
+    );
+    // Whole seconds, below one where nobody is held up.
+    assert!(said.contains("one link, stock fields: lag=0 to "), "{said}");
 }
 
 #[test]

@@ -246,3 +246,17 @@ fn sentinels_of_a_chain_and_of_two_masters_come_together() {
     lab.say("wait-for master r1");
     lab.say("wait-for master m2");
 }
+
+#[test]
+fn other_programs_are_told_where_a_node_listens() {
+    let lab = Lab::ours();
+    lab.say("up --replicas 1 --sentinels 0");
+    lab.say("cut m1 r1");
+    let address = lab.say("address r1");
+    // Past the relay: no link that is cut concerns it.
+    let stream = std::net::TcpStream::connect(address.trim()).expect("it listens");
+    let mut client = Conn::over(stream).expect("a connection");
+    assert_eq!(client.ask("PING"), "PONG");
+    assert!(lab.refused("address").contains("wants a node"));
+    assert!(lab.refused("address r7").contains("r7"));
+}
