@@ -178,6 +178,29 @@ impl AofFeed {
         second: Option<i64>,
         grown: u64,
     ) {
+        // Usually a batch is open and the operation stands in the stream as it is.
+        if grown == command.len() as u64
+            && db == self.selected
+            && second.is_none()
+            && self.applied_at.is_none()
+            && let Some(at) = self.batch_at
+            && self.bytes.len() - at < BATCH_BYTES_SOFT
+        {
+            self.has_data = true;
+            self.bytes.extend_from_slice(command);
+            return self.grow(grown);
+        }
+        self.append_marked(db, command, second, grown);
+    }
+
+    /// The same, with whatever has to be told of it.
+    fn append_marked(
+        &mut self,
+        db: Option<usize>,
+        command: &[u8],
+        second: Option<i64>,
+        grown: u64,
+    ) {
         if self.applied_at.is_some() {
             return self.append(db, command, None);
         }
@@ -187,7 +210,6 @@ impl AofFeed {
         }
         let is_selected = db.is_none() || db == self.selected;
         match grown.checked_sub(command.len() as u64) {
-            // The usual case.
             Some(0) if is_selected => {}
             Some(0) => self.own(|feed| feed.select(db.unwrap_or(0))),
             Some(_) => self.select(db.unwrap_or(0)),
@@ -213,6 +235,7 @@ impl AofFeed {
         self.bytes.extend_from_slice(&own);
     }
 
+    #[inline]
     fn grow(&mut self, grown: u64) {
         self.command_bytes += grown;
         if let Some(followed) = &mut self.followed {

@@ -60,12 +60,13 @@ impl Env {
             return;
         }
         self.file_what_the_stream_has();
+        let followed_end = self.aof.followed_end();
         if audience.contains(Audience::REPLICAS) {
             self.replication.feed(db.map(|db| db as u32), bytes);
         }
         if self.aof.is_on() && audience.contains(Audience::FILE) {
             let second = self.aof_second();
-            match self.aof.followed_end() {
+            match followed_end {
                 None => self.aof.append(db, bytes, second),
                 Some(end) => {
                     let grown = self.replication.offset() - end;

@@ -99,6 +99,14 @@ struct Block {
     start: Option<CommandStart>,
 }
 
+impl Block {
+    /// Bytes that it can still take.
+    #[inline]
+    fn room(&self) -> usize {
+        BLOCK_BYTES - self.bytes.len()
+    }
+}
+
 /// A reader's place in a [`ReplLog`]. It keeps every byte from its position on alive, so it must
 /// be given back with [`ReplLog::detach`]; it can be neither copied nor made up.
 #[derive(Debug)]
@@ -185,14 +193,23 @@ impl ReplLog {
     }
 
     /// Appends bytes of the stream that begin with a command, in front of which `db` is selected.
-    pub fn append(&mut self, mut bytes: &[u8], db: Option<u32>) {
+    #[inline]
+    pub fn append(&mut self, bytes: &[u8], db: Option<u32>) {
+        // Usually the last block has room, and a command begins in it already.
+        match self.blocks.back_mut() {
+            Some(tail) if tail.start.is_some() && bytes.len() <= tail.room() => {
+                tail.bytes.extend_from_slice(bytes);
+                self.next += bytes.len() as u64;
+            }
+            _ => self.append_in_parts(bytes, db),
+        }
+    }
+
+    fn append_in_parts(&mut self, mut bytes: &[u8], db: Option<u32>) {
         let begin = self.next;
         let next = self.next + bytes.len() as u64;
         while !bytes.is_empty() {
-            let room = self
-                .blocks
-                .back()
-                .map_or(0, |tail| BLOCK_BYTES - tail.bytes.len());
+            let room = self.blocks.back().map_or(0, Block::room);
             if room == 0 {
                 self.open_block();
                 continue;
