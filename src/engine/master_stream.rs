@@ -9,6 +9,8 @@
 //! the stream is then *due*, and the engine runs it in this tick or the next. A tick runs a bounded
 //! number of bytes, so that a replica that catches up still answers its clients.
 
+use std::ops::Range;
+
 use super::Engine;
 use super::batch::{BATCH_COMMANDS_MAX, Batch, Parsed};
 use super::describe::describe_master;
@@ -308,8 +310,8 @@ impl<W: World> Engine<W> {
             look_ahead(runtime.table, env, stream.session_mut(), buf, parsed);
             for (p, end) in parsed.iter_mut().zip(ahead.ends) {
                 let mut args = p.ranges.args(&buf[p.start..]);
-                if is_mark(p.command, &args) && !self.is_in_transaction() {
-                    self.take_mark(buf, end, &args[1]);
+                if self.is_mark(p.command, &args) {
+                    self.take_mark(buf, p.start..end, &args[1]);
                     at = end;
                     continue;
                 }
@@ -441,18 +443,31 @@ impl<W: World> Engine<W> {
         outcome
     }
 
-    fn is_in_transaction(&mut self) -> bool {
-        let session = self.runtime.link.stream.session_mut();
-        session.transaction.is_some()
+    /// Whether a command is a mark of the origin's time: nothing to run, and nobody's to see.
+    fn is_mark(&mut self, command: Option<&'static Command>, args: &Args<'_>) -> bool {
+        let is_ping = |command: &Command| command.row.name == "ping";
+        args.len() == 2
+            && command.is_some_and(is_ping)
+            && Replication::is_mark(&args[1])
+            && self.env.replication.gets_marks()
+            && self.runtime.link.stream.session_mut().transaction.is_none()
     }
 
-    /// The stream has been run up to a mark, which ends there.
-    fn take_mark(&mut self, buf: &[u8], end: usize, argument: &[u8]) {
-        self.env.begin_applied();
-        self.report_applied(buf, end);
+    /// The stream has been run up to a mark, which stands there and is no part of it.
+    fn take_mark(&mut self, buf: &[u8], place: Range<usize>, argument: &[u8]) {
+        if self.runtime.link.stream.start < place.start {
+            // Newlines.
+            self.env.begin_applied();
+            self.report_applied(buf, place.start);
+        }
         let Engine { env, runtime, .. } = self;
-        runtime.link.stream.last_interaction_ms = env.now.mono_ms();
-        runtime.drive(env, |r, facts, out| r.on_mark(argument, facts, out));
+        let stream = &mut runtime.link.stream;
+        stream.start = place.end;
+        stream.last_interaction_ms = env.now.mono_ms();
+        let bytes = place.len() as u64;
+        runtime.drive(env, |r, facts, out| {
+            r.on_mark(argument, bytes, facts, out);
+        });
     }
 
     /// Tells the machine that the stream was run up to `end`, unless that is inside a transaction.
@@ -469,12 +484,6 @@ impl<W: World> Engine<W> {
         self.env.replication.on_applied(applied, db);
         stream.start = end;
     }
-}
-
-/// Whether a command is a mark of the origin's time: nothing to run, and nobody's to see.
-fn is_mark(command: Option<&'static Command>, args: &Args<'_>) -> bool {
-    let is_ping = |command: &Command| command.row.name == "ping";
-    args.len() == 2 && command.is_some_and(is_ping) && Replication::is_mark(&args[1])
 }
 
 /// Whether to stop rather than to go on with data that differ from our master's.

@@ -5,7 +5,8 @@
 //! opened) is given at once; what follows from it joins the end of the queue.
 //!
 //! Here is also the master's side of the wire: what replicas are sent. A replica's bytes leave in
-//! this order: what the machine said to it, the snapshot file, the log from its cursor.
+//! this order: what the machine said to it, the snapshot file, the log from its cursor, with marks of
+//! time between its commands where it reads them.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice};
@@ -172,7 +173,20 @@ impl<W: World> Runtime<W> {
         if let Some(range) = env.replication.cold_range(client) {
             return self.send_cold(key, client, range, env);
         }
-        self.send_log(key, client, env);
+        if self.send_mark(key, client, env) {
+            self.send_log(key, client, env);
+        }
+    }
+
+    /// Sends a replica the mark of time that it has come to, if it has come to one. Whether its
+    /// socket takes more.
+    fn send_mark(&mut self, key: usize, client: u64, env: &mut Env) -> bool {
+        if let Some(mark) = env.replication.take_mark(client, env.now) {
+            self.clients[key].output.append(&mark);
+            self.clients.flush(key, env, &mut self.world);
+        }
+        let conn = self.clients.get(key);
+        conn.is_some_and(|conn| conn.output.pending() == 0 && conn.replica.is_some())
     }
 
     fn send_log(&mut self, key: usize, client: u64, env: &mut Env) {
@@ -200,10 +214,13 @@ impl<W: World> Runtime<W> {
                 env.replication.on_sent(client, n);
                 if n < offered {
                     clients.wait_writable(key, true, world);
-                } else if env.replication.chunks(client).next().is_some() {
-                    clients.continue_writing(key, world);
-                } else {
-                    clients.wait_writable(key, false, world);
+                } else if self.send_mark(key, client, env) {
+                    let Runtime { clients, world, .. } = self;
+                    if env.replication.chunks(client).next().is_some() {
+                        clients.continue_writing(key, world);
+                    } else {
+                        clients.wait_writable(key, false, world);
+                    }
                 }
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => clients.wait_writable(key, true, world),

@@ -6,9 +6,9 @@
 //! behind it, `+OK tanist:WORD,WORD`, and only if it was asked so. What both have named may be used
 //! on this connection, and nothing that a stock peer would not understand is said otherwise.
 //!
-//! | word | what it lets the replica say, before its `PSYNC` |
+//! | word | what it lets the replica say |
 //! |---|---|
-//! | `lag` | `REPLCONF origin-time ?`, and later `LAG MS` with its offset, see [`super::lag`] |
+//! | `lag` | `REPLCONF origin-time ?`, later `LAG MS`; it gets marks of time ([`super::lag`]) |
 //! | `sum` | `REPLCONF stream-sum ID:OFFSET:SUM`: what the stream comes to there ([`StreamSum`]) |
 //! | `fork` | `REPLCONF lineage ?`: which histories the master's grew out of |
 //! | `resume` | `REPLCONF snapshot-part NAME:BYTES`: so much it has of that snapshot file |
@@ -30,7 +30,7 @@ bitflags! {
     pub struct Extensions: u16 {
         /// It compares checksums of the stream before it lets a replica continue.
         const SUM = 1;
-        /// It reads marks of time in the stream, and tells its lag.
+        /// It knows marks of time between the commands of the stream, and tells its lag.
         const LAG = 1 << 1;
         /// It tells which histories its own grew out of.
         const FORK = 1 << 2;

@@ -1,4 +1,4 @@
-//! Marks of time, as masters write and replicas read them ([`super::lag`]), and what else happens
+//! Marks of time, as masters make and replicas read them ([`super::lag`]), and what else happens
 //! to our stream at the end of a tick.
 
 use super::Replication;
@@ -15,9 +15,8 @@ impl Replication {
     pub fn before_sleep(&mut self, paused: bool, now: Now) {
         let has_replicas = self.source.count() > 0;
         if has_replicas {
-            let may_mark = !paused && !self.is_replica() && !self.is_failing_over();
-            let mark_us = may_mark.then(|| self.clock.us(now));
-            self.source.mark_writes(&mut self.history, mark_us, now);
+            let mark_us = self.own_origin_us(now);
+            self.source.mark_writes(&self.history, mark_us, now);
         }
         let tail = self.source.tail_mut();
         if tail.wants_acks(&self.history, &self.settings) {
@@ -32,14 +31,34 @@ impl Replication {
         }
     }
 
-    /// The stream of our master, which was run and reported up to there, had a `PING` with this
-    /// argument at its end, which [`is_mark`](Self::is_mark).
-    pub fn on_mark(&mut self, argument: &[u8], facts: Facts, out: &mut Vec<Action>) {
-        if let Some(mark) = Mark::parse(argument)
-            && let Some((link, _, mut cx)) = self.link(facts, out)
-        {
-            link.on_mark(&mut cx, mark);
+    /// The time, if we are the origin.
+    fn own_origin_us(&self, now: Now) -> Option<i64> {
+        (!self.is_replica()).then(|| self.clock.us(now))
+    }
+
+    /// The mark that a replica has to be sent now, since it was sent all of the stream before it;
+    /// as it goes over the wire. It counts as sent from here on.
+    pub fn take_mark(&mut self, client: ClientId, now: Now) -> Option<Vec<u8>> {
+        let now_us = self.own_origin_us(now);
+        let mark = self.source.take_mark(&self.history, client, now_us, now);
+        mark.map(|mark| mark.command())
+    }
+
+    /// Whether our master sends marks.
+    pub fn gets_marks(&self) -> bool {
+        matches!(&self.role, Role::Replica(link) if link.gets_marks())
+    }
+
+    /// What has come of the stream of our master was run and reported up to a mark, a `PING` with
+    /// this argument that was so many bytes long.
+    pub fn on_mark(&mut self, argument: &[u8], bytes: u64, facts: Facts, out: &mut Vec<Action>) {
+        let Some(mark) = Mark::parse(argument) else {
+            return;
+        };
+        if let Some((link, _, mut cx)) = self.link(facts, out) {
+            link.on_mark(&mut cx, mark, bytes);
         }
+        self.source.place_mark(&self.history, mark, facts.now);
     }
 
     /// A replica was sent so many bytes of a snapshot.
@@ -47,8 +66,8 @@ impl Replication {
         self.source.on_snapshot_sent(client, bytes);
     }
 
-    /// Whether the argument of a `PING` in the stream of our master is a mark, which says nothing
-    /// to anybody but [`on_mark`](Self::on_mark).
+    /// Whether the argument of a `PING` from a master that [`gets_marks`](Self::gets_marks) speaks of
+    /// is a mark: no part of the stream, and nothing to anybody but [`on_mark`](Self::on_mark).
     pub fn is_mark(argument: &[u8]) -> bool {
         Mark::parse(argument).is_some()
     }

@@ -12,7 +12,7 @@
 //! | `history.rs` | the two above in step, and the selected database |
 //! | `lag/` | how far a copy is behind, in bytes and in milliseconds |
 //! | `retrace.rs` | where in a history a server is that starts from its append-only file |
-//! | `marking.rs` | marks of time in the stream, and the end of a tick |
+//! | `marking.rs` | marks of time between commands, and the end of a tick |
 //! | `lineage.rs` | where another history parts from ours |
 //! | `lost.rs` | what is kept of the stream for the case that a new master lacks it |
 //! | `link/` | the replica's side: handshake, snapshot, stream |

@@ -229,11 +229,19 @@ impl Rig {
         String::from_utf8(text).expect("ASCII")
     }
 
-    /// Reads everything from the log that a replica has before it.
+    /// Reads everything from the log that a replica has before it, with the marks of time that
+    /// stand there for it.
     pub fn read(&mut self, client: ClientId) -> String {
-        let bytes: Vec<u8> = self.repl.chunks(client).flatten().copied().collect();
-        self.repl.on_sent(client, bytes.len());
-        String::from_utf8(bytes).expect("ASCII")
+        let mut text = Vec::new();
+        loop {
+            let mark = self.repl.take_mark(client, self.facts.now);
+            let bytes: Vec<u8> = self.repl.chunks(client).flatten().copied().collect();
+            self.repl.on_sent(client, bytes.len());
+            if mark.is_none() && bytes.is_empty() {
+                return String::from_utf8(text).expect("ASCII");
+            }
+            text.extend(mark.into_iter().flatten().chain(bytes));
+        }
     }
 
     /// Whether a log line with this text was written, since the actions were last cleared.

@@ -58,13 +58,19 @@ fn marks_in(text: &str) -> usize {
     text.matches("lag:").count()
 }
 
-/// The replica has got a mark of that time, and run it.
+/// The replica has got a mark of that time, and come to it.
 fn run_mark(rig: &mut Rig, at_us: i64) {
-    let argument = format!("lag:{at_us}:{}", &id('a')[..8]);
-    let length = argument.len();
-    rig.stream(format!("*2\r\n$4\r\nPING\r\n${length}\r\n{argument}\r\n").as_bytes());
+    run_mark_of(rig, 'a', at_us);
+}
+
+/// The same with a mark of this history.
+fn run_mark_of(rig: &mut Rig, letter: char, at_us: i64) {
+    let argument = format!("lag:{at_us}:{}", &id(letter)[..8]);
+    let mark = format!("*2\r\n$4\r\nPING\r\n${}\r\n{argument}\r\n", argument.len());
+    rig.bytes(mark.as_bytes());
+    let count = mark.len() as u64;
     rig.repl
-        .on_mark(argument.as_bytes(), rig.facts, &mut rig.out);
+        .on_mark(argument.as_bytes(), count, rig.facts, &mut rig.out);
 }
 
 fn own(rig: &Rig) -> MasterInfo {
@@ -102,8 +108,70 @@ fn marks_follow_writes_ten_times_a_second_at_most() {
         tick(&mut rig, &[]);
     }
     assert_eq!(rig.repl.offset(), offset);
+    assert_eq!(marks_in(&rig.read(1)), 1, "behind the last writes");
     tick(&mut rig, &[SET]);
     assert_eq!(marks_in(&rig.read(1)), 1);
+}
+
+#[test]
+fn marks_are_no_part_of_the_stream() {
+    let (mut with, mut without) = (master(), by_file());
+    without.online(1);
+    without.replconf(1, "ACK 0");
+    // A second replica of the first, which reads no marks.
+    with.online(2);
+    for rig in [&mut with, &mut without] {
+        pass(rig, 1000);
+        for _ in 0..500 {
+            tick(rig, &[SET, SET]);
+            pass(rig, 3);
+        }
+    }
+    assert_eq!(with.repl.offset(), without.repl.offset());
+    let stream = without.read(1);
+    assert_eq!(with.read(2), stream);
+    let marked = with.read(1);
+    assert!(marks_in(&marked) >= 10);
+    let unmarked: Vec<&str> = marked.split("*2\r\n$4\r\nPING\r\n$29\r\n").collect();
+    let rests = unmarked
+        .iter()
+        .skip(1)
+        .map(|rest| &rest["lag:1700000000123456:cccccccc\r\n".len()..]);
+    assert_eq!(unmarked[0].to_owned() + &rests.collect::<String>(), stream);
+}
+
+#[test]
+fn a_replica_that_comes_late_is_told_that_nothing_is_missing() {
+    let mut rig = master();
+    tick(&mut rig, &[SET]);
+    let half = rig.read(1);
+    assert_eq!(marks_in(&half), 1);
+    let (id, next) = (rig.repl.identity().id().to_string(), rig.repl.offset() + 1);
+    pass(&mut rig, 9000);
+    rig.replconf(2, "capa tanist:lag");
+    rig.psync(2, &id, &next.to_string());
+    let text = rig.read(2);
+    assert!(text.contains(&format!("lag:{}:", now_us(&rig))), "{text}");
+}
+
+#[test]
+fn a_server_in_the_middle_passes_marks_on_where_they_stood() {
+    let start_us = Now::at_unix_ms(1_700_000_000_000).unix_us;
+    let mut rig = replica(Some(start_us), 100);
+    rig.replconf(1, "capa tanist:lag");
+    rig.psync(1, &id('a'), "101");
+    let offset = rig.repl.offset();
+    rig.stream(SET);
+    run_mark(&mut rig, 1_700_000_000_000_000);
+    rig.stream(SET);
+    assert_eq!(rig.repl.offset(), offset + 2 * SET.len() as u64);
+    let set = String::from_utf8(SET.to_vec()).expect("ASCII");
+    let mark = "*2\r\n$4\r\nPING\r\n$29\r\nlag:1700000000000000:aaaaaaaa\r\n";
+    assert_eq!(rig.read(1), format!("{set}{mark}{set}"));
+    // Where it cannot say more than long ago, it says nothing.
+    run_mark(&mut rig, 1_700_000_000_500_000);
+    pass(&mut rig, 5000);
+    assert_eq!(rig.read(1), "");
 }
 
 #[test]
@@ -122,25 +190,19 @@ fn nobody_gets_marks_who_does_not_read_them() {
 }
 
 #[test]
-fn no_mark_moves_a_stream_that_is_to_stand_still() {
-    let mut rig = master();
-    pass(&mut rig, 1000);
-    rig.repl.feed(None, SET);
-    let offset = rig.repl.offset();
-    rig.repl.before_sleep(true, rig.facts.now);
-    assert_eq!(rig.repl.offset(), offset, "writes are paused");
-}
-
-#[test]
-fn the_regular_ping_is_a_mark_where_somebody_reads_it() {
+fn the_regular_ping_has_a_mark_behind_it_where_somebody_reads_it() {
     let mut rig = master();
     for _ in 0..12 {
         rig.pass_ms(1000);
+        rig.repl.before_sleep(false, rig.facts.now);
         rig.replconf(1, "ACK 0");
     }
     let text = rig.read(1);
-    assert_eq!(marks_in(&text), 1, "{text}");
-    assert!(!text.contains("ping"), "{text}");
+    assert_eq!(
+        (marks_in(&text), text.matches("ping").count()),
+        (1, 1),
+        "{text}"
+    );
 }
 
 #[test]
@@ -191,8 +253,7 @@ fn clocks_that_differ_are_compared_by_what_the_handshake_has_shown() {
 #[test]
 fn marks_of_another_history_and_of_unknown_clocks_say_nothing() {
     let mut rig = replica(Some(Now::at_unix_ms(1_700_000_000_000).unix_us), 100);
-    rig.repl
-        .on_mark(b"lag:1700000000000000:bbbbbbbb", rig.facts, &mut rig.out);
+    run_mark_of(&mut rig, 'b', 1_700_000_000_000_000);
     assert_eq!(own(&rig).lag, None);
     let mut rig = replica(None, 100);
     let written_us = now_us(&rig);

@@ -16,14 +16,22 @@ const SILENT_MS: u64 = 1000;
 impl Link {
     // ---- Lag ----
 
-    /// The stream has been run up to a mark.
-    pub(in crate::replication) fn on_mark(&mut self, cx: &mut Context, mark: Mark) {
+    /// Whether marks come between the commands of the stream.
+    pub(in crate::replication) fn gets_marks(&self) -> bool {
+        self.peer.contains(Extensions::LAG)
+    }
+
+    /// The stream has been run up to a mark, which has come as so many bytes.
+    pub(in crate::replication) fn on_mark(&mut self, cx: &mut Context, mark: Mark, bytes: u64) {
+        if let Stage::Streaming(streaming) = &mut self.stage {
+            let left = streaming.unapplied.checked_sub(bytes);
+            streaming.unapplied = left.expect("only what was received can be a mark");
+            streaming.waits_since_ms = None;
+        }
         if !self.is_up() || !mark.is_of(cx.history.identity().id()) {
             return;
         }
-        if self.meter.on_mark(mark, cx.clock_us(), cx.now_ms())
-            && self.peer.contains(Extensions::LAG)
-        {
+        if self.meter.on_mark(mark, cx.clock_us(), cx.now_ms()) {
             self.send_ack(cx);
         }
     }

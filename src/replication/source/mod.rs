@@ -29,7 +29,7 @@ use super::history::History;
 use super::identity::{Decision, ReplId};
 use super::info::ReplicaInfo;
 use super::lag::feed_times::FeedTimes;
-use super::lag::mark::Marker;
+use super::lag::mark::{MarkQueue, Marker};
 use super::log::ReplLog;
 use super::replconf::{Ack, Capabilities, ReplicaOptions};
 use super::wire;
@@ -142,8 +142,10 @@ pub struct Source {
     /// How often the answer to "who has acknowledged what" has changed.
     ack_changes: u64,
     stats: SyncStats,
-    /// When the next mark of time may be written.
+    /// When the next mark of time is due.
     marker: Marker,
+    /// Marks of time for replicas that have not come so far.
+    marks: MarkQueue,
     /// When what was written of late was written.
     feed_times: FeedTimes,
     /// What is lost if a replica is promoted.
@@ -166,6 +168,7 @@ impl Source {
             ack_changes: 0,
             stats: SyncStats::default(),
             marker: Marker::default(),
+            marks: MarkQueue::default(),
             feed_times: FeedTimes::default(),
             tail: Tail::default(),
         }

@@ -13,11 +13,11 @@ impl Source {
     pub fn readers<'a>(&'a self, history: &'a History) -> impl Iterator<Item = ClientId> + 'a {
         self.replicas
             .iter()
-            .filter(|replica| self.pending(replica, history) > 0)
+            .filter(|replica| self.has_more(replica, history))
             .map(|replica| replica.client)
     }
 
-    fn pending(&self, replica: &Replica, history: &History) -> u64 {
+    fn has_more(&self, replica: &Replica, history: &History) -> bool {
         match (&replica.state, history.log()) {
             (
                 State::Online {
@@ -25,8 +25,8 @@ impl Source {
                     held: false,
                 },
                 Some(log),
-            ) => log.pending_bytes(cursor),
-            _ => 0,
+            ) => log.pending_bytes(cursor) > 0 || self.bytes_to_mark(replica, history) == 0,
+            _ => false,
         }
     }
 
@@ -52,17 +52,23 @@ impl Source {
         }
     }
 
-    /// What a replica has to read next, in order, in pieces.
+    /// What a replica has to read next, in order, in pieces, up to the next mark of time.
     pub(in crate::replication) fn chunks<'a>(
         &'a self,
         history: &'a History,
         client: ClientId,
     ) -> impl Iterator<Item = &'a [u8]> + 'a {
-        let online = self.reading_cursor(client);
+        let replica = self.index_of(client).map(|at| &self.replicas[at]);
+        let mut left = replica.map_or(0, |replica| self.bytes_to_mark(replica, history));
         let log = history.log();
-        online
+        self.reading_cursor(client)
             .into_iter()
             .flat_map(move |cursor| log.into_iter().flat_map(|l| l.chunks(cursor)))
+            .map_while(move |chunk| {
+                let count = left.min(chunk.len() as u64);
+                left -= count;
+                (count > 0).then(|| &chunk[..count as usize])
+            })
     }
 
     /// A replica was sent `bytes` bytes of what [`chunks`](Self::chunks) showed.

@@ -155,6 +155,8 @@ pub(super) struct Replica {
     /// The offset that it had, or will have with its snapshot, when it became a replica.
     pub start_offset: u64,
     pub ack_offset: u64,
+    /// The place of the mark of time that it was sent last: the offset of the byte behind it.
+    pub marked_before: u64,
     /// The lag that it has told last, in milliseconds, and when.
     pub told_lag: Option<(u64, u64)>,
     /// What it is sent of a snapshot.
@@ -184,6 +186,7 @@ impl Replica {
             state: State::WaitSnapshot { since_ms: now_ms },
             start_offset: 0,
             ack_offset: 0,
+            marked_before: 0,
             told_lag: None,
             sending: Sending::default(),
             fsynced_offset: 0,
@@ -287,7 +290,7 @@ impl Replica {
         }
     }
 
-    /// Whether it reads marks of time in the stream.
+    /// Whether it reads marks of time between the commands of the stream.
     pub fn reads_marks(&self) -> bool {
         self.is_online() && self.options.extensions.contains(Extensions::LAG)
     }

@@ -22,7 +22,7 @@ impl Source {
             self.ping(cx);
         }
         self.cron_rounds += 1;
-        self.note_second(cx.now_ms());
+        self.note_second(cx.history, cx.now_ms());
         self.ping_waiting(cx);
         self.settle_readers(cx);
         // The limit may have been raised.
