@@ -165,11 +165,12 @@ impl Tree {
         }
     }
 
-    /// Starts every server again that has ended by itself, and had a reason to. Returns which.
+    /// Starts every server again that has ended by itself, had a reason to, and has it no more.
+    /// Returns which.
     #[track_caller]
-    pub fn revive(&mut self) -> Vec<&'static str> {
+    pub fn revive(&mut self, is_well: impl Fn(usize) -> bool) -> Vec<&'static str> {
         let mut ended = Vec::new();
-        for index in 0..self.nodes.len() {
+        for index in (0..self.nodes.len()).filter(|index| is_well(*index)) {
             let node = &mut self.nodes[index];
             let Some(status) = node.server.has_ended() else {
                 continue;
@@ -192,7 +193,7 @@ impl Tree {
         followers.for_each(|node| wait_link_up(&node.server));
         let servers: Vec<&Server> = self.nodes.iter().map(|node| &node.server).collect();
         wait_same_data(&servers);
-        self.assert_sums_agree();
+        self.wait_same_sums();
         for node in &self.nodes {
             let log = node.server.log();
             let sign = SIGNS_OF_A_FAULT.iter().find(|sign| log.contains(**sign));
@@ -200,14 +201,34 @@ impl Tree {
         }
     }
 
-    /// What our servers have summed up of the stream is the same, where they know it.
+    /// What our servers have summed up of the stream is the same at the same offset, where they
+    /// know it. The master goes on with its pings.
     #[track_caller]
-    fn assert_sums_agree(&self) {
+    fn wait_same_sums(&self) {
         let ours = self.nodes.iter().filter(|node| node.make == Ours);
-        let sum = |node: &Node| (node.name, node.server.info("repl_stream_sum"));
-        let mut sums: Vec<_> = ours.map(sum).collect();
-        sums.retain(|(_, sum)| !sum.is_empty() && sum != "unknown");
-        assert!(sums.iter().all(|(_, sum)| *sum == sums[0].1), "{sums:?}");
+        let servers: Vec<&Server> = ours.map(|node| &node.server).collect();
+        let sums = || {
+            let info = |server: &&Server| server.ask("INFO replication");
+            let field = |info: &String, name| info_field(info, name);
+            let infos: Vec<String> = servers.iter().map(info).collect();
+            let sum = |info| {
+                (
+                    field(info, "master_repl_offset"),
+                    field(info, "repl_stream_sum"),
+                )
+            };
+            let mut sums: Vec<_> = infos.iter().map(sum).collect();
+            sums.retain(|(_, sum)| !sum.is_empty() && sum != "unknown");
+            sums
+        };
+        wait_for(
+            "the sums of the stream are the same",
+            || {
+                let sums = sums();
+                sums.iter().all(|sum| *sum == sums[0]).then_some(())
+            },
+            || format!("{:?}", sums()),
+        );
     }
 }
 

@@ -91,7 +91,7 @@ impl Fault {
             return false;
         }
         self.since = Some(Instant::now());
-        if self.at == MASTER_NODE && self.kind.holds_files_up() {
+        if self.holds_files_up() {
             tree.begin_trouble();
         }
         if self.kind.is_of_link() {
@@ -161,14 +161,36 @@ impl Fault {
             Kind::NoChildren | Kind::NoSync | Kind::ClockJump => server.mend_calls(),
             _ => {}
         }
-        if self.at == MASTER_NODE && self.kind.holds_files_up() {
-            tree.end_trouble();
-        }
+    }
+
+    /// Whether it is the same of the same.
+    pub fn is_like(&self, other: &Fault) -> bool {
+        (self.kind, self.at) == (other.kind, other.at)
+    }
+
+    /// Whether this server stands still of it, or is dead.
+    pub fn holds(&self, index: usize) -> bool {
+        matches!(self.kind, Kind::Freeze | Kind::Kill) && self.at == index
+    }
+
+    /// Which server starts when it is undone.
+    pub fn starts(&self) -> Option<usize> {
+        (self.kind == Kind::Kill).then_some(self.at)
+    }
+
+    /// Whether this server may end of it.
+    pub fn may_end(&self, index: usize) -> bool {
+        self.kind.ends_servers() && self.at == index
+    }
+
+    /// Whether what is written to the master may stay in memory meanwhile.
+    pub fn holds_files_up(&self) -> bool {
+        (self.kind.ends_servers() || self.kind == Kind::Freeze) && self.at == MASTER_NODE
     }
 }
 
 impl Kind {
-    pub fn is_of_link(self) -> bool {
+    fn is_of_link(self) -> bool {
         matches!(
             self,
             Kind::Cut | Kind::Sever | Kind::HalfOpen | Kind::Delay | Kind::SlowReader
@@ -191,10 +213,5 @@ impl Kind {
             self,
             Kind::FullDisk | Kind::ReadOnlyFolder | Kind::NoChildren | Kind::NoSync
         )
-    }
-
-    /// Whether what is written may stay in memory meanwhile.
-    fn holds_files_up(self) -> bool {
-        self.ends_servers() || self == Kind::Freeze
     }
 }
