@@ -138,7 +138,7 @@ impl Run {
         // One that stands still would not answer.
         if !self.faults.iter().any(|fault| fault.holds(index)) {
             let node = &self.tree.nodes[index];
-            let _ = node.server.try_ask(order);
+            let _ = node.server.try_ask(&order);
             self.story.tell(&format!("{}: {order}", node.name));
         }
     }

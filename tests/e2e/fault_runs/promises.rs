@@ -6,7 +6,7 @@
 //! | the master | may lose when its process dies |
 //! |---|---|
 //! | keeps no file | everything |
-//! | `appendfsync everysec` | what was acknowledged in the last three seconds, or since its disk began to fail; not what `WAITAOF` has said to be on disk |
+//! | `appendfsync everysec` | three seconds, more if its disk fails; nothing that `WAITAOF` told |
 //! | `appendfsync always` | nothing |
 //! | is given up for a replica | what no replica had, as `WAIT` has said, since all were equal |
 //!
