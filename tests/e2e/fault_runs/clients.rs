@@ -43,6 +43,8 @@ pub struct Entry {
     pub replicas: i64,
     /// The master had it on disk, said `WAITAOF`.
     pub on_disk: bool,
+    /// So many replicas had it on disk.
+    pub replicas_on_disk: i64,
 }
 
 /// What one client has written, by number, and a reply that is none of those that it may get.
@@ -106,9 +108,14 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Starts those with ledgers, and one that writes all types beside them. `has_file` says that
-    /// the server can be asked what it has on disk.
-    pub fn start(port: u16, ledgers: &Ledgers, has_file: bool, rng: &mut Rng) -> Clients {
+    /// Starts those with ledgers, and one that writes all types beside them. They ask one of these
+    /// questions now and then.
+    pub fn start(
+        port: u16,
+        ledgers: &Ledgers,
+        questions: &'static [&'static str],
+        rng: &mut Rng,
+    ) -> Clients {
         let stop: Arc<AtomicBool> = Arc::default();
         let mut threads = Vec::new();
         for (client, ledger) in ledgers.0.iter().enumerate() {
@@ -117,7 +124,7 @@ impl Clients {
                 let mut writer = Writer {
                     client,
                     ledger,
-                    has_file,
+                    questions,
                     rng: Rng::new(seed),
                 };
                 until(&stop, || writer.write_until_broken(port, &stop));
@@ -178,7 +185,7 @@ fn connect(port: u16) -> io::Result<Conn> {
 struct Writer {
     client: usize,
     ledger: Arc<Mutex<Ledger>>,
-    has_file: bool,
+    questions: &'static [&'static str],
     rng: Rng,
 }
 
@@ -207,6 +214,7 @@ impl Writer {
             answer: Answer::None,
             replicas: 0,
             on_disk: false,
+            replicas_on_disk: 0,
         };
         // It counts as written before it is sent: from then on it may be found.
         lock(&self.ledger).entries.extend(kinds.iter().map(entry));
@@ -235,23 +243,21 @@ impl Writer {
 
     /// Now and then asks where everything is that this connection has written, from `first` on.
     fn ask_for_promise(&mut self, conn: &mut Conn, first: usize) -> io::Result<()> {
-        let question = match self.rng.below(8) {
-            0 => "WAIT 1 200",
-            1 => "WAIT 2 200",
-            2 if self.has_file => "WAITAOF 1 0 300",
-            _ => return Ok(()),
-        };
-        let words: Vec<&str> = question.split(' ').collect();
+        if self.rng.chance(60) {
+            return Ok(());
+        }
+        let words: Vec<&str> = self.rng.pick(self.questions).split(' ').collect();
         let reply = conn.try_command(&words)?;
-        let (replicas, on_disk) = match &reply {
-            Value::Int(replicas) => (*replicas, false),
-            Value::Array(counts) => (0, counts[0] == Value::Int(1)),
+        let (replicas, on_disk, replicas_on_disk) = match &reply {
+            Value::Int(replicas) => (*replicas, false, 0),
+            Value::Array(counts) => (0, counts[0] == Value::Int(1), counts[1].int()),
             _ => return Ok(()),
         };
         for entry in &mut lock(&self.ledger).entries[first..] {
             if matches!(entry.answer, Answer::Done(_)) {
                 entry.replicas = entry.replicas.max(replicas);
                 entry.on_disk |= on_disk;
+                entry.replicas_on_disk = entry.replicas_on_disk.max(replicas_on_disk);
             }
         }
         Ok(())

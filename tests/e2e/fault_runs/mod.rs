@@ -96,8 +96,8 @@ impl Run {
     /// Clients that write to a server.
     fn clients_of(&mut self, index: usize) -> Clients {
         let node = &self.tree.nodes[index];
-        let has_file = Tree::answers_waitaof(node);
-        Clients::start(node.server.port, &self.ledgers, has_file, &mut self.rng)
+        let questions = Tree::questions(node);
+        Clients::start(node.server.port, &self.ledgers, questions, &mut self.rng)
     }
 
     fn rest(&mut self, most_ms: u64) {
@@ -195,8 +195,15 @@ impl Run {
     }
 
     /// Breaks the master, makes the better of its replicas the master by hand, and has the others
-    /// follow that.
+    /// follow that. Sometimes all three are killed, and what the replicas have on disk counts.
     fn hand_over(&mut self) {
+        let files = self.tree.with_files_that_count();
+        let all_die = !files.is_empty() && self.rng.chance(50);
+        let dies = all_die || self.rng.chance(60);
+        let candidates = if all_die { files } else { vec![1, 2] };
+        if all_die {
+            self.wait_on_disk_of(candidates.len());
+        }
         let equal = Instant::now();
         let history = self.tree.master().server.info("master_replid");
         let old_clients = self.clients_of(MASTER_NODE);
@@ -207,33 +214,68 @@ impl Run {
             _ => self.tree.links[slow].slow_down(),
         }
         self.rest(1500);
-        let dies = self.rng.chance(60);
         if dies {
             self.tree.nodes[MASTER_NODE].server.kill();
         }
         self.tree.links[..2].iter().for_each(Proxy::sever);
-        let candidates = [1, 2].map(|index| {
+        if all_die {
+            let replicas = &mut self.tree.nodes[1..3];
+            replicas.iter_mut().for_each(|node| node.server.kill());
+            replicas
+                .iter_mut()
+                .for_each(|node| node.server.start_again());
+        }
+        let place = |index: usize| {
             let server = &self.tree.nodes[index].server;
-            assert_eq!(server.info("master_replid"), history);
+            assert_eq!(
+                server.info("master_replid"),
+                history,
+                "{}",
+                server.log_tail()
+            );
             (offset_of(server), index)
-        });
-        let (_, new) = candidates.into_iter().max().expect("two");
-        let port = self.tree.nodes[new].server.port;
+        };
+        let places: Vec<_> = candidates.into_iter().map(place).collect();
+        let (_, new) = *places.iter().max().expect("one at least");
+        let fate = match (dies, all_die) {
+            (_, true) => "killed with its replicas",
+            (true, _) => "killed",
+            _ => "cut off",
+        };
         let name = self.tree.nodes[new].name;
-        let fate = if dies { "killed" } else { "cut off" };
         self.story
-            .tell(&format!("M is {fate}, {name} takes over: {candidates:?}"));
+            .tell(&format!("M is {fate}, {name} takes over: {places:?}"));
         assert_eq!(self.tree.nodes[new].server.ask("REPLICAOF NO ONE"), "OK");
-        let follow_new = format!("REPLICAOF 127.0.0.1 {port}");
+        let follow_new = format!("REPLICAOF 127.0.0.1 {}", self.tree.nodes[new].server.port);
         assert_eq!(self.tree.nodes[3 - new].server.ask(&follow_new), "OK");
         drop(old_clients);
-        self.tree.deaths.push(Death::of_reign(equal));
+        self.tree.deaths.push(Death::of_reign(equal, all_die));
         let clients = self.clients_of(new);
         if dies {
             self.tree.nodes[MASTER_NODE].server.start_again();
         }
         assert_eq!(self.tree.master().server.ask(&follow_new), "OK");
         self.settle(clients, new);
+    }
+
+    /// Waits until the master knows that so many replicas have everything on disk.
+    fn wait_on_disk_of(&self, replicas: usize) {
+        let mut client = self.tree.master().server.connect();
+        client.ask("SET probe 1");
+        let question = format!("WAITAOF 0 {replicas} 1000");
+        wait_for(
+            "the replicas have everything on disk",
+            || {
+                let told = client.call(&question);
+                (told.items()[1].int() >= replicas as i64).then_some(())
+            },
+            || {
+                self.tree.nodes[..3]
+                    .iter()
+                    .map(|node| node.server.log_tail())
+                    .collect()
+            },
+        );
     }
 }
 

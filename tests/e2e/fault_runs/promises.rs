@@ -8,7 +8,8 @@
 //! | keeps no file | everything |
 //! | `appendfsync everysec` | three seconds, more if its disk fails; nothing that `WAITAOF` told |
 //! | `appendfsync always` | nothing |
-//! | is given up for a replica | what no replica had, as `WAIT` has said, since all were equal |
+//! | is given up for a replica | what no replica had, as `WAIT` has told, since all were equal |
+//! | is, and its replicas are killed, too | what none had on disk, as `WAITAOF` has told |
 //!
 //! `WAIT` promises nothing about a master that starts again empty: its replicas take that over. A
 //! write that was refused must not be there, and no write is there twice.
@@ -39,6 +40,8 @@ enum Left {
     Before(Instant),
     /// What a replica had, and what was acknowledged before.
     Replicated(Instant),
+    /// What a replica had on disk, and what was acknowledged before.
+    OnDisksOfReplicas(Instant),
 }
 
 /// A death of the master, and what follows until another process has taken over.
@@ -65,10 +68,14 @@ impl Death {
         }
     }
 
-    /// A replica has taken over by now; all servers were equal at this time.
-    pub fn of_reign(equal: Instant) -> Death {
+    /// A replica has taken over by now. All servers were equal at this time, also on the disks of
+    /// the replicas if `killed` says that these have died, too.
+    pub fn of_reign(equal: Instant, killed: bool) -> Death {
         Death {
-            left: Left::Replicated(equal),
+            left: match killed {
+                false => Left::Replicated(equal),
+                true => Left::OnDisksOfReplicas(equal),
+            },
             over: Instant::now(),
         }
     }
@@ -79,6 +86,7 @@ impl Death {
             Left::All => true,
             Left::Before(time) => entry.on_disk || done < time,
             Left::Replicated(time) => entry.replicas > 0 || done < time,
+            Left::OnDisksOfReplicas(time) => entry.replicas_on_disk > 0 || done < time,
         };
         survives || done > self.over
     }

@@ -130,9 +130,28 @@ impl Tree {
         format!("{}{}", NAMES[PARENTS[index]], NAMES[index + 1])
     }
 
-    /// Whether the server can be asked what it has on disk.
-    pub fn answers_waitaof(node: &Node) -> bool {
-        node.make == Ours && node.keeps != Keeps::Nothing
+    /// What its clients may ask a server about what they have written.
+    pub fn questions(node: &Node) -> &'static [&'static str] {
+        match (node.make, node.keeps) {
+            (Stock, _) => &["WAIT 1 200", "WAIT 2 200"],
+            (Ours, Keeps::Nothing) => &["WAIT 1 200", "WAIT 2 200", "WAITAOF 0 1 300"],
+            (Ours, _) => &[
+                "WAIT 1 200",
+                "WAIT 2 200",
+                "WAITAOF 1 0 300",
+                "WAITAOF 0 1 300",
+            ],
+        }
+    }
+
+    /// The replicas of the master that know where in the history their file ends, if the master
+    /// can tell what they have on disk.
+    pub fn with_files_that_count(&self) -> Vec<usize> {
+        let counts = |index: &usize| {
+            let node = &self.nodes[*index];
+            node.make == Ours && node.keeps != Keeps::Nothing && self.master().make == Ours
+        };
+        [1, 2].into_iter().filter(counts).collect()
     }
 
     /// What there is, in a line.
