@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::promises::Keeps;
-use super::tree::{MASTER_NODE, Tree};
+use super::tree::{MASTER_NODE, Node, Tree};
 use crate::harness::*;
 
 /// What is done to a server, or to a link.
@@ -126,7 +126,7 @@ impl Fault {
         let node = &tree.nodes[self.at];
         match self.kind {
             Kind::Freeze => node.server.is_running(),
-            Kind::FullDisk => node.server.has_disk(),
+            Kind::FullDisk => node.server.has_disk() && !breaks_its_file(node),
             Kind::ReadOnlyFolder => node.server.has_disk() && node.keeps != Keeps::Nothing,
             _ => true,
         }
@@ -191,6 +191,12 @@ impl Fault {
     pub fn holds_files_up(&self) -> bool {
         (self.kind.ends_servers() || self.kind == Kind::Freeze) && self.at == MASTER_NODE
     }
+}
+
+/// A stock server of version 7.0 cuts off what it could write of a command, and goes on where that
+/// had ended: there are zeros in its file then, and it does not start any more.
+fn breaks_its_file(node: &Node) -> bool {
+    node.make == Make::Stock && node.keeps == Keeps::EverySecond
 }
 
 impl Kind {
