@@ -132,9 +132,17 @@ impl Run {
     /// Says something to a server that an operator, or its own timer, might.
     fn give_an_order(&mut self) {
         let index = self.rng.below(5) as usize;
-        let order = self
-            .rng
-            .pick(&["BGREWRITEAOF", "BGSAVE", "CLIENT KILL TYPE slave"]);
+        let order = match self.rng.below(4) {
+            0 => "BGREWRITEAOF".to_owned(),
+            1 => "BGSAVE".to_owned(),
+            2 => "CLIENT KILL TYPE slave".to_owned(),
+            // A leaf changes over. It never follows the master, which would count it for `WAIT`.
+            _ if index >= 3 => {
+                let parent = &self.tree.nodes[1 + self.rng.below(2) as usize];
+                format!("REPLICAOF 127.0.0.1 {}", parent.server.port)
+            }
+            _ => return,
+        };
         // One that stands still would not answer.
         if !self.faults.iter().any(|fault| fault.holds(index)) {
             let node = &self.tree.nodes[index];
