@@ -153,22 +153,17 @@ impl Run {
 
     /// Undoes so many of the faults, each one of them, and starts what has ended of them.
     fn undo(&mut self, percent: u64) {
-        let rng = &mut self.rng;
-        let drawn = self
-            .faults
-            .iter()
-            .map(|_| rng.chance(percent))
-            .collect::<Vec<_>>();
-        let mut drawn = drawn.into_iter();
-        let faults = self.faults.drain(..);
-        let (mut over, mut rest): (Vec<_>, Vec<_>) =
-            faults.partition(|_| drawn.next() == Some(true));
+        let (mut over, mut rest) = (Vec::new(), Vec::new());
+        for fault in self.faults.drain(..) {
+            match self.rng.chance(percent) {
+                true => over.push(fault),
+                false => rest.push(fault),
+            }
+        }
         // A server that was killed starts with a disk that works.
         let starts: Vec<usize> = over.iter().filter_map(Fault::starts).collect();
-        let (freed, rest) = rest
-            .drain(..)
-            .partition(|fault| starts.iter().any(|index| fault.may_end(*index)));
-        over.extend::<Vec<_>>(freed);
+        let hinders = |fault: &Fault| starts.iter().any(|index| fault.may_end(*index));
+        over.extend(rest.extract_if(.., |fault| hinders(fault)));
         self.faults = rest;
         over.sort_by_key(|fault| fault.kind.undone_as());
         for mut fault in over {
