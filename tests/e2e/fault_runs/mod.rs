@@ -175,7 +175,10 @@ impl Run {
             self.tree.end_trouble();
         }
         let faults = &self.faults;
-        let is_well = |index| !faults.iter().any(|fault| fault.may_end(index));
+        let is_well = |index| {
+            let hinders = |fault: &Fault| fault.may_end(index) || fault.holds(index);
+            !faults.iter().any(hinders)
+        };
         for name in self.tree.revive(is_well) {
             self.story
                 .tell(&format!("{name} had ended, and is started"));

@@ -191,7 +191,7 @@ impl Tree {
         let mut ended = Vec::new();
         for index in (0..self.nodes.len()).filter(|index| is_well(*index)) {
             let node = &mut self.nodes[index];
-            let Some(status) = node.server.has_ended() else {
+            let Some(status) = wait_answer_or_end(&mut node.server) else {
                 continue;
             };
             let since = assert_good_reason(node, status);
@@ -249,6 +249,20 @@ impl Tree {
             || format!("{:?}", sums()),
         );
     }
+}
+
+/// Waits until a server answers, or has ended: what it met with before it was mended may still be
+/// about to end it. How it has ended, if it has.
+#[track_caller]
+fn wait_answer_or_end(server: &mut Server) -> Option<ExitStatus> {
+    wait_for(
+        "the server answers or ends",
+        || {
+            let ended = server.has_ended();
+            (ended.is_some() || server.try_ask("PING").is_some()).then_some(ended)
+        },
+        String::new,
+    )
 }
 
 /// Since when the server has had a reason to end.
