@@ -5,8 +5,8 @@ PREFIX ?= /usr/local
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
 SERVER  = target/release/redis-server
 
-.PHONY: build run test test-clients lint simulate bench bench-failover lab test-lab-page \
-	install clean
+.PHONY: build run test test-clients lint simulate faults bench bench-failover lab \
+	test-lab-page install clean
 
 build:
 	cargo build --release
@@ -32,6 +32,10 @@ lint:
 simulate:
 	$(if $(SEEDS),SIM_SEEDS="$(SEEDS)") cargo test --release --lib \
 		groups_agree_on_one_master -- --nocapture
+
+# Trees of real servers, ours and stock, under seeded faults: make faults SEEDS=0..50
+faults:
+	TANIST_FAULT_SEEDS="$(or $(SEEDS),0..20)" cargo test --test e2e fault_runs -- --nocapture
 
 # make bench PEERS="redis=/usr/bin/redis-server valkey=/opt/run-valkey" BENCH="get set" ROUNDS=5
 bench: build

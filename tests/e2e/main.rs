@@ -22,6 +22,7 @@ mod disks;
 mod expired;
 mod failover;
 mod families;
+mod fault_runs;
 mod faults;
 mod figures;
 mod full_sync;

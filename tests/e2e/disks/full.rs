@@ -35,6 +35,8 @@ fn refuses_writes_until_there_is_room(policy: &str) {
     };
     let mut record = Record::default();
     record.write_well(&server, 100);
+    // Whoever does not append to what a rewrite has begun leaves a hole where a command is cut off.
+    rewrite(&server);
     server.disk().fill(LITTLE_BYTES);
     for _ in 0..2 {
         let refusal = record.write_until_refused(&server);

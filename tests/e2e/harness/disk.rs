@@ -102,8 +102,12 @@ impl ReadOnly {
     /// Makes a folder of a [`SmallDisk`] read-only.
     pub fn make(folder: PathBuf) -> ReadOnly {
         let place = folder.to_str().expect("a plain name");
-        let bound = mount(&["--bind", place, place]);
-        let mounted = bound.and_then(|()| mount(&["-o", "remount,bind,ro", place]));
+        // What is in use cannot be made read-only: that is done where nobody finds it yet.
+        let aside = tempfile::tempdir().expect("a folder");
+        let unused = aside.path().to_str().expect("a plain name");
+        let mounted = mount(&["--bind", place, unused])
+            .and_then(|()| mount(&["-o", "remount,bind,ro", unused]))
+            .and_then(|()| mount(&["--move", unused, place]));
         mounted.expect("what could mount a disk can mount a folder");
         ReadOnly { folder }
     }

@@ -12,12 +12,16 @@ use super::free_port;
 /// How often a relay that has nothing to move looks whether it is told something.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
+/// As much a slow link moves before it rests.
+const SLOW_BYTES: usize = 128;
+
 #[derive(Default)]
 struct State {
     refusing: AtomicBool,
     stalled: AtomicBool,
     ended: AtomicBool,
     delay_ms: AtomicU64,
+    slow: AtomicBool,
     streams: Mutex<Vec<TcpStream>>,
 }
 
@@ -58,8 +62,14 @@ impl Proxy {
         self.state.stalled.store(true, Ordering::SeqCst);
     }
 
-    /// Undoes `sever` and `stall`.
+    /// Reads and passes on next to nothing until `mend`, as somebody does who cannot keep up.
+    pub fn slow_down(&self) {
+        self.state.slow.store(true, Ordering::SeqCst);
+    }
+
+    /// Undoes `sever`, `stall` and `slow_down`.
     pub fn mend(&self) {
+        self.state.slow.store(false, Ordering::SeqCst);
         self.state.refusing.store(false, Ordering::SeqCst);
         self.state.stalled.store(false, Ordering::SeqCst);
     }
@@ -127,11 +137,16 @@ fn relay(mut from: TcpStream, mut to: TcpStream, state: &State) {
     let mut piece = vec![0; 64 * 1024];
     loop {
         wait_while_stalled(state);
-        match from.read(&mut piece) {
+        let is_slow = state.slow.load(Ordering::SeqCst);
+        let room = if is_slow { SLOW_BYTES } else { piece.len() };
+        match from.read(&mut piece[..room]) {
             Ok(0) => break,
             Ok(got) => {
                 // It may have come after the link was stalled.
                 wait_while_stalled(state);
+                if is_slow {
+                    thread::sleep(LOOK_EVERY);
+                }
                 let delay = state.delay_ms.load(Ordering::SeqCst);
                 if delay > 0 {
                     thread::sleep(Duration::from_millis(delay));

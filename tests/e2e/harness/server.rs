@@ -360,6 +360,11 @@ impl Server {
         }
     }
 
+    /// Whether it has got the small disk that it was to have.
+    pub fn has_disk(&self) -> bool {
+        self.disk.is_some()
+    }
+
     /// Its small disk.
     pub fn disk(&self) -> &SmallDisk {
         self.disk.as_ref().expect("it has a disk of its own")
@@ -373,7 +378,13 @@ impl Server {
         }
     }
 
-    /// Has all calls succeed again.
+    /// Has the server see a time of day that is wrong by so many seconds.
+    pub fn shift_clock(&self, seconds: i64) {
+        let path = self.path(FAILING_CALLS).join("clock");
+        fs::write(path, seconds.to_string()).expect("a file");
+    }
+
+    /// Has all calls succeed again, and the clock show the time.
     pub fn mend_calls(&self) {
         let folder = self.path(FAILING_CALLS);
         for name in names_in(&folder) {
@@ -553,6 +564,14 @@ impl Server {
             status,
             log: self.log(),
         }
+    }
+
+    /// How the server has ended, if nobody here has ended it.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().expect("a child")?;
+        self.child = None;
+        *self.conn.lock().unwrap_or_else(|e| e.into_inner()) = None;
+        Some(status)
     }
 
     /// Starts the server again, in the same folder on the same port.
