@@ -426,6 +426,9 @@ impl<S: Socket> Clients<S> {
             "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
             self.describe(key, env)
         );
+        if let Some(client) = self.conns[key].replica {
+            env.replication.note_over_limit(client, env.now);
+        }
         env.stats.output_buffer_limit_disconnections += 1;
         self.drop_now(key);
     }

@@ -18,6 +18,7 @@ use super::action::{Action, ClientId, Facts};
 use super::log::ReplLog;
 use super::spill_state::Spill;
 use super::{Parts, Replication};
+use crate::base::time::Now;
 
 /// A disk that has refused is tried again after this time.
 const RETRY_MS: u64 = 10_000;
@@ -103,6 +104,11 @@ impl Replication {
             "What was kept of the stream for a replica cannot be read from disk: {reason}"
         ));
         source.close_client(&mut cx, client);
+    }
+
+    /// A replica, or another client, is about to be dropped, since it is over its limit.
+    pub fn note_over_limit(&mut self, client: ClientId, now: Now) {
+        self.source.note_over_limit(client, now.mono_ms());
     }
 
     /// What of the memory that lies before a replica its output buffer limit applies to.

@@ -129,6 +129,27 @@ fn a_replica_that_is_online_and_does_not_read_is_dropped_as_ever() {
 }
 
 #[test]
+fn bursts_beyond_the_limit_cost_one_full_sync_more_and_not_one_each() {
+    let master = our_master().start();
+    for (n, replica) in [Server::ours(&[]), Server::stock(&[])].iter().enumerate() {
+        let proxy = Proxy::to(master.port);
+        let before = master.info_number("sync_full");
+        proxy.delay(Duration::from_millis(5));
+        follow(replica, proxy.port);
+        for _ in 0..4 {
+            fill(&master, 300);
+            wait_until("it has all", || offset_of(replica) == offset_of(&master));
+        }
+        let full = master.info_number("sync_full") - before;
+        assert_eq!(full, 2, "{}", master.log_tail());
+        let spared = master.log_count("goes to disk, up to repl-spill-max-size");
+        assert_eq!(spared, n + 1);
+        wait_same_data(&[&master, replica]);
+        replica.ask("REPLICAOF NO ONE");
+    }
+}
+
+#[test]
 fn nothing_is_left_of_the_files_of_a_server_that_is_killed() {
     let mut master = our_master().start();
     fill(&master, 200);

@@ -16,6 +16,7 @@
 
 mod kept;
 mod marking;
+mod over_limit;
 mod reading;
 mod replica;
 mod seconds;
@@ -34,6 +35,7 @@ use super::log::ReplLog;
 use super::replconf::{Ack, Capabilities, ReplicaOptions};
 use super::wire;
 use crate::base::numbers::parse_i64;
+use over_limit::Dropped;
 pub use replica::OriginPlace;
 use replica::{CutReplica, KeptFile, Replica, State};
 use snapshots::SnapshotJob;
@@ -130,6 +132,8 @@ pub struct Source {
     kept: Option<KeptFile>,
     /// Replicas whose snapshots through sockets were cut.
     cut: VecDeque<CutReplica>,
+    /// Replicas that were dropped for their output limit.
+    over_limit: VecDeque<Dropped>,
     /// Since when there has been no replica, if there is none.
     empty_since_ms: u64,
     /// Seconds counted, for the ping period.
@@ -161,6 +165,7 @@ impl Source {
             job: None,
             kept: None,
             cut: VecDeque::new(),
+            over_limit: VecDeque::new(),
             empty_since_ms: now_ms,
             cron_rounds: 0,
             acks_wanted: false,
@@ -292,6 +297,7 @@ impl Source {
             self.send_files(cx);
             return SyncReply::Accepted;
         }
+        replica.is_spared = self.is_spared(cx, &replica);
         self.stats.full += 1;
         self.admit(replica);
         self.begin_history_if_first(cx);
@@ -474,13 +480,15 @@ impl Source {
     }
 }
 
-/// A replica that has loaded its snapshot, reads the log and is close to its end, syncs no more.
+/// A replica that has loaded its snapshot, reads the log and is close to its end, syncs no more,
+/// unless it is spared that.
 fn settle(replica: &Replica, history: &mut History) {
     if let State::Online {
         cursor,
         held: false,
     } = &replica.state
         && replica.has_loaded
+        && !replica.is_spared
     {
         log_of(history).settle(cursor);
     }

@@ -165,6 +165,8 @@ pub(super) struct Replica {
     /// It has acknowledged something since it was sent a snapshot, or needed none: it reads and
     /// runs the stream. Before that it may be loading, and a stock replica does not read then.
     pub has_loaded: bool,
+    /// It is held to no limit once it is in step: see `over_limit.rs`.
+    pub is_spared: bool,
     /// When it acknowledged something last, or said that it is still there.
     pub heard_ms: u64,
 }
@@ -192,6 +194,7 @@ impl Replica {
             fsynced_offset: 0,
             // One that uses the old protocol acknowledges nothing.
             has_loaded: old_protocol,
+            is_spared: false,
             heard_ms: now_ms,
         }
     }

@@ -485,6 +485,52 @@ fn so_is_one_that_acknowledges_before_its_snapshot_is_seen_to_have_ended() {
 }
 
 #[test]
+fn one_that_was_dropped_for_its_limit_and_syncs_again_is_spared_it() {
+    let mut rig = Rig::new(disk());
+    let arrive = |rig: &mut Rig| {
+        rig.online(1);
+        rig.replconf(1, "ACK 0");
+        rig.read(1);
+    };
+    arrive(&mut rig);
+    assert!(limited_bytes_of_one_that_stops(&mut rig, 1) > 0);
+    rig.repl.note_over_limit(1, rig.facts.now);
+    rig.repl.on_client_closed(1, rig.facts, &mut rig.out);
+    // A sync that is cut changes nothing.
+    rig.psync(1, "?", "-1");
+    rig.expect_logged("From now on what it has not read goes to disk");
+    rig.repl.on_client_closed(1, rig.facts, &mut rig.out);
+    arrive(&mut rig);
+    rig.pass_ms(30_000);
+    rig.replconf(1, "ACK 0");
+    rig.read(1);
+    assert_eq!(limited_bytes_of_one_that_stops(&mut rig, 1), 0);
+    // One that says nothing any more ends all the same.
+    rig.pass_ms(62_000);
+    rig.expect_logged("Disconnecting timedout replica (streaming sync)");
+    // An hour later it is like any other.
+    rig.pass_ms(3_600_000);
+    arrive(&mut rig);
+    assert!(limited_bytes_of_one_that_stops(&mut rig, 1) > 0);
+}
+
+#[test]
+fn nobody_is_spared_a_limit_where_the_disk_is_not_to_be_used() {
+    let mut rig = Rig::new(ReplicationSettings {
+        spill_bytes_max: 0,
+        ..disk()
+    });
+    for _ in 0..3 {
+        rig.online(1);
+        rig.replconf(1, "ACK 0");
+        rig.read(1);
+        assert!(limited_bytes_of_one_that_stops(&mut rig, 1) > 0);
+        rig.repl.note_over_limit(1, rig.facts.now);
+        rig.repl.on_client_closed(1, rig.facts, &mut rig.out);
+    }
+}
+
+#[test]
 fn a_replica_that_loads_for_long_keeps_its_place_with_newlines() {
     let mut rig = Rig::new(ReplicationSettings {
         diskless_sync_delay_s: 0,
