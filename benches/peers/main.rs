@@ -26,6 +26,7 @@ mod services;
 mod settings;
 mod sizes;
 mod speed;
+mod syncing;
 mod workload;
 
 use settings::Settings;
@@ -47,4 +48,5 @@ fn main() {
     pause::run(&settings, &peers);
     appending::run(&settings, &peers);
     replicating::run(&settings, &peers);
+    syncing::run(&settings, &peers);
 }

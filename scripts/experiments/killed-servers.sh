@@ -2,7 +2,7 @@
 # Servers with an append-only file are killed under load and restarted at once. How many full copies does it take?
 #
 # A stock server that is killed has its data back and has forgotten where in the replication history they
-# belong: each death costs a full copy. Ours goes on where its file ends.
+# belong: each death costs a full copy. Ours goes on where its file ends. ROUNDS says how often each is killed.
 set -e
 
 redis-lab up --replicas 1 --sentinels 0 --conf "appendonly yes" --conf "repl-backlog-size 64mb" \
@@ -10,9 +10,10 @@ redis-lab up --replicas 1 --sentinels 0 --conf "appendonly yes" --conf "repl-bac
 redis-lab load client --rate 2000
 redis-lab wait-for writes 1000
 copies() { redis-lab cli m1 INFO stats | sed -n 's/^sync_full:\([0-9]*\).*/\1/p'; }
+rounds=${ROUNDS:-5}
 first=$(copies) total=0
 
-for round in 1 2 3 4 5; do
+for round in $(seq "$rounds"); do
     redis-lab kill r1
     redis-lab restart r1
     redis-lab wait-for link r1 up --timeout 60s
@@ -24,8 +25,8 @@ for round in 1 2 3 4 5; do
     first=$(copies) total=$((total + first))
     redis-lab wait-for writes 1000
 done
-redis-lab note ten deaths took $total full copies
-echo "ten deaths took $total full copies"
+redis-lab note "$((2 * rounds)) deaths took $total full copies"
+echo "$((2 * rounds)) deaths took $total full copies"
 redis-lab stop-load
 redis-lab wait-for synced --timeout 60s
 
