@@ -5,8 +5,8 @@
 //! opened) is given at once; what follows from it joins the end of the queue.
 //!
 //! Here is also the master's side of the wire: what replicas are sent. A replica's bytes leave in
-//! this order: what the machine said to it, the snapshot file, the log from its cursor, with marks of
-//! time between its commands where it reads them.
+//! this order: what the machine said to it, the snapshot file, the log from its cursor, with marks
+//! of time between its commands where it reads them.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice};

@@ -66,8 +66,8 @@ impl Replication {
         self.source.on_snapshot_sent(client, bytes);
     }
 
-    /// Whether the argument of a `PING` from a master that [`gets_marks`](Self::gets_marks) speaks of
-    /// is a mark: no part of the stream, and nothing to anybody but [`on_mark`](Self::on_mark).
+    /// Whether the argument of a `PING` from a master that [`gets_marks`](Self::gets_marks) speaks
+    /// of is a mark: no part of the stream, and nothing to anybody but [`on_mark`](Self::on_mark).
     pub fn is_mark(argument: &[u8]) -> bool {
         Mark::parse(argument).is_some()
     }

@@ -5,8 +5,8 @@
 //! master at the root, sends **marks** with its time between the commands of the stream, to those
 //! who have said that they read them. Marks are no part of the stream: they move no offset, and are
 //! in no log and no file. A replica that has come to a mark has *applied* all that was written
-//! before it: its lag is its time less that of the mark. It passes the mark on at the same place, so
-//! that this holds however many servers are between.
+//! before it: its lag is its time less that of the mark. It passes the mark on at the same place,
+//! so that this holds however many servers are between.
 //!
 //! ```text
 //! origin   SET a  SET b  PING lag:T1:id ──┐

@@ -3,11 +3,12 @@
 //! A replica in step is held to `client-output-buffer-limit`, as users expect. Where bursts of
 //! writes exceed that, it is dropped, and if the backlog does not reach back so far, it needs
 //! another full sync; and the next burst does it again. So a replica that was dropped for its limit
-//! and comes back for a full sync within an hour is held to it no more: what it has not read goes to
-//! disk, as while it syncs, for as long as it stays. One that takes nothing at all still ends by `repl-timeout`.
+//! and comes back for a full sync within an hour is held to it no more: what it has not read goes
+//! to disk, as while it syncs, for as long as it stays. One that takes nothing at all still ends by
+//! `repl-timeout`.
 
 use super::Source;
-use super::replica::Replica;
+use super::replica::{Dropped, Replica};
 use crate::replication::action::ClientId;
 use crate::replication::context::Context;
 
@@ -15,14 +16,6 @@ use crate::replication::context::Context;
 const REMEMBERED_MAX: usize = 16;
 /// They are remembered for so long, in milliseconds.
 const REMEMBERED_MS: u64 = 3_600_000;
-
-/// Where a replica is found that was dropped.
-#[derive(Debug)]
-pub(super) struct Dropped {
-    ip: String,
-    port: i64,
-    at_ms: u64,
-}
 
 impl Source {
     /// A replica is about to be dropped, since what it has not read is over its limit.
@@ -62,11 +55,5 @@ impl Source {
             replica.name()
         ));
         true
-    }
-}
-
-impl Dropped {
-    fn is(&self, replica: &Replica) -> bool {
-        replica.is_at(self.ip.as_bytes(), self.port)
     }
 }

@@ -58,6 +58,21 @@ pub(super) struct CutReplica {
     pub cuts: u32,
 }
 
+/// A replica that was dropped for its output limit; see `over_limit.rs`.
+#[derive(Debug)]
+pub(super) struct Dropped {
+    pub ip: String,
+    pub port: i64,
+    pub at_ms: u64,
+}
+
+impl Dropped {
+    /// Whether it is found at the same address.
+    pub fn is(&self, replica: &Replica) -> bool {
+        replica.is_at(self.ip.as_bytes(), self.port)
+    }
+}
+
 /// How far a replica has come.
 #[derive(Debug)]
 pub(super) enum State {
