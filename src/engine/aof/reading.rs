@@ -20,8 +20,10 @@ use crate::replication::Retrace;
 pub(super) const READ_BYTES: usize = 256 * 1024;
 /// The number of the session that replays; it is nobody's.
 const SESSION_ID: u64 = 0;
-/// What a file begins with that begins with a snapshot.
-pub(super) const SNAPSHOT_MAGIC: &[u8] = b"REDIS";
+/// What a file begins with that begins with a snapshot, of Redis or of Valkey.
+const SNAPSHOT_MAGICS: [&[u8; MAGIC_BYTES]; 2] = [b"REDIS", b"VALKE"];
+/// So much of a file tells whether it does.
+pub(super) const MAGIC_BYTES: usize = 5;
 
 /// Which part a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,7 +158,10 @@ impl<F: DiskFile> Reading<F> {
 
     /// Looks at what the file begins with.
     pub(super) fn recognize(&mut self, beginning: &[u8], options: DecoderOptions) {
-        self.content = if beginning.starts_with(SNAPSHOT_MAGIC) {
+        self.content = if beginning
+            .first_chunk()
+            .is_some_and(|magic| SNAPSHOT_MAGICS.contains(&magic))
+        {
             match self.of.part {
                 Part::Base => log::info!("Reading RDB base file on AOF loading..."),
                 Part::Increment => log::info!("Reading RDB preamble from AOF file..."),

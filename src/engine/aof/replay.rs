@@ -10,9 +10,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 
 use super::file::{Aof, Places, State};
-use super::reading::{
-    Content, Part, READ_BYTES, Reading, Replay, SNAPSHOT_MAGIC, ToLoad, bad_format,
-};
+use super::reading::{Content, MAGIC_BYTES, Part, READ_BYTES, Reading, Replay, ToLoad, bad_format};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::context::Ctx;
@@ -150,13 +148,13 @@ impl<W: World> Runtime<W> {
     ) -> Result<bool, String> {
         let mut buf = std::mem::take(&mut replay.buf);
         // The first piece is never shorter than the mark that tells what it is.
-        let wanted = budget.clamp(SNAPSHOT_MAGIC.len(), READ_BYTES);
+        let wanted = budget.clamp(MAGIC_BYTES, READ_BYTES);
         let mut count = 0;
         let at_end = loop {
             let read = reading.read(&mut buf[count..wanted])?;
             count += read;
             let is_known = !matches!(reading.content, Content::Unknown);
-            if read == 0 || is_known || count >= SNAPSHOT_MAGIC.len() {
+            if read == 0 || is_known || count >= MAGIC_BYTES {
                 break read == 0;
             }
         };
