@@ -246,9 +246,9 @@ fn strings_larger_than_the_buffer_go_around_it() {
 }
 
 #[test]
-fn every_version_up_to_11_is_read_and_others_are_refused() {
+fn every_version_up_to_12_is_read_and_others_are_refused() {
     let body = b"\xfe\x00\x00\x01k\x01v\xff";
-    for version in 1..=11 {
+    for version in 1..=12 {
         let mut bytes = format!("REDIS{version:04}").into_bytes();
         bytes.extend(body);
         let verdict = if version < 5 {
@@ -266,13 +266,13 @@ fn every_version_up_to_11_is_read_and_others_are_refused() {
         (b"REDIS0013", RdbErrorKind::UnsupportedVersion(13)),
         (b"REDIS0000", RdbErrorKind::UnsupportedVersion(0)),
         (b"REDISabcd", RdbErrorKind::UnsupportedVersion(0)),
-        (b"VALKEY080", RdbErrorKind::WrongSignature),
+        (b"DRAGON080", RdbErrorKind::WrongSignature),
     ] {
         let error = decode(header, 9, Purpose::Load).unwrap_err();
         assert_eq!((error.kind, error.stage), (kind, Stage::Start));
     }
     let error = decode(b"REDIS0013", 9, Purpose::Load).unwrap_err();
-    assert_eq!(error.kind.to_string(), "Can't handle RDB format version 12");
+    assert_eq!(error.kind.to_string(), "Can't handle RDB format version 13");
 }
 
 #[test]
