@@ -123,6 +123,39 @@ fn what_has_no_counterpart_stops_the_start_or_is_left_out_as_told() {
 }
 
 #[test]
+fn an_append_only_file_may_begin_with_a_newer_snapshot() {
+    for format in [Format::Redis12, Format::Valkey80] {
+        let mut server = server_with(b"", &["appendonly yes"]);
+        let folder = server.path("appendonlydir");
+        std::fs::create_dir(&folder).expect("a folder");
+        let manifest = "file appendonly.aof.1.base.rdb seq 1 type b\n\
+                        file appendonly.aof.1.incr.aof seq 1 type i\n";
+        let base = snapshot(format, false);
+        let files: [(&str, &[u8]); 3] = [
+            ("appendonly.aof.manifest", manifest.as_bytes()),
+            ("appendonly.aof.1.base.rdb", &base),
+            (
+                "appendonly.aof.1.incr.aof",
+                b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n",
+            ),
+        ];
+        for (name, bytes) in files {
+            std::fs::write(folder.join(name), bytes).expect("a file");
+        }
+        let checker = server.path("redis-check-aof");
+        std::os::unix::fs::symlink(subject_path(), &checker).expect("a link");
+        let mut check = Command::new(checker);
+        let checked = check.arg(folder.join("appendonly.aof.manifest")).output();
+        let checked = checked.expect("it runs");
+        let report = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(checked.status.success(), "{report}");
+        assert!(server.start_or_exit().is_none());
+        assert_eq!(server.ask("DEL n"), "1");
+        expect_text_and_hash(&server);
+    }
+}
+
+#[test]
 fn a_replica_takes_a_newer_snapshot_and_can_be_told_to_leave_keys_out() {
     let master = FakeMaster::answering(|request| {
         if request.contains("ACK") {

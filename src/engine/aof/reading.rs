@@ -13,6 +13,7 @@ use crate::engine::batch::Batch;
 use crate::persist::aof::records::{FormatError, Records};
 use crate::persist::rdb::RdbError;
 use crate::persist::rdb::decoder::DecoderOptions;
+use crate::persist::rdb::dialect::is_snapshot;
 use crate::persist::rdb::load::StreamLoader;
 use crate::replication::Retrace;
 
@@ -20,10 +21,6 @@ use crate::replication::Retrace;
 pub(super) const READ_BYTES: usize = 256 * 1024;
 /// The number of the session that replays; it is nobody's.
 const SESSION_ID: u64 = 0;
-/// What a file begins with that begins with a snapshot, of Redis or of Valkey.
-const SNAPSHOT_MAGICS: [&[u8; MAGIC_BYTES]; 2] = [b"REDIS", b"VALKE"];
-/// So much of a file tells whether it does.
-pub(super) const MAGIC_BYTES: usize = 5;
 
 /// Which part a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,10 +155,7 @@ impl<F: DiskFile> Reading<F> {
 
     /// Looks at what the file begins with.
     pub(super) fn recognize(&mut self, beginning: &[u8], options: DecoderOptions) {
-        self.content = if beginning
-            .first_chunk()
-            .is_some_and(|magic| SNAPSHOT_MAGICS.contains(&magic))
-        {
+        self.content = if is_snapshot(beginning) {
             match self.of.part {
                 Part::Base => log::info!("Reading RDB base file on AOF loading..."),
                 Part::Increment => log::info!("Reading RDB preamble from AOF file..."),

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 
 use super::file::{Aof, Places, State};
-use super::reading::{Content, MAGIC_BYTES, Part, READ_BYTES, Reading, Replay, ToLoad, bad_format};
+use super::reading::{Content, Part, READ_BYTES, Reading, Replay, ToLoad, bad_format};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::context::Ctx;
@@ -25,6 +25,7 @@ use crate::engine::look_ahead::look_ahead;
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::world::World;
 use crate::persist::aof::records::{End, Records};
+use crate::persist::rdb::dialect::MAGIC_BYTES;
 use crate::persist::rdb::file::LoadProgress;
 use crate::persist::rdb::fill::Fill;
 use crate::resp::writer::{Protocol, Reply};

@@ -6,14 +6,24 @@
 //! | written by | header | what is new |
 //! |---|---|---|
 //! | Redis to 7.2, Valkey 7.2 and 8 | `REDIS0011` and below | |
-//! | Redis 7.4 and 8 | `REDIS0012` | types 22 to 25: hashes whose fields may expire; sizes of slots |
-//! | Valkey 9 | `VALKEY080` | type 22: the same in another form; slots that are being imported |
+//! | Redis 7.4 and 8 | `REDIS0012` | hashes whose fields may expire (22 to 25); sizes of slots |
+//! | Valkey 9 | `VALKEY080` | the same hashes in another form (22); imports of slots |
 //!
 //! Nothing is written in the newer ones. Of these a value is taken that could as well have been
 //! written in an older one; the rest has no place in this server.
 
 use super::error::RdbErrorKind;
 use super::format::{HEADER_BYTES, SIGNATURE, SIGNATURE_VALKEY, ValueType, opcode};
+
+/// So many first bytes tell a snapshot from another file.
+pub const MAGIC_BYTES: usize = 5;
+const MAGICS: [&[u8; MAGIC_BYTES]; 2] = [b"REDIS", b"VALKE"];
+
+/// Whether a file that begins like this is a snapshot, of whatever version.
+pub fn is_snapshot(beginning: &[u8]) -> bool {
+    let magic = beginning.first_chunk();
+    magic.is_some_and(|magic| MAGICS.contains(&magic))
+}
 
 /// The newest version of the common format.
 pub const VERSION_COMMON_MAX: i64 = 11;

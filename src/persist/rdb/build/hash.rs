@@ -1,7 +1,7 @@
 //! Hashes, field by field.
 
+use super::listpack::judge_listpack;
 use super::means::Means;
-use super::packed::judge_listpack;
 use super::unique::all_differ;
 use crate::data::hash::{Hash, HashLimits, HashTable};
 use crate::data::listpack::{Element, ListpackRef};

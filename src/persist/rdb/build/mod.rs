@@ -14,6 +14,7 @@
 
 mod hash;
 mod list;
+mod listpack;
 mod means;
 pub(super) mod packed;
 mod set;
