@@ -258,6 +258,8 @@ directives! {
     /// Whose serialized values are checked in depth.
     sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No, "sanitize-dump-payload"
         .with(Traits::DEBUG);
+    /// Leave out of a snapshot what has no counterpart here.
+    rdb_skip_unknown: bool = false, "rdb-skip-unknown";
     /// Working directory.
     dir: WorkingDir = WorkingDir::default(), "dir"
         .with(Traits::PROTECTED).with(Traits::DENY_LOADING).with(Traits::ALWAYS_SAVED)

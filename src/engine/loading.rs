@@ -21,7 +21,7 @@ use crate::commands::gates::Loading;
 use crate::commands::host::LoadingFacts;
 use crate::keyspace::Keyspace;
 use crate::persist::rdb::check;
-use crate::persist::rdb::decoder::{DecoderOptions, Purpose};
+use crate::persist::rdb::decoder::{DecoderOptions, Purpose, Unknown};
 use crate::persist::rdb::file::{FileLoader, LoadError, LoadProgress};
 use crate::persist::rdb::fill::{AccessBits, DuplicateKeys, ExpiredKeys, Fill, FillOptions};
 use crate::persist::rdb::load;
@@ -104,6 +104,10 @@ impl<F: DiskFile> Loader<F> {
     pub fn options(env: &Env, stream_bytes: Option<u64>) -> DecoderOptions {
         DecoderOptions {
             purpose: Purpose::Load,
+            unknown: match env.config.rdb_skip_unknown {
+                true => Unknown::Skip,
+                false => Unknown::Refuse,
+            },
             verify_checksum: env.config.rdbchecksum && !env.skip_checksums,
             limits: env.loading_limits(),
             stream_bytes,

@@ -32,6 +32,7 @@ const HIDDEN_SETTING: &str = "aof-disable-auto-gc";
 const OWN: &[&str] = &[
     "tanist_version",
     "rdb-version",
+    "rdb-skip-unknown",
     "replica-lineage-guard",
     "aof-stream-marks",
     "replica_guard",

@@ -11,13 +11,13 @@ use crate::harness::*;
 
 /// A listener that plays a master: for each line of the handshake it sends what `answer` gives;
 /// none closes the connection.
-struct FakeMaster {
-    port: u16,
+pub struct FakeMaster {
+    pub port: u16,
     ended: Arc<AtomicBool>,
 }
 
 impl FakeMaster {
-    fn answering(answer: fn(&str) -> Option<Vec<u8>>) -> FakeMaster {
+    pub fn answering(answer: fn(&str) -> Option<Vec<u8>>) -> FakeMaster {
         let port = free_port();
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -60,7 +60,7 @@ fn play(mut stream: TcpStream, answer: fn(&str) -> Option<Vec<u8>>) {
 }
 
 /// An obedient master up to PSYNC, where it answers `last`.
-fn until_psync(request: &str, last: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+pub fn until_psync(request: &str, last: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     if request.contains("PSYNC") {
         return Some(last.as_ref().to_vec());
     }

@@ -25,6 +25,7 @@ mod families;
 mod fault_runs;
 mod faults;
 mod figures;
+mod foreign;
 mod full_sync;
 mod functions;
 mod getkeys;

@@ -13,6 +13,7 @@ use crate::engine::batch::Batch;
 use crate::persist::aof::records::{FormatError, Records};
 use crate::persist::rdb::RdbError;
 use crate::persist::rdb::decoder::DecoderOptions;
+use crate::persist::rdb::dialect::is_snapshot;
 use crate::persist::rdb::load::StreamLoader;
 use crate::replication::Retrace;
 
@@ -20,8 +21,6 @@ use crate::replication::Retrace;
 pub(super) const READ_BYTES: usize = 256 * 1024;
 /// The number of the session that replays; it is nobody's.
 const SESSION_ID: u64 = 0;
-/// What a file begins with that begins with a snapshot.
-pub(super) const SNAPSHOT_MAGIC: &[u8] = b"REDIS";
 
 /// Which part a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,7 +155,7 @@ impl<F: DiskFile> Reading<F> {
 
     /// Looks at what the file begins with.
     pub(super) fn recognize(&mut self, beginning: &[u8], options: DecoderOptions) {
-        self.content = if beginning.starts_with(SNAPSHOT_MAGIC) {
+        self.content = if is_snapshot(beginning) {
             match self.of.part {
                 Part::Base => log::info!("Reading RDB base file on AOF loading..."),
                 Part::Increment => log::info!("Reading RDB preamble from AOF file..."),

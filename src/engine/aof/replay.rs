@@ -10,9 +10,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 
 use super::file::{Aof, Places, State};
-use super::reading::{
-    Content, Part, READ_BYTES, Reading, Replay, SNAPSHOT_MAGIC, ToLoad, bad_format,
-};
+use super::reading::{Content, Part, READ_BYTES, Reading, Replay, ToLoad, bad_format};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::context::Ctx;
@@ -27,6 +25,7 @@ use crate::engine::look_ahead::look_ahead;
 use crate::engine::runtime::{FileOf, Runtime};
 use crate::engine::world::World;
 use crate::persist::aof::records::{End, Records};
+use crate::persist::rdb::dialect::MAGIC_BYTES;
 use crate::persist::rdb::file::LoadProgress;
 use crate::persist::rdb::fill::Fill;
 use crate::resp::writer::{Protocol, Reply};
@@ -150,13 +149,13 @@ impl<W: World> Runtime<W> {
     ) -> Result<bool, String> {
         let mut buf = std::mem::take(&mut replay.buf);
         // The first piece is never shorter than the mark that tells what it is.
-        let wanted = budget.clamp(SNAPSHOT_MAGIC.len(), READ_BYTES);
+        let wanted = budget.clamp(MAGIC_BYTES, READ_BYTES);
         let mut count = 0;
         let at_end = loop {
             let read = reading.read(&mut buf[count..wanted])?;
             count += read;
             let is_known = !matches!(reading.content, Content::Unknown);
-            if read == 0 || is_known || count >= SNAPSHOT_MAGIC.len() {
+            if read == 0 || is_known || count >= MAGIC_BYTES {
                 break read == 0;
             }
         };

@@ -37,6 +37,7 @@ use super::manifest::{FileKind, Manifest};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::persist::rdb::check::check_front;
+use crate::persist::rdb::dialect::is_snapshot;
 
 /// A file is read in pieces of so many bytes.
 const READ_BYTES: usize = 1024 * 1024;
@@ -402,7 +403,7 @@ fn see(source: impl io::BufRead, size: u64, may_be_manifest: bool) -> io::Result
     let mut input = Input::new(source, 0);
     let mut piece = Vec::new();
     input.line(MANIFEST_LINE_BYTES_MAX, &mut piece)?;
-    if size >= SNAPSHOT_HEADER_BYTES && piece.starts_with(b"REDIS") {
+    if size >= SNAPSHOT_HEADER_BYTES && is_snapshot(&piece) {
         return Ok(Sight::Snapshot);
     }
     let mut may_be_manifest = may_be_manifest;

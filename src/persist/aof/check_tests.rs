@@ -344,6 +344,7 @@ fn a_file_is_what_it_begins_with() {
     assert_eq!(is(MANIFEST), "manifest");
     assert_eq!(is(b"# x\n\nfile"), "manifest");
     assert_eq!(is(SNAPSHOT), "snapshot");
+    assert_eq!(is(b"VALKEY080"), "snapshot");
     assert_eq!(is(b"REDIS"), "commands");
     assert_eq!(is(&value), "commands");
     assert_eq!(is(&[b"#TS:1\r\n", &value[..]].concat()), "commands");

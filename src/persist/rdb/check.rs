@@ -141,6 +141,7 @@ fn describe(
             .extend_from_slice(b"RDB file was saved with checksum disabled: no check performed."),
         Item::End(ChecksumVerdict::Absent | ChecksumVerdict::NotVerified)
         | Item::ResizeDb { .. }
+        | Item::SlotImport
         | Item::Function(_) => {}
     }
     Ok(())

@@ -23,6 +23,8 @@ enum Owned {
     Object(Vec<u8>, String, KeyAttributes),
     Empty(Vec<u8>),
     Module(Vec<u8>),
+    ExpiringHash(Vec<u8>),
+    SlotImport,
     End(ChecksumVerdict),
 }
 
@@ -34,6 +36,7 @@ impl From<Item<'_>> for Owned {
             Item::ResizeDb { keys, expires } => Owned::ResizeDb(keys, expires),
             Item::Function(code) => Owned::Function(code.into()),
             Item::ModuleAux { module } => Owned::ModuleAux(module),
+            Item::SlotImport => Owned::SlotImport,
             Item::Key(KeyItem {
                 key,
                 value,
@@ -52,6 +55,7 @@ impl From<Item<'_>> for Owned {
                 }
                 Value::Empty => Owned::Empty(key.into()),
                 Value::Module => Owned::Module(key.into()),
+                Value::ExpiringHash => Owned::ExpiringHash(key.into()),
             },
             Item::End(verdict) => Owned::End(verdict),
         }
@@ -242,9 +246,9 @@ fn strings_larger_than_the_buffer_go_around_it() {
 }
 
 #[test]
-fn every_version_up_to_11_is_read_and_others_are_refused() {
+fn every_version_up_to_12_is_read_and_others_are_refused() {
     let body = b"\xfe\x00\x00\x01k\x01v\xff";
-    for version in 1..=11 {
+    for version in 1..=12 {
         let mut bytes = format!("REDIS{version:04}").into_bytes();
         bytes.extend(body);
         let verdict = if version < 5 {
@@ -259,16 +263,16 @@ fn every_version_up_to_11_is_read_and_others_are_refused() {
         );
     }
     for (header, kind) in [
-        (b"REDIS0012", RdbErrorKind::UnsupportedVersion(12)),
+        (b"REDIS0013", RdbErrorKind::UnsupportedVersion(13)),
         (b"REDIS0000", RdbErrorKind::UnsupportedVersion(0)),
         (b"REDISabcd", RdbErrorKind::UnsupportedVersion(0)),
-        (b"VALKEY080", RdbErrorKind::WrongSignature),
+        (b"DRAGON080", RdbErrorKind::WrongSignature),
     ] {
         let error = decode(header, 9, Purpose::Load).unwrap_err();
         assert_eq!((error.kind, error.stage), (kind, Stage::Start));
     }
-    let error = decode(b"REDIS0012", 9, Purpose::Load).unwrap_err();
-    assert_eq!(error.kind.to_string(), "Can't handle RDB format version 12");
+    let error = decode(b"REDIS0013", 9, Purpose::Load).unwrap_err();
+    assert_eq!(error.kind.to_string(), "Can't handle RDB format version 13");
 }
 
 #[test]
@@ -381,7 +385,10 @@ fn a_load_stops_at_what_it_cannot_build() {
         (b"\x10\x01h\x02xy", Flaw::HashListpack.into()),
         (
             b"\x07\x01m\x00",
-            RdbErrorKind::NoModuleForValue("AAAAAAAAA".into()),
+            RdbErrorKind::NoModuleForValue {
+                module: "AAAAAAAAA".into(),
+                key: Some(b"m".into()),
+            },
         ),
         (
             b"\xf7\x00\x02\x00",

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! Header ──> Records <──> Building       (a collection that comes in parts)
-//!              │  ^─────> Walking        (what a module wrote, when checking)
+//!              │  ^─────> Walking        (what is passed over, such as data of modules)
 //!              └──> Trailer ──> Done     (eight bytes of checksum)
 //! ```
 //!
@@ -28,10 +28,10 @@ pub use feed::Feed;
 
 use super::build::{BuildLimits, Builder, Means};
 use super::cursor::{Cursor, RawString, Stop};
+use super::dialect::Dialect;
 use super::error::{RdbError, RdbErrorKind, Stage};
 use super::format::{
-    HEADER_BYTES, SIGNATURE, VERSION_MAX, VERSION_WITH_CHECKSUM, ValueType, module_opcode,
-    module_type_name, opcode,
+    HEADER_BYTES, VERSION_WITH_CHECKSUM, ValueType, module_opcode, module_type_name, opcode,
 };
 use super::item::{ChecksumVerdict, Item, KeyAttributes, KeyItem, Value};
 use super::structure::{Token, Walk};
@@ -51,11 +51,22 @@ pub enum Purpose {
     Check,
 }
 
+/// What to do about data that have no counterpart in this server, but whose end can be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// They are a fault.
+    Refuse,
+    /// They are passed over, and the items say so (`rdb-skip-unknown`).
+    Skip,
+}
+
 /// How a stream is to be decoded.
 #[derive(Debug, Clone)]
 pub struct DecoderOptions {
     /// Loading or checking.
     pub purpose: Purpose,
+    /// What to do about data that have no counterpart.
+    pub unknown: Unknown,
     /// Whether a wrong checksum is an error (`rdbchecksum`).
     pub verify_checksum: bool,
     /// Up to where collections take their small forms.
@@ -69,6 +80,7 @@ impl DecoderOptions {
     pub fn usual(purpose: Purpose) -> DecoderOptions {
         DecoderOptions {
             purpose,
+            unknown: Unknown::Refuse,
             verify_checksum: true,
             limits: BuildLimits::usual(),
             stream_bytes: None,
@@ -92,6 +104,7 @@ enum State {
 enum Walked {
     Value,
     ModuleAux,
+    SlotImport,
 }
 
 /// What one step of the machine gives. Borrows from the input alone, so that the machine can go
@@ -123,6 +136,9 @@ enum Step<'a> {
     /// The value of the current key.
     BuiltKey(Option<Object>),
     ModuleKey,
+    /// The current key is a hash with fields that expire.
+    ExpiringHash,
+    SlotImport,
     StoredChecksum(u64),
 }
 
@@ -131,6 +147,7 @@ pub struct Decoder {
     options: DecoderOptions,
     state: State,
     version: i64,
+    dialect: Dialect,
     /// Bytes used up in all earlier slices.
     offset: u64,
     checksum: Crc64,
@@ -151,6 +168,7 @@ impl Decoder {
             options,
             state: State::Header,
             version: 0,
+            dialect: Dialect::Common,
             offset: 0,
             checksum: Crc64::default(),
             attributes: KeyAttributes::default(),
@@ -241,15 +259,7 @@ impl Decoder {
     }
 
     fn header<'i>(&mut self, cursor: &mut Cursor<'i>) -> Result<Step<'i>, Stop> {
-        let header: [u8; HEADER_BYTES] = cursor.array()?;
-        let Some(digits) = header.strip_prefix(SIGNATURE) else {
-            return Err(RdbErrorKind::WrongSignature.into());
-        };
-        let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
-        self.version = digits.fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
-        if !(1..=VERSION_MAX).contains(&self.version) {
-            return Err(RdbErrorKind::UnsupportedVersion(self.version).into());
-        }
+        (self.dialect, self.version) = Dialect::of_header(cursor.array()?)?;
         self.state = State::Records;
         Ok(Step::Silent)
     }
@@ -306,9 +316,10 @@ impl Decoder {
         self.current.remember(value_type, key)?;
         self.state = match Builder::new(value_type, &self.options.limits) {
             Some(builder) => State::Building(walk, builder),
-            None if self.options.purpose == Purpose::Load => {
+            None if self.refuses_modules() => {
                 let module = module_type_name(cursor.length()?);
-                return Err(RdbErrorKind::NoModuleForValue(module).into());
+                let key = Some(self.current.name.clone());
+                return Err(RdbErrorKind::NoModuleForValue { module, key }.into());
             }
             None => State::Walking(walk, Walked::Value),
         };
@@ -321,6 +332,14 @@ impl Decoder {
         let State::Building(_, builder) = state else {
             unreachable!("a collection was being built");
         };
+        if builder.has_given_up() {
+            if self.options.unknown == Unknown::Refuse {
+                let key = self.current.name.clone();
+                return Err(RdbErrorKind::FieldExpiry { key }.into());
+            }
+            self.current.known = None;
+            return Ok(Step::ExpiringHash);
+        }
         let value = builder.finish(&self.options.limits)?;
         self.current.known = None;
         Ok(Step::BuiltKey(value))
@@ -335,6 +354,7 @@ impl Decoder {
                 Step::ModuleKey
             }
             Walked::ModuleAux => Step::Silent,
+            Walked::SlotImport => Step::SlotImport,
         }
     }
 
@@ -380,9 +400,39 @@ impl Decoder {
                 };
                 return Ok(Step::EndMark);
             }
-            unknown => return Err(RdbErrorKind::UnknownType(unknown).into()),
+            other => return self.newer(other, cursor),
         }
         Ok(Step::Silent)
+    }
+
+    /// A record that begins with a byte that the common format does not know.
+    #[cold]
+    fn newer<'i>(&mut self, first: u8, cursor: &mut Cursor<'i>) -> Result<Step<'i>, Stop> {
+        if let Some(value_type) = self.dialect.newer_type(first) {
+            return self.key(value_type, cursor);
+        }
+        match first {
+            opcode::SLOT_INFO if self.dialect.has_opcode(first) => {
+                self.stage = Stage::ReadLength;
+                for _ in ["slot", "keys", "expires"] {
+                    cursor.length()?;
+                }
+                Ok(Step::Silent)
+            }
+            opcode::SLOT_IMPORT if self.dialect.has_opcode(first) => {
+                if self.options.unknown == Unknown::Refuse {
+                    return Err(RdbErrorKind::SlotImport.into());
+                }
+                self.state = State::Walking(Walk::of_slot_import(), Walked::SlotImport);
+                Ok(Step::Silent)
+            }
+            unknown => Err(RdbErrorKind::UnknownType(unknown).into()),
+        }
+    }
+
+    /// Whether data of modules are a fault.
+    fn refuses_modules(&self) -> bool {
+        self.options.purpose == Purpose::Load && self.options.unknown == Unknown::Refuse
     }
 
     /// Writers have always used -1 for "never".
@@ -398,7 +448,7 @@ impl Decoder {
         if when_opcode != module_opcode::UINT {
             return Err(RdbErrorKind::ModuleAuxWithoutWhen.into());
         }
-        if self.options.purpose == Purpose::Load {
+        if self.refuses_modules() {
             return Err(RdbErrorKind::NoModuleForAux(module_type_name(id)).into());
         }
         self.state = State::Walking(Walk::of_module_aux(), Walked::ModuleAux);

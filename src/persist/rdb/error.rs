@@ -51,10 +51,27 @@ pub enum RdbErrorKind {
     ModuleAuxWithoutWhen,
     #[error("Unknown module value opcode {0}")]
     UnknownModuleOpcode(u64),
-    #[error("The RDB file contains module data I can't load: no matching module type '{0}'")]
-    NoModuleForValue(String),
+    #[error(
+        "The RDB file contains module data I can't load: no matching module type '{module}'{}",
+        of_key(.key)
+    )]
+    NoModuleForValue {
+        module: String,
+        key: Option<Vec<u8>>,
+    },
     #[error("The RDB file contains AUX module data I can't load: no matching module '{0}'")]
     NoModuleForAux(String),
+    #[error(
+        "The hash '{}' has fields with a time to live, which this server cannot keep; \
+         rdb-skip-unknown yes leaves it out",
+        String::from_utf8_lossy(.key)
+    )]
+    FieldExpiry { key: Vec<u8> },
+    #[error(
+        "The RDB file is of a cluster node that was importing slots, which this server cannot go \
+         on with; rdb-skip-unknown yes ignores it"
+    )]
+    SlotImport,
     #[error("RDB CRC error")]
     WrongChecksum { computed: u64, stored: u64 },
     #[error(
@@ -64,6 +81,16 @@ pub enum RdbErrorKind {
     TooManyDatabases(usize),
     #[error("RDB has duplicated key '{}' in DB {db}", String::from_utf8_lossy(.key))]
     DuplicateKey { key: Vec<u8>, db: usize },
+}
+
+fn of_key(key: &Option<Vec<u8>>) -> String {
+    let Some(key) = key else {
+        return String::new();
+    };
+    format!(
+        " of key '{}'; rdb-skip-unknown yes leaves it out",
+        String::from_utf8_lossy(key)
+    )
 }
 
 /// What is wrong with a value that is there as a whole.

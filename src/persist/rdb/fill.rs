@@ -19,8 +19,8 @@ use crate::keyspace::{Keyspace, NewValue, OwnedEntry};
 const BATCH: usize = 16;
 /// No key takes fewer bytes in a stream: type, key and value.
 const KEY_BYTES_MIN: u64 = 3;
-/// Of empty keys, so many are named in the log.
-const EMPTY_LOGGED_MAX: u64 = 10;
+/// Of empty keys, and of those that are left out, so many are named in the log.
+const KEYS_LOGGED_MAX: u64 = 10;
 /// Keys for which room is made beforehand if nothing is known of the length of the stream.
 const KEYS_AHEAD_MAX: u64 = 1 << 20;
 
@@ -108,6 +108,10 @@ pub struct Fill {
     expired: u64,
     /// Keys without members, which were left out.
     empty: u64,
+    /// Keys without a counterpart, which were left out.
+    unknown_keys: u64,
+    /// The same of what belongs to no key.
+    unknown_records: u64,
     facts: AuxFields,
 }
 
@@ -126,6 +130,8 @@ impl Fill {
             loaded: 0,
             expired: 0,
             empty: 0,
+            unknown_keys: 0,
+            unknown_records: 0,
             facts: AuxFields::default(),
         }
     }
@@ -161,6 +167,11 @@ impl Fill {
         self.expired
     }
 
+    /// Keys left out because there is nothing here that they could be.
+    pub fn unknown_keys(&self) -> u64 {
+        self.unknown_keys
+    }
+
     /// What the snapshot has said of itself so far.
     pub fn facts(&self) -> &AuxFields {
         &self.facts
@@ -184,6 +195,7 @@ impl Fill {
                 log::info!("Loading RDB produced by version {}", text());
                 self.facts.redis_version = Some(text().into_owned());
             }
+            b"valkey-ver" => log::info!("Loading RDB produced by Valkey version {}", text()),
             b"ctime" => {
                 self.facts.created_at_s = parse_i64(value);
                 let created_at_s = self.facts.created_at_s.unwrap_or(0);
@@ -210,9 +222,19 @@ impl Fill {
     /// Collections without members were written by versions that had a fault.
     fn skip_empty(&mut self, key: &[u8]) {
         self.empty += 1;
-        if self.empty <= EMPTY_LOGGED_MAX {
+        if self.empty <= KEYS_LOGGED_MAX {
             let key = String::from_utf8_lossy(key);
             log::info!("rdbLoadObject skipping empty key: {key}");
+        }
+    }
+
+    /// Only a decoder that was told to skip comes by these.
+    #[cold]
+    fn skip_unknown(&mut self, key: &[u8], what: &str) {
+        self.unknown_keys += 1;
+        if self.unknown_keys <= KEYS_LOGGED_MAX {
+            let key = String::from_utf8_lossy(key);
+            log::warn!("Left out key '{key}' in DB {}: {what}", self.db);
         }
     }
 
@@ -225,6 +247,13 @@ impl Fill {
             );
         } else {
             log::info!("Done loading RDB, keys loaded: {loaded}, keys expired: {expired}.");
+        }
+        let (keys, records) = (self.unknown_keys, self.unknown_records);
+        if keys + records > 0 {
+            log::warn!(
+                "The RDB has data without a counterpart here, which rdb-skip-unknown left out: \
+                 {keys} keys, {records} other records."
+            );
         }
     }
 
@@ -273,8 +302,7 @@ where
             }
             Item::ResizeDb { keys, expires } => self.make_room(keys, expires),
             Item::Function(code) => (self.on_library)(code).map_err(RdbErrorKind::Library)?,
-            // A decoder that loads does not pass over modules' data.
-            Item::ModuleAux { module } => return Err(RdbErrorKind::NoModuleForAux(module)),
+            Item::ModuleAux { .. } | Item::SlotImport => self.fill.unknown_records += 1,
             Item::End(verdict) => {
                 self.settle()?;
                 if verdict == ChecksumVerdict::Disabled {
@@ -307,8 +335,15 @@ impl<F: FnMut(usize, &[u8]), G> FillSink<'_, F, G> {
                 self.fill.skip_empty(item.key);
                 return Ok(());
             }
-            // A decoder that loads does not pass over modules' data.
-            Value::Module => unreachable!("data of a module is a fault"),
+            Value::Module => {
+                self.fill.skip_unknown(item.key, "a value of a module");
+                return Ok(());
+            }
+            Value::ExpiringHash => {
+                let what = "a hash with fields that have a time to live";
+                self.fill.skip_unknown(item.key, what);
+                return Ok(());
+            }
         };
         let fill = &mut *self.fill;
         let expire_at_ms = item.attributes.expire_at_ms;

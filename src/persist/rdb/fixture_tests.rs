@@ -61,13 +61,16 @@ impl Sink for Seen {
                         *self.objects.entry(form).or_default() += 1;
                         return Ok(());
                     }
-                    Value::Empty | Value::Module => return Ok(()),
+                    Value::Empty | Value::Module | Value::ExpiringHash => return Ok(()),
                 };
                 let place = (self.db, key.key.to_vec());
                 let value = (text, key.attributes.expire_at_ms);
                 assert_eq!(self.strings.insert(place, value), None);
             }
-            Item::Aux { .. } | Item::ResizeDb { .. } | Item::ModuleAux { .. } => {}
+            Item::Aux { .. }
+            | Item::ResizeDb { .. }
+            | Item::ModuleAux { .. }
+            | Item::SlotImport => {}
         }
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! The bytes of the format by name: header, opcodes, value types, length and string encodings.
 //!
-//! Everything here is a fact of the format, versions 1 to 11, and nothing here reads or writes.
+//! Everything here is a fact of the format, versions 1 to 11 and what came after these
+//! ([`super::dialect`]), and nothing here reads or writes.
 
-/// First bytes of every file; four digits of version follow.
+/// First bytes of a file; four digits of version follow.
 pub const SIGNATURE: &[u8; 5] = b"REDIS";
+/// First bytes of a file of Valkey from 9.0 on; three digits of version follow.
+pub const SIGNATURE_VALKEY: &[u8; 6] = b"VALKEY";
 /// Length of signature and version together.
 pub const HEADER_BYTES: usize = 9;
-/// The newest version that is read.
-pub const VERSION_MAX: i64 = 11;
 /// From this version on a checksum follows the end mark.
 pub const VERSION_WITH_CHECKSUM: i64 = 5;
 
@@ -36,6 +37,10 @@ impl Version {
 
 /// Bytes that stand where a value type could stand, and are none.
 pub mod opcode {
+    /// Slots that a node of a cluster of Valkey 9 is importing.
+    pub const SLOT_IMPORT: u8 = 243;
+    /// How many keys, and keys with expiry, a slot has, as nodes of clusters write it.
+    pub const SLOT_INFO: u8 = 244;
     /// A function library: its code.
     pub const FUNCTION2: u8 = 245;
     /// A function library as release candidates of 7.0 wrote it; not readable.
@@ -150,11 +155,23 @@ pub enum ValueType {
     SetListpack = 20,
     /// With the time at which each consumer was last active.
     Stream3 = 21,
+    /// Each field with when it expires; by release candidates of Redis 7.4.
+    HashTtlPreGa = 22,
+    HashListpackTtlPreGa = 23,
+    /// Each field with when it expires, counted from when the first one does; by Redis 7.4.
+    HashTtl = 24,
+    /// Fields, values, and when they expire, and before these when the first one does.
+    HashListpackTtl = 25,
+    /// Each field with when it expires; by Valkey 9, which gave it a number that was taken.
+    HashTtlValkey = OTHER_MEANING | 22,
 }
+
+/// Marks the second meaning of a number in the values of [`ValueType`].
+const OTHER_MEANING: u8 = 0x80;
 
 impl ValueType {
     /// Every type, in the order of its number.
-    pub const ALL: [ValueType; 21] = {
+    pub const ALL: [ValueType; 26] = {
         use ValueType::*;
         [
             String,
@@ -178,10 +195,15 @@ impl ValueType {
             Stream2,
             SetListpack,
             Stream3,
+            HashTtlPreGa,
+            HashListpackTtlPreGa,
+            HashTtl,
+            HashListpackTtl,
+            HashTtlValkey,
         ]
     };
 
-    /// The type with this number.
+    /// The type with this number in the format that all servers share.
     pub fn from_id(id: u8) -> Option<ValueType> {
         // The number 8 was never given out.
         let index = match id {
@@ -194,7 +216,7 @@ impl ValueType {
 
     /// The number that stands in the file.
     pub fn id(self) -> u8 {
-        self as u8
+        self as u8 & !OTHER_MEANING
     }
 
     /// What `redis-check-rdb` calls it.
@@ -222,6 +244,10 @@ impl ValueType {
             Stream2 => "stream-v2",
             SetListpack => "set-listpack",
             Stream3 => "stream-v3",
+            HashTtlPreGa => "hash-with-ttl-pre-release",
+            HashListpackTtlPreGa => "hash-listpack-with-ttl-pre-release",
+            HashTtl | HashTtlValkey => "hash-with-ttl",
+            HashListpackTtl => "hash-listpack-with-ttl",
         }
     }
 }

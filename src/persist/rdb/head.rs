@@ -8,8 +8,9 @@
 use std::io::{self, BufReader, Error, ErrorKind, Read};
 
 use super::cursor::{Cursor, Stop};
+use super::dialect::Dialect;
 use super::error::RdbErrorKind;
-use super::format::{HEADER_BYTES, SIGNATURE, length, opcode, string_encoding};
+use super::format::{length, opcode, string_encoding};
 
 /// The head is read in pieces of this size.
 const READ_BYTES: usize = 8 * 1024;
@@ -21,10 +22,7 @@ const READ_BYTES: usize = 8 * 1024;
 /// It cannot be read, ends before that can be told, or is no snapshot that can be loaded.
 pub fn holds_key(source: impl Read) -> io::Result<bool> {
     let mut head = Head(BufReader::with_capacity(READ_BYTES, source));
-    let header: [u8; HEADER_BYTES] = head.array()?;
-    if !header.starts_with(SIGNATURE) {
-        return Err(fault(&RdbErrorKind::WrongSignature));
-    }
+    let (dialect, _) = Dialect::of_header(head.array()?).map_err(|kind| fault(&kind))?;
     loop {
         match head.byte()? {
             opcode::EOF => return Ok(false),
@@ -40,6 +38,7 @@ pub fn holds_key(source: impl Read) -> io::Result<bool> {
                 head.length()?;
                 head.length()?;
             }
+            other if dialect.has_opcode(other) => head.skip_newer(other)?,
             other @ (opcode::MODULE_AUX | opcode::FUNCTION_PRE_GA) => {
                 return Err(fault(&RdbErrorKind::UnknownType(other)));
             }
@@ -105,6 +104,20 @@ impl<R: Read> Head<R> {
             }
             other => Err(fault(&RdbErrorKind::UnknownStringEncoding(other))),
         }
+    }
+
+    fn skip_newer(&mut self, opcode: u8) -> io::Result<()> {
+        let lengths = match opcode {
+            opcode::SLOT_IMPORT => {
+                self.skip_string()?;
+                2 * u128::from(self.length()?)
+            }
+            _ => 3,
+        };
+        for _ in 0..lengths {
+            self.length()?;
+        }
+        Ok(())
     }
 
     fn skip(&mut self, bytes: u64) -> io::Result<()> {

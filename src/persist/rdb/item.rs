@@ -25,11 +25,13 @@ pub enum Item<'a> {
     },
     /// The code of a function library.
     Function(&'a [u8]),
-    /// Data of a module that belongs to no key; only met when checking.
+    /// Data of a module that belongs to no key; only met when checking, or skipping.
     ModuleAux {
         /// The module type's name.
         module: String,
     },
+    /// Which slots a node of a cluster was importing; only met when skipping.
+    SlotImport,
     /// A key.
     Key(KeyItem<'a>),
     /// The end. Bytes after it belong to somebody else.
@@ -67,8 +69,10 @@ pub enum Value<'a> {
     },
     /// A collection without members, which is not worth a key. Old versions wrote them.
     Empty,
-    /// What a module wrote; only met when checking.
+    /// What a module wrote; only met when checking, or skipping.
     Module,
+    /// A hash with fields that expire; only met when skipping.
+    ExpiringHash,
 }
 
 /// What the opcodes before a key say of it.

@@ -11,7 +11,8 @@
 //! of I/O of their own: the encoder writes to any `Write`, and the decoder is pushed slices of any
 //! length and hands out items that borrow from them.
 //!
-//! In reading order: [`mod@format`] names the bytes; [`encoder`] writes them, `value` says how each
+//! In reading order: [`mod@format`] names the bytes, [`dialect`] says what newer servers mean by
+//! them; [`encoder`] writes them, `value` says how each
 //! type is written, and [`save`] walks the keyspace with both; `cursor` reads the small parts
 //! (lengths, strings), `structure` knows the shape of every value type, [`build`] makes values,
 //! [`decoder`] puts them together, [`load`] feeds it with what comes in pieces, and [`fill`] makes
@@ -22,6 +23,7 @@
 pub mod build;
 pub mod check;
 pub mod decoder;
+pub mod dialect;
 pub mod encoder;
 pub mod file;
 pub mod fill;
@@ -41,6 +43,8 @@ mod zipmap;
 
 #[cfg(test)]
 mod codec_tests;
+#[cfg(test)]
+mod dialect_tests;
 #[cfg(test)]
 mod fixture_tests;
 #[cfg(test)]

@@ -13,9 +13,10 @@ use thiserror::Error;
 use super::build::packed::{self, Verdict};
 use super::build::{BuildLimits, Builder, Means};
 use super::cursor::{Cursor, RawString, Stop};
+use super::dialect::VERSION_COMMON_MAX;
 use super::encoder::{Encoder, EncoderOptions};
 use super::error::RdbErrorKind;
-use super::format::{VERSION_MAX, ValueType, opcode};
+use super::format::{ValueType, opcode};
 use super::structure::Walk;
 use super::value;
 use crate::base::crc64::Crc64;
@@ -133,7 +134,7 @@ pub fn restore<'a>(
 fn open(payload: &[u8], verify_checksum: bool) -> Option<&[u8]> {
     let (summed, checksum) = payload.split_last_chunk::<CHECKSUM_BYTES>()?;
     let (body, version) = summed.split_last_chunk()?;
-    let is_known = i64::from(u16::from_le_bytes(*version)) <= VERSION_MAX;
+    let is_known = i64::from(u16::from_le_bytes(*version)) <= VERSION_COMMON_MAX;
     let is_whole = !verify_checksum || u64::from_le_bytes(*checksum) == checksum_of(summed);
     (is_known && is_whole).then_some(body)
 }
@@ -162,7 +163,7 @@ fn read<'a>(
         (Some(walk), Some(builder)) => read_parts(walk, builder, cursor, len, limits)?,
         (Some(_), None) => {
             let module = super::format::module_type_name(cursor.length()?);
-            return Err(RdbErrorKind::NoModuleForValue(module).into());
+            return Err(RdbErrorKind::NoModuleForValue { module, key: None }.into());
         }
         (None, _) if value_type == ValueType::ModulePreGa => {
             return Err(RdbErrorKind::PreReleaseModule.into());

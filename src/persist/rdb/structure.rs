@@ -23,6 +23,10 @@ enum Part {
     Id(Of),
     /// Eight bytes.
     Time,
+    /// Whether and when a field expires, as a length; 0 is never.
+    FieldTtl,
+    /// The same in eight bytes; -1 is never.
+    FieldTime,
     /// Eight bytes.
     Score,
     /// A score of old sorted sets: length byte and text, or one byte for the three non-numbers.
@@ -46,6 +50,8 @@ pub(super) enum Text {
     Field,
     /// The value of a field.
     FieldValue,
+    /// Fields with their values, and when they expire, in a listpack.
+    FieldPack,
     /// A node of a list.
     ListNode,
     /// The id of a stream's node.
@@ -102,6 +108,10 @@ const TEXT_SCORE_SPECIAL: u8 = 253;
 const DEPTH_MAX: usize = 4;
 
 const MEMBER: Part = Part::Text(Text::Member);
+const FIELD: Part = Part::Text(Text::Field);
+const FIELD_VALUE: Part = Part::Text(Text::FieldValue);
+const FIELD_PACK: Part = Part::Text(Text::FieldPack);
+const FIELDS_WITH_TTL: Part = Repeat(Of::Members, &[Part::FieldTtl, FIELD, FIELD_VALUE]);
 const ID_MS: Part = Part::Number(Number::IdMs);
 const ID_SEQ: Part = Part::Number(Number::IdSeq);
 const ENTRIES: Part = Part::Number(Number::Entries);
@@ -187,6 +197,9 @@ const STREAM_3: &[Part] = &[
     ),
 ];
 
+/// The name of the import, and the first and the last slot of each range.
+const SLOT_IMPORT: &[Part] = &[MEMBER, Repeat(Of::Members, &[Skipped, Skipped])];
+
 /// Module id, then the data.
 const MODULE: &[Part] = &[ModuleId, ModuleData];
 
@@ -198,10 +211,12 @@ fn parts_of(value_type: ValueType) -> Option<&'static [Part]> {
         T::ListQuicklist => &[Repeat(Of::Members, &[Part::Text(Text::ListNode)])],
         T::Zset => &[Repeat(Of::Members, &[MEMBER, TextScore])],
         T::Zset2 => &[Repeat(Of::Members, &[MEMBER, Part::Score])],
-        T::Hash => &[Repeat(
-            Of::Members,
-            &[Part::Text(Text::Field), Part::Text(Text::FieldValue)],
-        )],
+        T::Hash => &[Repeat(Of::Members, &[FIELD, FIELD_VALUE])],
+        T::HashTtlPreGa => &[FIELDS_WITH_TTL],
+        T::HashTtl => &[Part::Time, FIELDS_WITH_TTL],
+        T::HashListpackTtlPreGa => &[FIELD_PACK],
+        T::HashListpackTtl => &[Part::Time, FIELD_PACK],
+        T::HashTtlValkey => &[Repeat(Of::Members, &[FIELD, FIELD_VALUE, Part::FieldTime])],
         T::ListQuicklist2 => &[Repeat(
             Of::Members,
             &[Part::Number(Number::Container), Part::Text(Text::ListNode)],
@@ -236,6 +251,8 @@ pub(super) enum Token<'a> {
     Id(Of, StreamId),
     /// A time in milliseconds since the epoch.
     Time(i64),
+    /// Whether a field expires.
+    FieldExpires(bool),
     /// A score.
     Score(f64),
     /// A string of a module.
@@ -269,6 +286,11 @@ impl Walk {
         Walk::along(&[ModuleData])
     }
 
+    /// The start of what says which slots are being imported.
+    pub(super) fn of_slot_import() -> Walk {
+        Walk::along(SLOT_IMPORT)
+    }
+
     fn along(parts: &'static [Part]) -> Walk {
         Walk {
             levels: [Level {
@@ -291,6 +313,8 @@ impl Walk {
             Part::Text(text) => Token::Text(text, cursor.string()?),
             Part::Id(of) => Token::Id(of, StreamId::from_bytes(cursor.array()?)),
             Part::Time => Token::Time(i64::from_le_bytes(cursor.array()?)),
+            Part::FieldTtl => Token::FieldExpires(cursor.length()? != 0),
+            Part::FieldTime => Token::FieldExpires(i64::from_le_bytes(cursor.array()?) != -1),
             Part::Score => Token::Score(f64::from_le_bytes(cursor.array()?)),
             TextScore => Token::Score(read_text_score(cursor)?),
             Skipped | ModuleId => {

@@ -1,9 +1,10 @@
 //! Hashes, field by field.
 
+use super::listpack::judge_listpack;
 use super::means::Means;
 use super::unique::all_differ;
 use crate::data::hash::{Hash, HashLimits, HashTable};
-use crate::data::listpack::ListpackRef;
+use crate::data::listpack::{Element, ListpackRef};
 use crate::keyspace::Object;
 use crate::persist::rdb::cursor::RawString;
 use crate::persist::rdb::error::{Flaw, RdbErrorKind};
@@ -20,6 +21,8 @@ pub(in super::super) struct HashBuilder {
     field: Vec<u8>,
     /// Fields to make room for.
     room: usize,
+    /// It has a field that expires.
+    has_given_up: bool,
 }
 
 impl HashBuilder {
@@ -39,34 +42,63 @@ impl HashBuilder {
         raw: RawString<'_>,
         means: &mut Means<'_>,
     ) -> Result<(), RdbErrorKind> {
-        if text == Text::Field {
-            self.field.clear();
-            let field = raw.resolve(means.scratch)?;
-            self.field.extend_from_slice(field);
+        if self.has_given_up {
             return Ok(());
         }
-        let value = raw.resolve(means.scratch)?;
-        let limits = &means.limits.hash;
-        if let Hash::Packed(pack) = &mut self.hash {
-            let longest = self.field.len().max(value.len());
-            if longest <= limits.max_listpack_value
-                && pack.as_ref().fits(self.field.len() + value.len())
-            {
-                pack.push_back(&self.field);
-                pack.push_back(value);
-                return Ok(());
+        match text {
+            Text::Field => {
+                self.field.clear();
+                let field = raw.resolve(means.scratch)?;
+                self.field.extend_from_slice(field);
+                Ok(())
             }
-            let table = tabled(pack.as_ref(), self.room, limits).ok_or(Flaw::DuplicateField)?;
-            self.hash = Hash::Table(Box::new(table));
+            Text::FieldPack => self.pack(raw, means),
+            _ => {
+                let value = raw.resolve(means.scratch)?;
+                add(
+                    &mut self.hash,
+                    &self.field,
+                    value,
+                    self.room,
+                    &means.limits.hash,
+                )
+            }
         }
-        let Hash::Table(table) = &mut self.hash else {
-            unreachable!("it was made a table");
-        };
-        if table.set(&self.field, value) {
-            Ok(())
-        } else {
-            Err(Flaw::DuplicateField.into())
+    }
+
+    /// Takes a listpack of fields, values, and when these expire, where 0 is never.
+    fn pack(&mut self, raw: RawString<'_>, means: &mut Means<'_>) -> Result<(), RdbErrorKind> {
+        let bytes = raw.into_vec()?;
+        let pack = judge_listpack(&bytes, Flaw::HashListpack)?;
+        if !pack.len().is_multiple_of(3) {
+            return Err(Flaw::HashListpack.into());
         }
+        self.start(pack.len() as u64 / 3, means);
+        let mut elements = pack.iter();
+        while let (Some(field), Some(value), Some(expiry)) =
+            (elements.next(), elements.next(), elements.next())
+        {
+            match expiry {
+                Element::Int(0) => field.with_bytes(|field| {
+                    value.with_bytes(|value| {
+                        add(&mut self.hash, field, value, self.room, &means.limits.hash)
+                    })
+                })?,
+                Element::Int(_) => self.give_up(),
+                Element::Bytes(_) => return Err(Flaw::HashListpack.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is made of a hash with fields that expire; the rest of it is passed over.
+    pub(super) fn give_up(&mut self) {
+        self.hash = Hash::default();
+        self.has_given_up = true;
+    }
+
+    pub(super) fn has_given_up(&self) -> bool {
+        self.has_given_up
     }
 
     pub(super) fn finish(self) -> Result<Option<Object>, RdbErrorKind> {
@@ -76,6 +108,34 @@ impl HashBuilder {
             return Err(Flaw::DuplicateField.into());
         }
         Ok((!self.hash.is_empty()).then(|| Object::from(self.hash)))
+    }
+}
+
+#[inline]
+fn add(
+    hash: &mut Hash,
+    field: &[u8],
+    value: &[u8],
+    room: usize,
+    limits: &HashLimits,
+) -> Result<(), RdbErrorKind> {
+    if let Hash::Packed(pack) = hash {
+        let longest = field.len().max(value.len());
+        if longest <= limits.max_listpack_value && pack.as_ref().fits(field.len() + value.len()) {
+            pack.push_back(field);
+            pack.push_back(value);
+            return Ok(());
+        }
+        let table = tabled(pack.as_ref(), room, limits).ok_or(Flaw::DuplicateField)?;
+        *hash = Hash::Table(Box::new(table));
+    }
+    let Hash::Table(table) = hash else {
+        unreachable!("it was made a table");
+    };
+    if table.set(field, value) {
+        Ok(())
+    } else {
+        Err(Flaw::DuplicateField.into())
     }
 }
 

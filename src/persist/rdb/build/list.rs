@@ -10,7 +10,8 @@ use crate::persist::rdb::error::{Flaw, RdbErrorKind};
 use crate::persist::rdb::format::container;
 use crate::persist::rdb::structure::{Number, Text, Token};
 
-use super::packed::{judge_listpack, unpack_ziplist};
+use super::listpack::judge_listpack;
+use super::packed::unpack_ziplist;
 
 /// What the next node is.
 #[derive(Clone, Copy, PartialEq, Eq)]

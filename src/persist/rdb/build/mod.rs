@@ -14,6 +14,7 @@
 
 mod hash;
 mod list;
+mod listpack;
 mod means;
 pub(super) mod packed;
 mod set;
@@ -49,7 +50,12 @@ impl Builder {
             T::ListQuicklist2 => Builder::List(list::ListBuilder::of_nodes(&limits.list)),
             T::Set => Builder::Set(set::SetBuilder::default()),
             T::Zset | T::Zset2 => Builder::ZSet(zset::ZSetBuilder::new(&limits.zset)),
-            T::Hash => Builder::Hash(hash::HashBuilder::default()),
+            T::Hash
+            | T::HashTtlPreGa
+            | T::HashTtl
+            | T::HashListpackTtlPreGa
+            | T::HashListpackTtl
+            | T::HashTtlValkey => Builder::Hash(hash::HashBuilder::default()),
             T::Stream | T::Stream2 | T::Stream3 => Builder::Stream(Box::default()),
             _ => return None,
         })
@@ -68,6 +74,10 @@ impl Builder {
                 hash.start(told, means);
                 Ok(())
             }
+            (Builder::Hash(hash), Token::FieldExpires(true)) => {
+                hash.give_up();
+                Ok(())
+            }
             (Builder::Set(set), Token::Text(_, raw)) => set.member(raw, means),
             (Builder::Set(set), Token::Repeat(_, told)) => {
                 set.start(told, means);
@@ -83,6 +93,11 @@ impl Builder {
             (Builder::Stream(stream), token) => stream.take(token),
             _ => Ok(()),
         }
+    }
+
+    /// Whether it came by something that no collection here can have: a field that expires.
+    pub(super) fn has_given_up(&self) -> bool {
+        matches!(self, Builder::Hash(hash) if hash.has_given_up())
     }
 
     /// The collection, or none if it has no members.

@@ -5,6 +5,7 @@
 //! only where every one of them is handled anyway. Forms of old versions become listpacks first.
 
 use super::hash::tabled;
+use super::listpack::judge_listpack;
 use super::means::BuildLimits;
 use super::unique::all_differ;
 use crate::base::numbers::parse_f64;
@@ -85,13 +86,6 @@ pub(in super::super) fn kept(encoding: Encoding, bytes: &[u8]) -> &[u8] {
         Encoding::Listpack => ListpackRef::from_framed(bytes).body(),
         _ => bytes,
     }
-}
-
-/// Checks bytes that shall be a listpack. Larger ones than anybody makes are refused, since adding
-/// to them could go over what its header can say.
-pub(super) fn judge_listpack(bytes: &[u8], flaw: Flaw) -> Result<ListpackRef<'_>, Flaw> {
-    let view = ListpackRef::validate(bytes).map_err(|_| flaw)?;
-    if view.fits(0) { Ok(view) } else { Err(flaw) }
 }
 
 /// Converts a ziplist.

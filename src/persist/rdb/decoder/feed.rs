@@ -144,6 +144,8 @@ impl<'i> Feed<'_, 'i> {
                 decoder.current_item(value.map_or(Value::Empty, Value::Object))
             }
             Step::ModuleKey => decoder.current_item(Value::Module),
+            Step::ExpiringHash => decoder.current_item(Value::ExpiringHash),
+            Step::SlotImport => Item::SlotImport,
             Step::StoredChecksum(stored) => {
                 self.hashed = self.at;
                 Item::End(decoder.verdict(stored).map_err(fault)?)
