@@ -3,10 +3,11 @@
 
 PREFIX ?= /usr/local
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
+SHAREDIR = $(DESTDIR)$(PREFIX)/share
 SERVER  = target/release/redis-server
 
 .PHONY: build run test test-clients lint simulate faults bench bench-failover lab \
-	test-lab-page install clean
+	test-lab-page man install install-man clean
 
 build:
 	cargo build --release
@@ -82,6 +83,23 @@ install: build
 	install -m 755 $(SERVER) "$(BINDIR)/redis-server"
 	for name in redis-sentinel redis-check-rdb redis-check-aof redis-lab; do \
 		ln -sf redis-server "$(BINDIR)/$$name"; \
+	done
+
+# Manual pages and the completion of Bash, made from the tables of directives and commands, in
+# target/man. FAMILY=tanist names the programs for an installation beside a stock one.
+man:
+	cargo run --quiet --example manual -- target/man $(FAMILY)
+
+install-man: man
+	for section in 1 5 7; do \
+		install -d "$(SHAREDIR)/man/man$$section"; \
+		install -m 644 target/man/man$$section/redis* "$(SHAREDIR)/man/man$$section"; \
+	done
+	install -m 644 target/man/man5/sentinel.conf.5 "$(SHAREDIR)/man/man5"
+	install -d "$(SHAREDIR)/bash-completion/completions"
+	install -m 644 target/man/completions/redis-server "$(SHAREDIR)/bash-completion/completions"
+	for name in redis-sentinel redis-check-rdb redis-check-aof redis-lab; do \
+		ln -sf redis-server "$(SHAREDIR)/bash-completion/completions/$$name"; \
 	done
 
 clean:
