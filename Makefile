@@ -7,7 +7,7 @@ SHAREDIR = $(DESTDIR)$(PREFIX)/share
 SERVER  = target/release/redis-server
 
 .PHONY: build run test test-clients lint simulate faults bench bench-failover lab \
-	test-lab-page man install install-man clean
+	test-lab-page test-packages man install install-man clean
 
 build:
 	cargo build --release
@@ -101,6 +101,10 @@ install-man: man
 	for name in redis-sentinel redis-check-rdb redis-check-aof redis-lab; do \
 		ln -sf redis-server "$(SHAREDIR)/bash-completion/completions/$$name"; \
 	done
+
+# The units and packages, as the tools of a distribution see them.
+test-packages:
+	tests/packaging/systemd.sh
 
 clean:
 	cargo clean
