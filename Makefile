@@ -7,7 +7,7 @@ SHAREDIR = $(DESTDIR)$(PREFIX)/share
 SERVER  = target/release/redis-server
 
 .PHONY: build run test test-clients lint simulate faults bench bench-failover lab \
-	test-lab-page test-packages man install install-man clean
+	test-lab-page man deb test-packages install install-man clean
 
 build:
 	cargo build --release
@@ -102,9 +102,19 @@ install-man: man
 		ln -sf redis-server "$(SHAREDIR)/bash-completion/completions/$$name"; \
 	done
 
+# The Debian packages tanist and tanist-redis, in target/debian: make deb REVISION=2
+deb: build
+	cargo run --quiet --example manual -- target/manual tanist
+	cargo run --quiet --example manual -- target/manual-redis redis
+	rm -rf target/debian
+	packaging/debian/build.sh $(SERVER) target/manual target/debian $(REVISION)
+
 # The units and packages, as the tools of a distribution see them.
-test-packages:
+test-packages: deb
 	tests/packaging/systemd.sh
+	tests/packaging/lintian.sh target/debian
+	packaging/debian/build.sh $(SERVER) target/manual target/debian/next 99
+	tests/packaging/debian.sh target/debian target/debian/next
 
 clean:
 	cargo clean
