@@ -7,7 +7,7 @@ SHAREDIR = $(DESTDIR)$(PREFIX)/share
 SERVER  = target/release/redis-server
 
 .PHONY: build run test test-clients lint simulate faults bench bench-failover lab \
-	test-lab-page man deb test-packages install install-man clean
+	test-lab-page man deb image test-packages install install-man clean
 
 build:
 	cargo build --release
@@ -109,9 +109,14 @@ deb: build
 	rm -rf target/debian
 	packaging/debian/build.sh $(SERVER) target/manual target/debian $(REVISION)
 
+# A container image, with whichever of podman, docker and buildah is here: make image NAME=tanist
+image:
+	packaging/container/build.sh $(or $(NAME),tanist)
+
 # The units and packages, as the tools of a distribution see them.
 test-packages: deb
 	tests/packaging/systemd.sh
+	tests/packaging/healthcheck.sh $(SERVER)
 	tests/packaging/lintian.sh target/debian
 	packaging/debian/build.sh $(SERVER) target/manual target/debian/next 99
 	tests/packaging/debian.sh target/debian target/debian/next
