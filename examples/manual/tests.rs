@@ -6,6 +6,7 @@ use std::process::Command;
 use tanist::commands::table::Mode;
 use tanist::config::TABLE;
 use tanist::config::sentinel::MASTER_OPTIONS;
+use tanist::server::program::check_aof_usage;
 
 use super::pages::{self, Family, Page};
 use super::roff::{bold, escaped};
@@ -126,6 +127,12 @@ fn every_option_and_word_of_a_usage_text_is_on_its_page() {
         "--check-system",
     ] {
         assert!(has_tag(&server, option), "{option} has no entry");
+    }
+    let checker = page(Family::Redis, "redis-check-aof");
+    let words = check_aof_usage("");
+    let options = words.split(|c: char| !(c.is_ascii_lowercase() || c == '-'));
+    for option in options.filter(|word| word.starts_with("--")) {
+        assert!(has_tag(&checker, option), "{option} has no entry");
     }
     let lab = page(Family::Redis, "redis-lab");
     for line in tanist::lab::front::usage().lines().skip(2) {
