@@ -3,10 +3,11 @@
 
 PREFIX ?= /usr/local
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
+SHAREDIR = $(DESTDIR)$(PREFIX)/share
 SERVER  = target/release/redis-server
 
 .PHONY: build run test test-clients lint simulate faults bench bench-failover lab \
-	test-lab-page install clean
+	test-lab-page man deb image test-packages install install-man clean
 
 build:
 	cargo build --release
@@ -83,6 +84,42 @@ install: build
 	for name in redis-sentinel redis-check-rdb redis-check-aof redis-lab; do \
 		ln -sf redis-server "$(BINDIR)/$$name"; \
 	done
+
+# Manual pages and the completion of Bash, made from the tables of directives and commands, in
+# target/man. FAMILY=tanist names the programs for an installation beside a stock one.
+man:
+	cargo run --quiet --example manual -- target/man $(FAMILY)
+
+install-man: man
+	for section in 1 5 7; do \
+		install -d "$(SHAREDIR)/man/man$$section"; \
+		install -m 644 target/man/man$$section/redis* "$(SHAREDIR)/man/man$$section"; \
+	done
+	install -m 644 target/man/man5/sentinel.conf.5 "$(SHAREDIR)/man/man5"
+	install -d "$(SHAREDIR)/bash-completion/completions"
+	install -m 644 target/man/completions/redis-server "$(SHAREDIR)/bash-completion/completions"
+	for name in redis-sentinel redis-check-rdb redis-check-aof redis-lab; do \
+		ln -sf redis-server "$(SHAREDIR)/bash-completion/completions/$$name"; \
+	done
+
+# The Debian packages tanist and tanist-redis, in target/debian: make deb REVISION=2
+deb: build
+	cargo run --quiet --example manual -- target/manual tanist
+	cargo run --quiet --example manual -- target/manual-redis redis
+	rm -rf target/debian
+	packaging/debian/build.sh $(SERVER) target/manual target/debian $(REVISION)
+
+# A container image, with whichever of podman, docker and buildah is here: make image NAME=tanist
+image:
+	packaging/container/build.sh $(or $(NAME),tanist)
+
+# The units and packages, as the tools of a distribution see them.
+test-packages: deb
+	tests/packaging/systemd.sh
+	tests/packaging/healthcheck.sh $(SERVER)
+	tests/packaging/lintian.sh target/debian
+	packaging/debian/build.sh $(SERVER) target/manual target/debian/next 99
+	tests/packaging/debian.sh target/debian target/debian/next
 
 clean:
 	cargo clean

@@ -409,7 +409,7 @@ fn fewer_and_fewer_files_import_each_other_in_circles() {
 fn files_stay_short_enough_to_hold_in_mind() {
     let mut findings = Findings::default();
     let mut needed = Vec::new();
-    for source in sources(&["src", "tests", "benches"]) {
+    for source in sources(&["src", "tests", "benches", "examples"]) {
         let lines = source.line_count();
         if source.is_rows() {
             continue;
@@ -441,7 +441,7 @@ fn files_stay_short_enough_to_hold_in_mind() {
 fn functions_fit_on_a_screen() {
     let mut findings = Findings::default();
     let mut needed = Vec::new();
-    for source in sources(&["src", "benches"])
+    for source in sources(&["src", "benches", "examples"])
         .iter()
         .filter(|s| !s.is_tests())
     {
@@ -484,7 +484,7 @@ fn functions_fit_on_a_screen() {
 #[test]
 fn lines_are_at_most_100_columns_wide() {
     let mut findings = Findings::default();
-    for source in sources(&["src", "tests", "benches"]) {
+    for source in sources(&["src", "tests", "benches", "examples"]) {
         for (index, line) in source.text.lines().enumerate() {
             let columns = line.chars().count();
             if columns > COLUMNS_MAX {
@@ -498,7 +498,7 @@ fn lines_are_at_most_100_columns_wide() {
 #[test]
 fn every_file_opens_with_its_story() {
     let mut findings = Findings::default();
-    for source in sources(&["src", "tests", "benches"]) {
+    for source in sources(&["src", "tests", "benches", "examples"]) {
         if !source.text.starts_with("//!") {
             findings.add(&source, 1, "no `//!` at the head");
         }
@@ -509,7 +509,7 @@ fn every_file_opens_with_its_story() {
 #[test]
 fn no_scaffolding_is_left_standing() {
     let mut findings = Findings::default();
-    for source in sources(&["src", "tests", "benches"]) {
+    for source in sources(&["src", "tests", "benches", "examples"]) {
         for leftover in ["dbg", "todo", "unimplemented"] {
             for at in words(&source.code, leftover) {
                 if source.code[at + leftover.len()..].starts_with('!') {

@@ -20,6 +20,8 @@ use crate::persist::aof::check::{self, Mode};
 
 /// Passes of a memory test that is not told how many.
 const PASSES: u32 = 50;
+/// What the names of all programs begin with: the usual word, and one beside a stock installation.
+const FAMILIES: [&str; 2] = ["redis", "tanist"];
 
 /// What a process is to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,13 +89,17 @@ impl Program {
     fn from_name(name: &[u8]) -> Program {
         let last = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
         let last = String::from_utf8_lossy(last);
-        if last.contains("redis-lab") {
+        let is = |program: &str| {
+            let called = |family| last.contains(&format!("{family}-{program}"));
+            FAMILIES.iter().any(called)
+        };
+        if is("lab") {
             Program::Lab
-        } else if last.contains("redis-check-rdb") {
+        } else if is("check-rdb") {
             Program::CheckRdb
-        } else if last.contains("redis-check-aof") {
+        } else if is("check-aof") {
             Program::CheckAof
-        } else if last.contains("redis-sentinel") {
+        } else if is("sentinel") {
             Program::Sentinel
         } else {
             Program::Server
@@ -254,6 +260,11 @@ mod tests {
         let (file, mode) = (b"a".to_vec(), Mode::Report);
         expect("redis-check-aof a", Request::CheckAof { file, mode });
         expect("/opt/bin/redis-lab kill m1", Request::Lab);
+        expect("tanist-server", Request::Serve);
+        expect("/usr/bin/tanist-sentinel", Request::Sentinel);
+        expect("tanist-lab", Request::Lab);
+        expect("tanist-check-rdb -v", Request::CheckRdbVersion);
+        expect("tanist-check-aof", Request::CheckAofHelp);
     }
 
     #[test]

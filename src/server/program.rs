@@ -5,7 +5,8 @@
 
 use std::io::{self, BufWriter, Write};
 
-use super::options::{Request, server_usage};
+use super::options::Request;
+pub use super::options::server_usage;
 use super::{machine, memory_test, startup};
 use crate::base::local_time::LocalTime;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
@@ -47,7 +48,7 @@ pub fn run(name: &[u8], args: &[Vec<u8>]) -> u8 {
         Request::CheckRdb { file } => check_rdb(&file),
         Request::CheckRdbVersion => say(&format!("redis-check-rdb {REDIS_VERSION}")),
         Request::CheckRdbHelp => {
-            eprintln!("Usage: {shown} <rdb-file-name>");
+            eprintln!("{}", check_rdb_usage(&shown));
             1
         }
         Request::CheckAof { file, mode } => check_aof(&file, mode),
@@ -58,13 +59,23 @@ pub fn run(name: &[u8], args: &[Vec<u8>]) -> u8 {
         }
         Request::Lab => front::run(args),
         Request::CheckAofHelp => {
-            say(&format!(
-                "Usage: {shown} [--fix|--truncate-to-timestamp $timestamp] \
-                 <file.manifest|file.aof>\n       {shown} --show-lost <lost-writes-file>..."
-            ));
+            say(&check_aof_usage(&shown));
             1
         }
     }
+}
+
+/// How the checker of snapshot files is used, when it is called by this name.
+pub fn check_rdb_usage(name: &str) -> String {
+    format!("Usage: {name} <rdb-file-name>")
+}
+
+/// How the checker of append-only files is used, when it is called by this name.
+pub fn check_aof_usage(name: &str) -> String {
+    format!(
+        "Usage: {name} [--fix|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>\n       \
+         {name} --show-lost <lost-writes-file>..."
+    )
 }
 
 /// Writes a line to standard output; whether anybody reads it is no error.

@@ -48,6 +48,11 @@ redis-lab: failover experiments with servers and Sentinels, on this machine alon
                              run it many times, with each pair of programs, and compare
 ";
 
+/// All words, and what they do.
+pub fn usage() -> String {
+    format!("{HELP}{USAGE}")
+}
+
 /// Runs the words of a command line; returns the exit code.
 pub fn run(args: &[Vec<u8>]) -> u8 {
     let words: Vec<String> = args
@@ -92,7 +97,7 @@ fn carry_out(folder: &Path, words: &[String]) -> Result<(), Failure> {
         return Ok(());
     };
     match verb.as_str() {
-        "help" | "-h" | "--help" => say(&format!("{HELP}{USAGE}")),
+        "help" | "-h" | "--help" => say(&usage()),
         "up" => up::up(folder, rest),
         "keep" => keep(folder, rest),
         "down" => up::down(folder),
