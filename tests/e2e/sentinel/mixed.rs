@@ -29,7 +29,13 @@ fn fail_over_twice(servers: &[Make], sentinels: &[Make]) {
     let third = group.wait_failover(second);
     client.wait_going_on();
     drop(client);
-    assert_eq!(group.settle(), third);
+    let last = group.settle();
+    // A stock Sentinel that has not heard of the failover yet may make the promoted server a replica
+    // again; the group then fails it over once more.
+    let converted = format!("+convert-to-slave slave 127.0.0.1:{third} ");
+    let mut stock = group.sentinels.iter().zip(sentinels);
+    let taken_back = stock.any(|(s, make)| *make == Stock && s.log_count(&converted) > 0);
+    assert!(last == third || taken_back, "{last} instead of {third}");
     assert_ne!(first, second);
 }
 
