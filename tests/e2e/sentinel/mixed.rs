@@ -30,8 +30,8 @@ fn fail_over_twice(servers: &[Make], sentinels: &[Make]) {
     client.wait_going_on();
     drop(client);
     let last = group.settle();
-    // A stock Sentinel that has not heard of the failover yet may make the promoted server a replica
-    // again; the group then fails it over once more.
+    // A stock Sentinel that has not heard of the failover yet may make the promoted server a
+    // replica again; the group then fails it over once more.
     let converted = format!("+convert-to-slave slave 127.0.0.1:{third} ");
     let mut stock = group.sentinels.iter().zip(sentinels);
     let taken_back = stock.any(|(s, make)| *make == Stock && s.log_count(&converted) > 0);
