@@ -456,7 +456,7 @@ impl<W: World> Engine<W> {
     /// The stream has been run up to a mark, which stands there and is no part of it.
     fn take_mark(&mut self, buf: &[u8], place: Range<usize>, argument: &[u8]) {
         if self.runtime.link.stream.start < place.start {
-            // Newlines.
+            // Newlines of the master stand before it, and count in the stream.
             self.env.begin_applied();
             self.report_applied(buf, place.start);
         }
