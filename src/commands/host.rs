@@ -183,6 +183,10 @@ pub struct ServerFacts {
     pub max_output_buffer: usize,
     /// Clients waiting in a blocking command.
     pub blocked_clients: usize,
+    /// Connections that were accepted and are not open yet, so are no clients.
+    pub handshakes_pending: usize,
+    /// Connections that did not open, since the start.
+    pub handshakes_failed: u64,
     /// Memory of ordinary clients, in bytes.
     pub clients_memory: usize,
     /// Memory of replica connections, in bytes, the shared log excluded.

@@ -1,7 +1,7 @@
 //! Rules that single directives have beyond their type.
 //!
 //! A check sees the settings as they would be and answers with the reason against them. What
-//! Tanist does not have (cluster mode, TLS, defragmentation) is refused here, so that nobody
+//! Tanist does not have (cluster mode, defragmentation) is refused here, so that nobody
 //! believes in a protection or feature that is not there. What is allowed but hardly meant is a
 //! [`doubts`] line in the log.
 
@@ -52,24 +52,6 @@ pub(super) fn activedefrag(s: &Settings) -> Result<(), Reason> {
 
 pub(super) fn cluster_enabled(s: &Settings) -> Result<(), Reason> {
     refuse_if(s.cluster_enabled, "cluster mode is not supported")
-}
-
-pub(super) fn tls_port(s: &Settings) -> Result<(), Reason> {
-    refuse_if(s.tls_port != 0, "TLS is not supported, tls-port must be 0")
-}
-
-pub(super) fn tls_replication(s: &Settings) -> Result<(), Reason> {
-    refuse_if(
-        s.tls_replication,
-        "TLS is not supported, tls-replication must be no",
-    )
-}
-
-pub(super) fn tls_cluster(s: &Settings) -> Result<(), Reason> {
-    refuse_if(
-        s.tls_cluster,
-        "TLS is not supported, tls-cluster must be no",
-    )
 }
 
 pub(super) fn cluster_announce_hostname(s: &Settings) -> Result<(), Reason> {

@@ -154,7 +154,6 @@ const BAD_LINES: &[(&str, &str)] = &[
         "Invalid oom-score-adj-values, elements must be between -2000 and 2000.",
     ),
     ("cluster-enabled yes", "cluster mode is not supported"),
-    ("tls-port 6380", "TLS is not supported, tls-port must be 0"),
     ("loadmodule x.so", "Modules are not supported"),
     ("search.timeout 5", "Modules are not supported"),
     (

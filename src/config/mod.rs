@@ -19,7 +19,7 @@
 //!
 //! Errors are those of Redis 7.2.4, byte for byte. Two things differ on purpose: an amount of
 //! memory that overflows is refused instead of wrapped, and what Tanist does not have (cluster
-//! mode, TLS, modules) is refused with that reason instead of being silently without effect.
+//! mode, modules) is refused with that reason instead of being silently without effect.
 
 mod checks;
 mod choice;
@@ -57,6 +57,25 @@ pub use special::{
     SavePoint, SavePoints, ShutdownOnSignal,
 };
 pub use table::{Settings, TABLE};
+
+impl Settings {
+    /// The port to name where there is room for only one; 0 if there is none.
+    pub fn main_port(&self) -> u16 {
+        match self.port {
+            0 => self.tls_port,
+            port => port,
+        }
+    }
+
+    /// The port to tell other servers: they connect to us as we connect to them.
+    pub fn link_port(&self) -> u16 {
+        match self.tls_replication && self.tls_port != 0 {
+            true => self.tls_port,
+            false => self.port,
+        }
+    }
+}
+
 pub use value::{NumberFormat, NumberRule, Occasion, Reason, Value};
 
 #[cfg(test)]

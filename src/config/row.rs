@@ -26,6 +26,10 @@ pub enum Apply {
     Bind,
     /// Listen on another port.
     Port,
+    /// Listen for TLS on another port, or no longer.
+    TlsPort,
+    /// Use other certificates, or use them otherwise.
+    Tls,
     /// Let more or fewer messages through.
     LogLevel,
     /// Make room for this many clients, descriptors included.
@@ -84,6 +88,8 @@ bitflags! {
         const ALWAYS_SAVED = 1 << 6;
         /// Worth a line in a crash report.
         const DEBUG = 1 << 7;
+        /// What it names may have changed though the value has not, as a renewed certificate.
+        const VOLATILE = 1 << 8;
     }
 }
 

@@ -137,7 +137,8 @@ fn command_args(row: &Row, value: &[u8]) -> Vec<Vec<u8>> {
 impl Change {
     fn note_hook(&mut self, row: &Row, name: &'static str) {
         let is_noted = self.hooks.iter().any(|(hook, _)| *hook == row.apply);
-        let is_changed = row.show(&self.before) != row.show(&self.after);
+        let is_changed =
+            row.is(Traits::VOLATILE) || row.show(&self.before) != row.show(&self.after);
         if row.apply != Apply::None && !is_noted && is_changed {
             self.hooks.push((row.apply, name));
         }

@@ -10,7 +10,7 @@
 //! makes a typed field of [`Settings`] with its default, and a [`Row`] that says how the field is
 //! read, checked, shown and saved. Names, aliases, defaults and bounds are those of Redis 7.2.4,
 //! so its files load here; the rows at the end are ours. Directives of parts that Tanist does not
-//! have (cluster, TLS, defragmentation) keep their rows for the same reason; values that would
+//! have (cluster, defragmentation) keep their rows for the same reason; values that would
 //! promise something it cannot keep are refused by a check.
 //!
 //! Invariants, kept by tests: names and aliases are unique, a field is named as its directive,
@@ -521,48 +521,59 @@ directives! {
     cluster_preferred_endpoint_type: ClusterPreferredEndpointType =
         ClusterPreferredEndpointType::Ip, "cluster-preferred-endpoint-type";
 
-    // TLS: understood so that files load; there is no TLS.
+    // TLS.
 
-    /// Port for TLS clients; only 0 is accepted.
-    tls_port: u16 = 0, "tls-port".range(0, 65535).check(checks::tls_port);
-    /// Follow the master over TLS; only `no` is accepted.
-    tls_replication: bool = false, "tls-replication".check(checks::tls_replication);
-    /// Use TLS on the cluster bus; only `no` is accepted.
-    tls_cluster: bool = false, "tls-cluster".check(checks::tls_cluster);
+    /// Port for TLS clients; 0 opens none.
+    tls_port: u16 = 0, "tls-port".range(0, 65535).apply(Apply::TlsPort);
+    /// Use TLS for the link to the master, and for all links of a Sentinel.
+    tls_replication: bool = false, "tls-replication".apply(Apply::Tls);
+    /// Use TLS for MIGRATE. There is no cluster bus.
+    tls_cluster: bool = false, "tls-cluster".apply(Apply::Tls);
     /// Certificate of the server.
-    tls_cert_file: OptionalText = None, "tls-cert-file";
+    tls_cert_file: OptionalText = None, "tls-cert-file"
+        .with(Traits::VOLATILE).apply(Apply::Tls);
     /// Its key.
-    tls_key_file: OptionalText = None, "tls-key-file";
+    tls_key_file: OptionalText = None, "tls-key-file"
+        .with(Traits::VOLATILE).apply(Apply::Tls);
     /// Password of its key.
-    tls_key_file_pass: OptionalText = None, "tls-key-file-pass";
+    tls_key_file_pass: OptionalText = None, "tls-key-file-pass"
+        .with(Traits::SENSITIVE).apply(Apply::Tls);
     /// Certificate for connections of our own.
-    tls_client_cert_file: OptionalText = None, "tls-client-cert-file";
+    tls_client_cert_file: OptionalText = None, "tls-client-cert-file"
+        .with(Traits::VOLATILE).apply(Apply::Tls);
     /// Its key.
-    tls_client_key_file: OptionalText = None, "tls-client-key-file";
+    tls_client_key_file: OptionalText = None, "tls-client-key-file"
+        .with(Traits::VOLATILE).apply(Apply::Tls);
     /// Password of its key.
-    tls_client_key_file_pass: OptionalText = None, "tls-client-key-file-pass";
-    /// Parameters for key exchange.
-    tls_dh_params_file: OptionalText = None, "tls-dh-params-file";
+    tls_client_key_file_pass: OptionalText = None, "tls-client-key-file-pass"
+        .with(Traits::SENSITIVE).apply(Apply::Tls);
+    /// Parameters for a key exchange that is not offered: accepted, without effect.
+    tls_dh_params_file: OptionalText = None, "tls-dh-params-file"
+        .with(Traits::VOLATILE).apply(Apply::Tls);
     /// Authorities trusted, in one file.
-    tls_ca_cert_file: OptionalText = None, "tls-ca-cert-file";
+    tls_ca_cert_file: OptionalText = None, "tls-ca-cert-file"
+        .with(Traits::VOLATILE).apply(Apply::Tls);
     /// Authorities trusted, in a directory.
-    tls_ca_cert_dir: OptionalText = None, "tls-ca-cert-dir";
+    tls_ca_cert_dir: OptionalText = None, "tls-ca-cert-dir"
+        .with(Traits::VOLATILE).apply(Apply::Tls);
     /// Whether clients must show a certificate.
-    tls_auth_clients: TlsAuthClients = TlsAuthClients::Yes, "tls-auth-clients";
+    tls_auth_clients: TlsAuthClients = TlsAuthClients::Yes, "tls-auth-clients".apply(Apply::Tls);
     /// Versions of TLS spoken.
-    tls_protocols: OptionalText = None, "tls-protocols";
+    tls_protocols: OptionalText = None, "tls-protocols".apply(Apply::Tls);
     /// Ciphers up to TLS 1.2.
-    tls_ciphers: OptionalText = None, "tls-ciphers";
+    tls_ciphers: OptionalText = None, "tls-ciphers".apply(Apply::Tls);
     /// Ciphers of TLS 1.3.
-    tls_ciphersuites: OptionalText = None, "tls-ciphersuites";
+    tls_ciphersuites: OptionalText = None, "tls-ciphersuites".apply(Apply::Tls);
     /// Choose ciphers in our order.
-    tls_prefer_server_ciphers: bool = false, "tls-prefer-server-ciphers";
+    tls_prefer_server_ciphers: bool = false, "tls-prefer-server-ciphers".apply(Apply::Tls);
     /// Let clients resume sessions.
-    tls_session_caching: bool = true, "tls-session-caching";
+    tls_session_caching: bool = true, "tls-session-caching".apply(Apply::Tls);
     /// Sessions kept.
-    tls_session_cache_size: u32 = 20_480, "tls-session-cache-size".range(0, INT_MAX);
+    tls_session_cache_size: u32 = 20_480, "tls-session-cache-size"
+        .range(0, INT_MAX).apply(Apply::Tls);
     /// Seconds that they are kept.
-    tls_session_cache_timeout: u32 = 300, "tls-session-cache-timeout".range(0, INT_MAX);
+    tls_session_cache_timeout: u32 = 300, "tls-session-cache-timeout"
+        .range(0, INT_MAX).apply(Apply::Tls);
 
     // Ours.
 

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::runtime::Runtime;
-use super::world::{Accepted, Socket, World};
+use super::world::{Accepted, Connecting, Socket, World};
 use crate::commands::env::Env;
 
 /// Connections accepted from one listener in one tick.
@@ -31,7 +31,7 @@ impl<W: World> Runtime<W> {
     pub fn accept(&mut self, env: &mut Env, index: usize) {
         for _ in 0..ACCEPTS_PER_TICK_MAX {
             match self.world.accept(index) {
-                Ok(accepted) => self.admit(env, accepted),
+                Ok(accepted) => self.receive(env, accepted),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => {
@@ -45,8 +45,18 @@ impl<W: World> Runtime<W> {
         self.to_accept.push(index);
     }
 
-    /// Takes a connection in, unless there are too many or it comes from where it must not.
-    fn admit(&mut self, env: &mut Env, accepted: Accepted<W::Socket>) {
+    /// A connection was accepted: it becomes a client when it is open, which most are already.
+    fn receive(&mut self, env: &mut Env, mut accepted: Accepted<W::Socket>) {
+        let has_room = self.make_room_for_one(env);
+        if has_room && !matches!(accepted.socket.connecting(), Connecting::Done) {
+            return self.begin_arriving(env, accepted);
+        }
+        self.admit(env, accepted, false);
+    }
+
+    /// Makes an open connection a client, unless there are too many or it comes from where it must
+    /// not. `watched`: it is told of already, under another name.
+    pub(super) fn admit(&mut self, env: &mut Env, accepted: Accepted<W::Socket>, watched: bool) {
         let refusal = if self.clients.len() >= env.config.maxclients as usize {
             Some(TOO_MANY_CLIENTS)
         } else if env.config.protected_mode
@@ -70,7 +80,7 @@ impl<W: World> Runtime<W> {
                 env.stats.connections_received += 1;
                 accepted.socket.set_nodelay(true);
                 accepted.socket.set_keepalive(env.config.tcp_keepalive);
-                clients.admit(accepted, env, world);
+                clients.admit(accepted, watched, env, world);
             }
         }
     }

@@ -14,7 +14,7 @@ pub fn replication_settings(s: &Settings) -> replication::ReplicationSettings {
     replication::ReplicationSettings {
         master_user: s.masteruser.clone().filter(|u| !u.is_empty()),
         master_auth: s.masterauth.clone().filter(|p| !p.is_empty()),
-        port: s.port,
+        port: s.link_port(),
         announce_port: (s.replica_announce_port != 0).then_some(s.replica_announce_port),
         announce_ip: s
             .replica_announce_ip
@@ -78,6 +78,11 @@ impl<W: World> Runtime<W> {
                 settings,
                 "Unable to listen on this port. Check server logs.",
             ),
+            Apply::TlsPort => {
+                self.apply_to_process(env, Apply::Tls, settings)?;
+                let refusal = "Unable to listen on this port. Check server logs.";
+                self.relisten(env, settings, refusal)
+            }
             Apply::LocaleCollate => {
                 let named = Collation::named(&settings.locale_collate);
                 env.collation = named.ok_or("Invalid locale name")?;
@@ -120,6 +125,7 @@ impl<W: World> Runtime<W> {
             | Apply::ProcTitle
             | Apply::OomScore
             | Apply::CrashLog
+            | Apply::Tls
             | Apply::Watchdog => self.apply_to_process(env, hook, settings),
             Apply::None | Apply::Hz | Apply::ReplBacklogSize | Apply::GoodReplicas => Ok(()),
         }
@@ -147,7 +153,9 @@ impl<W: World> Runtime<W> {
         self.world
             .listen(settings)
             .map_err(|_| Reason::from(refusal))?;
-        let undone = settings.port == env.config.port && settings.bind == env.config.bind;
+        let undone = settings.port == env.config.port
+            && settings.tls_port == env.config.tls_port
+            && settings.bind == env.config.bind;
         if undone {
             self.world.settle_listening();
         }
@@ -173,15 +181,21 @@ impl<W: World> Runtime<W> {
 /// Each way of listening, as `INFO server` shows it.
 pub fn describe_listeners(settings: &Settings) -> Vec<String> {
     let mut lines = Vec::new();
-    if settings.port != 0 {
-        let mut line = "name=tcp".to_owned();
+    let tcp = |name: &str, port: u16| {
+        let mut line = format!("name={name}");
         for address in &settings.bind.0 {
             line += &format!(",bind={address}");
         }
-        lines.push(line + &format!(",port={}", settings.port));
+        line + &format!(",port={port}")
+    };
+    if settings.port != 0 {
+        lines.push(tcp("tcp", settings.port));
     }
     if let Some(path) = settings.unixsocket.as_deref().filter(|p| !p.is_empty()) {
         lines.push(format!("name=unix,bind={}", String::from_utf8_lossy(path)));
+    }
+    if settings.tls_port != 0 {
+        lines.push(tcp("tls", settings.tls_port));
     }
     lines
 }

@@ -99,7 +99,7 @@ impl<W: World> Runtime<W> {
         if !self.put_off.must_look() {
             return;
         }
-        for listener in 0..self.world.listeners().len() {
+        for listener in self.world.listener_keys() {
             self.accept(env, listener);
         }
         for key in self.clients.keys() {
@@ -125,6 +125,10 @@ impl<W: World> Runtime<W> {
                 wake: Wake::Listener(index),
                 ..
             } => self.accept(env, index),
+            Event::Ready {
+                wake: Wake::Arriving(key),
+                ..
+            } => self.go_on_arriving(env, key),
             Event::Ready {
                 wake: Wake::ChildData,
                 ..

@@ -165,8 +165,9 @@ impl<S: Socket> Clients<S> {
 
     // ---- Coming and going ----
 
-    /// Makes an accepted socket a client.
-    pub fn admit<W>(&mut self, accepted: Accepted<S>, env: &Env, world: &mut W)
+    /// Makes an accepted socket a client. What a socket that was `watched` under another name has
+    /// received by now is looked at in the next tick, since no event tells of it again.
+    pub fn admit<W>(&mut self, accepted: Accepted<S>, watched: bool, env: &Env, world: &mut W)
     where
         W: Network<Socket = S>,
     {
@@ -186,7 +187,12 @@ impl<S: Socket> Clients<S> {
         let entry = self.conns.vacant_entry();
         let key = entry.key();
         let mut conn = Conn::new(accepted.socket, session, now_ms);
-        if let Err(e) = world.watch(&mut conn.socket, Wake::Client(key), Interest::Read) {
+        let wake = Wake::Client(key);
+        let told = match watched {
+            true => world.rewatch(&mut conn.socket, wake, Interest::Read),
+            false => world.watch(&mut conn.socket, wake, Interest::Read),
+        };
+        if let Err(e) = told {
             log::warn!(
                 "Error registering fd event for the new client connection: {e} (addr={} laddr={})",
                 conn.session().client().addr,
@@ -196,6 +202,9 @@ impl<S: Socket> Clients<S> {
         }
         entry.insert(conn);
         self.by_id.insert(id, key);
+        if watched {
+            self.to_continue.push(key);
+        }
     }
 
     /// Marks a connection as over. Nobody hears of it any more as soon as [`Clients::forget_gone`]

@@ -41,6 +41,7 @@ impl<W: World> Engine<W> {
         let deadline = self.env.waiters.next_deadline().into_iter();
         let deadline = deadline.chain(self.runtime.pauses.ends_at_ms());
         let deadline = deadline.chain(self.runtime.outgoing.deadline_ms());
+        let deadline = deadline.chain(self.runtime.arriving.deadline_ms());
         let sentinel = self.env.sentinel.as_deref();
         let deadline_ms = deadline
             .chain(self.env.replication.failover_deadline_ms())
@@ -159,6 +160,7 @@ impl<W: World> Engine<W> {
         let Engine { env, runtime, .. } = self;
         runtime.peers.close_idle(env.now, &mut runtime.world);
         runtime.world.on_second();
+        runtime.settle_arriving_log(env);
         runtime.renew_own(env);
         runtime.tend_lost_writes(env);
         self.remove_file_for_replicas();

@@ -9,7 +9,7 @@ use super::rates::Measure;
 use super::runtime::Runtime;
 use super::shutdown::Asker;
 use super::snapshot::SnapshotPurpose;
-use super::world::{Socket, World};
+use super::world::{Socket, Transport, World};
 use crate::base::time::Now;
 use crate::commands::env::Env;
 use crate::commands::error::CmdError;
@@ -55,7 +55,7 @@ impl<W: World> Host for Runtime<W> {
                 .as_ref()
                 .map_or(String::new(), |p| p.display().to_string()),
             run_id: self.run_id.clone(),
-            tcp_port: env.config.port,
+            tcp_port: env.config.main_port(),
             started_mono_ms: self.started_mono_ms,
             mode: match env.sentinel {
                 Some(_) => "sentinel",
@@ -67,6 +67,8 @@ impl<W: World> Host for Runtime<W> {
             max_input_buffer: self.clients.input_peak.get(),
             max_output_buffer: self.clients.output_peak.get(),
             blocked_clients: env.waiters.len() + held,
+            handshakes_pending: self.arriving.len(),
+            handshakes_failed: self.arriving.failed(),
             clients_memory,
             replicas_memory,
             stream_spilled_bytes: self.link.waiting.bytes(),
@@ -340,7 +342,9 @@ impl<W: World> Host for Runtime<W> {
     }
 
     fn migrate(&mut self, env: &Env, migration: &Migration<'_>) -> MigrationOutcome {
-        self.peers.migrate(migration, env.now, &mut self.world)
+        let transport = Transport::encrypted(env.config.tls_cluster);
+        self.peers
+            .migrate(migration, transport, env.now, &mut self.world)
     }
 
     fn flushed_all(&mut self, env: &mut Env) {

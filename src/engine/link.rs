@@ -16,7 +16,7 @@ use super::outgoing::{ConnectError, ConnectProgress, Target};
 use super::runtime::{FileOf, Runtime};
 use super::snapshot::snapshot_path;
 use super::waiting_stream::WaitingStream;
-use super::world::{Job, Lifecycle, Socket, World};
+use super::world::{Job, Lifecycle, Socket, Transport, World};
 use crate::base::disk::DiskFile;
 use crate::base::errno::os_text;
 use crate::commands::env::Env;
@@ -124,6 +124,7 @@ impl<W: World> Runtime<W> {
             host,
             port,
             from: source.map(|from| String::from_utf8_lossy(from).into_owned()),
+            transport: Transport::encrypted(env.config.tls_replication),
             timeout_ms: u64::from(env.config.repl_timeout) * 1000,
             times_out: false,
         };

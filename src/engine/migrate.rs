@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use super::outgoing::open_now;
-use super::world::{Clock, Network, Socket};
+use super::world::{Clock, Network, Socket, Transport};
 use crate::base::time::Now;
 use crate::commands::host::{Migration, MigrationFailure, MigrationOutcome};
 use crate::resp::args::encode_command;
@@ -23,9 +23,9 @@ const CONNECTIONS_MAX: usize = 64;
 /// No line of an answer is longer.
 const LINE_BYTES_MAX: usize = 16 * 1024;
 
-type Name = (Vec<u8>, Vec<u8>);
+type Name = (Vec<u8>, Vec<u8>, Transport);
 
-/// Connections that are kept, by host and port.
+/// Connections that are kept, by host, port and kind.
 pub struct Peers<S> {
     open: HashMap<Name, Peer<S>>,
 }
@@ -84,18 +84,19 @@ impl<S: Socket> Peers<S> {
     pub fn migrate<W>(
         &mut self,
         migration: &Migration<'_>,
+        transport: Transport,
         now: Now,
         world: &mut W,
     ) -> MigrationOutcome
     where
         W: Clock + Network<Socket = S>,
     {
-        let name = (migration.host.to_vec(), migration.port.to_vec());
+        let name = (migration.host.to_vec(), migration.port.to_vec(), transport);
         let mut may_retry = true;
         loop {
             let mut peer = match self.open.remove(&name) {
                 Some(peer) => peer,
-                None => match Peer::connect(migration, world) {
+                None => match Peer::connect(migration, transport, world) {
                     Ok(peer) => peer,
                     Err(step) => return failed(step),
                 },
@@ -158,14 +159,18 @@ impl Conversation {
 impl<S: Socket> Peer<S> {
     /// Makes a connection. The reference waits only until the socket says something, so what a
     /// refusal breaks is, to its clients, the first write.
-    fn connect<W>(migration: &Migration<'_>, world: &mut W) -> Result<Peer<S>, MigrationFailure>
+    fn connect<W>(
+        migration: &Migration<'_>,
+        transport: Transport,
+        world: &mut W,
+    ) -> Result<Peer<S>, MigrationFailure>
     where
         W: Clock + Network<Socket = S>,
     {
         let host = std::str::from_utf8(migration.host).map_err(|_| MigrationFailure::Connect)?;
         let port = std::str::from_utf8(migration.port).map_err(|_| MigrationFailure::Connect)?;
         let port: u16 = port.parse().map_err(|_| MigrationFailure::Connect)?;
-        let socket = open_now(host, port, migration.timeout, world);
+        let socket = open_now(host, port, transport, migration.timeout, world);
         let socket = socket.map_err(|e| match e.kind() {
             ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => MigrationFailure::Write,
             _ => MigrationFailure::Connect,
@@ -241,6 +246,11 @@ impl<S: Socket> Peer<S> {
                     }
                 }
                 Err(e) => return Err(e),
+            }
+        }
+        while !self.socket.flush()? {
+            if !world.wait_for(&mut self.socket, true, time_left(until_ns, world)) {
+                return Err(ErrorKind::TimedOut.into());
             }
         }
         Ok(())

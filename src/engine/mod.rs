@@ -40,6 +40,7 @@
 mod accepting;
 mod aof;
 mod apply;
+mod arriving;
 mod batch;
 mod busy;
 mod client_memory;
@@ -415,6 +416,7 @@ impl<W: World> Engine<W> {
                 let progress = outgoing.on_ready(key, world);
                 self.on_outgoing(key, progress, readable);
             }
+            Wake::Arriving(key) => self.runtime.go_on_arriving(&mut self.env, key),
             Wake::ChildData => self.runtime.snapshots.want_forwarding(),
         }
     }
@@ -430,6 +432,7 @@ impl<W: World> Engine<W> {
                 self.on_outgoing(key, ConnectProgress::Failed(error), false);
             }
         }
+        self.runtime.give_slow_arriving_up(&self.env);
     }
 
     /// A connection that we made has got on: whose it is knows what that means.

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::world::{Clock, Connecting, Interest, Network, Socket, Wake};
+use super::world::{Clock, Connecting, Interest, Network, Socket, Transport, Wake};
 use crate::base::errno::os_text;
 
 /// An address that others stand behind is given up after this time at the latest: a second lost
@@ -94,6 +94,8 @@ pub struct Target {
     pub port: u16,
     /// The address to connect from, if not just any.
     pub from: Option<String>,
+    /// Whether it is encrypted.
+    pub transport: Transport,
     /// The time for all of it, in milliseconds. Each address has its share of it.
     pub timeout_ms: u64,
     /// Whether it fails when that time is over, or whether its user sees to that.
@@ -157,7 +159,7 @@ impl<S: Socket> Outgoing<S> {
         while let Some(address) = rest.pop_front() {
             let share_ms = (left_ms / (rest.len() as u64 + 1)).min(ADDRESS_MS_MAX);
             let begun = world
-                .connect(address, self.target.from.as_deref())
+                .connect(address, self.target.from.as_deref(), self.target.transport)
                 .and_then(|mut socket| {
                     world.watch(&mut socket, wake, Interest::ReadWrite)?;
                     Ok(socket)
@@ -204,7 +206,7 @@ impl<S: Socket> Outgoing<S> {
     where
         W: Clock + Network<Socket = S>,
     {
-        let socket = match &self.stage {
+        let socket = match &mut self.stage {
             Stage::Connecting { socket, .. } => socket,
             Stage::Open(_) => return ConnectProgress::Readable,
             Stage::Resolving(_) | Stage::Over => return ConnectProgress::Pending,
@@ -245,6 +247,8 @@ impl<S: Socket> Outgoing<S> {
         }
         self.out.clear();
         self.sent = 0;
+        // If the socket keeps something, it is told writable again; if it is broken, readable.
+        let _ = socket.flush();
     }
 
     /// Takes the socket out.
@@ -511,6 +515,7 @@ impl<S: Socket> Outgoings<S> {
 pub fn open_now<W: Clock + Network>(
     host: &str,
     port: u16,
+    transport: Transport,
     timeout: Duration,
     world: &mut W,
 ) -> io::Result<W::Socket> {
@@ -520,23 +525,42 @@ pub fn open_now<W: Clock + Network>(
     };
     let mut failure = io::Error::from(ErrorKind::AddrNotAvailable);
     for address in found {
-        let mut socket = match world.connect(address, None) {
+        let mut socket = match world.connect(address, None, transport) {
             Ok(socket) => socket,
             Err(e) => {
                 failure = e;
                 continue;
             }
         };
-        let ready = world.wait_for(&mut socket, true, timeout);
-        failure = match socket.connecting() {
-            Connecting::Done => {
+        match wait_open(&mut socket, timeout, world) {
+            Ok(()) => {
                 socket.set_nodelay(true);
                 return Ok(socket);
             }
-            Connecting::Failed(e) if ready => e,
-            Connecting::Failed(_) | Connecting::Pending => ErrorKind::TimedOut.into(),
-        };
+            Err(e) => failure = e,
+        }
         world.close(socket);
     }
     Err(failure)
+}
+
+/// Waits until a connection is open. First it has to take bytes; what comes after that, if anything
+/// does, is a talk in which it is the other side's turn as soon as ours is sent.
+fn wait_open<W: Clock + Network>(
+    socket: &mut W::Socket,
+    timeout: Duration,
+    world: &mut W,
+) -> io::Result<()> {
+    let until_ns = world.mono_ns() + u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX / 2);
+    let mut to_write = true;
+    loop {
+        let left = Duration::from_nanos(until_ns.saturating_sub(world.mono_ns()));
+        let ready = world.wait_for(socket, to_write, left);
+        match socket.connecting() {
+            Connecting::Done => return Ok(()),
+            Connecting::Failed(e) if ready => return Err(e),
+            Connecting::Pending if ready => to_write = !socket.flush()?,
+            Connecting::Failed(_) | Connecting::Pending => return Err(ErrorKind::TimedOut.into()),
+        }
+    }
 }

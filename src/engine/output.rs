@@ -184,7 +184,7 @@ impl Output {
             }
         }
         self.release(pool);
-        Ok(true)
+        socket.flush()
     }
 
     /// Writes some of the pieces, and of the buffer behind them.

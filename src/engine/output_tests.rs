@@ -43,7 +43,7 @@ impl Socket for Narrow {
         self.take(slices.iter().map(|slice| &slice[..]))
     }
 
-    fn connecting(&self) -> Connecting {
+    fn connecting(&mut self) -> Connecting {
         Connecting::Done
     }
 

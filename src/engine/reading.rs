@@ -92,7 +92,7 @@ impl<W: World> Runtime<W> {
                 conn.bytes_in += n as u64;
                 conn.last_interaction_ms = env.now.mono_ms();
                 env.stats.net_input_bytes += n as u64;
-                if n == asked || conn.input.ends {
+                if n == asked || conn.input.ends || conn.socket.has_more() {
                     self.clients.to_continue.push(key);
                 }
                 self.is_within_limit(env, key)

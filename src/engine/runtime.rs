@@ -7,6 +7,7 @@
 //! them do together.
 
 use super::aof::Aof;
+use super::arriving::Arriving;
 use super::clients::Clients;
 use super::file_sends::FileSends;
 use super::link::MasterLink;
@@ -41,6 +42,8 @@ pub struct Runtime<W: World> {
     pub to_accept: Vec<usize>,
     /// Listeners that could not accept, to be tried again by periodic work.
     pub to_accept_later: Vec<usize>,
+    /// Connections that were accepted and are not open yet.
+    pub(super) arriving: Arriving<W::Socket>,
     /// Clients and replicas.
     pub clients: Clients<W::Socket>,
     /// Connections that we make.
@@ -104,6 +107,7 @@ impl<W: World> Runtime<W> {
             world,
             to_accept: Vec::new(),
             to_accept_later: Vec::new(),
+            arriving: Arriving::default(),
             // The first id is that of the session that runs our master's stream.
             clients: Clients::new(2),
             outgoing: Outgoings::default(),

@@ -38,6 +38,8 @@ pub enum Wake {
     Client(usize),
     /// A connection that we made, by its number.
     Outgoing(usize),
+    /// A connection that was accepted and is not open yet, by its number.
+    Arriving(usize),
     /// The data of the child that writes a snapshot.
     ChildData,
 }
@@ -162,10 +164,29 @@ pub struct Accepted<S> {
     pub unix_socket: bool,
 }
 
-/// How far a connection that we make is.
+/// How a connection of ours carries its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Transport {
+    /// As they are.
+    Plain,
+    /// Encrypted.
+    Tls,
+}
+
+impl Transport {
+    /// Encrypted or not.
+    pub fn encrypted(yes: bool) -> Transport {
+        match yes {
+            true => Transport::Tls,
+            false => Transport::Plain,
+        }
+    }
+}
+
+/// How far a connection is.
 #[derive(Debug)]
 pub enum Connecting {
-    /// Nobody has answered yet.
+    /// The other side has not answered yet.
     Pending,
     /// It is open.
     Done,
@@ -177,12 +198,27 @@ pub enum Connecting {
 pub trait Socket {
     /// Reads once, appending at most `bytes_max` bytes, for which there must be room; 0 is the end.
     fn read_append(&mut self, into: &mut Vec<u8>, bytes_max: usize) -> io::Result<usize>;
-    /// Writes some of the bytes.
+    /// Whether there is something to read, or the end, that no event will tell of.
+    fn has_more(&self) -> bool {
+        false
+    }
+    /// Writes some of the bytes. A socket that changes them on their way may keep a bounded number
+    /// of those that it has taken; see [`Socket::flush`].
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
     /// Writes some of the slices.
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
-    /// How far a connection is that was begun by [`World::connect`].
-    fn connecting(&self) -> Connecting;
+    /// Whether it keeps something that [`Socket::flush`] sends.
+    fn has_unsent(&self) -> bool {
+        false
+    }
+    /// Sends what the socket has taken and kept, and what it has to say by itself; `false` if
+    /// something is left. Writing does the same first.
+    fn flush(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
+    /// Goes on with the opening of a connection, and says how far it is. That of one that was begun
+    /// by [`Network::connect`] takes time, and so may that of one that was accepted.
+    fn connecting(&mut self) -> Connecting;
     /// Whether small pieces are sent at once, or gathered by the system.
     fn set_nodelay(&self, on: bool);
     /// Has the system probe a peer that is silent for so many seconds; 0 does not.
@@ -215,14 +251,21 @@ pub trait Network {
     fn listen(&mut self, settings: &Settings) -> Result<(), String>;
     /// The last change of where to listen is final: what is not wanted any more is closed.
     fn settle_listening(&mut self);
-    /// What it listens on: `tcp` or `unix` for each listener.
+    /// What it listens on, each once: `tcp`, `tls`, `unix`.
     fn listeners(&self) -> Vec<&'static str>;
+    /// The numbers of all listeners.
+    fn listener_keys(&self) -> Vec<usize>;
     /// Listens no more.
     fn stop_listening(&mut self);
     /// The next connection that waits, or `WouldBlock`.
     fn accept(&mut self, listener: usize) -> io::Result<Accepted<Self::Socket>>;
     /// Begins to make a connection, from this address if one is given.
-    fn connect(&mut self, to: SocketAddr, from: Option<&str>) -> io::Result<Self::Socket>;
+    fn connect(
+        &mut self,
+        to: SocketAddr,
+        from: Option<&str>,
+        transport: Transport,
+    ) -> io::Result<Self::Socket>;
     /// What has happened by now, of whatever kind.
     fn take_events(&mut self, into: &mut Vec<Event>);
     /// Starts to tell the readiness of a socket.

@@ -10,7 +10,7 @@
 //! takes bytes again puts its client on the list, and all of it waits for this phase.
 
 use super::runtime::Runtime;
-use super::world::World;
+use super::world::{Socket, World};
 use crate::commands::env::Env;
 use crate::commands::session::Kind;
 
@@ -60,13 +60,13 @@ impl<W: World> Runtime<W> {
         if conn.session().activity.is_over() {
             return;
         }
-        if conn.output.pending() > 0 {
+        if conn.output.pending() > 0 || conn.socket.has_unsent() {
             let written = self.clients.flush(key, env, &mut self.world);
             let conn = &mut self.clients[key];
             if written && matches!(conn.session().kind, Kind::Normal | Kind::Monitor) {
                 conn.last_interaction_ms = env.now.mono_ms();
             }
-            if conn.output.pending() > 0 {
+            if conn.output.pending() > 0 || conn.socket.has_unsent() {
                 return;
             }
         }
@@ -87,6 +87,13 @@ impl<W: World> Runtime<W> {
         }
         if writable {
             self.on_writable(key);
+            // What it keeps goes out even if nobody has more to say. If it is broken, it is told
+            // readable, too.
+            if let Some(conn) = self.clients.get_mut(key)
+                && conn.socket.has_unsent()
+            {
+                let _ = conn.socket.flush();
+            }
         }
     }
 

@@ -103,7 +103,12 @@ impl Listeners {
         open.watched.then_some(&open.listener)
     }
 
-    /// The ways of listening that are in use, each once: `tcp`, `unix`.
+    /// The numbers of the sockets that are in use.
+    pub fn in_use(&self) -> Vec<usize> {
+        self.keys(|_, open| open.watched)
+    }
+
+    /// The ways of listening that are in use, each once: `tcp`, `tls`, `unix`.
     pub fn kinds(&self) -> Vec<&'static str> {
         let in_use = self.sockets.iter().filter(|(_, open)| open.watched);
         let mut kinds: Vec<_> = in_use.map(|(_, open)| open.listener.kind()).collect();

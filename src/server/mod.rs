@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `reactor.rs` | the loop around the engine |
 //! | `world.rs`, `token.rs` | the engine's world made of the operating system; who is who in it |
-//! | `socket.rs`, `listener.rs` | connections, and where they come from |
+//! | `socket.rs`, `listener.rs`, `tls/` | connections, where they come from, and their encryption |
 //! | `child.rs`, `workers.rs` | the child that saves, the threads for what may block or drag |
 //! | `startup.rs`, `process.rs`, `logger.rs`, `crash.rs`, `oom.rs` | the life of the process |
 //! | `supervisor.rs` | the service manager that is told of it |
@@ -28,6 +28,7 @@ mod reactor;
 mod socket;
 mod startup;
 mod supervisor;
+mod tls;
 mod token;
 mod users;
 mod workers;

@@ -108,8 +108,8 @@ pub fn process_title(settings: &Settings, name: &str, mode: Mode, file: Option<&
         .0
         .first()
         .map_or("*", |a| a.trim_start_matches('-'));
-    let listen = if settings.port != 0 {
-        format!("{address}:{}", settings.port)
+    let listen = if settings.main_port() != 0 {
+        format!("{address}:{}", settings.main_port())
     } else {
         format!("unixsocket:{socket}")
     };
@@ -119,7 +119,7 @@ pub fn process_title(settings: &Settings, name: &str, mode: Mode, file: Option<&
         .replace("{listen-addr}", &listen)
         .replace("{server-mode}", title_of(mode))
         .replace("{port}", &settings.port.to_string())
-        .replace("{tls-port}", "0")
+        .replace("{tls-port}", &settings.tls_port.to_string())
         .replace("{unixsocket}", &socket)
         .replace("{config-file}", &file)
         .trim_matches(' ')

@@ -8,6 +8,7 @@ use std::time::Duration;
 use mio::net::{TcpStream, UnixStream};
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 
+use super::tls::stream::TlsSocket;
 use crate::engine::world::{Connecting, Socket};
 use crate::sys;
 
@@ -18,6 +19,8 @@ pub enum OsSocket {
     Tcp(TcpStream),
     /// Unix domain.
     Unix(UnixStream),
+    /// TCP, encrypted. Large, and rare beside the others.
+    Tls(Box<TlsSocket>),
 }
 
 impl OsSocket {
@@ -26,27 +29,29 @@ impl OsSocket {
         match self {
             OsSocket::Tcp(s) => s.as_raw_fd(),
             OsSocket::Unix(s) => s.as_raw_fd(),
+            OsSocket::Tls(s) => s.fd(),
         }
     }
-}
 
-impl io::Write for OsSocket {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+    /// The TCP socket, encrypted or not.
+    fn tcp(&self) -> Option<&TcpStream> {
         match self {
-            OsSocket::Tcp(s) => s.write(buf),
-            OsSocket::Unix(s) => s.write(buf),
+            OsSocket::Tcp(s) => Some(s),
+            OsSocket::Tls(s) => Some(s.stream()),
+            OsSocket::Unix(_) => None,
         }
     }
 
-    fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            OsSocket::Tcp(s) => s.write_vectored(bufs),
-            OsSocket::Unix(s) => s.write_vectored(bufs),
-        }
+    /// It may have bytes to send of which the engine knows nothing.
+    pub fn has_own_bytes(&self) -> bool {
+        matches!(self, OsSocket::Tls(_))
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// The last word, where the protocol has one.
+    pub fn say_goodbye(&mut self) {
+        if let OsSocket::Tls(s) = self {
+            s.say_goodbye();
+        }
     }
 }
 
@@ -60,6 +65,7 @@ impl mio::event::Source for OsSocket {
         match self {
             OsSocket::Tcp(s) => s.register(registry, token, interests),
             OsSocket::Unix(s) => s.register(registry, token, interests),
+            OsSocket::Tls(s) => s.stream_mut().register(registry, token, interests),
         }
     }
 
@@ -72,6 +78,7 @@ impl mio::event::Source for OsSocket {
         match self {
             OsSocket::Tcp(s) => s.reregister(registry, token, interests),
             OsSocket::Unix(s) => s.reregister(registry, token, interests),
+            OsSocket::Tls(s) => s.stream_mut().reregister(registry, token, interests),
         }
     }
 
@@ -79,6 +86,7 @@ impl mio::event::Source for OsSocket {
         match self {
             OsSocket::Tcp(s) => s.deregister(registry),
             OsSocket::Unix(s) => s.deregister(registry),
+            OsSocket::Tls(s) => s.stream_mut().deregister(registry),
         }
     }
 }
@@ -86,42 +94,70 @@ impl mio::event::Source for OsSocket {
 impl Socket for OsSocket {
     #[inline]
     fn read_append(&mut self, into: &mut Vec<u8>, bytes_max: usize) -> io::Result<usize> {
-        sys::read::read_append(self.fd(), into, bytes_max)
+        match self {
+            OsSocket::Tls(s) => s.read_append(into, bytes_max),
+            plain => sys::read::read_append(plain.fd(), into, bytes_max),
+        }
+    }
+
+    #[inline]
+    fn has_more(&self) -> bool {
+        match self {
+            OsSocket::Tls(s) => s.has_more(),
+            OsSocket::Tcp(_) | OsSocket::Unix(_) => false,
+        }
     }
 
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Write::write(self, bytes)
+        match self {
+            OsSocket::Tcp(s) => s.write(bytes),
+            OsSocket::Unix(s) => s.write(bytes),
+            OsSocket::Tls(s) => s.write(bytes),
+        }
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Write::write_vectored(self, slices)
+        match self {
+            OsSocket::Tcp(s) => s.write_vectored(slices),
+            OsSocket::Unix(s) => s.write_vectored(slices),
+            OsSocket::Tls(s) => s.write_vectored(slices),
+        }
     }
 
-    fn connecting(&self) -> Connecting {
-        let OsSocket::Tcp(stream) = self else {
-            return Connecting::Done;
-        };
-        match stream.take_error() {
-            Ok(Some(e)) | Err(e) => return Connecting::Failed(e),
-            Ok(None) => {}
+    #[inline]
+    fn has_unsent(&self) -> bool {
+        match self {
+            OsSocket::Tls(s) => s.has_unsent(),
+            OsSocket::Tcp(_) | OsSocket::Unix(_) => false,
         }
-        match stream.peer_addr() {
-            Ok(_) => Connecting::Done,
-            Err(e) if e.kind() == ErrorKind::NotConnected => Connecting::Pending,
-            Err(e) => Connecting::Failed(e),
+    }
+
+    #[inline]
+    fn flush(&mut self) -> io::Result<bool> {
+        match self {
+            OsSocket::Tls(s) => s.flush(),
+            OsSocket::Tcp(_) | OsSocket::Unix(_) => Ok(true),
+        }
+    }
+
+    fn connecting(&mut self) -> Connecting {
+        match self {
+            OsSocket::Tcp(stream) => connecting(stream),
+            OsSocket::Unix(_) => Connecting::Done,
+            OsSocket::Tls(s) => s.connecting(connecting),
         }
     }
 
     fn set_nodelay(&self, on: bool) {
-        if let OsSocket::Tcp(stream) = self {
+        if let Some(stream) = self.tcp() {
             // Without it there are more packets or later ones, nothing worse.
             let _ = stream.set_nodelay(on);
         }
     }
 
     fn set_keepalive(&self, seconds: u32) {
-        let OsSocket::Tcp(stream) = self else {
+        let Some(stream) = self.tcp() else {
             return;
         };
         if seconds > 0 {
@@ -135,7 +171,7 @@ impl Socket for OsSocket {
     }
 
     fn endpoints(&self) -> (String, String) {
-        let OsSocket::Tcp(stream) = self else {
+        let Some(stream) = self.tcp() else {
             return (String::new(), String::new());
         };
         let text =
@@ -148,12 +184,25 @@ impl Socket for OsSocket {
     }
 }
 
+/// How far a TCP connection of ours is.
+fn connecting(stream: &TcpStream) -> Connecting {
+    match stream.take_error() {
+        Ok(Some(e)) | Err(e) => return Connecting::Failed(e),
+        Ok(None) => {}
+    }
+    match stream.peer_addr() {
+        Ok(_) => Connecting::Done,
+        Err(e) if e.kind() == ErrorKind::NotConnected => Connecting::Pending,
+        Err(e) => Connecting::Failed(e),
+    }
+}
+
 /// Begins to connect without waiting.
 ///
 /// # Errors
 ///
 /// The system refuses at once.
-pub fn begin_connect(to: SocketAddr, from: Option<&str>) -> io::Result<OsSocket> {
+pub fn begin_connect(to: SocketAddr, from: Option<&str>) -> io::Result<TcpStream> {
     let socket = RawSocket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     if let Some(ip) = from.and_then(|from| from.parse::<IpAddr>().ok()) {
@@ -170,7 +219,7 @@ pub fn begin_connect(to: SocketAddr, from: Option<&str>) -> io::Result<OsSocket>
         Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => {}
         Err(e) => return Err(e),
     }
-    Ok(OsSocket::Tcp(TcpStream::from_std(socket.into())))
+    Ok(TcpStream::from_std(socket.into()))
 }
 
 /// `ip:port`, with brackets around an IPv6 address.

@@ -102,6 +102,13 @@ fn start(name: &[u8], args: &[Vec<u8>], mode: Mode) -> Result<Server, Failure> {
     };
     let mut engine = wire(process, settings, file, sentinel, users, table)?;
     let settings = engine.env().config.clone();
+    engine
+        .world_mut()
+        .configure_tls(&settings)
+        .map_err(|text| {
+            log::warn!("{text}");
+            "Failed to configure TLS. Check logs for more info.".to_owned()
+        })?;
     engine.world_mut().listen(&settings)?;
     if engine.world().listeners().is_empty() {
         return Err("Configured to not listen anywhere, exiting."
@@ -285,7 +292,7 @@ fn wire(
 
 /// Shows the banner: in full on a terminal or with `always-show-logo`, else as one line.
 fn show_banner(settings: &Settings, logger: &Logger, mode: &str) {
-    let (pid, port) = (std::process::id(), settings.port);
+    let (pid, port) = (std::process::id(), settings.main_port());
     let on_terminal = settings.logfile.is_empty() && sys::facts::stdout_is_terminal();
     if !settings.always_show_logo && !on_terminal {
         log::info!("Running mode={mode}, port={port}.");
@@ -307,7 +314,7 @@ fn show_banner(settings: &Settings, logger: &Logger, mode: &str) {
 fn warn_about_the_backlog(settings: &Settings) {
     if let Some(limit) = sys::facts::somaxconn()
         && i64::from(settings.tcp_backlog) > limit
-        && settings.port != 0
+        && (settings.port != 0 || settings.tls_port != 0)
     {
         log::warn!(
             "WARNING: The TCP backlog setting of {} cannot be enforced because \

@@ -20,6 +20,7 @@ use super::listener::Listeners;
 use super::logger::{Logger, SENTINEL_LETTER};
 use super::socket::{self, OsSocket};
 use super::supervisor::Supervisor;
+use super::tls::Tls;
 use super::token::{CHILD_DATA, CHILD_REPORT, SIGNALS, WORKERS, token_of, wake_of};
 use super::workers::{Workers, resolve};
 use super::{oom, process};
@@ -33,7 +34,7 @@ use crate::engine::snapshot_work::SnapshotWork;
 use crate::engine::watchdog_period_ms;
 use crate::engine::world::{
     Accepted, Clock, Event, Interest, Job, Jobs, Lifecycle, Network, ProcessChange, ProcessControl,
-    ProcessEnd, ProcessRole, Wake, WorkFigures,
+    ProcessEnd, ProcessRole, Transport, Wake, WorkFigures,
 };
 use crate::sys;
 use crate::sys::disk::OsDisk;
@@ -46,9 +47,12 @@ use crate::sys::watchdog::Watchdog;
 /// Events taken from the poll at once.
 const EVENTS_MAX: usize = 1024;
 
-fn interest_of(interest: Interest) -> mio::Interest {
+/// What the poll is to tell of a socket. One that has bytes of its own to send is always told when
+/// it takes more.
+fn interest_of(socket: &OsSocket, interest: Interest) -> mio::Interest {
     match interest {
-        Interest::Read => mio::Interest::READABLE,
+        Interest::Read if !socket.has_own_bytes() => mio::Interest::READABLE,
+        Interest::Read => mio::Interest::READABLE | mio::Interest::WRITABLE,
         Interest::ReadWrite => mio::Interest::READABLE | mio::Interest::WRITABLE,
     }
 }
@@ -77,6 +81,7 @@ pub struct Process {
 pub struct OsWorld {
     poll: Poll,
     listeners: Listeners,
+    tls: Tls,
     workers: Workers,
     meter: Meter,
     disk: OsDisk,
@@ -107,6 +112,7 @@ impl OsWorld {
         let mut world = OsWorld {
             poll,
             listeners: Listeners::default(),
+            tls: Tls::default(),
             workers,
             meter,
             disk: OsDisk,
@@ -180,6 +186,15 @@ impl OsWorld {
         Some((pid, exit))
     }
 
+    /// Sets TLS up as the settings ask for.
+    ///
+    /// # Errors
+    ///
+    /// A text for the log. Everything is as it was before.
+    pub fn configure_tls(&mut self, settings: &Settings) -> Result<(), String> {
+        self.tls.configure(settings)
+    }
+
     /// Shows in the list of processes what this one is.
     pub fn show_title(&mut self, settings: &Settings, config_file: Option<&Path>) {
         if settings.set_proc_title
@@ -246,17 +261,30 @@ impl Network for OsWorld {
         self.listeners.kinds()
     }
 
+    fn listener_keys(&self) -> Vec<usize> {
+        self.listeners.in_use()
+    }
+
     fn stop_listening(&mut self) {
         self.listeners.clear();
     }
 
     fn accept(&mut self, listener: usize) -> io::Result<Accepted<OsSocket>> {
         let listener = self.listeners.get(listener).ok_or(ErrorKind::WouldBlock)?;
-        listener.accept()
+        listener.accept(&self.tls)
     }
 
-    fn connect(&mut self, to: SocketAddr, from: Option<&str>) -> io::Result<OsSocket> {
-        socket::begin_connect(to, from)
+    fn connect(
+        &mut self,
+        to: SocketAddr,
+        from: Option<&str>,
+        transport: Transport,
+    ) -> io::Result<OsSocket> {
+        let stream = socket::begin_connect(to, from)?;
+        Ok(match transport {
+            Transport::Plain => OsSocket::Tcp(stream),
+            Transport::Tls => OsSocket::Tls(Box::new(self.tls.client_side(stream, to.ip())?)),
+        })
     }
 
     fn take_events(&mut self, into: &mut Vec<Event>) {
@@ -275,16 +303,19 @@ impl Network for OsWorld {
     }
 
     fn watch(&mut self, socket: &mut OsSocket, wake: Wake, interest: Interest) -> io::Result<()> {
+        let interest = interest_of(socket, interest);
         let registry = self.poll.registry();
-        registry.register(socket, token_of(wake), interest_of(interest))
+        registry.register(socket, token_of(wake), interest)
     }
 
     fn rewatch(&mut self, socket: &mut OsSocket, wake: Wake, interest: Interest) -> io::Result<()> {
+        let interest = interest_of(socket, interest);
         let registry = self.poll.registry();
-        registry.reregister(socket, token_of(wake), interest_of(interest))
+        registry.reregister(socket, token_of(wake), interest)
     }
 
     fn close(&mut self, mut socket: OsSocket) {
+        socket.say_goodbye();
         // One that was never watched cannot be forgotten, and need not.
         let _ = self.poll.registry().deregister(&mut socket);
     }
@@ -405,6 +436,10 @@ impl ProcessControl for OsWorld {
                 sys::crash::test_memory(settings.crash_memcheck_enabled);
                 sys::crash::report_crashes(settings.crash_log_enabled).map_err(|e| os_text(&e))?
             }
+            Apply::Tls => self.configure_tls(settings).map_err(|text| {
+                log::warn!("{text}");
+                "Unable to update TLS configuration. Check server logs."
+            })?,
             Apply::Watchdog => self.watch(settings).map_err(|e| os_text(&e))?,
             // The engine asks for nothing else.
             _ => {}

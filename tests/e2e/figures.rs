@@ -64,6 +64,8 @@ const OWN: &[&str] = &[
     "master_stream_spilled_bytes",
     "repl_stream_sum",
     "repl_stream_drifts",
+    "handshakes_pending",
+    "handshakes_failed",
 ];
 
 /// Headings and names of fields, in their order; what stands for a command or an error comes last,

@@ -48,6 +48,7 @@ fn traffic(view: &View<'_>, out: &mut Report) {
             &kbps(facts.output_repl_bytes_per_second),
         ),
         ("rejected_connections", &stats.connections_rejected),
+        ("handshakes_failed", &facts.handshakes_failed),
         ("sync_full", &syncs.full),
         ("sync_partial_ok", &syncs.partial_ok),
         ("sync_partial_err", &syncs.partial_err),

@@ -64,6 +64,7 @@ pub fn clients(view: &View<'_>, out: &mut Report) {
         ("client_recent_max_input_buffer", &facts.max_input_buffer),
         ("client_recent_max_output_buffer", &facts.max_output_buffer),
         ("blocked_clients", &facts.blocked_clients),
+        ("handshakes_pending", &facts.handshakes_pending),
         ("tracking_clients", &view.env.tracking.clients()),
         ("clients_in_timeout_table", &waiters.with_deadline()),
         ("total_blocking_keys", &waiters.keys()),

@@ -15,7 +15,7 @@ use crate::commands::env::Env;
 use crate::engine::outgoing::{ConnectError, ConnectProgress, Target};
 use crate::engine::runtime::Runtime;
 use crate::engine::sentinel::state::Link;
-use crate::engine::world::{Socket, World};
+use crate::engine::world::{Socket, Transport, World};
 use crate::sentinel::{ConnId, Ends, LinkEnd};
 
 /// Bytes read from a peer at once.
@@ -68,6 +68,7 @@ impl<W: World> Runtime<W> {
             host,
             port,
             from: source.map(|from| String::from_utf8_lossy(from).into_owned()),
+            transport: Transport::encrypted(env.config.tls_replication),
             timeout_ms,
             times_out: true,
         };

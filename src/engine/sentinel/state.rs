@@ -34,7 +34,7 @@ impl SentinelDriver {
 /// What a Sentinel has to know of the server around it.
 pub fn own_of(settings: &Settings, clock: &impl Clock) -> Own {
     Own {
-        port: settings.port,
+        port: settings.link_port(),
         password: settings.requirepass.clone().unwrap_or_default(),
         ahead_of_utc_s: clock.ahead_of_utc_s(),
     }

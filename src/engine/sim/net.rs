@@ -567,7 +567,7 @@ impl Socket for SimSocket {
         self.write(&all)
     }
 
-    fn connecting(&self) -> Connecting {
+    fn connecting(&mut self) -> Connecting {
         let mut net = self.net.borrow_mut();
         match net.end(self.id, self.side).map(|end| end.opening) {
             Some(Opening::Pending) => Connecting::Pending,

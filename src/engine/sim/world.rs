@@ -19,7 +19,7 @@ use crate::config::{Apply, Reason, Settings};
 use crate::engine::snapshot_work::{Product, SnapshotWork};
 use crate::engine::world::{
     Accepted, Clock, Event, Interest, Job, Jobs, Lifecycle, Network, ProcessChange, ProcessControl,
-    ProcessEnd, ProcessRole, Wake, WorkFigures,
+    ProcessEnd, ProcessRole, Transport, Wake, WorkFigures,
 };
 use crate::sys::memory::MemoryStats;
 use crate::sys::process::Exit;
@@ -268,6 +268,10 @@ impl Network for SimWorld {
         vec!["tcp"]
     }
 
+    fn listener_keys(&self) -> Vec<usize> {
+        vec![0]
+    }
+
     fn stop_listening(&mut self) {}
 
     fn accept(&mut self, _: usize) -> io::Result<Accepted<SimSocket>> {
@@ -282,7 +286,7 @@ impl Network for SimWorld {
         })
     }
 
-    fn connect(&mut self, to: SocketAddr, _: Option<&str>) -> io::Result<SimSocket> {
+    fn connect(&mut self, to: SocketAddr, _: Option<&str>, _: Transport) -> io::Result<SimSocket> {
         Ok(SimSocket::connect(&self.net, self.host, to))
     }
 

@@ -27,11 +27,38 @@ use crate::engine::path_of;
 /// Bytes of the longest name of a Unix socket, with its end mark.
 const UNIX_PATH_BYTES: usize = 108;
 
+/// What is spoken on a TCP port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Service {
+    /// The protocol as it is.
+    Plain,
+    /// The same over TLS.
+    Tls,
+}
+
+impl Service {
+    /// Its name, for the log.
+    fn name(self) -> &'static str {
+        match self {
+            Service::Plain => "tcp",
+            Service::Tls => "tls",
+        }
+    }
+
+    fn listener(self, socket: Socket) -> Listener {
+        let listener = TcpListener::from_std(socket.into());
+        match self {
+            Service::Plain => Listener::Tcp(listener),
+            Service::Tls => Listener::Tls(listener),
+        }
+    }
+}
+
 /// Where a socket listens: two sockets of one place do the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ListenAddr {
     /// An address and port.
-    Tcp(SocketAddr),
+    Tcp(SocketAddr, Service),
     /// A path as it was given; where that is was decided when the socket was opened.
     Unix(PathBuf),
 }
@@ -40,7 +67,7 @@ impl ListenAddr {
     /// While one of them listens, the other cannot.
     fn overlaps(&self, other: &ListenAddr) -> bool {
         match (self, other) {
-            (ListenAddr::Tcp(a), ListenAddr::Tcp(b)) => {
+            (ListenAddr::Tcp(a, _), ListenAddr::Tcp(b, _)) => {
                 let (one, two) = (a.ip(), b.ip());
                 let of_all = one.is_unspecified() || two.is_unspecified();
                 // IPv6 sockets take IPv6 only, so the families are never in each other's way.
@@ -98,18 +125,23 @@ impl Refusal {
 ///
 /// A name does not stand for an address; the text is for the log.
 pub fn wanted(settings: &Settings) -> Result<Vec<Wanted>, String> {
-    let port = settings.port;
     let mut all = Vec::new();
-    for BindAddress { host, optional } in settings.bind.iter().filter(|_| port != 0) {
-        let address = resolve(host, port).map_err(|text| {
-            log_refusal(host, port, &text);
-            failed_listening(port)
-        })?;
-        all.push(Wanted {
-            place: ListenAddr::Tcp(address),
-            name: host.to_owned(),
-            optional,
-        });
+    let ports = [
+        (settings.port, Service::Plain),
+        (settings.tls_port, Service::Tls),
+    ];
+    for (port, service) in ports.into_iter().filter(|(port, _)| *port != 0) {
+        for BindAddress { host, optional } in settings.bind.iter() {
+            let address = resolve(host, port).map_err(|text| {
+                log_refusal(host, port, &text);
+                failed_listening(port, service)
+            })?;
+            all.push(Wanted {
+                place: ListenAddr::Tcp(address, service),
+                name: host.to_owned(),
+                optional,
+            });
+        }
     }
     if let Some(path) = settings.unixsocket.as_deref().filter(|p| !p.is_empty()) {
         all.push(Wanted {
@@ -147,8 +179,11 @@ fn log_refusal(name: &str, port: u16, text: &str) {
     log::warn!("Warning: Could not create server TCP listening socket {name}:{port}: {text}");
 }
 
-fn failed_listening(port: u16) -> String {
-    format!("Failed listening on port {port} (tcp), aborting.")
+fn failed_listening(port: u16, service: Service) -> String {
+    format!(
+        "Failed listening on port {port} ({}), aborting.",
+        service.name()
+    )
 }
 
 /// Opens all that is wanted, but for what may be missing, or nothing. The sockets of `leaving` are
@@ -164,45 +199,45 @@ pub fn open_all(
 ) -> Result<Vec<(ListenAddr, Listener)>, String> {
     let backlog = settings.tcp_backlog as i32;
     let mut sharing = Sharing::default();
-    let mut bound: Vec<(Wanted, Socket)> = Vec::new();
+    let mut bound: Vec<(Wanted, Socket, SocketAddr, Service)> = Vec::new();
     let mut paths = Vec::new();
     for wanted in wanted {
-        let ListenAddr::Tcp(address) = wanted.place else {
+        let ListenAddr::Tcp(address, service) = wanted.place else {
             paths.push(wanted);
             continue;
         };
         let overlaps = |place: &ListenAddr| place.overlaps(&wanted.place);
         // Two new ones that overlap are a mistake that the kernel shall see.
-        let may_share = !bound.iter().any(|(other, _)| overlaps(&other.place));
+        let may_share = !bound.iter().any(|(other, ..)| overlaps(&other.place));
         let in_the_way = |(place, _): &&(&ListenAddr, &Listener)| may_share && overlaps(place);
         let old: Vec<_> = leaving.iter().filter(in_the_way).collect();
         for (_, listener) in &old {
             sharing.join(listener);
         }
         match bind_tcp(address, !old.is_empty()) {
-            Ok(socket) => bound.push((wanted, socket)),
-            Err(refusal) => excuse(&wanted, &refusal, settings.port)?,
+            Ok(socket) => bound.push((wanted, socket, address, service)),
+            Err(refusal) => excuse(&wanted, &refusal, address, service)?,
         }
     }
     let mut opened = Vec::new();
-    for (wanted, socket) in bound {
+    for (wanted, socket, address, service) in bound {
         // An address that is taken is told in the words of the call that finds it out mostly.
         match socket.listen(backlog) {
             Ok(()) => {
                 mark(&socket, settings.socket_mark_id);
-                opened.push((wanted.place, socket));
+                opened.push((wanted.place, service, socket));
             }
             Err(e) if e.raw_os_error() == Some(libc::EADDRINUSE) => {
-                excuse(&wanted, &Refusal::of("bind", &e), settings.port)?;
+                excuse(&wanted, &Refusal::of("bind", &e), address, service)?;
             }
-            Err(e) => excuse(&wanted, &Refusal::of("listen", &e), settings.port)?,
+            Err(e) => excuse(&wanted, &Refusal::of("listen", &e), address, service)?,
         }
     }
     let mut listeners = Vec::new();
-    for (place, socket) in opened {
+    for (place, service, socket) in opened {
         // Only a socket that has just shared a port can refuse, and such a one is none the worse.
         let _ = socket.set_reuse_port(false);
-        listeners.push((place, Listener::Tcp(TcpListener::from_std(socket.into()))));
+        listeners.push((place, service.listener(socket)));
     }
     for wanted in paths {
         let ListenAddr::Unix(path) = &wanted.place else {
@@ -217,12 +252,18 @@ pub fn open_all(
 }
 
 /// Says in the log what is missing; an error if it must not be.
-fn excuse(wanted: &Wanted, refusal: &Refusal, port: u16) -> Result<(), String> {
+fn excuse(
+    wanted: &Wanted,
+    refusal: &Refusal,
+    address: SocketAddr,
+    service: Service,
+) -> Result<(), String> {
+    let port = address.port();
     log_refusal(&wanted.name, port, &refusal.text);
     if refusal.is_excused(wanted) {
         Ok(())
     } else {
-        Err(failed_listening(port))
+        Err(failed_listening(port, service))
     }
 }
 
@@ -234,7 +275,7 @@ impl<'a> Sharing<'a> {
     /// Has one more socket share its port. One that refuses stays in the way, as the binding of
     /// its successor will show.
     fn join(&mut self, listener: &'a Listener) {
-        if let Listener::Tcp(listener) = listener {
+        if let Listener::Tcp(listener) | Listener::Tls(listener) = listener {
             let socket = SockRef::from(listener);
             let _ = socket.set_reuse_port(true);
             self.0.push(socket);

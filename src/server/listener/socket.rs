@@ -7,28 +7,34 @@ use mio::{Interest, Registry};
 
 use crate::engine::world::{Accepted, Wake};
 use crate::server::socket::{OsSocket, endpoint};
+use crate::server::tls::Tls;
 use crate::server::token::token_of;
 
 /// A listening socket.
 pub enum Listener {
     /// On an address and port.
     Tcp(TcpListener),
+    /// The same, for clients that speak TLS.
+    Tls(TcpListener),
     /// On a path.
     Unix(UnixListener),
 }
 
 impl Listener {
     /// The next waiting connection, or `WouldBlock`.
-    pub fn accept(&self) -> io::Result<Accepted<OsSocket>> {
+    pub fn accept(&self, tls: &Tls) -> io::Result<Accepted<OsSocket>> {
         match self {
-            Listener::Tcp(listener) => {
+            Listener::Tcp(listener) | Listener::Tls(listener) => {
                 let (stream, peer) = listener.accept()?;
                 let local_addr = stream
                     .local_addr()
                     .map(|a| endpoint(&a))
                     .unwrap_or_default();
                 Ok(Accepted {
-                    socket: OsSocket::Tcp(stream),
+                    socket: match self {
+                        Listener::Tls(_) => OsSocket::Tls(Box::new(tls.server_side(stream)?)),
+                        _ => OsSocket::Tcp(stream),
+                    },
                     addr: endpoint(&peer),
                     local_addr,
                     is_local: peer.ip().to_canonical().is_loopback(),
@@ -54,10 +60,11 @@ impl Listener {
         }
     }
 
-    /// `tcp` or `unix`, for the log.
+    /// `tcp`, `tls` or `unix`, for the log.
     pub fn kind(&self) -> &'static str {
         match self {
             Listener::Tcp(_) => "tcp",
+            Listener::Tls(_) => "tls",
             Listener::Unix(_) => "unix",
         }
     }
@@ -66,7 +73,7 @@ impl Listener {
     pub fn register(&mut self, registry: &Registry, key: usize) -> io::Result<()> {
         let token = token_of(Wake::Listener(key));
         match self {
-            Listener::Tcp(l) => registry.register(l, token, Interest::READABLE),
+            Listener::Tcp(l) | Listener::Tls(l) => registry.register(l, token, Interest::READABLE),
             Listener::Unix(l) => registry.register(l, token, Interest::READABLE),
         }
     }
@@ -74,7 +81,7 @@ impl Listener {
     /// Ends that.
     pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         match self {
-            Listener::Tcp(l) => registry.deregister(l),
+            Listener::Tcp(l) | Listener::Tls(l) => registry.deregister(l),
             Listener::Unix(l) => registry.deregister(l),
         }
     }

@@ -1,6 +1,6 @@
 //! Changing the addresses at which the server listens: what stays open, and what a refusal leaves.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{TcpListener as Taken, TcpStream as Client};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream as UnixClient;
@@ -12,8 +12,9 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use super::*;
 use crate::config::BindAddresses;
-use crate::engine::world::Accepted;
+use crate::engine::world::{Accepted, Socket as _};
 use crate::server::socket::OsSocket;
+use crate::server::tls::Tls;
 
 fn settings(bind: &str, port: u16) -> Settings {
     let addresses = bind.split_whitespace().map(str::to_owned).collect();
@@ -76,7 +77,7 @@ impl Rig {
     fn descriptors(&self) -> Vec<i32> {
         let in_use = self.listeners.sockets.iter().filter(|(_, s)| s.watched);
         let fd = |listener: &Listener| match listener {
-            Listener::Tcp(l) => l.as_raw_fd(),
+            Listener::Tcp(l) | Listener::Tls(l) => l.as_raw_fd(),
             Listener::Unix(l) => l.as_raw_fd(),
         };
         in_use.map(|(_, s)| fd(&s.listener)).collect()
@@ -86,7 +87,7 @@ impl Rig {
         let keys = self.listeners.keys(|_, _| true);
         let mut accepted = keys.iter().filter_map(|key| {
             let listener = self.listeners.get(*key)?;
-            listener.accept().ok()
+            listener.accept(&Tls::default()).ok()
         });
         accepted.next().expect("somebody has connected")
     }
@@ -109,7 +110,7 @@ fn a_refused_change_leaves_everything_as_it_was() {
     assert_eq!(rig.descriptors(), before);
     assert!(!reachable("127.0.0.1", new));
     // Whoever waited to be accepted still does.
-    rig.accept_any().socket.write_all(b"here").unwrap();
+    assert_eq!(rig.accept_any().socket.write(b"here").unwrap(), 4);
     let mut heard = String::new();
     waiting.read_to_string(&mut heard).unwrap();
     assert_eq!(heard, "here");
@@ -191,7 +192,7 @@ fn an_address_that_stays_can_be_reached_at_any_time() {
                 .listeners
                 .sockets
                 .iter()
-                .any(|(_, s)| s.listener.accept().is_ok())
+                .any(|(_, s)| s.listener.accept(&Tls::default()).is_ok())
             {}
         }
     });
@@ -267,7 +268,7 @@ fn a_unix_socket_stays_through_every_change_of_addresses() {
     assert!(rig.change(&with_path(new)).is_err());
     rig.must_change(&with_path(0));
     assert_eq!(rig.listeners.kinds(), ["unix"]);
-    rig.accept_any().socket.write_all(b"here").unwrap();
+    assert_eq!(rig.accept_any().socket.write(b"here").unwrap(), 4);
     let mut heard = String::new();
     (&client).read_to_string(&mut heard).unwrap();
     assert_eq!(heard, "here");

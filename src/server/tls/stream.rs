@@ -1,0 +1,616 @@
+//! A socket whose bytes are encrypted.
+//!
+//! To the engine it is a socket like any other. What differs is kept in here:
+//!
+//! ```text
+//! kernel ──read──▶ room.incoming ──decrypt──▶ the engine's buffer
+//!                        │  a part of a record:  incoming    │ more than was asked for: plaintext
+//! kernel ◀─write── room.outgoing ◀──encrypt── the engine's bytes
+//!                        └─ what the kernel did not take: outgoing
+//! ```
+//!
+//! The large buffers (`room`) are shared by all connections of the process, which has one thread;
+//! a connection owns memory only for what is in the middle of something, so an idle one owns none
+//! but the state of its session.
+//!
+//! **Readiness.** A read that brings less than was asked for has drained the socket *and* the
+//! session, as the engine expects of every socket. What no event will tell of any more (bytes that
+//! are decrypted already, an end that came with data) is told by [`Socket::has_more`].
+//!
+//! **Writing.** Bytes count as written once they are encrypted. What the kernel does not take then,
+//! one turn's worth at most, goes out before anything else; [`Socket::flush`] says whether it has.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+
+use mio::net::TcpStream;
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+
+use crate::engine::world::Connecting;
+
+/// Bytes of plaintext in one record at most (RFC 8446, 5.1).
+const RECORD_BYTES_MAX: usize = 16 * 1024;
+/// What encryption adds to a record, at most: header, content type, nonce, tag.
+const OVERHEAD_BYTES_MAX: usize = 64;
+/// Bytes of plaintext that are encrypted before they are offered to the kernel.
+const WRITE_BYTES_MAX: usize = 4 * RECORD_BYTES_MAX;
+/// Bytes read at once at most, and at least: a whole record.
+const READ_BYTES_MAX: usize = 8 * RECORD_BYTES_MAX;
+const READ_BYTES_MIN: usize = RECORD_BYTES_MAX + 1024;
+/// Bytes of a handshake that may wait for the rest of a message. A long chain of certificates has
+/// some ten thousand.
+const HANDSHAKE_BYTES_MAX: usize = 32 * 1024;
+/// The first byte of every handshake (RFC 8446, 5.1).
+const HANDSHAKE_RECORD: u8 = 22;
+
+/// Buffers that all connections use in turn.
+#[derive(Default)]
+pub struct Room {
+    incoming: RefCell<Vec<u8>>,
+    outgoing: RefCell<Vec<u8>>,
+    gathered: RefCell<Vec<u8>>,
+}
+
+/// The two sides of a session.
+enum Session {
+    Server(Box<UnbufferedServerConnection>),
+    Client(Box<UnbufferedClientConnection>),
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// The other machine has not answered yet.
+    Connecting,
+    /// Keys are being agreed on.
+    Handshake,
+    /// Bytes may be sent and received.
+    Open,
+    /// The session has failed, and must not be asked anything any more.
+    Broken,
+}
+
+/// What a session wants next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    /// To be asked again.
+    Again,
+    /// More bytes of the peer.
+    Wait,
+    /// The peer has said that it sends no more.
+    PeerClosed,
+}
+
+/// Where decrypted bytes go.
+struct Plain<'a> {
+    into: &'a mut Vec<u8>,
+    /// `into` must not be longer than this.
+    end: usize,
+    /// What has no room there.
+    rest: &'a mut Vec<u8>,
+}
+
+impl Plain<'_> {
+    fn push(&mut self, payload: &[u8]) {
+        let room = match self.rest.is_empty() {
+            true => (self.end - self.into.len()).min(payload.len()),
+            false => 0,
+        };
+        self.into.extend_from_slice(&payload[..room]);
+        self.rest.extend_from_slice(&payload[room..]);
+    }
+}
+
+/// See the module's head.
+pub struct TlsSocket<T = TcpStream> {
+    stream: T,
+    session: Session,
+    room: Rc<Room>,
+    stage: Stage,
+    /// The beginning of a record of which the rest has not arrived.
+    incoming: Vec<u8>,
+    /// Decrypted bytes that nobody has taken yet, from `taken` on.
+    plaintext: Vec<u8>,
+    taken: usize,
+    /// Encrypted bytes that the kernel has not taken yet, from `sent` on.
+    outgoing: Vec<u8>,
+    sent: usize,
+    /// The peer sends no more.
+    ended: bool,
+    /// Something has arrived.
+    heard: bool,
+}
+
+impl<T: fmt::Debug> fmt::Debug for TlsSocket<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSocket")
+            .field("stream", &self.stream)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TlsSocket {
+    /// The descriptor.
+    pub fn fd(&self) -> i32 {
+        self.stream.as_raw_fd()
+    }
+}
+
+impl<T: Read + Write> TlsSocket<T> {
+    /// A connection that somebody has made to us.
+    pub fn accepted(stream: T, session: UnbufferedServerConnection, room: Rc<Room>) -> Self {
+        let session = Session::Server(Box::new(session));
+        TlsSocket::new(stream, session, room, Stage::Handshake)
+    }
+
+    /// A connection that we are making.
+    pub fn connecting_to(stream: T, session: UnbufferedClientConnection, room: Rc<Room>) -> Self {
+        let session = Session::Client(Box::new(session));
+        TlsSocket::new(stream, session, room, Stage::Connecting)
+    }
+
+    fn new(stream: T, session: Session, room: Rc<Room>, stage: Stage) -> Self {
+        TlsSocket {
+            stream,
+            session,
+            room,
+            stage,
+            incoming: Vec::new(),
+            plaintext: Vec::new(),
+            taken: 0,
+            outgoing: Vec::new(),
+            sent: 0,
+            ended: false,
+            heard: false,
+        }
+    }
+
+    /// The socket below.
+    pub fn stream(&self) -> &T {
+        &self.stream
+    }
+
+    /// The same, to watch it.
+    pub fn stream_mut(&mut self) -> &mut T {
+        &mut self.stream
+    }
+
+    /// Goes on with the connection as far as that is possible now; `of_stream` tells how far the
+    /// socket below is.
+    pub fn connecting(&mut self, of_stream: impl Fn(&T) -> Connecting) -> Connecting {
+        if self.stage == Stage::Connecting {
+            match of_stream(&self.stream) {
+                Connecting::Done => self.stage = Stage::Handshake,
+                other => return other,
+            }
+        }
+        if self.stage == Stage::Handshake {
+            match self.shake_hands() {
+                Ok(true) => self.stage = Stage::Open,
+                Ok(false) => return Connecting::Pending,
+                Err(e) => return Connecting::Failed(e),
+            }
+        }
+        match self.stage {
+            Stage::Broken => Connecting::Failed(broken()),
+            _ => Connecting::Done,
+        }
+    }
+
+    /// Whether the handshake is done.
+    fn shake_hands(&mut self) -> io::Result<bool> {
+        let mut early = std::mem::take(&mut self.plaintext);
+        let result = self.exchange(&mut early);
+        self.plaintext = early;
+        result?;
+        // The last word of a handshake may still be on its way out, in front of all that follows.
+        self.flush()?;
+        Ok(!self.session.is_handshaking())
+    }
+
+    /// Sends and receives until the handshake is over, or the peer's turn has come.
+    fn exchange(&mut self, early: &mut Vec<u8>) -> io::Result<()> {
+        // Has the client's side say hello.
+        self.settle(early)?;
+        self.flush()?;
+        while self.session.is_handshaking() {
+            match self.receive(early, usize::MAX, READ_BYTES_MIN) {
+                Ok(0) => {
+                    let text = "the peer has closed the connection during the handshake";
+                    let kind = match self.heard {
+                        true => ErrorKind::ConnectionAborted,
+                        // Somebody looked whether we are there.
+                        false => ErrorKind::UnexpectedEof,
+                    };
+                    return Err(io::Error::new(kind, text));
+                }
+                Ok(_) => self.flush()?,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) => return Err(e),
+            };
+        }
+        Ok(())
+    }
+
+    /// Reads once, at most so many bytes, and decrypts what is whole. The number of bytes read; 0
+    /// is the end.
+    fn receive(&mut self, into: &mut Vec<u8>, end: usize, wanted: usize) -> io::Result<usize> {
+        let room = Rc::clone(&self.room);
+        let mut buf = room.incoming.borrow_mut();
+        let held = self.incoming.len();
+        if buf.len() < held + wanted {
+            buf.resize(held + wanted, 0);
+        }
+        let count = loop {
+            match self.stream.read(&mut buf[held..held + wanted]) {
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        if count == 0 {
+            return Ok(0);
+        }
+        buf[..held].copy_from_slice(&self.incoming);
+        if !self.heard {
+            self.heard = true;
+            if matches!(self.session, Session::Server(_)) && buf[0] != HANDSHAKE_RECORD {
+                return Err(failure("the client does not speak TLS"));
+            }
+        }
+        let all = &mut buf[..held + count];
+        let used = self.process(all, into, end)?;
+        let rest = &all[used..];
+        if rest.is_empty() {
+            self.incoming = Vec::new();
+        } else {
+            self.incoming.clear();
+            self.incoming.extend_from_slice(rest);
+        }
+        if self.session.is_handshaking() && self.incoming.len() > HANDSHAKE_BYTES_MAX {
+            return Err(failure("a message of the handshake is too long"));
+        }
+        Ok(count)
+    }
+
+    /// Has the session take records, decrypt them, and say what it has to say itself. How many of
+    /// the bytes are done with. A session remembers where in the bytes that are not done with a
+    /// message of the handshake begins, so it must be shown the same ones again the next time.
+    fn process(&mut self, records: &mut [u8], into: &mut Vec<u8>, end: usize) -> io::Result<usize> {
+        let mut used = 0;
+        let mut plain = Plain {
+            into,
+            end,
+            rest: &mut self.plaintext,
+        };
+        loop {
+            let (discard, step) =
+                self.session
+                    .step(&mut records[used..], &mut plain, &mut self.outgoing);
+            used += discard;
+            match step {
+                Ok(Step::Again) => {}
+                Ok(Step::Wait) => return Ok(used),
+                Ok(Step::PeerClosed) => {
+                    self.ended = true;
+                    return Ok(records.len());
+                }
+                Err(e) => {
+                    self.stage = Stage::Broken;
+                    self.session.last_words(&mut plain, &mut self.outgoing);
+                    // Whether that arrives is the peer's luck.
+                    let _ = self.flush();
+                    return Err(failure(e));
+                }
+            }
+        }
+    }
+
+    /// Appends what is decrypted already, as far as there is room; what was appended.
+    fn take_plaintext(&mut self, into: &mut Vec<u8>, bytes_max: usize) -> usize {
+        let rest = &self.plaintext[self.taken..];
+        let count = rest.len().min(bytes_max);
+        into.extend_from_slice(&rest[..count]);
+        self.taken += count;
+        if self.taken == self.plaintext.len() {
+            self.plaintext = Vec::new();
+            self.taken = 0;
+        }
+        count
+    }
+
+    /// See [`Socket::read_append`](crate::engine::world::Socket::read_append).
+    pub fn read_append(&mut self, into: &mut Vec<u8>, bytes_max: usize) -> io::Result<usize> {
+        let start = into.len();
+        let end = start + bytes_max;
+        self.take_plaintext(into, bytes_max);
+        if self.stage == Stage::Broken {
+            return Err(broken());
+        }
+        while into.len() < end && !self.ended {
+            let wanted = (end - into.len()).clamp(READ_BYTES_MIN, READ_BYTES_MAX);
+            match self.receive(into, end, wanted) {
+                Ok(0) => self.ended = true,
+                Ok(count) if count < wanted => break,
+                Ok(_) => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                Err(e) => return Err(e),
+            }
+        }
+        // A session has something to say now and then, about its keys.
+        if !self.outgoing.is_empty() {
+            self.flush()?;
+        }
+        match into.len() - start {
+            0 if !self.ended => Err(ErrorKind::WouldBlock.into()),
+            count => Ok(count),
+        }
+    }
+
+    /// See [`Socket::has_more`](crate::engine::world::Socket::has_more).
+    pub fn has_more(&self) -> bool {
+        self.ended || !self.plaintext.is_empty()
+    }
+
+    /// See [`Socket::write`](crate::engine::world::Socket::write).
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.stage == Stage::Broken {
+            return Err(broken());
+        }
+        if !self.flush()? {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let room = Rc::clone(&self.room);
+        let mut out = room.outgoing.borrow_mut();
+        let bytes = &bytes[..bytes.len().min(WRITE_BYTES_MAX)];
+        let records = bytes.len().div_ceil(RECORD_BYTES_MAX);
+        let needed = bytes.len() + records * OVERHEAD_BYTES_MAX;
+        if out.len() < needed {
+            out.resize(needed, 0);
+        }
+        let mut filled = 0;
+        for piece in bytes.chunks(RECORD_BYTES_MAX) {
+            // What the session has to say first stands in front of the record.
+            self.settle(&mut Vec::new())?;
+            if !self.outgoing.is_empty() {
+                let own = std::mem::take(&mut self.outgoing);
+                out.splice(filled..filled, own.iter().copied());
+                filled += own.len();
+            }
+            let held = &mut self.incoming;
+            filled += self.session.encrypt(held, piece, &mut out[filled..])?;
+        }
+        self.send(&out[..filled])?;
+        Ok(bytes.len())
+    }
+
+    /// See [`Socket::write_vectored`](crate::engine::world::Socket::write_vectored).
+    pub fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match slices.iter().find(|slice| !slice.is_empty()) {
+            None => return Ok(0),
+            Some(first) if first.len() >= RECORD_BYTES_MAX => return self.write(first),
+            Some(_) => {}
+        }
+        let room = Rc::clone(&self.room);
+        let mut gathered = room.gathered.borrow_mut();
+        gathered.clear();
+        for slice in slices {
+            let left = WRITE_BYTES_MAX - gathered.len();
+            gathered.extend_from_slice(&slice[..slice.len().min(left)]);
+        }
+        self.write(&gathered)
+    }
+
+    /// Offers encrypted bytes to the kernel, and keeps what it does not take.
+    fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.stream.write(bytes) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => bytes = &bytes[count..],
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    self.outgoing.extend_from_slice(bytes);
+                    break;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// See [`Socket::has_unsent`](crate::engine::world::Socket::has_unsent).
+    pub fn has_unsent(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// See [`Socket::flush`](crate::engine::world::Socket::flush).
+    pub fn flush(&mut self) -> io::Result<bool> {
+        while self.sent < self.outgoing.len() {
+            match self.stream.write(&self.outgoing[self.sent..]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => self.sent += count,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(e) => return Err(e),
+            }
+        }
+        if self.sent > 0 {
+            self.outgoing = Vec::new();
+            self.sent = 0;
+        }
+        Ok(true)
+    }
+
+    /// Tells the peer that nothing more comes, if that can be done at once.
+    pub fn say_goodbye(&mut self) {
+        if self.stage == Stage::Open && self.settle(&mut Vec::new()).is_ok() {
+            let mut alert = [0; 2 * OVERHEAD_BYTES_MAX];
+            if let Some(count) = self.session.close_notify(&mut self.incoming, &mut alert) {
+                self.outgoing.extend_from_slice(&alert[..count]);
+            }
+        }
+        // The connection is over, whatever comes of that.
+        let _ = self.flush();
+    }
+
+    /// Has the session say what it has to say before anything else can be written. It has had what
+    /// is in `incoming` before, so nothing can come of that.
+    fn settle(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
+        let mut held = std::mem::take(&mut self.incoming);
+        let used = self.process(&mut held, into, usize::MAX)?;
+        held.drain(..used);
+        self.incoming = held;
+        Ok(())
+    }
+}
+
+impl Session {
+    fn is_handshaking(&self) -> bool {
+        match self {
+            Session::Server(session) => session.is_handshaking(),
+            Session::Client(session) => session.is_handshaking(),
+        }
+    }
+
+    /// Has the session go on by one step: how many bytes are done with, and what it wants next.
+    fn step(
+        &mut self,
+        records: &mut [u8],
+        plain: &mut Plain<'_>,
+        outgoing: &mut Vec<u8>,
+    ) -> (usize, Result<Step, rustls::Error>) {
+        match self {
+            Session::Server(session) => take(session.process_tls_records(records), plain, outgoing),
+            Session::Client(session) => take(session.process_tls_records(records), plain, outgoing),
+        }
+    }
+
+    /// After a failure: what the peer is to be told of it. That stands ready; anything else must
+    /// not be asked of the session any more.
+    fn last_words(&mut self, plain: &mut Plain<'_>, outgoing: &mut Vec<u8>) {
+        while self.has_words() {
+            if self.step(&mut [], plain, outgoing).1.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn has_words(&self) -> bool {
+        match self {
+            Session::Server(session) => session.wants_write(),
+            Session::Client(session) => session.wants_write(),
+        }
+    }
+
+    /// `held`: what the session has seen and is not done with.
+    fn encrypt(&mut self, held: &mut [u8], bytes: &[u8], out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Session::Server(session) => encrypt(session.process_tls_records(held), bytes, out),
+            Session::Client(session) => encrypt(session.process_tls_records(held), bytes, out),
+        }
+    }
+
+    /// `held`: what the session has seen and is not done with.
+    fn close_notify(&mut self, held: &mut [u8], out: &mut [u8]) -> Option<usize> {
+        match self {
+            Session::Server(session) => close_notify(session.process_tls_records(held), out),
+            Session::Client(session) => close_notify(session.process_tls_records(held), out),
+        }
+    }
+}
+
+/// Does what a session asks for.
+fn take<Data>(
+    status: UnbufferedStatus<'_, '_, Data>,
+    plain: &mut Plain<'_>,
+    outgoing: &mut Vec<u8>,
+) -> (usize, Result<Step, rustls::Error>) {
+    let UnbufferedStatus { mut discard, state } = status;
+    let step = match state {
+        Err(e) => Err(e),
+        Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+            let mut result = Ok(Step::Again);
+            while let Some(record) = traffic.next_record() {
+                match record {
+                    Ok(record) => {
+                        discard += record.discard;
+                        plain.push(record.payload);
+                    }
+                    Err(e) => {
+                        result = Err(e);
+                        break;
+                    }
+                }
+            }
+            result
+        }
+        Ok(ConnectionState::EncodeTlsData(mut data)) => {
+            let start = outgoing.len();
+            let mut room = RECORD_BYTES_MAX + OVERHEAD_BYTES_MAX;
+            loop {
+                outgoing.resize(start + room, 0);
+                match data.encode(&mut outgoing[start..]) {
+                    Ok(count) => {
+                        outgoing.truncate(start + count);
+                        break Ok(Step::Again);
+                    }
+                    Err(EncodeError::InsufficientSize(e)) => room = e.required_size,
+                    Err(EncodeError::AlreadyEncoded) => {
+                        outgoing.truncate(start);
+                        break Ok(Step::Again);
+                    }
+                }
+            }
+        }
+        Ok(ConnectionState::TransmitTlsData(data)) => {
+            // It stands in `outgoing`, which is sent in order.
+            data.done();
+            Ok(Step::Again)
+        }
+        Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Ok(Step::PeerClosed),
+        // Data before the handshake is done are not accepted, so they never come.
+        Ok(_) => Ok(Step::Wait),
+    };
+    (discard, step)
+}
+
+fn encrypt<Data>(
+    status: UnbufferedStatus<'_, '_, Data>,
+    bytes: &[u8],
+    out: &mut [u8],
+) -> io::Result<usize> {
+    match status.state {
+        Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+            traffic.encrypt(bytes, out).map_err(|e| match e {
+                EncryptError::InsufficientSize(_) => failure("a record is longer than it may be"),
+                EncryptError::EncryptExhausted => failure("the keys are used up"),
+            })
+        }
+        Ok(_) => Err(failure("nothing can be written in this state")),
+        Err(e) => Err(failure(e)),
+    }
+}
+
+fn close_notify<Data>(status: UnbufferedStatus<'_, '_, Data>, out: &mut [u8]) -> Option<usize> {
+    match status.state {
+        Ok(ConnectionState::WriteTraffic(mut traffic)) => traffic.queue_close_notify(out).ok(),
+        _ => None,
+    }
+}
+
+fn broken() -> io::Error {
+    failure("the TLS session has failed")
+}
+
+fn failure(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, why)
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;
