@@ -47,11 +47,14 @@ impl<W: World> Runtime<W> {
 
     /// A connection was accepted: it becomes a client when it is open, which most are already.
     fn receive(&mut self, env: &mut Env, mut accepted: Accepted<W::Socket>) {
-        let has_room = self.make_room_for_one(env);
-        if has_room && !matches!(accepted.socket.connecting(), Connecting::Done) {
-            return self.begin_arriving(env, accepted);
+        if !self.make_room_for_one(env) {
+            return self.admit(env, accepted, false);
         }
-        self.admit(env, accepted, false);
+        match accepted.socket.connecting() {
+            Connecting::Done => self.admit(env, accepted, false),
+            Connecting::Pending => self.begin_arriving(env, accepted),
+            Connecting::Failed(e) => self.refuse_arriving(env, accepted, &e),
+        }
     }
 
     /// Makes an open connection a client, unless there are too many or it comes from where it must

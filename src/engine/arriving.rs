@@ -179,9 +179,18 @@ impl<W: World> Runtime<W> {
     }
 
     fn give_arriving_up(&mut self, env: &Env, key: usize, why: &io::Error) {
-        let Some(accepted) = self.arriving.remove(key) else {
-            return;
-        };
+        if let Some(accepted) = self.arriving.remove(key) {
+            self.refuse_arriving(env, accepted, why);
+        }
+    }
+
+    /// A connection does not open.
+    pub(super) fn refuse_arriving(
+        &mut self,
+        env: &Env,
+        accepted: Accepted<W::Socket>,
+        why: &io::Error,
+    ) {
         self.arriving.failed += 1;
         let (addr, local_addr) = (&accepted.addr, &accepted.local_addr);
         let text = os_text(why);

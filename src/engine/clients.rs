@@ -165,7 +165,7 @@ impl<S: Socket> Clients<S> {
 
     // ---- Coming and going ----
 
-    /// Makes an accepted socket a client. What a socket that was `watched` under another name has
+    /// Makes an accepted socket a client. It may have been `watched` under another name; what it has
     /// received by now is looked at in the next tick, since no event tells of it again.
     pub fn admit<W>(&mut self, accepted: Accepted<S>, watched: bool, env: &Env, world: &mut W)
     where
@@ -200,9 +200,10 @@ impl<S: Socket> Clients<S> {
             );
             return;
         }
+        let has_more = conn.socket.has_more();
         entry.insert(conn);
         self.by_id.insert(id, key);
-        if watched {
+        if watched || has_more {
             self.to_continue.push(key);
         }
     }

@@ -112,7 +112,7 @@ use outgoing::ConnectProgress;
 use runtime::Runtime;
 pub use runtime::role_of;
 use sentinel::state::own_of;
-use world::{Event, Wake, World};
+use world::{Event, Socket, Wake, World};
 
 /// The path that a directive's bytes are.
 pub fn path_of(bytes: &[u8]) -> PathBuf {
@@ -438,6 +438,8 @@ impl<W: World> Engine<W> {
     /// A connection that we made has got on: whose it is knows what that means.
     fn on_outgoing(&mut self, key: usize, progress: ConnectProgress, readable: bool) {
         let Engine { env, runtime, .. } = self;
+        let socket = runtime.outgoing.socket(key);
+        let readable = readable || socket.is_some_and(|socket| socket.has_more());
         if !runtime.link.is_on(key) {
             return runtime.on_sentinel_progress(env, key, progress, readable);
         }

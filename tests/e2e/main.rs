@@ -55,6 +55,7 @@ mod sentinel;
 mod sentinel_files;
 mod startup;
 mod supervision;
+mod tls;
 mod tools;
 mod transactions;
 mod types;

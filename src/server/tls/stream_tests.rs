@@ -306,6 +306,26 @@ fn a_goodbye_is_the_end_for_the_other_side_and_comes_behind_what_was_said() {
 }
 
 #[test]
+fn what_comes_with_the_end_of_the_handshake_is_told_though_no_event_will() {
+    let mut pair = Pair::new(&tls(), 100_000, 100_000);
+    while !matches!(
+        pair.client.connecting(|_| Connecting::Done),
+        Connecting::Done
+    ) {
+        let _ = pair.server.connecting(|_| Connecting::Done);
+    }
+    // Stands right behind the client's last message, so one read brings both.
+    assert_eq!(pair.client.write(b"PING").unwrap(), 4);
+    let server = pair.server.connecting(|_| Connecting::Done);
+    assert!(matches!(server, Connecting::Done));
+    assert!(pair.to_server.borrow().bytes.is_empty());
+    assert!(pair.server.has_more());
+    let mut got = Vec::with_capacity(100);
+    assert_eq!(pair.server.read_append(&mut got, 100).unwrap(), 4);
+    assert!(!pair.server.has_more());
+}
+
+#[test]
 fn a_full_socket_takes_one_turn_and_no_more() {
     let mut pair = Pair::open(&tls(), 5_000, 100_000);
     let taken = pair.server.write(&[1; 200_000]).unwrap();

@@ -19,6 +19,7 @@ mod replication;
 mod rng;
 mod sentinel;
 mod server;
+mod tls;
 mod value;
 mod wait;
 mod workload;
@@ -47,6 +48,7 @@ pub use sentinel::{Events, Fields, MASTER, Make, Sentinel, sentinel_path};
 pub use server::{
     Options, Process, Server, ShutAtEnd, free_port, redis_cli, stock_path, subject_path,
 };
+pub use tls::{Certificates, TlsConn};
 pub use value::Value;
 pub use wait::{PATIENCE, wait_for, wait_until};
 pub use workload::{populate, random_wait, random_write_of_any_type};
