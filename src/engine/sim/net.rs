@@ -6,6 +6,10 @@
 //! before; a reset drops what is under way. Between two hosts the network may go silent: nothing
 //! arrives, and nothing is said about it until it heals.
 //!
+//! Every third connection opens at the side that accepts it only when the first bytes arrive, as one
+//! does whose peers have to agree on keys; those bytes are then there to be read, and no event tells
+//! of them any more.
+//!
 //! Readiness is told once when it begins, as an edge-triggered poll does, and again when what is
 //! watched changes. Nothing here is kinder than that: who does not read on hears no more.
 
@@ -26,6 +30,9 @@ pub type HostId = usize;
 const PIPE_BYTES: usize = 6000;
 /// The longest that bytes are under way, unless somebody wants it otherwise.
 const LATENCY_US_MAX: u64 = 19_999;
+
+/// Each connection whose number this divides begins with a handshake.
+const HANDSHAKE_EVERY: usize = 3;
 
 /// A host where nobody listens, and says so.
 pub const NOBODY: HostId = 200;
@@ -63,6 +70,8 @@ struct End {
     coming: VecDeque<(u64, Vec<u8>)>,
     /// What has arrived and was not read.
     arrived: VecDeque<u8>,
+    /// What came with the end of a handshake and was not read.
+    untold: VecDeque<u8>,
     /// When the other end's goodbye arrives.
     eof_at: Option<u64>,
     eof: bool,
@@ -82,6 +91,7 @@ impl End {
             host,
             coming: VecDeque::new(),
             arrived: VecDeque::new(),
+            untold: VecDeque::new(),
             eof_at: None,
             eof: false,
             reset: false,
@@ -93,9 +103,22 @@ impl End {
         }
     }
 
+    /// How far it is; the end that was accepted (1) opens with the first bytes.
+    fn go_on_opening(&mut self, side: usize) -> Opening {
+        if side == 1 && self.opening == Opening::Pending {
+            if !self.arrived.is_empty() {
+                self.opening = Opening::Done;
+                self.untold.append(&mut self.arrived);
+            } else if self.eof || self.reset {
+                self.opening = Opening::Refused;
+            }
+        }
+        self.opening
+    }
+
     fn held_bytes(&self) -> usize {
         let coming: usize = self.coming.iter().map(|(_, bytes)| bytes.len()).sum();
-        coming + self.arrived.len()
+        coming + self.arrived.len() + self.untold.len()
     }
 
     /// Whether there is something to be told of what is watched.
@@ -238,6 +261,7 @@ impl Net {
         for end in &mut conn.ends {
             end.coming.clear();
             end.arrived.clear();
+            end.untold.clear();
             end.reset = true;
             end.edges = (true, true);
             if end.opening == Opening::Pending {
@@ -263,7 +287,11 @@ impl Net {
         // Nobody is at the other end of a connection to nowhere, and nobody ever says so.
         let other = target.unwrap_or(usize::MAX);
         let near = End::new(from, Opening::Pending);
-        let ends = [near, End::new(other, Opening::Done)];
+        let far = match id.is_multiple_of(HANDSHAKE_EVERY) {
+            true => End::new(other, Opening::Pending),
+            false => End::new(other, Opening::Done),
+        };
+        let ends = [near, far];
         self.conns.insert(id, Conn { latency_us, ends });
         if target.is_some() {
             self.due.push(Reverse((self.now_us + latency_us, id)));
@@ -293,7 +321,12 @@ impl Net {
         if end.reset {
             return Err(ErrorKind::ConnectionReset.into());
         }
-        let count = end.arrived.len().min(max);
+        let told = end.untold.is_empty();
+        let from = match told {
+            true => &mut end.arrived,
+            false => &mut end.untold,
+        };
+        let count = from.len().min(max);
         if count == 0 {
             return if end.eof {
                 Ok(0)
@@ -301,7 +334,7 @@ impl Net {
                 Err(ErrorKind::WouldBlock.into())
             };
         }
-        into.extend(end.arrived.drain(..count));
+        into.extend(from.drain(..count));
         let other = &mut self.conns.get_mut(&id).expect("just seen").ends[1 - side];
         if std::mem::take(&mut other.was_full) {
             other.edges.1 = true;
@@ -567,9 +600,16 @@ impl Socket for SimSocket {
         self.write(&all)
     }
 
+    fn has_more(&self) -> bool {
+        let mut net = self.net.borrow_mut();
+        let end = net.end(self.id, self.side);
+        end.is_some_and(|end| !end.untold.is_empty())
+    }
+
     fn connecting(&mut self) -> Connecting {
         let mut net = self.net.borrow_mut();
-        match net.end(self.id, self.side).map(|end| end.opening) {
+        let end = net.end(self.id, self.side);
+        match end.map(|end| end.go_on_opening(self.side)) {
             Some(Opening::Pending) => Connecting::Pending,
             Some(Opening::Done) => Connecting::Done,
             Some(Opening::Refused) | None => {
