@@ -74,6 +74,7 @@ fn group(fill: Vec<Workload>, cases: Vec<Case>) -> Group {
         cases,
         only_deepest: true,
         watched: false,
+        tls: None,
     }
 }
 

@@ -3,10 +3,10 @@
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::peer::cpu_time;
+use crate::tls::Stream;
 use crate::workload::{Batch, Workload};
 
 /// How long the load runs before it is measured.
@@ -40,7 +40,7 @@ pub struct Sample {
 }
 
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     batch: Batch,
     sent: usize,
     /// Lines of replies that are still to come.
@@ -150,11 +150,10 @@ impl<'a> Load<'a> {
             let stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it accepts");
             stream.set_nodelay(true).expect("no delay");
             greet(&stream, workload.greeting);
-            stream.set_nonblocking(true).expect("nonblocking");
-            let mut stream = TcpStream::from_std(stream);
+            let mut stream = Stream::new(stream, workload.tls.as_ref());
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry()
-                .register(&mut stream, Token(number), interest)
+                .register(stream.socket(), Token(number), interest)
                 .expect("registered");
             Connection {
                 stream,
@@ -232,7 +231,7 @@ impl<'a> Load<'a> {
                 self.send_next(number);
             }
             // A short read drained the socket; the next reply brings a new event.
-            if got < self.input.len() {
+            if got < self.input.len() && self.connections[number].stream.drains_by_a_short_read() {
                 return;
             }
         }
@@ -247,6 +246,10 @@ impl Connection {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 Err(e) => panic!("the server took no more: {e}"),
             }
+        }
+        match self.stream.flush() {
+            Err(e) if e.kind() != ErrorKind::WouldBlock => panic!("the server took no more: {e}"),
+            Ok(()) | Err(_) => {}
         }
     }
 }

@@ -27,6 +27,7 @@ mod settings;
 mod sizes;
 mod speed;
 mod syncing;
+mod tls;
 mod workload;
 
 use settings::Settings;

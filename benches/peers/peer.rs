@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::tls::Secrets;
+use crate::workload::Workload;
+
 /// The core that servers are pinned to where a part pins them, and the one for the load.
 pub const SERVER_CORE: usize = 0;
 pub const LOAD_CORE: usize = 1;
@@ -39,6 +42,16 @@ impl Peer {
         self.start_with(&[])
     }
 
+    /// Starts it with another port, for TLS.
+    pub fn start_with_tls(&self, secrets: &Secrets) -> Running {
+        let port = free_port();
+        let options = secrets.options(port);
+        let options: Vec<(&str, &str)> = options.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let mut running = self.start_with(&options);
+        running.tls_port = Some(port);
+        running
+    }
+
     /// Starts with more options, each as its name and its value.
     pub fn start_with(&self, options: &[(&str, &str)]) -> Running {
         let option = |(name, value): &(&str, &str)| [format!("--{name}"), value.to_string()];
@@ -55,6 +68,7 @@ impl Peer {
 /// A started server. Dropping it kills it.
 pub struct Running {
     pub port: u16,
+    tls_port: Option<u16>,
     child: Child,
     folder: tempfile::TempDir,
     args: Vec<String>,
@@ -82,6 +96,7 @@ impl Running {
             .unwrap_or_else(|e| panic!("{}: {e}", peer.path.display()));
         let mut running = Running {
             port,
+            tls_port: None,
             child,
             folder,
             args,
@@ -108,6 +123,14 @@ impl Running {
         let start = Instant::now();
         let running = Running::start(peer, folder, port, args);
         (running, start.elapsed())
+    }
+
+    /// Where a workload connects to.
+    pub fn port_for(&self, workload: &Workload) -> u16 {
+        match &workload.tls {
+            Some(_) => self.tls_port.expect("it listens for TLS"),
+            None => self.port,
+        }
     }
 
     pub fn pid(&self) -> u32 {

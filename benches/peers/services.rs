@@ -27,6 +27,7 @@ fn group(cases: Vec<Workload>) -> Group {
         cases: cases.into_iter().map(Case::steady).collect(),
         only_deepest: false,
         watched: false,
+        tls: None,
     }
 }
 

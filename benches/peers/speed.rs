@@ -9,6 +9,7 @@ use crate::peer::{Peer, Running, SERVER_CORE, free_port, pin};
 use crate::report::{Table, median};
 use crate::services;
 use crate::settings::Settings;
+use crate::tls::Secrets;
 use crate::workload::Workload;
 
 /// Workloads that share a data set.
@@ -20,6 +21,8 @@ pub struct Group {
     pub only_deepest: bool,
     /// Whether somebody looks on (`MONITOR`).
     pub watched: bool,
+    /// Whether the measured connections are encrypted.
+    pub tls: Option<Secrets>,
 }
 
 /// A workload to measure.
@@ -76,8 +79,20 @@ fn string_groups(settings: &Settings) -> Vec<Group> {
         cases: measured.into_iter().map(Case::steady).collect(),
         only_deepest: false,
         watched: false,
+        tls: None,
     };
+    let secrets = Secrets::new();
+    let over_tls = |workload: Workload, name| workload.over_tls(name, &secrets.client);
+    let mut encrypted = group(
+        Workload::set("fill", keys, bytes),
+        vec![
+            over_tls(Workload::get("get", keys), "get-tls"),
+            over_tls(Workload::set("set", keys, bytes), "set-tls"),
+        ],
+    );
+    encrypted.tls = Some(secrets);
     vec![
+        encrypted,
         group(
             Workload::set("fill", keys, bytes),
             vec![
@@ -133,7 +148,11 @@ pub fn run(settings: &Settings, peers: &[Peer]) {
     );
     let mut rows = Vec::new();
     for group in &groups {
-        let servers: Vec<Running> = peers.iter().map(Peer::start).collect();
+        let start = |peer: &Peer| match &group.tls {
+            Some(secrets) => peer.start_with_tls(secrets),
+            None => peer.start(),
+        };
+        let servers: Vec<Running> = peers.iter().map(start).collect();
         for server in &servers {
             pin(server.pid(), SERVER_CORE);
             for fill in &group.fill {
@@ -185,7 +204,8 @@ pub fn alternate(
         let turn = settings.turn(pipeline, case.ops_max(), round);
         for (server, turns) in servers.iter().zip(&mut turns) {
             case.prepare(server);
-            turns.push(measure(server.port, server.pid(), &case.workload, turn));
+            let port = server.port_for(&case.workload);
+            turns.push(measure(port, server.pid(), &case.workload, turn));
         }
     }
     turns.iter().map(|turns| median_sample(turns)).collect()

@@ -5,6 +5,9 @@
 //! command has as many lines in its reply every time, and no value has a line break in it.
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
 
 /// What stands in a command for digits to be drawn: as many as there are signs.
 pub const BLANK: &str = "############";
@@ -20,6 +23,8 @@ pub struct Workload {
     pub keys: u64,
     /// What a connection sends before; the last reply to it is `OK`.
     pub greeting: &'static str,
+    /// How connections are encrypted, if they are.
+    pub tls: Option<Arc<ClientConfig>>,
 }
 
 /// One command, its digits still blank.
@@ -51,6 +56,7 @@ impl Workload {
             commands: lines.iter().map(command).collect(),
             keys,
             greeting: "",
+            tls: None,
         }
     }
 
@@ -61,6 +67,7 @@ impl Workload {
             commands: vec![Command::of_words(words, reply_lines)],
             keys,
             greeting: "",
+            tls: None,
         }
     }
 
@@ -74,6 +81,12 @@ impl Workload {
             reply_lines: batch.reply_lines,
         }];
         whole
+    }
+
+    /// The same over TLS, under another name.
+    pub fn over_tls(self, name: &'static str, config: &Arc<ClientConfig>) -> Workload {
+        let tls = Some(Arc::clone(config));
+        Workload { name, tls, ..self }
     }
 
     /// The same, after a greeting.
