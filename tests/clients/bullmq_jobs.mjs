@@ -1,14 +1,16 @@
 // A BullMQ worker finishes its jobs although the server is killed while it works.
 //
-// A job is done at least once: what a client was told is in the file (`appendfsync always`). A job
-// whose worker lost the server in the middle loses its lock, counts as stalled, and is done again.
+// A job is done at least once: what a client was told is in the file (`appendfsync always`) of a server
+// alone, and at the replicas of a group, for which the client waits. A job whose worker lost the
+// server in the middle loses its lock, counts as stalled, and is done again.
 
 import assert from 'node:assert/strict';
 import { FlowProducer, Queue, QueueEvents, Worker } from 'bullmq';
-import { check, crashServer, main, port, sleep, waitUntil } from './checks.mjs';
+import { Redis } from 'ioredis';
+import { check, crashServer, ioredisOptions, main, mend, sentinels, sleep, waitUntil } from './checks.mjs';
 
 const JOBS = 200;
-const connection = () => ({ host: '127.0.0.1', port, maxRetriesPerRequest: null, retryStrategy: () => 50 });
+const connection = () => ioredisOptions({ maxRetriesPerRequest: null });
 const done = new Map();
 const events = new QueueEvents('jobs', { connection: connection() });
 const queue = new Queue('jobs', { connection: connection() });
@@ -25,6 +27,14 @@ const worker = new Worker('jobs', work, {
   connection: connection(), concurrency: 4, lockDuration: 1000, stalledInterval: 500, maxStalledCount: 100,
 });
 for (const part of [events, queue, worker]) part.on('error', () => {});
+
+// Waits until all that was acknowledged so far is at both replicas.
+async function fence() {
+  const client = new Redis(connection());
+  await client.set('fence', 1);
+  assert.equal(await client.wait(2, 10000), 2);
+  client.disconnect();
+}
 
 check('results, delays, priorities, retries and flows work', async () => {
   const plain = await queue.add('plain', { n: 3 });
@@ -69,7 +79,9 @@ check('all jobs are done although the server is killed twice', async () => {
     await send(crashAt);
     const before = done.size;
     await waitUntil('some are done', () => done.size >= before + 20);
+    if (sentinels.length) await fence();
     await crashServer();
+    await mend();
   }
   await send(JOBS);
   await waitUntil('all are done', async () => (await finished()) === JOBS, 25);

@@ -1,15 +1,15 @@
 """What the RQ worker of `rq_jobs.py` does, and how it is started."""
 
-import os
 import sys
 
-import redis
 import rq
 from rq.worker import Worker
 
+import checks
+
 
 def connect():
-    return redis.Redis(port=int(os.environ["REDIS_PORT"]), protocol=int(os.environ["REDIS_PROTOCOL"]))
+    return checks.master()
 
 
 def square(n):
