@@ -7,14 +7,8 @@ import { connectSentinel } from './node_redis_sentinel.mjs';
 const client = await connectSentinel();
 
 async function keys() {
-  // A sentinel client has no scan iterator: it would have to stay with one server.
   const found = [];
-  let cursor = '0';
-  do {
-    const part = await client.scan(cursor, { MATCH: 'ledger:*', COUNT: 1000 });
-    found.push(...part.keys);
-    cursor = part.cursor;
-  } while (cursor !== '0');
+  for await (const part of client.scanIterator({ MATCH: 'ledger:*', COUNT: 1000 })) found.push(...part);
   return found;
 }
 

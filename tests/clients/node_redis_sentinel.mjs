@@ -10,6 +10,9 @@ export async function connectSentinel() {
     sentinelRootNodes: sentinels,
     RESP: protocol,
     scanInterval: 1000,
+    // One connection for all commands, and others for who leases one. Without the first, commands
+    // that are sent at the same time lose leases until there are none, as of this version.
+    reserveClient: true,
     masterPoolSize: 4,
     maxCommandRediscovers: 100,
     // A connection at which nothing has come for so long is closed, for its master may hang; so
