@@ -28,7 +28,7 @@ async function liveThrough(word) {
       lease.release();
     }
   });
-  await waitUntil('enough is confirmed', () => ledger.confirmed.size >= 100);
+  await waitUntil('enough is confirmed', () => ledger.confirmed.size >= 60);
   await ask(word);
   const answered = ledger.answered.size;
   await waitUntil('it writes on', () => ledger.answered.size >= answered + 5);

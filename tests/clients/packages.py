@@ -144,6 +144,8 @@ def node():
 def ruby():
     """The interpreter, with Debian's Sidekiq."""
     debian(["ruby", "sidekiq"], ["ruby-sidekiq"])
+    # Later ones have another client, with settings of other names.
+    call(["ruby", "-e", "gem 'sidekiq', '~> 6.4'; gem 'redis', '~> 4.8'"])
     return lambda program: ["ruby", HERE / program]
 
 

@@ -62,8 +62,9 @@ KEEPS = ("appendonly yes", "appendfsync everysec")
 # What a server that was killed had acknowledged must be there again: hence `always`.
 KEEPS_ALL = ("appendonly yes", "appendfsync always")
 in_a_group = functools.partial(Suite, group=True, seconds=120)
-NO_MAVEN = "Jedis and Lettuce are in Maven's repository only"
-NO_NUGET = "StackExchange.Redis is in NuGet's repository only"
+# The suites take packages from PyPI, npm and Debian; these libraries are in none of them.
+NO_MAVEN = "there is no suite: it comes from Maven's repository, of which nothing is taken here"
+NO_NUGET = "there is no suite: it comes from NuGet's repository, of which nothing is taken here"
 NO_TLS_IN_GO = "Debian's version of go-redis cannot reach a master over TLS through Sentinel"
 SUITES = [
     Suite("redis-py, RESP2", "redis_py.py", settings=KEEPS),
@@ -181,7 +182,7 @@ def sites(program, folder, tls):
         print("skipped: everything over TLS: there is no openssl on this machine")
         return
     site = servers.Site(program, folder, servers.Certificates(folder))
-    refused = servers.refusal(site)
+    refused = servers.refusal_of_tls(site)
     if refused:
         print(f"skipped: everything over TLS: the server does not speak it: {refused}")
     else:

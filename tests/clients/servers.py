@@ -341,13 +341,15 @@ def version(site):
         node.remove()
 
 
-def refusal(site):
-    """Why a server does not start; None when it does."""
+def refusal_of_tls(site):
+    """What a server says when it does not start with certificates; None when it does."""
     node = Node(site, [])
     try:
         node.start()
         return None
     except RuntimeError as error:
-        return str(error).strip().splitlines()[-1]
+        lines = str(error).strip().splitlines()
+        about = [line for line in lines if "TLS" in line]
+        return (about or lines)[-1].strip()
     finally:
         node.remove()
