@@ -14,8 +14,8 @@ def url(database):
 
 
 app = celery.Celery("celery_app", broker=url(0), backend=url(1))
-# What Celery needs to know to ask Sentinels, who speak TLS where the servers do. A socket's time
-# is limited, so that a worker that was told of a master which hangs does not wait for it for ever.
+# What Celery needs to know to ask Sentinels, who speak TLS where the servers do. Everywhere a
+# socket's time is limited, so that a master which hangs is given up.
 by_sentinel = {
     "master_name": checks.MASTER_NAME,
     "sentinel_kwargs": {**checks.SECRET, "socket_timeout": 1, "socket_connect_timeout": 1},
@@ -34,7 +34,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     broker_transport_options={
         "visibility_timeout": 3, "unacked_restore_interval": 1, "unacked_restore_throttle": 1,
-        **by_sentinel,
+        "socket_timeout": 3, "socket_connect_timeout": 2, **by_sentinel,
     },
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
@@ -43,6 +43,7 @@ app.conf.update(
     result_backend_max_sleep_between_retries_ms=200,
     redis_retry_on_timeout=True,
     redis_socket_connect_timeout=2,
+    redis_socket_timeout=3,
 )
 
 

@@ -45,10 +45,10 @@ export async function ask(word) {
   assert.equal((await answers.next()).value, 'up');
 }
 
-// Has the server killed; it is back, or another is in its place, when this returns.
+// Has the server killed; it is back when this returns.
 export const crashServer = () => ask('kill');
 
-// Has what was killed come back as a replica, where there is a group.
+// Has what was taken away come back as a replica, where there is a group.
 export const mend = async () => (sentinels.length ? ask('mend') : undefined);
 
 export async function waitUntil(what, condition, seconds = 30) {

@@ -45,14 +45,17 @@ def await_up():
     assert sys.stdin.readline() == "up\n"
 
 
-def crash_server():
-    """Has the server killed; it is back, or another is in its place, when this returns."""
-    begin("kill")
+def take_away(word="kill"):
+    """Has the server killed; it is back, or another is in its place, when this returns.
+
+    In a group it may be told to `stop` instead: the master hangs, and its connections stay open.
+    """
+    begin(word)
     await_up()
 
 
 def mend():
-    """Has what was killed come back as a replica, where there is a group."""
+    """Has what was taken away come back as a replica, where there is a group."""
     if SENTINELS:
         begin("mend")
         await_up()

@@ -26,7 +26,7 @@ class Exporter:
         with socket.create_server((checks.HOST, 0)) as free:
             self.port = free.getsockname()[1]
         command = [program, "--web.listen-address", f"{checks.HOST}:{self.port}", "--redis.addr", ""]
-        command += ["--check-keys", "job*", "--export-client-list", "--connection-timeout", "2s"]
+        command += ["--check-keys", "job*", "--export-client-list", "--connection-timeout", "1s"]
         if checks.TLS:
             command += ["--tls-ca-cert-file", checks.TLS["ca"]]
             command += ["--tls-client-cert-file", checks.TLS["cert"]]
@@ -106,16 +106,26 @@ def sentinels_are_told_of(_):
     assert told[slaves] == 2 and told[sentinels] == 3
 
 
-@check
-def a_failover_is_seen(_):
-    checks.begin("kill")
+def see_failover(word):
+    old = next(port for port, role in roles().items() if role == "master")
+    checks.begin(word)
     wait_until("a server is down", lambda: "down" in roles().values())
     checks.await_up()
     wait_until("another is master", lambda: one_master_and(["slave", "down"]))
-    assert roles()[checks.PORT] == "down"
+    assert roles()[old] == "down"
     checks.mend()
     wait_until("the old master is a replica", lambda: one_master_and(["slave", "slave"]))
-    assert roles()[checks.PORT] == "slave"
+    assert roles()[old] == "slave"
+
+
+@check
+def a_crash_of_the_master_is_seen(_):
+    see_failover("kill")
+
+
+@check
+def a_master_that_hangs_is_seen(_):
+    see_failover("stop")
 
 
 checks.main(lambda: None)

@@ -55,17 +55,23 @@ check('visits are counted, and a session can end', async () => {
   assert.equal(await guest.get(), '1');
 });
 
-check('all sessions live through a crash of the master', async () => {
+async function liveThrough(word, number) {
   await fence();
-  await ask('kill');
+  await ask(word);
   const guest = new Visitor();
   await waitUntil('the site serves', async () => !(await guest.get()).startsWith('failed'));
-  assert.deepEqual(await visits(), all(3));
+  assert.deepEqual(await visits(), all(number));
+}
+
+check('all sessions live through a crash of the master', () => liveThrough('kill', 3));
+
+check('and through a master that hangs', async () => {
+  await mend();
+  await liveThrough('stop', 4);
 });
 
 check('it works as before', async () => {
-  await mend();
-  assert.deepEqual(await visits(), all(4));
+  assert.deepEqual(await visits(), all(5));
   await Promise.all(visitors.map((visitor) => visitor.get('/leave')));
   assert.deepEqual(await visits(), all(1));
 });

@@ -332,7 +332,7 @@ def a_client_that_retries_lives_through_a_restart(client):
     heard.subscribe("news")
     heard.get_message(timeout=5)
     checks.keep(patient)
-    checks.crash_server()
+    checks.take_away()
     assert patient.get("kept") == "yes"
     # The subscription is made again by the library.
     got = []
