@@ -1,4 +1,4 @@
-// A BullMQ worker finishes its jobs although the server is killed while it works.
+// A BullMQ worker finishes its jobs although the server is taken away while it works.
 //
 // A job is done at least once: what a client was told is in the file (`appendfsync always`) of a server
 // alone, and at the replicas of a group, for which the client waits. A job whose worker lost the

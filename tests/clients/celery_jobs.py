@@ -1,13 +1,13 @@
-"""A Celery worker finishes its jobs although the server is killed while it works.
+"""A Celery worker finishes its jobs although the server is taken away while it works.
 
 What a client was told is in the file (`appendfsync always`) of a server alone, and at the replicas
 of a group, for which the client waits; so a job that was accepted is there after a crash, in
-which the server comes back or a replica takes its place. One that was being done is delivered again after the visibility timeout unless
-its acknowledgement was kept. But Celery takes a message from its list with one command and notes
-with a second that it is being done: a message that only the reply to the first had reached when
-the server died is nowhere, with any server. So whoever needs each job done at least once sends
-again what has no result for a while; and a worker that ended, or no longer does anything, is
-started again. Some jobs are done twice so, none never.
+which the server comes back or a replica takes its place. One that was being done is delivered
+again after the visibility timeout unless its acknowledgement was kept. But Celery takes a message
+from its list with one command and notes with a second that it is being done: a message that only
+the reply to the first had reached when the server died is nowhere, with any server. So whoever
+needs each job done at least once sends again what has no result for a while; and a worker that
+ended, or no longer does anything, is started again. Some jobs are done twice so, none never.
 """
 
 import sys
@@ -77,7 +77,8 @@ def groups_chords_and_retries_work(_):
 @check
 def all_jobs_are_done_although_the_server_fails_twice(client):
     results = []
-    for crash_at, word in [(JOBS // 3, "kill"), (2 * JOBS // 3, "stop" if checks.SENTINELS else "kill")]:
+    second = "stop" if checks.SENTINELS else "kill"
+    for crash_at, word in [(JOBS // 3, "kill"), (2 * JOBS // 3, second)]:
         results += [send(n) for n in range(len(results), crash_at)]
         wait_done(results, crash_at // 2)
         checks.fence(client)

@@ -127,7 +127,8 @@ check('a monitor sees commands', async (client) => {
 });
 
 check('a cluster client is told that this is no cluster', async () => {
-  const cluster = new Cluster([{ port }], { clusterRetryStrategy: () => null, lazyConnect: true, redisOptions: { tls } });
+  const options = { clusterRetryStrategy: () => null, lazyConnect: true, redisOptions: { tls } };
+  const cluster = new Cluster([{ port }], options);
   cluster.on('error', () => {});
   let told = '';
   cluster.on('node error', (error) => { told = error.message; });

@@ -15,7 +15,8 @@ const addUp = defineScript({
   transformReply: (reply) => reply,
 });
 
-const options = () => ({ socket: { port, reconnectStrategy: 50, ...(tls && { tls: true, ...tls }) }, RESP: protocol });
+const secret = tls && { tls: true, ...tls };
+const options = () => ({ socket: { port, reconnectStrategy: 50, ...secret }, RESP: protocol });
 
 async function connect(more = {}) {
   const client = createClient({ ...options(), scripts: { addUp }, ...more });

@@ -1,4 +1,4 @@
-"""RQ workers finish their jobs although the server is killed while they work.
+"""RQ workers finish their jobs although the server is taken away while they work.
 
 A job is done at least once: what a client was told is in the file (`appendfsync always`) of a server
 alone, and at the replicas of a group, for which the client waits. A job
@@ -74,7 +74,8 @@ def results_failures_and_dependencies_are_told(queue):
 @check
 def all_jobs_are_done_although_the_server_fails_twice(queue):
     jobs = []
-    for crash_at, word in [(JOBS // 3, "kill"), (2 * JOBS // 3, "stop" if checks.SENTINELS else "kill")]:
+    second = "stop" if checks.SENTINELS else "kill"
+    for crash_at, word in [(JOBS // 3, "kill"), (2 * JOBS // 3, second)]:
         jobs += [send(queue, n) for n in range(len(jobs), crash_at)]
         wait_until("some are done", lambda: done(jobs) >= crash_at // 2)
         checks.fence(queue.connection)
