@@ -1,8 +1,8 @@
 // A BullMQ worker finishes its jobs although the server is taken away while it works.
 //
-// A job is done at least once: what a client was told is in the file (`appendfsync always`) of a server
-// alone, and at the replicas of a group, for which the client waits. A job whose worker lost the
-// server in the middle loses its lock, counts as stalled, and is done again.
+// A job is done at least once: what a client was told is in the file (`appendfsync always`) of a
+// server alone, and at the replicas of a group, for which the client waits. A job whose worker lost
+// the server in the middle loses its lock, counts as stalled, and is done again.
 
 import assert from 'node:assert/strict';
 import { FlowProducer, Queue, QueueEvents, Worker } from 'bullmq';
@@ -26,7 +26,8 @@ async function work(job) {
 }
 
 const worker = new Worker('jobs', work, {
-  connection: connection(), drainDelay: 1, concurrency: 4, lockDuration: 1000, stalledInterval: 500, maxStalledCount: 100,
+  connection: connection(), drainDelay: 1, concurrency: 4,
+  lockDuration: 1000, stalledInterval: 500, maxStalledCount: 100,
 });
 for (const part of [events, queue, worker]) part.on('error', () => {});
 

@@ -1,11 +1,11 @@
 """RQ workers finish their jobs although the server is taken away while they work.
 
-A job is done at least once: what a client was told is in the file (`appendfsync always`) of a server
-alone, and at the replicas of a group, for which the client waits. A job
-whose worker lost the server in the middle counts as abandoned after its time, and is put into
-the queue again because it may be retried. One that a worker had only just taken is looked after
-by RQ a minute later; who does not want to wait for that sends it again. Workers that end with the
-server are started again.
+A job is done at least once: what a client was told is in the file (`appendfsync always`) of a
+server alone, and at the replicas of a group, for which the client waits. A job whose worker lost
+the server in the middle counts as abandoned after its time, and is put into the queue again
+because it may be retried. One that a worker had only just taken is looked after by RQ a minute
+later; who does not want to wait for that sends it again. Workers that end with the server are
+started again.
 """
 
 import sys

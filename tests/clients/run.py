@@ -211,10 +211,13 @@ def run_all(arguments, folder):
     for _ in range(arguments.jobs):
         threading.Thread(target=work, args=(jobs, results, facts, end), daemon=True).start()
     passed, failed, skipped = 0, 0, 0
+    # The same reason is the same object where a function keeps it.
+    reasons = set()
     for _ in range(wanted):
         name, outcome = results.get()
         if isinstance(outcome, Skip):
-            print(f"skipped: {name}: {outcome}", flush=True)
+            print(f"skipped: {name}: {'as above' if outcome in reasons else outcome}", flush=True)
+            reasons.add(outcome)
             skipped += 1
             continue
         checks, well, said, told = outcome
