@@ -56,7 +56,7 @@ def wait_done(results, wanted):
         if time.monotonic() > sent_at + SEND_AGAIN_SECONDS:
             sent_at = time.monotonic()
             for n, result in enumerate(results):
-                if not result.ready():
+                if not done([result]):
                     results[n] = send(n)
         if time.monotonic() > progress_at + patience:
             progress_at = time.monotonic()

@@ -55,7 +55,7 @@ def wait_all_done(queue, jobs):
         if time.monotonic() > sent_at + SEND_AGAIN_SECONDS:
             sent_at = time.monotonic()
             for n, job in enumerate(jobs):
-                if job.get_status(refresh=True) != rq.job.JobStatus.FINISHED:
+                if not done([job]):
                     jobs[n] = send(queue, n)
         time.sleep(0.02)
 
