@@ -34,6 +34,9 @@ async function liveThrough(word) {
   await waitUntil('it writes on', () => ledger.answered.size >= answered + 5);
   ledger.ended = true;
   await writing;
+  // The library moves a subscription from a master that hangs, but now and then does not; then it is
+  // heard again when that one goes on as a replica, to which masters pass messages on.
+  if (word === 'stop') await mend();
   await waitUntil('a message is heard again', async () => {
     await attempt(client.publish('news', 'again'));
     return got.includes('again');
