@@ -20,10 +20,13 @@ test:
 	scripts/ensure-redis-tools.sh
 	cargo test
 
-# Client libraries and job queues of Python and Node: make test-clients SUITES="RQ ioredis"
+# Client libraries and applications, alone and in failovers, with and without TLS:
+#   make test-clients SUITES="RQ ioredis" TLS=no
+#   make test-clients CLIENTS_SERVER=/usr/bin/redis-server
 test-clients:
-	cargo build
-	scripts/test-clients.sh $(SUITES)
+	$(if $(CLIENTS_SERVER),,cargo build)
+	scripts/test-clients.sh $(if $(TLS),--tls $(TLS)) \
+		$(if $(CLIENTS_SERVER),--server $(CLIENTS_SERVER)) $(SUITES)
 
 lint:
 	cargo fmt --check

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs client libraries and job queues of Python and Node against our server, in at most some
-# minutes, and says what it left out where their tools or packages cannot be had. Arguments are
-# words of the names of suites to run; tests/clients/run.py tells more.
+# Runs client libraries and applications of Python, Node, Ruby and Go against our server, alone and
+# in groups whose master is taken away, in at most some minutes, and says what it left out where
+# their tools or packages cannot be had. Arguments are words of the names of suites to run, and
+# options; tests/clients/run.py tells more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createClient, createClientPool, createCluster, defineScript } from 'redis';
-import { check, crashServer, main, port, protocol, sleep, waitUntil } from './checks.mjs';
+import { check, crashServer, main, port, protocol, since72, sleep, tls, waitUntil } from './checks.mjs';
 
 const open = [];
 const addUp = defineScript({
@@ -15,7 +15,8 @@ const addUp = defineScript({
   transformReply: (reply) => reply,
 });
 
-const options = () => ({ socket: { port, reconnectStrategy: 50 }, RESP: protocol });
+const secret = tls && { tls: true, ...tls };
+const options = () => ({ socket: { port, reconnectStrategy: 50, ...secret }, RESP: protocol });
 
 async function connect(more = {}) {
   const client = createClient({ ...options(), scripts: { addUp }, ...more });
@@ -149,7 +150,8 @@ check('a client lives through a restart, with its subscriptions', async (client)
   const got = [];
   await heard.subscribe('news', (message) => got.push(message));
   await client.set('kept', 'yes');
-  await client.sendCommand(['WAITAOF', '1', '0', '2000']);
+  if (since72) await client.sendCommand(['WAITAOF', '1', '0', '2000']);
+  else await sleep(2000);
   await crashServer();
   // What was on the wire when the connection broke is told to the caller, who asks again.
   await waitUntil('it is connected again', () => client.get('kept').then((kept) => kept === 'yes', () => false));

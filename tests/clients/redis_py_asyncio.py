@@ -10,7 +10,8 @@ from checks import check
 
 
 def connect(**options):
-    return redis.Redis(port=checks.PORT, protocol=checks.PROTOCOL, decode_responses=True, **options)
+    options = {"port": checks.PORT, "protocol": checks.PROTOCOL, **checks.SECRET, **options}
+    return redis.Redis(decode_responses=True, **options)
 
 
 async def fresh():
@@ -21,7 +22,12 @@ async def fresh():
 
 @check
 async def many_tasks_share_a_pool(client):
-    pool = redis.BlockingConnectionPool(port=checks.PORT, protocol=checks.PROTOCOL, max_connections=20)
+    secret = {"connection_class": redis.SSLConnection, **checks.SECRET} if checks.TLS else {}
+    secret.pop("ssl", None)
+    # Twenty handshakes at once take their time on a busy machine.
+    pool = redis.BlockingConnectionPool(
+        port=checks.PORT, protocol=checks.PROTOCOL, max_connections=20, socket_connect_timeout=30, **secret
+    )
     shared = redis.Redis.from_pool(pool)
     await asyncio.gather(*(shared.incr("n") for _ in range(500)))
     await shared.aclose()

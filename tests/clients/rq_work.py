@@ -1,15 +1,15 @@
 """What the RQ worker of `rq_jobs.py` does, and how it is started."""
 
-import os
 import sys
 
-import redis
 import rq
 from rq.worker import Worker
 
+import checks
+
 
 def connect():
-    return redis.Redis(port=int(os.environ["REDIS_PORT"]), protocol=int(os.environ["REDIS_PROTOCOL"]))
+    return checks.master()
 
 
 def square(n):
@@ -22,6 +22,8 @@ def fail():
 
 if __name__ == "__main__":
     connection = connect()
-    worker = Worker([rq.Queue("jobs", connection=connection)], connection=connection, maintenance_interval=1)
+    # A worker waits for jobs, and for a master that hangs, for some minutes unless its life is short.
+    options = {"maintenance_interval": 1, "worker_ttl": 16}
+    worker = Worker([rq.Queue("jobs", connection=connection)], connection=connection, **options)
     worker.max_connection_wait_time = 0.2
     sys.exit(not worker.work(with_scheduler=False, logging_level="WARNING"))

@@ -1,270 +1,252 @@
-"""Real client libraries and real job queues against our server.
+"""Real client libraries and real applications against our server, alone and in a failover.
 
-The driver makes a virtualenv and a folder of node modules below `target/clients`, with exactly the
-versions that `requirements.txt` and `package-lock.json` name. Each suite below is a program of a
-client, which gets a fresh server of its own: it reads the port and the protocol from its
-environment and prints `ok NAME` for each thing that works. When it prints `kill` the driver
-kills the server with SIGKILL, starts it again on the same port and folder, and says `up`; so the
-program sees what a client sees when a server crashes.
+Each suite below is a program of a client. One that asks for a server alone gets a fresh one; when
+it prints `kill` the driver kills the server with SIGKILL, starts it again on the same port and
+folder, and says `up`. One that asks for a group gets a master, two replicas and three Sentinels,
+of our make all; when it prints `kill` or `stop` the driver takes the master away with SIGKILL or
+SIGSTOP, and says `up` when the Sentinels name another; and upon `mend` it brings back what is
+missing. So the programs see what a client sees, and can work on while it happens. What a program
+needs to know is in `REDIS_FACTS`, as JSON; it prints `ok NAME` for each thing that works.
 
-Where tools or packages cannot be had, the suites that need them are skipped, and the driver says
-so and why. With names as arguments it runs only the suites whose names contain one of them.
-`TANIST_TEST_SERVER` names another server to run them against.
+Every suite runs over plain TCP, and again over TLS where the server speaks it. What is needed of
+other people's programs is put below `target/clients`, in exactly the versions that
+`requirements.txt` and `package-lock.json` name, or comes from Debian's packages; where it cannot
+be had, the driver says which suites it left out and why.
+
+With names as arguments it runs only the suites whose names contain one of them; `--server` names
+another server, for telling a fault of ours from one of a suite.
 """
 
-import hashlib
+import argparse
+import dataclasses
 import functools
+import json
 import os
-import random
+import queue
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-CACHE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "clients"
-SERVER = os.environ.get("TANIST_TEST_SERVER", CACHE.parent / "debug" / "redis-server")
-# For all suites together, and for one of the two installations.
-RUN_SECONDS_MAX = 280
-INSTALL_SECONDS_MAX = 120
+import packages
+import servers
+from packages import Skip
 
-KEEPS = ["--appendonly", "yes", "--appendfsync"]
-# Name, its program, what it asks of the server, and how long it may take.
+SERVER = os.environ.get("TANIST_TEST_SERVER", packages.CACHE.parent / "debug" / "redis-server")
+# For all suites together, with what they install; what is not done by then has failed.
+RUN_SECONDS_MAX = 690
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """A program, and what it wants of the driver."""
+
+    name: str
+    program: str
+    # Finds the command that runs the program.
+    tool: callable = packages.python
+    protocol: int = 2
+    # Lines of the servers' file of settings.
+    settings: tuple = ()
+    seconds: int = 60
+    group: bool = False
+    # Why it is not run over TLS, where it is not.
+    only_plain: str = ""
+
+
+KEEPS = ("appendonly yes", "appendfsync everysec")
+# What a server that was killed had acknowledged must be there again: hence `always`.
+KEEPS_ALL = ("appendonly yes", "appendfsync always")
+in_a_group = functools.partial(Suite, group=True, seconds=120)
+# The suites take packages from PyPI, npm and Debian; these libraries are in none of them.
+NO_MAVEN = "there is no suite: it comes from Maven's repository, of which nothing is taken here"
+NO_NUGET = "there is no suite: it comes from NuGet's repository, of which nothing is taken here"
+NO_TLS_IN_GO = "Debian's version of go-redis cannot reach a master over TLS through Sentinel"
 SUITES = [
-    ("redis-py, RESP2", ["redis_py.py", "2"], [*KEEPS, "everysec"], 60),
-    ("redis-py, RESP3", ["redis_py.py", "3"], [*KEEPS, "everysec"], 60),
-    ("redis-py asyncio, RESP2", ["redis_py_asyncio.py", "2"], [], 60),
-    ("redis-py asyncio, RESP3", ["redis_py_asyncio.py", "3"], [], 60),
-    ("ioredis, RESP2", ["ioredis.mjs", "2"], [*KEEPS, "everysec"], 60),
-    ("ioredis, RESP3", ["ioredis.mjs", "3"], [*KEEPS, "everysec"], 60),
-    ("node-redis, RESP2", ["node_redis.mjs", "2"], [*KEEPS, "everysec"], 60),
-    ("node-redis, RESP3", ["node_redis.mjs", "3"], [*KEEPS, "everysec"], 60),
-    # What a server that was killed had acknowledged must be there again: hence `always`.
-    ("Celery", ["celery_jobs.py", "2"], [*KEEPS, "always"], 120),
-    ("RQ", ["rq_jobs.py", "3"], [*KEEPS, "always"], 90),
-    ("BullMQ", ["bullmq_jobs.mjs", "2"], [*KEEPS, "always"], 90),
+    Suite("redis-py, RESP2", "redis_py.py", settings=KEEPS),
+    Suite("redis-py, RESP3", "redis_py.py", protocol=3, settings=KEEPS),
+    Suite("redis-py asyncio, RESP2", "redis_py_asyncio.py"),
+    Suite("redis-py asyncio, RESP3", "redis_py_asyncio.py", protocol=3),
+    Suite("ioredis, RESP2", "ioredis.mjs", packages.node, settings=KEEPS),
+    Suite("ioredis, RESP3", "ioredis.mjs", packages.node, protocol=3, settings=KEEPS),
+    Suite("node-redis, RESP2", "node_redis.mjs", packages.node, settings=KEEPS),
+    Suite("node-redis, RESP3", "node_redis.mjs", packages.node, protocol=3, settings=KEEPS),
+    Suite("Celery", "celery_jobs.py", settings=KEEPS_ALL, seconds=150),
+    Suite("RQ", "rq_jobs.py", protocol=3, settings=KEEPS_ALL, seconds=90),
+    Suite("BullMQ", "bullmq_jobs.mjs", packages.node, settings=KEEPS_ALL, seconds=90),
+    in_a_group("redis-py, failover", "redis_py_failover.py", protocol=3),
+    in_a_group("redis-py asyncio, failover", "redis_py_asyncio_failover.py", protocol=3),
+    in_a_group("ioredis, failover", "ioredis_failover.mjs", packages.node),
+    in_a_group("node-redis, failover", "node_redis_failover.mjs", packages.node, protocol=3),
+    in_a_group("go-redis, failover", "go_redis_failover.go", packages.go, only_plain=NO_TLS_IN_GO),
+    in_a_group("Jedis", "", packages.nowhere(NO_MAVEN)),
+    in_a_group("Lettuce", "", packages.nowhere(NO_MAVEN)),
+    in_a_group("StackExchange.Redis", "", packages.nowhere(NO_NUGET)),
+    in_a_group("Celery, failover", "celery_jobs.py", seconds=150),
+    in_a_group("RQ, failover", "rq_jobs.py"),
+    in_a_group("BullMQ, failover", "bullmq_jobs.mjs", packages.node),
+    in_a_group("Sidekiq, failover", "sidekiq_jobs.rb", packages.ruby),
+    in_a_group("Django's cache and sessions, failover", "django_cache.py"),
+    in_a_group("express-session, failover", "express_session.mjs", packages.node, protocol=3),
+    in_a_group("limits, failover", "limits_failover.py"),
+    in_a_group("rate-limiter-flexible, failover", "rate_limiter.mjs", packages.node),
+    in_a_group("redis_exporter, failover", "exporter.py", packages.exporter),
 ]
 
 
-class Skip(Exception):
-    """Why suites cannot run here."""
-
-
-def free_port():
-    """A port below the kernel's ephemeral range, so that no outgoing connection takes it."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-
-
-def stop_group(process):
-    """Ends a process and all that it started."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
-
-
-class Server:
-    """Our server, in a folder of its own; it can be killed and started again."""
-
-    def __init__(self, options):
-        self.folder = tempfile.mkdtemp(prefix="clients-")
-        self.port = free_port()
-        self.command = [SERVER, "--port", str(self.port), "--bind", "127.0.0.1"]
-        self.command += ["--dir", self.folder, "--logfile", "log", "--save", "", *options]
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(self.command, start_new_session=True)
-        end = time.monotonic() + 20
-        while not self.answers():
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"the server does not start:\n{self.log()}")
-            time.sleep(0.02)
-
-    def answers(self):
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as conn:
-                conn.sendall(b"PING\r\n")
-                return conn.recv(100) == b"+PONG\r\n"
-        except OSError:
-            return False
-
-    def kill_and_restart(self):
-        stop_group(self.process)
-        self.start()
-
-    def log(self):
-        return "".join(Path(self.folder, "log").read_text(errors="replace").splitlines(True)[-30:])
-
-    def remove(self):
-        stop_group(self.process)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def install(tool, listed, make):
-    """The folder with the packages that a file lists; made when that is not there yet."""
-    digest = hashlib.sha256(listed.read_bytes() + tool.encode()).hexdigest()[:12]
-    folder = CACHE / f"{listed.stem}-{digest}"
-    if (folder / "complete").exists():
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    end = time.monotonic() + INSTALL_SECONDS_MAX
-    for command in make(folder):
-        try:
-            done = subprocess.run(
-                command, cwd=folder, text=True, stdin=subprocess.DEVNULL, timeout=end - time.monotonic(),
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Skip(f"{error}") from None
-        if done.returncode != 0:
-            raise Skip(f"{' '.join(map(str, command[:4]))} … failed:\n{done.stdout[-500:].strip()}")
-    (folder / "complete").touch()
-    return folder
-
-
-def reason_kept(function):
-    """Has a function that failed once not try again."""
-
-    @functools.cache
-    def outcome():
-        try:
-            return function()
-        except Skip as reason:
-            return reason
-
-    def wrapped():
-        found = outcome()
-        if isinstance(found, Skip):
-            raise found
-        return found
-
-    return wrapped
-
-
-@reason_kept
-def python():
-    """The interpreter that has the packages of `requirements.txt`."""
-    listed = HERE / "requirements.txt"
-    venv = install(sys.version, listed, lambda folder: [
-        [sys.executable, "-m", "venv", folder],
-        [folder / "bin/pip", "install", "-q", "--disable-pip-version-check", "--retries", "1",
-         "--timeout", "15", "-r", listed],
-    ])
-    return [venv / "bin/python", "-u"]
-
-
-@reason_kept
-def node():
-    """The interpreter; what is listed in `package-lock.json` lies where it looks for it."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        raise Skip("there is no node and npm on this machine")
-
-    def make(folder):
-        for name in ["package.json", "package-lock.json"]:
-            shutil.copy(HERE / name, folder)
-        return [["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries", "1",
-                 "--fetch-timeout", "15000"]]
-
-    modules = install("node", HERE / "package-lock.json", make)
-    # Node looks for modules beside the program, so the programs are copied to them.
-    for program in HERE.glob("*.mjs"):
-        shutil.copy(program, modules)
-    return ["node", modules]
-
-
-def serve_requests(program, server, lines):
-    """Prints what a program reports, and kills the server when it asks for that."""
+def serve_requests(program, group, lines):
+    """Prints what a program reports, and does to the servers what it asks for."""
     for line in program.stdout:
         line = line.rstrip("\n")
-        if line == "kill":
-            server.kill_and_restart()
-            print("up", file=program.stdin, flush=True)
-        else:
+        if line not in ["kill", "stop", "mend"]:
             lines.append(line)
-
-
-def run(command, server, protocol, seconds):
-    """Runs a program to its end; its lines, and whether all is well."""
-    environment = dict(os.environ, REDIS_PORT=str(server.port), REDIS_PROTOCOL=protocol)
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    program = subprocess.Popen(
-        command, cwd=server.folder, env=environment, start_new_session=True, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
-    )
-    lines = []
-    reader = threading.Thread(target=serve_requests, args=(program, server, lines), daemon=True)
-    reader.start()
-    try:
-        return lines, program.wait(timeout=seconds) == 0
-    except subprocess.TimeoutExpired:
-        return [*lines, f"not done after {seconds:.0f} seconds"], False
-    finally:
-        stop_group(program)
-        reader.join(5)
-
-
-def run_suite(name, program, options, seconds):
-    """How many checks passed, and whether the suite did."""
-    path, protocol = program
-    interpreter = python() if path.endswith(".py") else node()
-    if path.endswith(".mjs"):
-        interpreter, path = interpreter[:1], interpreter[1] / path
-    else:
-        path = HERE / path
-    server = Server(options)
-    began = time.monotonic()
-    try:
-        lines, well = run([*interpreter, path], server, protocol, seconds)
-        passed = [line for line in lines if line.startswith("ok ")]
-        well = well and bool(passed) and server.process.poll() is None
-        print(f"{name}: {'passed' if well else 'FAILED'} in {time.monotonic() - began:.1f} s")
-        for line in passed if well else lines[-100:]:
-            print(f"    {line}")
-        if not well:
-            print(server.log())
-        return len(passed), well
-    finally:
-        server.remove()
-
-
-def main():
-    wanted = sys.argv[1:]
-    end = time.monotonic() + RUN_SECONDS_MAX
-    passed, failed, skipped = 0, 0, 0
-    reasons = set()
-    for name, program, options, seconds in SUITES:
-        if wanted and not any(word in name for word in wanted):
             continue
         try:
-            checks, well = run_suite(name, program, options, min(seconds, end - time.monotonic()))
-            passed += checks
-            failed += not well
+            group.obey(line)
+            print("up", file=program.stdin, flush=True)
+        except (RuntimeError, OSError) as error:
+            lines.append(f"{line}: {error}")
+            servers.stop_group(program)
+
+
+def run(command, group, facts, seconds):
+    """Runs a program to its end; its lines, and whether all is well."""
+    environment = dict(os.environ, REDIS_FACTS=json.dumps({**facts, **group.facts()}))
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    program = servers.spawn(
+        command, cwd=group.folder, env=environment, text=True, errors="replace",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )
+    lines = []
+    reader = threading.Thread(target=serve_requests, args=(program, group, lines), daemon=True)
+    reader.start()
+    try:
+        well = program.wait(timeout=max(seconds, 1)) == 0
+    except subprocess.TimeoutExpired:
+        lines.append(f"not done after {seconds:.0f} seconds")
+        well = False
+    servers.stop_group(program)
+    reader.join(5)
+    return lines, well
+
+
+def run_suite(suite, site, facts, seconds):
+    """How many checks passed, whether the suite did, and what is to be said about it."""
+    command = suite.tool()(suite.program)
+    group = (servers.Group if suite.group else servers.Alone)(site, suite.settings)
+    began = time.monotonic()
+    try:
+        group.start()
+        facts = {**facts, "protocol": suite.protocol, "master_name": servers.MASTER_NAME}
+        lines, well = run(command, group, facts, min(seconds, suite.seconds))
+        passed = [line for line in lines if line.startswith("ok ")]
+        well = well and bool(passed) and group.is_well()
+        told = passed if well else [*lines[-100:], group.log()]
+    except RuntimeError as error:
+        passed, well, told = [], False, [str(error), group.log()]
+    finally:
+        group.remove()
+    said = f"{'passed' if well else 'FAILED'} in {time.monotonic() - began:.1f} s"
+    return len(passed), well, said, told
+
+
+def work(jobs, results, facts, end):
+    """Runs suites until there are none left."""
+    while True:
+        try:
+            name, suite, site = jobs.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            tls = site.certificates and site.certificates.facts()
+            outcome = run_suite(suite, site, {**facts, "tls": tls}, end - time.monotonic())
         except Skip as reason:
-            print(f"skipped: {name}: {'as above' if reason in reasons else reason}")
-            reasons.add(reason)
+            outcome = reason
+        # Whatever else goes wrong is told, or the sum would wait for it for ever.
+        except Exception as error:
+            outcome = 0, False, "FAILED", [repr(error)]
+        results.put((name, outcome))
+
+
+def sites(program, folder, tls):
+    """The ways of reaching the server that it knows, of those that are wanted."""
+    if tls != "yes":
+        yield "", servers.Site(program, folder)
+    if tls == "no":
+        return
+    if not shutil.which("openssl"):
+        print("skipped: everything over TLS: there is no openssl on this machine")
+        return
+    site = servers.Site(program, folder, servers.Certificates(folder))
+    refused = servers.refusal_of_tls(site)
+    if refused:
+        print(f"skipped: everything over TLS: the server does not speak it: {refused}")
+    else:
+        yield ", TLS", site
+
+
+def plan(arguments, folder):
+    """The suites to run, each with its full name and its site."""
+    for suffix, site in sites(str(arguments.server), folder, arguments.tls):
+        for suite in SUITES:
+            name = suite.name + suffix
+            if arguments.suites and not any(word in name for word in arguments.suites):
+                continue
+            if site.certificates and suite.only_plain:
+                suite = dataclasses.replace(suite, tool=packages.nowhere(suite.only_plain))
+            yield name, suite, site
+
+
+def run_all(arguments, folder):
+    """Whether all is well."""
+    jobs, results = queue.Queue(), queue.Queue()
+    for job in plan(arguments, folder):
+        jobs.put(job)
+    wanted = jobs.qsize()
+    facts = {"version": servers.version(servers.Site(str(arguments.server), folder))}
+    end = time.monotonic() + RUN_SECONDS_MAX
+    for _ in range(arguments.jobs):
+        threading.Thread(target=work, args=(jobs, results, facts, end), daemon=True).start()
+    passed, failed, skipped = 0, 0, 0
+    # The same reason is the same object where a function keeps it.
+    reasons = set()
+    for _ in range(wanted):
+        name, outcome = results.get()
+        if isinstance(outcome, Skip):
+            print(f"skipped: {name}: {'as above' if outcome in reasons else outcome}", flush=True)
+            reasons.add(outcome)
             skipped += 1
-        sys.stdout.flush()
+            continue
+        checks, well, said, told = outcome
+        passed += checks
+        failed += not well
+        print("\n    ".join([f"{name}: {said}", *told]), flush=True)
     if passed + failed == 0:
         print("skipped: no client could be run here")
     else:
         print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    sys.exit(failed > 0)
+    return failed == 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Real clients and applications against a server.")
+    parser.add_argument("suites", nargs="*", help="words of the names of suites")
+    parser.add_argument("--server", default=SERVER, help="the redis-server to run against")
+    parser.add_argument("--tls", choices=["yes", "no", "both"], default="both")
+    parser.add_argument("--jobs", type=int, default=2, help="how many suites run at a time")
+    arguments = parser.parse_args()
+    # An end by a signal is an end like any other: what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    folder = tempfile.mkdtemp(prefix="clients-")
+    try:
+        sys.exit(not run_all(arguments, folder))
+    finally:
+        servers.stop_all()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    # An end by a signal is an end like any other: what was started is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main()
