@@ -26,6 +26,8 @@ pub enum Apply {
     Bind,
     /// Listen on another port.
     Port,
+    /// Listen elsewhere for those who want metrics.
+    Metrics,
     /// Let more or fewer messages through.
     LogLevel,
     /// Make room for this many clients, descriptors included.

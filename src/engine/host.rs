@@ -41,13 +41,7 @@ impl<W: World> Host for Runtime<W> {
         let replicas = env.replication.source().count();
         let held = self.clients.held_count();
         let work = self.world.work();
-        let (mut clients_memory, mut replicas_memory) = (0, 0);
-        for (_, conn) in self.clients.iter() {
-            match conn.replica {
-                Some(_) => replicas_memory += conn.memory(),
-                None => clients_memory += conn.memory(),
-            }
-        }
+        let memory_of = self.clients.memory_by_kind();
         ServerFacts {
             executable: self.world.executable().display().to_string(),
             config_file: env
@@ -67,8 +61,8 @@ impl<W: World> Host for Runtime<W> {
             max_input_buffer: self.clients.input_peak.get(),
             max_output_buffer: self.clients.output_peak.get(),
             blocked_clients: env.waiters.len() + held,
-            clients_memory,
-            replicas_memory,
+            clients_memory: memory_of.clients,
+            replicas_memory: memory_of.replicas,
             stream_spilled_bytes: self.link.waiting.bytes(),
             snapshot: self.snapshots.facts(env.now),
             aof: self.aof_facts(env),

@@ -12,6 +12,7 @@ use super::file_sends::FileSends;
 use super::link::MasterLink;
 use super::loading::Loader;
 use super::lost::spool::Lost;
+use super::metrics::Metrics;
 use super::migrate::Peers;
 use super::outgoing::Outgoings;
 use super::pacing::Pacing;
@@ -43,6 +44,8 @@ pub struct Runtime<W: World> {
     pub to_accept_later: Vec<usize>,
     /// Clients and replicas.
     pub clients: Clients<W::Socket>,
+    /// Those who want metrics.
+    pub metrics: Metrics<W::Socket>,
     /// Connections that we make.
     pub outgoing: Outgoings<W::Socket>,
     /// Our side of the link to our master.
@@ -106,6 +109,7 @@ impl<W: World> Runtime<W> {
             to_accept_later: Vec::new(),
             // The first id is that of the session that runs our master's stream.
             clients: Clients::new(2),
+            metrics: Metrics::default(),
             outgoing: Outgoings::default(),
             link: MasterLink::new(1),
             sentinel: SentinelDriver::default(),

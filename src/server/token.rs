@@ -12,9 +12,9 @@ pub const CHILD_REPORT: Token = Token(1);
 pub const CHILD_DATA: Token = Token(2);
 /// A thread has done something.
 pub const WORKERS: Token = Token(3);
-/// Tokens from here on are listeners, outgoing connections and clients in turn.
+/// Tokens from here on are listeners, outgoing connections, clients and readers of metrics in turn.
 const FIRST_SHARED: usize = 4;
-const SHARED_KINDS: usize = 3;
+const SHARED_KINDS: usize = 4;
 
 /// The token of what the engine is told of.
 pub fn token_of(wake: Wake) -> Token {
@@ -24,6 +24,7 @@ pub fn token_of(wake: Wake) -> Token {
         Wake::Client(key) => shared(0, key),
         Wake::Listener(key) => shared(1, key),
         Wake::Outgoing(key) => shared(2, key),
+        Wake::Metrics(key) => shared(3, key),
     }
 }
 
@@ -36,7 +37,8 @@ pub fn wake_of(token: Token) -> Option<Wake> {
     Some(match shared % SHARED_KINDS {
         0 => Wake::Client(key),
         1 => Wake::Listener(key),
-        _ => Wake::Outgoing(key),
+        2 => Wake::Outgoing(key),
+        _ => Wake::Metrics(key),
     })
 }
 
@@ -47,7 +49,12 @@ mod tests {
     #[test]
     fn a_token_leads_back_to_whom_it_stands_for() {
         for key in [0, 1, 2, 9_999] {
-            for wake in [Wake::Client(key), Wake::Listener(key), Wake::Outgoing(key)] {
+            for wake in [
+                Wake::Client(key),
+                Wake::Listener(key),
+                Wake::Outgoing(key),
+                Wake::Metrics(key),
+            ] {
                 assert_eq!(wake_of(token_of(wake)), Some(wake));
             }
         }

@@ -246,13 +246,21 @@ impl Network for OsWorld {
         self.listeners.kinds()
     }
 
+    fn listener_numbers(&self) -> Vec<usize> {
+        self.listeners.numbers()
+    }
+
     fn stop_listening(&mut self) {
         self.listeners.clear();
     }
 
     fn accept(&mut self, listener: usize) -> io::Result<Accepted<OsSocket>> {
-        let listener = self.listeners.get(listener).ok_or(ErrorKind::WouldBlock)?;
-        listener.accept()
+        let (listener, service) = self.listeners.get(listener).ok_or(ErrorKind::WouldBlock)?;
+        let accepted = listener.accept()?;
+        Ok(Accepted {
+            service,
+            ..accepted
+        })
     }
 
     fn connect(&mut self, to: SocketAddr, from: Option<&str>) -> io::Result<OsSocket> {

@@ -80,9 +80,18 @@ impl Histogram {
         self.total
     }
 
-    /// Runs that took at most `ns`, to the precision of the buckets.
-    pub fn count_up_to(&self, ns: u64) -> u64 {
-        self.counts[..=bucket_of(ns)].iter().sum()
+    /// Runs that took at most so long each, to the precision of the buckets. Bounds only grow.
+    pub fn counts_up_to<const N: usize>(&self, bounds_ns: &[u64; N]) -> [u64; N] {
+        let (mut seen, mut next) = (0, 0);
+        bounds_ns.map(|ns| {
+            let end = bucket_of(ns) + 1;
+            // Most commands are fast, and what lies above is much and empty.
+            if seen < self.total && next < end {
+                seen += self.counts[next..end].iter().sum::<u64>();
+                next = end;
+            }
+            seen
+        })
     }
 }
 
@@ -100,6 +109,17 @@ mod tests {
             assert!(b == 0 || upper_bound(b - 1) < ns);
         }
         assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn counts_grow_with_their_bounds_up_to_all() {
+        let mut h = Histogram::default();
+        for ns in [0, 500, 1023, 1024, 70_000, MAX_NS, u64::MAX] {
+            h.record(ns);
+        }
+        let bounds = [0, 0, 1023, 1024, 65_535, 100_000, MAX_NS, u64::MAX];
+        assert_eq!(h.counts_up_to(&bounds), [1, 1, 3, 4, 4, 5, 7, 7]);
+        assert_eq!(Histogram::default().counts_up_to(&[5, MAX_NS]), [0, 0]);
     }
 
     #[test]

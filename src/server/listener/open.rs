@@ -21,8 +21,9 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::socket::Listener;
 use crate::base::errno::os_text;
-use crate::config::{BindAddress, Settings};
+use crate::config::{BindAddress, BindAddresses, Settings};
 use crate::engine::path_of;
+use crate::engine::world::Service;
 
 /// Bytes of the longest name of a Unix socket, with its end mark.
 const UNIX_PATH_BYTES: usize = 108;
@@ -56,6 +57,10 @@ impl ListenAddr {
 pub struct Wanted {
     /// Where.
     pub place: ListenAddr,
+    /// Whom for.
+    pub service: Service,
+    /// The port, for the log.
+    port: u16,
     /// The same, as it was written.
     name: String,
     /// The machine may lack it.
@@ -98,27 +103,43 @@ impl Refusal {
 ///
 /// A name does not stand for an address; the text is for the log.
 pub fn wanted(settings: &Settings) -> Result<Vec<Wanted>, String> {
-    let port = settings.port;
     let mut all = Vec::new();
-    for BindAddress { host, optional } in settings.bind.iter().filter(|_| port != 0) {
+    let metrics = &settings.metrics_bind.0;
+    want_tcp(&mut all, Service::Clients, settings.port, &settings.bind)?;
+    want_tcp(&mut all, Service::Metrics, settings.metrics_port, metrics)?;
+    if let Some(path) = settings.unixsocket.as_deref().filter(|p| !p.is_empty()) {
+        all.push(Wanted {
+            place: ListenAddr::Unix(path_of(path)),
+            service: Service::Clients,
+            port: 0,
+            name: String::from_utf8_lossy(path).into_owned(),
+            optional: false,
+        });
+    }
+    Ok(all)
+}
+
+/// Adds the addresses of a port; 0 is none.
+fn want_tcp(
+    all: &mut Vec<Wanted>,
+    service: Service,
+    port: u16,
+    bind: &BindAddresses,
+) -> Result<(), String> {
+    for BindAddress { host, optional } in bind.iter().filter(|_| port != 0) {
         let address = resolve(host, port).map_err(|text| {
             log_refusal(host, port, &text);
             failed_listening(port)
         })?;
         all.push(Wanted {
             place: ListenAddr::Tcp(address),
+            service,
+            port,
             name: host.to_owned(),
             optional,
         });
     }
-    if let Some(path) = settings.unixsocket.as_deref().filter(|p| !p.is_empty()) {
-        all.push(Wanted {
-            place: ListenAddr::Unix(path_of(path)),
-            name: String::from_utf8_lossy(path).into_owned(),
-            optional: false,
-        });
-    }
-    Ok(all)
+    Ok(())
 }
 
 /// The address of a name; one with a colon is of IPv6, any other of IPv4.
@@ -161,7 +182,7 @@ pub fn open_all(
     wanted: Vec<Wanted>,
     leaving: &[(&ListenAddr, &Listener)],
     settings: &Settings,
-) -> Result<Vec<(ListenAddr, Listener)>, String> {
+) -> Result<Vec<(ListenAddr, Service, Listener)>, String> {
     let backlog = settings.tcp_backlog as i32;
     let mut sharing = Sharing::default();
     let mut bound: Vec<(Wanted, Socket)> = Vec::new();
@@ -181,7 +202,7 @@ pub fn open_all(
         }
         match bind_tcp(address, !old.is_empty()) {
             Ok(socket) => bound.push((wanted, socket)),
-            Err(refusal) => excuse(&wanted, &refusal, settings.port)?,
+            Err(refusal) => excuse(&wanted, &refusal)?,
         }
     }
     let mut opened = Vec::new();
@@ -190,19 +211,20 @@ pub fn open_all(
         match socket.listen(backlog) {
             Ok(()) => {
                 mark(&socket, settings.socket_mark_id);
-                opened.push((wanted.place, socket));
+                opened.push((wanted.place, wanted.service, socket));
             }
             Err(e) if e.raw_os_error() == Some(libc::EADDRINUSE) => {
-                excuse(&wanted, &Refusal::of("bind", &e), settings.port)?;
+                excuse(&wanted, &Refusal::of("bind", &e))?;
             }
-            Err(e) => excuse(&wanted, &Refusal::of("listen", &e), settings.port)?,
+            Err(e) => excuse(&wanted, &Refusal::of("listen", &e))?,
         }
     }
     let mut listeners = Vec::new();
-    for (place, socket) in opened {
+    for (place, service, socket) in opened {
         // Only a socket that has just shared a port can refuse, and such a one is none the worse.
         let _ = socket.set_reuse_port(false);
-        listeners.push((place, Listener::Tcp(TcpListener::from_std(socket.into()))));
+        let listener = Listener::Tcp(TcpListener::from_std(socket.into()));
+        listeners.push((place, service, listener));
     }
     for wanted in paths {
         let ListenAddr::Unix(path) = &wanted.place else {
@@ -211,18 +233,18 @@ pub fn open_all(
         let socket = listen_unix(path, settings.unixsocketperm, backlog)
             .map_err(|refusal| format!("Failed opening Unix socket: {}", refusal.text))?;
         let listener = Listener::Unix(UnixListener::from_std(socket.into()));
-        listeners.push((wanted.place, listener));
+        listeners.push((wanted.place, wanted.service, listener));
     }
     Ok(listeners)
 }
 
 /// Says in the log what is missing; an error if it must not be.
-fn excuse(wanted: &Wanted, refusal: &Refusal, port: u16) -> Result<(), String> {
-    log_refusal(&wanted.name, port, &refusal.text);
+fn excuse(wanted: &Wanted, refusal: &Refusal) -> Result<(), String> {
+    log_refusal(&wanted.name, wanted.port, &refusal.text);
     if refusal.is_excused(wanted) {
         Ok(())
     } else {
-        Err(failed_listening(port))
+        Err(failed_listening(wanted.port))
     }
 }
 

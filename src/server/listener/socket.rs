@@ -5,7 +5,7 @@ use std::io;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry};
 
-use crate::engine::world::{Accepted, Wake};
+use crate::engine::world::{Accepted, Service, Wake};
 use crate::server::socket::{OsSocket, endpoint};
 use crate::server::token::token_of;
 
@@ -18,7 +18,8 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// The next waiting connection, or `WouldBlock`.
+    /// The next waiting connection, or `WouldBlock`. Whom the listener is there for, its owner
+    /// knows.
     pub fn accept(&self) -> io::Result<Accepted<OsSocket>> {
         match self {
             Listener::Tcp(listener) => {
@@ -33,6 +34,7 @@ impl Listener {
                     local_addr,
                     is_local: peer.ip().to_canonical().is_loopback(),
                     unix_socket: false,
+                    service: Service::Clients,
                 })
             }
             Listener::Unix(listener) => {
@@ -49,6 +51,7 @@ impl Listener {
                     local_addr: name,
                     is_local: true,
                     unix_socket: true,
+                    service: Service::Clients,
                 })
             }
         }
