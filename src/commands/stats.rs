@@ -41,8 +41,8 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// Writes are held back for a failover from now on, or no longer; then its target has taken over
-    /// if we are a replica now.
+    /// Writes are held back for a failover from now on, or no longer; then its target has taken
+    /// over if we are a replica now.
     pub fn note_hold(&mut self, hold: bool, is_replica: bool) {
         match (hold, is_replica) {
             (true, _) => self.begun += 1,

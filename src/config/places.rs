@@ -90,8 +90,8 @@ impl Value for BindAddresses {
     }
 }
 
-/// `metrics-bind`: the addresses to listen on for metrics. Nobody logs in there, so by default it is
-/// this machine alone.
+/// `metrics-bind`: the addresses to listen on for metrics. Nobody logs in there, so by default it
+/// is this machine alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricsAddresses(pub BindAddresses);
 

@@ -1,9 +1,9 @@
 //! The sockets that clients connect to, and those who want metrics.
 //!
 //! Every address of `bind` and of `metrics-bind` and the `unixsocket` become one listening socket
-//! each; [`Listeners`] owns them. An address written with a leading `-` may be missing from the machine, and so may a
-//! whole address family; any other failure refuses the start, or the `CONFIG SET` that asked for
-//! the address.
+//! each; [`Listeners`] owns them. An address written with a leading `-` may be missing from the
+//! machine, and so may a whole address family; any other failure refuses the start, or the
+//! `CONFIG SET` that asked for the address.
 //!
 //! A change never closes a socket before all that come after it are open:
 //!

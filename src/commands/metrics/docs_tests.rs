@@ -56,7 +56,7 @@ fn the_dashboard_asks_for_what_there_is() {
 #[test]
 fn the_manual_speaks_of_what_there_is() {
     let (words, _) = MANUAL.split_once(TABLE_START).expect("the table's start");
-    assert_there(words, &["redis_exporter", "redis_"]);
+    assert_there(words, &["redis_exporter", "redis_", "tanist_"]);
 }
 
 #[test]
