@@ -33,7 +33,10 @@ impl<W: World> Runtime<W> {
             match self.world.accept(index) {
                 Ok(accepted) => match accepted.service {
                     Service::Clients => self.admit(env, accepted),
-                    Service::Metrics => self.admit_for_metrics(env, accepted),
+                    Service::Metrics => {
+                        self.admit_for_metrics(env, accepted);
+                        break;
+                    }
                 },
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}

@@ -65,7 +65,6 @@ impl<W: World> Engine<W> {
             pauses,
             put_off,
             sentinel,
-            metrics,
             ..
         } = &self.runtime;
         !to_accept.is_empty()
@@ -81,7 +80,6 @@ impl<W: World> Engine<W> {
             || link.has_more && !self.master_must_wait()
             || snapshots.forwarding_is_due()
             || sentinel.is_busy()
-            || metrics.is_busy()
     }
 
     /// Does a round of periodic work when it is due.

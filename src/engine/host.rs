@@ -31,13 +31,9 @@ use crate::resp::writer::Reply;
 /// The refusal of a second snapshot.
 const SAVING: CmdError = CmdError::Fixed("ERR Background save already in progress");
 
-impl<W: World> Host for Runtime<W> {
-    fn now(&self, _: &Env) -> Now {
-        self.world.now()
-    }
-
-    fn facts(&mut self, env: &Env) -> ServerFacts {
-        self.memory = self.world.memory();
+impl<W: World> Runtime<W> {
+    /// What `INFO` shows, with the allocator's figures as of the last round of periodic work.
+    pub fn facts_of_late(&self, env: &Env) -> ServerFacts {
         let replicas = env.replication.source().count();
         let held = self.clients.held_count();
         let work = self.world.work();
@@ -87,6 +83,17 @@ impl<W: World> Host for Runtime<W> {
             memory: self.memory,
             startup_memory: self.startup_memory,
         }
+    }
+}
+
+impl<W: World> Host for Runtime<W> {
+    fn now(&self, _: &Env) -> Now {
+        self.world.now()
+    }
+
+    fn facts(&mut self, env: &Env) -> ServerFacts {
+        self.memory = self.world.memory();
+        self.facts_of_late(env)
     }
 
     fn save(&mut self, env: &mut Env) -> Result<(), CmdError> {

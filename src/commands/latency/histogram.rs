@@ -60,37 +60,80 @@ impl Histogram {
         self.total += 1;
     }
 
+    /// Its figures. They are added up once for all that is asked of it.
+    pub fn sums(&self) -> Sums<'_> {
+        let mut of_powers = [0; POWERS + 1];
+        let mut seen = 0;
+        for (sum, counts) in of_powers.iter_mut().zip(self.counts.chunks_exact(STEPS)) {
+            // Most commands are fast, and what lies above is much and empty.
+            if seen == self.total {
+                break;
+            }
+            *sum = counts.iter().sum();
+            seen += *sum;
+        }
+        Sums {
+            histogram: self,
+            of_powers,
+        }
+    }
+
     /// The time within which `percent` of the runs ended, in nanoseconds; 0 when there are none.
     pub fn percentile(&self, percent: f64) -> u64 {
-        let wanted = ((percent.clamp(0.0, 100.0) / 100.0) * self.total as f64)
-            .ceil()
-            .max(1.0);
-        let mut seen = 0;
-        for (bucket, n) in self.counts.iter().enumerate() {
-            seen += n;
-            if seen as f64 >= wanted {
-                return upper_bound(bucket);
-            }
-        }
-        0
+        self.sums().percentile(percent)
     }
 
     /// How many runs were counted.
     pub fn total(&self) -> u64 {
         self.total
     }
+}
 
-    /// Runs that took at most so long each, to the precision of the buckets. Bounds only grow.
-    pub fn counts_up_to<const N: usize>(&self, bounds_ns: &[u64; N]) -> [u64; N] {
-        let (mut seen, mut next) = (0, 0);
-        bounds_ns.map(|ns| {
-            let end = bucket_of(ns) + 1;
-            // Most commands are fast, and what lies above is much and empty.
-            if seen < self.total && next < end {
-                seen += self.counts[next..end].iter().sum::<u64>();
-                next = end;
+/// A histogram with the sums of its powers of two.
+#[derive(Clone, Copy, Debug)]
+pub struct Sums<'a> {
+    histogram: &'a Histogram,
+    of_powers: [u64; POWERS + 1],
+}
+
+impl Sums<'_> {
+    /// How many runs were counted.
+    pub fn total(&self) -> u64 {
+        self.histogram.total
+    }
+
+    /// The time within which `percent` of the runs ended, in nanoseconds; 0 when there are none.
+    pub fn percentile(&self, percent: f64) -> u64 {
+        let share = percent.clamp(0.0, 100.0) / 100.0;
+        let wanted = (share * self.total() as f64).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        for (power, sum) in self.of_powers.iter().enumerate() {
+            if seen + sum < wanted {
+                seen += sum;
+                continue;
             }
-            seen
+            let first = power * STEPS;
+            for (step, count) in self.histogram.counts[first..first + STEPS]
+                .iter()
+                .enumerate()
+            {
+                seen += count;
+                if seen >= wanted {
+                    return upper_bound(first + step);
+                }
+            }
+        }
+        0
+    }
+
+    /// Runs that took at most so long each, to the precision of the buckets.
+    pub fn counts_up_to<const N: usize>(&self, bounds_ns: &[u64; N]) -> [u64; N] {
+        bounds_ns.map(|ns| {
+            let (power, step) = (bucket_of(ns) / STEPS, bucket_of(ns) % STEPS);
+            let below: u64 = self.of_powers[..power].iter().sum();
+            let first = power * STEPS;
+            let within: u64 = self.histogram.counts[first..=first + step].iter().sum();
+            below + within
         })
     }
 }
@@ -118,8 +161,11 @@ mod tests {
             h.record(ns);
         }
         let bounds = [0, 0, 1023, 1024, 65_535, 100_000, MAX_NS, u64::MAX];
-        assert_eq!(h.counts_up_to(&bounds), [1, 1, 3, 4, 4, 5, 7, 7]);
-        assert_eq!(Histogram::default().counts_up_to(&[5, MAX_NS]), [0, 0]);
+        assert_eq!(h.sums().counts_up_to(&bounds), [1, 1, 3, 4, 4, 5, 7, 7]);
+        assert_eq!(
+            Histogram::default().sums().counts_up_to(&[5, MAX_NS]),
+            [0, 0]
+        );
     }
 
     #[test]
@@ -133,5 +179,10 @@ mod tests {
         assert!((500..=516).contains(&p50), "{p50}");
         assert!((1000..=1024).contains(&h.percentile(100.0)));
         assert_eq!(h.total(), 1000);
+        for percent in [0.0, 0.05, 0.1, 6.3, 6.4, 6.5, 12.7, 12.8, 99.95, 100.0] {
+            let wanted = ((percent / 100.0 * 1000.0_f64).ceil() as u64).max(1);
+            let bucket = bucket_of(wanted);
+            assert_eq!(h.percentile(percent), upper_bound(bucket), "{percent}");
+        }
     }
 }

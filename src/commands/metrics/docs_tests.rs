@@ -38,7 +38,8 @@ fn metrics_in(text: &str) -> impl Iterator<Item = &str> {
 
 fn assert_there(text: &str, except: &[&str]) {
     let families = families();
-    for word in metrics_in(text).filter(|word| !except.contains(word)) {
+    let is_name = |word: &&str| !word.ends_with('_') && !except.contains(word);
+    for word in metrics_in(text).filter(is_name) {
         let ends = ["", "_bucket", "_sum", "_count"];
         let mut names = ends.iter().filter_map(|end| word.strip_suffix(end));
         let is_there = names.any(|name| families.contains_key(name));
@@ -56,7 +57,7 @@ fn the_dashboard_asks_for_what_there_is() {
 #[test]
 fn the_manual_speaks_of_what_there_is() {
     let (words, _) = MANUAL.split_once(TABLE_START).expect("the table's start");
-    assert_there(words, &["redis_exporter", "redis_", "tanist_"]);
+    assert_there(words, &["redis_exporter"]);
 }
 
 #[test]

@@ -13,9 +13,10 @@
 //! | `replication.rs` | our master and our replicas |
 //! | `sentinel.rs` | what a Sentinel watches, and what has happened |
 //!
-//! **Bounds.** No client is looked at, and no key. Rows of things of which there may be any number
-//! are [`ROWS_MAX`](page::ROWS_MAX) at most; how many were left out is a figure of its own. No name
-//! of a key, no value, no name of a user or of a client and no password has a place on the page.
+//! **Bounds.** No key is looked at, and no client but where there are few. Rows of things of which
+//! there may be any number are [`ROWS_MAX`](page::ROWS_MAX) at most; how many were left out is a
+//! figure of its own. No name of a key, no value, no name of a user or of a client and no password
+//! has a place on the page.
 
 mod field;
 pub mod page;

@@ -195,33 +195,38 @@ impl Page {
         }
     }
 
-    /// The start of a line whose last label is `last`, up to and with the quote of its value. That
-    /// label is the only one if there is no other.
-    pub fn start(&self, name: &str, label: (&str, &str), last: &str) -> Vec<u8> {
-        let mut start = Vec::with_capacity(name.len() + label.1.len() + 32);
-        start.extend_from_slice(name.as_bytes());
-        start.push(b'{');
-        start.extend_from_slice(label.0.as_bytes());
-        start.extend_from_slice(b"=\"");
-        escape(label.1, true, &mut start);
-        start.extend_from_slice(b"\",");
-        start.extend_from_slice(last.as_bytes());
-        start.extend_from_slice(b"=\"");
-        start
-    }
-
-    /// A line that begins so, whose last label has this value, which needs no escaping.
-    pub fn finish(&mut self, start: &[u8], last: &str, value: impl Figure) {
-        self.text.extend_from_slice(start);
-        self.raw(last);
-        self.raw("\"} ");
+    /// A figure of the family whose labels are written already, without their braces.
+    pub fn labelled(&mut self, name: &str, labels: &str, value: impl Figure) {
+        self.raw(name);
+        self.raw("{");
+        self.raw(labels);
+        self.raw("} ");
         value.write(&mut self.text);
         self.raw("\n");
     }
 
+    /// A line that consists of these parts, a figure and its end.
+    pub fn parts(&mut self, start: &str, end: &str, value: impl Figure) {
+        self.raw(start);
+        self.raw(end);
+        value.write(&mut self.text);
+        self.raw("\n");
+    }
+
+    #[inline]
     fn raw(&mut self, text: &str) {
         self.text.extend_from_slice(text.as_bytes());
     }
+}
+
+/// A label as it is written.
+pub fn label(name: &str, value: &str) -> String {
+    let mut text = Vec::with_capacity(name.len() + value.len() + 3);
+    text.extend_from_slice(name.as_bytes());
+    text.extend_from_slice(b"=\"");
+    escape(value, true, &mut text);
+    text.push(b'"');
+    String::from_utf8(text).expect("escapes are letters")
 }
 
 /// Appends a text in which what would end a line, or a label's value, is escaped.
@@ -255,13 +260,13 @@ mod tests {
         page.family("b", Kind::Gauge, "Two\nlines \\ \"words\"");
         page.figure("b", &[("x", "1"), ("y", "2")], -5_i64);
         page.states("b", "z", &["on", "off"], "off");
-        let start = page.start("b", ("x", "q\"q"), "le");
-        page.finish(&start, "+Inf", 2.5);
+        page.labelled("b", &label("x", "q\"q"), 2.5);
+        page.parts("b{x=\"", "5\"} ", 3_u64);
         assert_eq!(
             text(page),
             "# HELP a What a is.\n# TYPE a counter\na 1\n\
              # HELP b Two\\nlines \\\\ \"words\"\n# TYPE b gauge\nb{x=\"1\",y=\"2\"} -5\n\
-             b{z=\"on\"} 0\nb{z=\"off\"} 1\nb{x=\"q\\\"q\",le=\"+Inf\"} 2.5\n"
+             b{z=\"on\"} 0\nb{z=\"off\"} 1\nb{x=\"q\\\"q\"} 2.5\nb{x=\"5\"} 3\n"
         );
     }
 

@@ -1,8 +1,9 @@
 //! Figures in rows: commands, errors, databases, what took long; and limits that are settings.
 
-use super::page::{Fraction, Kind, Page, ROWS_MAX};
+use super::page::{Fraction, Kind, Page, ROWS_MAX, label};
+use crate::commands::context::Command;
 use crate::commands::info::view::View;
-use crate::commands::latency::histogram::Histogram;
+use crate::commands::latency::histogram::{Histogram, Sums};
 use crate::commands::latency::{SHOWN_TIMES, bound_ns};
 use crate::commands::stats::CommandStats;
 
@@ -24,48 +25,67 @@ pub fn write(view: &View<'_>, page: &mut Page, left_out: &mut usize) {
     settings(view, page);
 }
 
-/// A command that was asked for, and its figures.
-type CommandRow<'a> = (&'static str, &'a CommandStats);
+/// A command that was asked for.
+struct CommandRow<'a> {
+    /// Its name, as a label is written.
+    label: String,
+    figures: &'a CommandStats,
+    /// How long it took, if that is measured.
+    latency: Option<Sums<'a>>,
+}
 
 fn command_rows<'a>(view: &View<'a>) -> Vec<CommandRow<'a>> {
-    let rows = view.table.iter_all();
-    let rows = rows.map(|command| (command.full_name, &view.env.stats.commands[command.id]));
-    rows.filter(|(_, figures)| figures.calls > 0 || figures.rejected > 0 || figures.failed > 0)
-        .collect()
+    let is_asked =
+        |figures: &CommandStats| figures.calls > 0 || figures.rejected > 0 || figures.failed > 0;
+    let is_measured = view.env.config.latency_tracking;
+    let row = |command: &Command| {
+        let figures = &view.env.stats.commands[command.id];
+        is_asked(figures).then(|| CommandRow {
+            label: label("cmd", command.full_name),
+            figures,
+            latency: figures
+                .latency
+                .as_deref()
+                .filter(|_| is_measured)
+                .map(Histogram::sums),
+        })
+    };
+    view.table.iter_all().filter_map(row).collect()
 }
 
 fn counts(rows: &[CommandRow<'_>], page: &mut Page) {
     let name = "redis_commands_total";
     page.family(name, Kind::Counter, "Calls of a command.");
-    for (cmd, figures) in rows {
-        page.figure(name, &[("cmd", cmd)], figures.calls);
+    for row in rows {
+        page.labelled(name, &row.label, row.figures.calls);
     }
     let name = "redis_commands_duration_seconds_total";
     page.family(name, Kind::Counter, "Time spent on a command.");
-    for (cmd, figures) in rows {
-        page.figure(name, &[("cmd", cmd)], Fraction::of_ns(figures.nanoseconds));
+    for row in rows {
+        let spent = Fraction::of_ns(row.figures.nanoseconds);
+        page.labelled(name, &row.label, spent);
     }
     let name = "redis_commands_rejected_calls_total";
     let help = "Calls of a command that were refused before it ran.";
     page.family(name, Kind::Counter, help);
-    for (cmd, figures) in rows {
-        page.figure(name, &[("cmd", cmd)], figures.rejected);
+    for row in rows {
+        page.labelled(name, &row.label, row.figures.rejected);
     }
     let name = "redis_commands_failed_calls_total";
     let help = "Calls of a command that have ended in an error.";
     page.family(name, Kind::Counter, help);
-    for (cmd, figures) in rows {
-        page.figure(name, &[("cmd", cmd)], figures.failed);
+    for row in rows {
+        page.labelled(name, &row.label, row.figures.failed);
     }
 }
 
 /// The run times that are measured.
 fn measured<'a>(
     rows: &'a [CommandRow<'a>],
-) -> impl Iterator<Item = (&'static str, &'a CommandStats, &'a Histogram)> {
-    rows.iter().filter_map(|(cmd, figures)| {
-        let latency = figures.latency.as_deref()?;
-        Some((*cmd, *figures, latency))
+) -> impl Iterator<Item = (&'a str, &'a CommandStats, &'a Sums<'a>)> {
+    rows.iter().filter_map(|row| {
+        let latency = row.latency.as_ref()?;
+        Some((&row.label[..], row.figures, latency))
     })
 }
 
@@ -76,21 +96,20 @@ fn percentiles(view: &View<'_>, rows: &[CommandRow<'_>], page: &mut Page) {
     page.family(name, Kind::Summary, help);
     let mut wanted = view.env.config.latency_tracking_info_percentiles.0.clone();
     wanted.dedup();
-    let texts: Vec<String> = wanted.iter().map(f64::to_string).collect();
-    for (cmd, figures, latency) in measured(rows) {
-        let start = page.start(name, ("cmd", cmd), "quantile");
-        for (percent, text) in wanted.iter().zip(&texts) {
-            let ns = latency.percentile(*percent);
-            page.finish(&start, text, Fraction::of_thousandths(ns));
+    let ends: Vec<String> = wanted
+        .iter()
+        .map(|percent| format!("{percent}\"}} "))
+        .collect();
+    let mut start = String::new();
+    for (label, figures, latency) in measured(rows) {
+        begin(&mut start, name, label, "quantile");
+        for (percent, end) in wanted.iter().zip(&ends) {
+            let us = Fraction::of_thousandths(latency.percentile(*percent));
+            page.parts(&start, end, us);
         }
-        let labels = [("cmd", cmd)];
         let spent = Fraction::of_thousandths(figures.nanoseconds);
-        page.figure("redis_latency_percentiles_usec_sum", &labels, spent);
-        page.figure(
-            "redis_latency_percentiles_usec_count",
-            &labels,
-            figures.calls,
-        );
+        page.labelled("redis_latency_percentiles_usec_sum", label, spent);
+        page.labelled("redis_latency_percentiles_usec_count", label, figures.calls);
     }
 }
 
@@ -101,21 +120,34 @@ fn histograms(rows: &[CommandRow<'_>], page: &mut Page) {
     let help = "Run times of a command, in microseconds.";
     page.family(name, Kind::Histogram, help);
     let bounds: [u64; SHOWN_TIMES] = std::array::from_fn(|doubling| bound_ns(doubling as u32));
-    let texts = bounds.map(|ns| (ns / 1000).to_string());
-    for (cmd, figures, latency) in measured(rows) {
-        let labels = [("cmd", cmd)];
-        let start = page.start("redis_commands_latencies_usec_bucket", labels[0], "le");
-        for (count, text) in latency.counts_up_to(&bounds).iter().zip(&texts) {
-            page.finish(&start, text, *count);
+    let ends = bounds.map(|ns| format!("{}\"}} ", ns / 1000));
+    let mut start = String::new();
+    for (label, figures, latency) in measured(rows) {
+        begin(
+            &mut start,
+            "redis_commands_latencies_usec_bucket",
+            label,
+            "le",
+        );
+        for (count, end) in latency.counts_up_to(&bounds).iter().zip(&ends) {
+            page.parts(&start, end, *count);
         }
-        page.finish(&start, "+Inf", latency.total());
+        page.parts(&start, "+Inf\"} ", latency.total());
         let spent = Fraction::of_thousandths(figures.nanoseconds);
-        page.figure("redis_commands_latencies_usec_sum", &labels, spent);
-        page.figure(
+        page.labelled("redis_commands_latencies_usec_sum", label, spent);
+        page.labelled(
             "redis_commands_latencies_usec_count",
-            &labels,
+            label,
             latency.total(),
         );
+    }
+}
+
+/// Writes a line up to the value of its second and last label.
+fn begin(start: &mut String, name: &str, label: &str, last: &str) {
+    start.clear();
+    for part in [name, "{", label, ",", last, "=\""] {
+        start.push_str(part);
     }
 }
 

@@ -123,9 +123,11 @@ impl<S: Socket> Conn<S> {
         matches!(self.state, State::Waiting { .. })
     }
 
-    /// When anything last got on.
-    pub fn active_ms(&self) -> u64 {
-        self.active_ms
+    /// How much it deserves its place: whoever has asked does more than who has not, and then who
+    /// got on last.
+    pub fn claim(&self) -> (bool, u64) {
+        let has_asked = matches!(self.state, State::Waiting { .. } | State::Writing { .. });
+        (has_asked, self.active_ms)
     }
 
     /// Whether it has had all the time that it may have.

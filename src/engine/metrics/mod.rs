@@ -8,9 +8,9 @@
 //!   been idle for the longest time, so those who only sit there keep nobody out.
 //! * **Memory**: a request is a head of a few KiB, and an answer is a page, which all share that
 //!   asked for it; a slow reader keeps its page, so there is at most one for each connection.
-//! * **Time of the loop**: of [`TIME_SHARE`] parts one. After each turn that was spent here pages
-//!   rest for so many times as long; who asks meanwhile gets the next one. So a page is never older
-//!   than the request for it, however fast they come.
+//! * **Time of the loop**: of [`TIME_SHARE`] parts one. After each turn that was spent here all of
+//!   this rests for so many times as long; who asks meanwhile is heard then. So a page is never
+//!   older than the request for it, however fast they come. Connections are accepted one a tick.
 //! * **Waiting**: whoever is too slow to ask, or to read, is closed (`conn.rs`).
 //!
 //! All of it is done at the end of the write phase (`serving.rs`): clients come first.
@@ -33,7 +33,7 @@ use crate::config::MetricsAddresses;
 const CONNECTIONS_MAX: usize = 16;
 /// Metrics take one in so many parts of the loop's time, at most.
 const TIME_SHARE: u64 = 20;
-/// A single turn that took long does not make pages rest for longer than this.
+/// A single turn that took long does not make them rest for longer than this.
 const REST_US_MAX: u64 = 1_000_000;
 
 /// See the module's head.
@@ -45,9 +45,9 @@ pub struct Metrics<S> {
     page: Option<Arc<Vec<u8>>>,
     renderer: Renderer,
     figures: PageFigures,
-    /// When there may be another page, in monotonic microseconds.
+    /// When it may go on here, in monotonic microseconds.
     rests_until_us: u64,
-    /// How many connections wait for one.
+    /// How many connections wait for a page.
     waiting: usize,
     /// Where they are served.
     places: Option<(u16, MetricsAddresses)>,
@@ -69,21 +69,16 @@ impl<S> Default for Metrics<S> {
 }
 
 impl<S: Socket> Metrics<S> {
-    /// Whether there is something to do that no event and no deadline will announce.
-    pub fn is_busy(&self) -> bool {
-        !self.due.is_empty()
-    }
-
-    /// When a page is to be made, in monotonic microseconds.
+    /// When there is something to do, in monotonic microseconds.
     pub fn wakes_at_us(&self) -> u64 {
-        match self.waiting {
-            0 => u64::MAX,
-            _ => self.rests_until_us,
+        match self.due.is_empty() && self.waiting == 0 {
+            true => u64::MAX,
+            false => self.rests_until_us,
         }
     }
 
     fn has_work(&self, now: Now) -> bool {
-        !self.due.is_empty() || self.wakes_at_us() <= now.mono_us
+        self.wakes_at_us() <= now.mono_us
     }
 
     /// Takes a connection in.
@@ -92,7 +87,7 @@ impl<S: Socket> Metrics<S> {
         W: Network<Socket = S>,
     {
         if self.conns.len() >= CONNECTIONS_MAX {
-            let idlest = self.conns.iter().min_by_key(|(_, conn)| conn.active_ms());
+            let idlest = self.conns.iter().min_by_key(|(_, conn)| conn.claim());
             if let Some((key, _)) = idlest {
                 self.drop(key, world);
             }

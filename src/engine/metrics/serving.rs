@@ -26,13 +26,13 @@ impl<W: World> Runtime<W> {
         let (started_ns, now_ms) = (self.world.mono_ns(), env.now.mono_ms());
         let mut metrics = std::mem::take(&mut self.metrics);
         metrics.go_on(now_ms, &mut self.world);
-        if metrics.wakes_at_us() <= env.now.mono_us {
+        if metrics.waiting > 0 {
             let own = PageFigures {
                 connections: metrics.conns.len(),
                 ..metrics.figures
             };
             let mut page = metrics.blank();
-            let view = View::gather(env, self.table, self);
+            let view = View::of(env, self.table, self.facts_of_late(env));
             metrics.renderer.write(&view, own, &mut page);
             metrics.hand_out(page, now_ms);
             metrics.go_on(now_ms, &mut self.world);

@@ -414,6 +414,7 @@ fn pages_rest_for_as_long_as_their_share_wants() {
     assert_eq!(metrics.wakes_at_us(), u64::MAX, "nobody waits");
     metrics.waiting = 1;
     assert_eq!(metrics.wakes_at_us(), 33_500);
+    assert!(!metrics.has_work(now(33)) && metrics.has_work(now(34)));
     // A hitch of the machine keeps nobody waiting for long.
     metrics.note_spent(10_000_000_000, 40_000);
     assert_eq!(metrics.rests_until_us, 40_000 + REST_US_MAX);
