@@ -72,7 +72,7 @@ impl Reader {
     /// # Errors
     ///
     /// There is none, and there will be none.
-    pub fn next(&mut self) -> Result<Option<Request>, Refusal> {
+    pub fn next_request(&mut self) -> Result<Option<Request>, Refusal> {
         self.skip_empty_lines();
         let Some(length) = self.head_length() else {
             return match self.room() {

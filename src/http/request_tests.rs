@@ -18,7 +18,7 @@ fn read_pieces(pieces: &[&[u8]]) -> Result<Vec<Request>, Refusal> {
             let (now, later) = piece.split_at(piece.len().min(reader.room()));
             reader.buffer().extend_from_slice(now);
             piece = later;
-            while let Some(request) = reader.next()? {
+            while let Some(request) = reader.next_request()? {
                 requests.push(request);
             }
             if piece.is_empty() {

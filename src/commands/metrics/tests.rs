@@ -71,7 +71,7 @@ fn is_row(field: &str) -> bool {
         let rest = field.strip_prefix(*start).unwrap_or_default();
         rest.starts_with(|c: char| c.is_ascii_digit())
     };
-    starts.iter().any(|start| field.starts_with(start)) || numbered.iter().any(|s| has_number(s))
+    starts.iter().any(|start| field.starts_with(start)) || numbered.iter().any(has_number)
 }
 
 /// A replica that loads, saves, rewrites and leaves, so that no field is missing.

@@ -183,7 +183,7 @@ impl<S: Socket> Conn<S> {
     /// Reads until there is a request; `None` when there is.
     fn read(&mut self, now_ms: u64) -> Option<Next> {
         loop {
-            match self.reader.next() {
+            match self.reader.next_request() {
                 Ok(Some(request)) => {
                     self.take(&request, now_ms);
                     return None;
