@@ -4,6 +4,7 @@
 //! what each floor holds and what it must not know; `tests/tidy.rs` holds the code to it.
 
 pub mod base;
+pub mod http;
 pub mod resp;
 pub mod sys;
 

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// Folders of `src/` from the ground up. An import may point to its own floor or down.
 const FLOORS: &[&[&str]] = &[
-    &["base", "resp", "sys"],
+    &["base", "http", "resp", "sys"],
     // It measures servers, and must not depend on the code that it measures.
     &["lab"],
     &["table"],

@@ -7,10 +7,10 @@
 mod counters;
 mod memory;
 mod replication;
-mod report;
+pub mod report;
 mod sentinel;
 mod server;
-mod view;
+pub mod view;
 
 use self::report::Report;
 use self::view::View;
@@ -178,6 +178,20 @@ fn info_of_sentinel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
     let text = text_of(SECTIONS_OF_SENTINEL, ctx, args);
     ctx.reply.bulk(text);
     Ok(())
+}
+
+/// Sections whose lines are no figures by themselves: each shows one of many things of a kind.
+const OF_ROWS: &[&str] = &["Commandstats", "Errorstats", "Latencystats", "Keyspace"];
+
+/// Writes all sections but those of rows, for whoever wants to have the figures and not the text.
+pub fn write_fields(view: &View<'_>, report: &mut Report) {
+    let sections = match view.env.sentinel {
+        Some(_) => SECTIONS_OF_SENTINEL,
+        None => SECTIONS,
+    };
+    for section in sections.iter().filter(|s| !OF_ROWS.contains(&s.title)) {
+        (section.write)(view, report);
+    }
 }
 
 fn text_of(sections: &[Section], ctx: &mut Ctx<'_>, args: &Args<'_>) -> String {

@@ -46,6 +46,7 @@ pub mod limits;
 pub mod list;
 pub mod lookup;
 pub mod memory;
+pub mod metrics;
 pub mod module;
 pub mod monitor;
 pub mod observe;

@@ -25,6 +25,41 @@ pub struct CommandStats {
 /// More distinct error codes than this mean somebody makes them up; nothing more is counted then.
 pub const ERROR_CODES_MAX: usize = 128;
 
+/// How often the role has changed, and what became of failovers that were asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turns {
+    /// Failovers begun by `FAILOVER`.
+    pub begun: u64,
+    /// Those whose target has taken over.
+    pub handed_over: u64,
+    /// Those that came to nothing.
+    pub given_up: u64,
+    /// Times that this server became a master.
+    pub became_master: u64,
+    /// Times that it became a replica.
+    pub became_replica: u64,
+}
+
+impl Turns {
+    /// Writes are held back for a failover from now on, or no longer; then its target has taken
+    /// over if we are a replica now.
+    pub fn note_hold(&mut self, hold: bool, is_replica: bool) {
+        match (hold, is_replica) {
+            (true, _) => self.begun += 1,
+            (false, true) => self.handed_over += 1,
+            (false, false) => self.given_up += 1,
+        }
+    }
+
+    /// The role has changed to this one.
+    pub fn note_role(&mut self, is_replica: bool) {
+        match is_replica {
+            true => self.became_replica += 1,
+            false => self.became_master += 1,
+        }
+    }
+}
+
 /// Counters of the whole server.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
@@ -108,6 +143,10 @@ pub struct Stats {
     pub acl_access_denied_key: u64,
     /// Commands refused because of a channel.
     pub acl_access_denied_channel: u64,
+    /// Failovers and changes of the role.
+    pub turns: Turns,
+    /// Events that a Sentinel has told of, by their kind.
+    pub sentinel_events: BTreeMap<&'static str, u64>,
     /// Error replies that were put down to a command.
     noted_errors: u64,
 }

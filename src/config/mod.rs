@@ -47,7 +47,7 @@ pub use error::{ConfigError, SourceLine};
 pub use get::{crash_report_lines, get};
 pub use load::{Config, RenamedCommand, UserLine};
 pub use notify::NotifyEvents;
-pub use places::{BindAddress, BindAddresses, MasterAddress, WorkingDir};
+pub use places::{BindAddress, BindAddresses, MasterAddress, MetricsAddresses, WorkingDir};
 pub use rewrite::{Extent, rewrite, rewrite_file, rewrite_sentinel};
 pub use row::{Apply, Row, Traits};
 pub use set::{Change, SetContext, SetError, plan};

@@ -54,6 +54,18 @@ impl BindAddresses {
     }
 }
 
+impl BindAddresses {
+    /// As a file has them.
+    fn line(&self) -> Vec<Vec<u8>> {
+        if self.0.is_empty() {
+            return vec![b"\"\"".to_vec()];
+        }
+        let addresses = self.0.iter();
+        let words = addresses.map(|address| bare_or_quoted(address.as_bytes()));
+        vec![join(words)]
+    }
+}
+
 impl Value for BindAddresses {
     fn set(&mut self, args: &[Vec<u8>], _: &NumberRule, _: Occasion) -> Result<(), Reason> {
         if args.len() > BIND_ADDRESSES_MAX {
@@ -71,17 +83,39 @@ impl Value for BindAddresses {
     }
 
     fn saved(&self, _: &NumberRule) -> Vec<Vec<u8>> {
-        if *self == BindAddresses::default() {
-            return Vec::new();
+        match *self == BindAddresses::default() {
+            true => Vec::new(),
+            false => self.line(),
         }
-        if self.0.is_empty() {
-            return vec![b"\"\"".to_vec()];
+    }
+}
+
+/// `metrics-bind`: the addresses to listen on for metrics. Nobody logs in there, so by default it
+/// is this machine alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsAddresses(pub BindAddresses);
+
+impl Default for MetricsAddresses {
+    fn default() -> MetricsAddresses {
+        let addresses = ["127.0.0.1", "-::1"];
+        MetricsAddresses(BindAddresses(addresses.map(str::to_owned).to_vec()))
+    }
+}
+
+impl Value for MetricsAddresses {
+    fn set(&mut self, args: &[Vec<u8>], rule: &NumberRule, at: Occasion) -> Result<(), Reason> {
+        self.0.set(args, rule, at)
+    }
+
+    fn show(&self, rule: &NumberRule) -> Vec<u8> {
+        self.0.show(rule)
+    }
+
+    fn saved(&self, _: &NumberRule) -> Vec<Vec<u8>> {
+        match *self == MetricsAddresses::default() {
+            true => Vec::new(),
+            false => self.0.line(),
         }
-        vec![join(
-            self.0
-                .iter()
-                .map(|address| bare_or_quoted(address.as_bytes())),
-        )]
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Apply {
     TlsPort,
     /// Use other certificates, or use them otherwise.
     Tls,
+    /// Listen elsewhere for those who want metrics.
+    Metrics,
     /// Let more or fewer messages through.
     LogLevel,
     /// Make room for this many clients, descriptors included.

@@ -23,7 +23,7 @@ use super::choice::{
     SanitizeDumpPayload, Supervised, SyslogFacility, TlsAuthClients,
 };
 use super::notify::NotifyEvents;
-use super::places::{BindAddresses, MasterAddress, WorkingDir};
+use super::places::{BindAddresses, MasterAddress, MetricsAddresses, WorkingDir};
 use super::row::{Apply, Row, Traits};
 use super::special::{
     ClientsMemory, OomScoreAdjValues, OutputLimits, Percentiles, SavePoints, ShutdownOnSignal,
@@ -453,6 +453,11 @@ directives! {
 
     // Observation and events.
 
+    /// Port at which metrics are shown to Prometheus; 0 shows none.
+    metrics_port: u16 = 0, "metrics-port".range(0, 65535).apply(Apply::Metrics);
+    /// Addresses to listen on for that.
+    metrics_bind: MetricsAddresses = MetricsAddresses::default(), "metrics-bind"
+        .with(Traits::MULTI).apply(Apply::Metrics);
     /// Microseconds beyond which a command is slow; -1 logs none.
     slowlog_log_slower_than: i64 = 10_000, "slowlog-log-slower-than".range(-1, LONG_MAX);
     /// Slow commands remembered.

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::runtime::Runtime;
-use super::world::{Accepted, Connecting, Socket, World};
+use super::world::{Accepted, Connecting, Service, Socket, World};
 use crate::commands::env::Env;
 
 /// Connections accepted from one listener in one tick.
@@ -31,7 +31,13 @@ impl<W: World> Runtime<W> {
     pub fn accept(&mut self, env: &mut Env, index: usize) {
         for _ in 0..ACCEPTS_PER_TICK_MAX {
             match self.world.accept(index) {
-                Ok(accepted) => self.receive(env, accepted),
+                Ok(accepted) => match accepted.service {
+                    Service::Clients => self.receive(env, accepted),
+                    Service::Metrics => {
+                        self.admit_for_metrics(env, accepted);
+                        break;
+                    }
+                },
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => {

@@ -4,7 +4,7 @@ use super::runtime::{Runtime, role_of};
 use super::world::{ProcessChange, World};
 use crate::commands::env::Env;
 use crate::config::{
-    Apply, ClientsMemory, Reason, ReplDisklessLoad, ReplicaLineageGuard, Settings,
+    Apply, ClientsMemory, MetricsAddresses, Reason, ReplDisklessLoad, ReplicaLineageGuard, Settings,
 };
 use crate::replication::{self, DisklessLoad, LineageRule};
 use crate::sys::collation::Collation;
@@ -83,6 +83,11 @@ impl<W: World> Runtime<W> {
                 let refusal = "Unable to listen on this port. Check server logs.";
                 self.relisten(env, settings, refusal)
             }
+            Apply::Metrics => self.relisten(
+                env,
+                settings,
+                "Unable to listen for metrics. Check server logs.",
+            ),
             Apply::LocaleCollate => {
                 let named = Collation::named(&settings.locale_collate);
                 env.collation = named.ok_or("Invalid locale name")?;
@@ -134,6 +139,8 @@ impl<W: World> Runtime<W> {
     /// The settings have changed: what is derived from them follows.
     pub fn after_config(&mut self, env: &mut Env) {
         self.world.settle_listening();
+        self.metrics
+            .follow(metrics_places(&env.config), &mut self.world);
         env.config.watchdog_period = watchdog_period_ms(&env.config);
         env.replication.configure(replication_settings(&env.config));
         env.replication.refresh_good_replicas(env.now);
@@ -153,10 +160,8 @@ impl<W: World> Runtime<W> {
         self.world
             .listen(settings)
             .map_err(|_| Reason::from(refusal))?;
-        let undone = settings.port == env.config.port
-            && settings.tls_port == env.config.tls_port
-            && settings.bind == env.config.bind;
-        if undone {
+        let places = |s: &Settings| (s.port, s.tls_port, s.bind.clone(), metrics_places(s));
+        if places(settings) == places(&env.config) {
             self.world.settle_listening();
         }
         self.apply_to_process(env, Apply::ProcTitle, settings)
@@ -176,6 +181,11 @@ impl<W: World> Runtime<W> {
         };
         self.world.apply(hook, &change)
     }
+}
+
+/// Where those are served who want metrics.
+fn metrics_places(settings: &Settings) -> (u16, MetricsAddresses) {
+    (settings.metrics_port, settings.metrics_bind.clone())
 }
 
 /// Each way of listening, as `INFO server` shows it.

@@ -99,9 +99,10 @@ impl<W: World> Runtime<W> {
         if !self.put_off.must_look() {
             return;
         }
-        for listener in self.world.listener_keys() {
+        for listener in self.world.listener_numbers() {
             self.accept(env, listener);
         }
+        self.metrics.look_again();
         for key in self.clients.keys() {
             self.read_unless_lent(env, key);
         }
@@ -129,6 +130,12 @@ impl<W: World> Runtime<W> {
                 wake: Wake::Arriving(key),
                 ..
             } => self.go_on_arriving(env, key),
+            Event::Ready {
+                wake: Wake::Metrics(key),
+                readable,
+                writable,
+                ..
+            } => self.metrics.on_ready(key, readable, writable),
             Event::Ready {
                 wake: Wake::ChildData,
                 ..

@@ -13,6 +13,7 @@
 //! not to be evicted (`CLIENT NO-EVICT`) counts, but stands in no class. Without a limit nothing
 //! is counted here at all.
 
+mod noted;
 pub mod sum;
 
 use self::sum::Share;

@@ -15,7 +15,7 @@ use std::ops::{Index, IndexMut};
 use slab::Slab;
 
 use super::batch::Batch;
-use super::client_memory::sum::ClientMemory;
+use super::client_memory::sum::{ClientMemory, Noted};
 use super::conn::Conn;
 use super::output::BufferPool;
 use super::peak::RecentPeak;
@@ -55,6 +55,8 @@ pub struct Clients<S> {
     pub fitting: Fitting,
     /// What clients take together, if that is limited.
     pub(super) memory: ClientMemory,
+    /// What they took when each was last looked at.
+    pub(super) noted: Noted,
     /// The most memory that a connection had for its input of late.
     pub input_peak: RecentPeak,
     /// The most bytes of output that waited on a connection of late.
@@ -94,6 +96,7 @@ impl<S: Socket> Clients<S> {
             pool: BufferPool::default(),
             fitting: Fitting::default(),
             memory: ClientMemory::default(),
+            noted: Noted::default(),
             input_peak: RecentPeak::default(),
             output_peak: RecentPeak::default(),
         }
@@ -270,6 +273,7 @@ impl<S: Socket> Clients<S> {
         W: Network<Socket = S>,
     {
         while let Some(key) = self.to_remove.pop() {
+            self.forget_memory(key);
             if let Some(conn) = self.conns.try_remove(key) {
                 world.close(conn.socket);
             }

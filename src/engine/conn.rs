@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::client_memory::sum::Share;
+use super::client_memory::sum::{Noted, Share};
 use super::input::InputBuffer;
 use super::output::Output;
 use crate::commands::session::{ClientInfo, Session};
@@ -85,6 +85,8 @@ pub struct Conn<S> {
     pub over_soft_limit_since_ms: Option<u64>,
     /// What it counts for in the memory of all clients.
     pub share: Share,
+    /// What it took when it was last looked at.
+    pub noted: Noted,
     /// When it last sent something, or took something of ours, in monotonic milliseconds.
     pub last_interaction_ms: u64,
     /// Bytes read in its life.
@@ -106,6 +108,7 @@ impl<S> Conn<S> {
             queued: false,
             over_soft_limit_since_ms: None,
             share: Share::default(),
+            noted: Noted::default(),
             last_interaction_ms: now_ms,
             bytes_in: 0,
             bytes_out: 0,

@@ -49,6 +49,7 @@ impl<W: World> Engine<W> {
             .min();
         let deadline_us = deadline_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1000));
         let next_us = self.cron.next_us.min(deadline_us);
+        let next_us = next_us.min(self.runtime.metrics.wakes_at_us());
         let paced_us = self.runtime.pacing.wakes_at_us(&self.env.config);
         let next_us = next_us.min(paced_us.unwrap_or(u64::MAX));
         let next_us = next_us.min(load_us.unwrap_or(u64::MAX));
@@ -159,6 +160,7 @@ impl<W: World> Engine<W> {
         self.cron.last_second = second;
         let Engine { env, runtime, .. } = self;
         runtime.peers.close_idle(env.now, &mut runtime.world);
+        runtime.metrics.close_overdue(env.now, &mut runtime.world);
         runtime.world.on_second();
         runtime.settle_arriving_log(env);
         runtime.renew_own(env);
@@ -291,6 +293,7 @@ impl<W: World> Runtime<W> {
         self.clients.input_peak.note(input_bytes);
         self.clients.enforce_output_limit(key, pending, env);
         self.clients.recount(key, env);
+        self.clients.note_memory(key);
     }
 }
 

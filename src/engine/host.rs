@@ -31,23 +31,13 @@ use crate::resp::writer::Reply;
 /// The refusal of a second snapshot.
 const SAVING: CmdError = CmdError::Fixed("ERR Background save already in progress");
 
-impl<W: World> Host for Runtime<W> {
-    fn now(&self, _: &Env) -> Now {
-        self.world.now()
-    }
-
-    fn facts(&mut self, env: &Env) -> ServerFacts {
-        self.memory = self.world.memory();
+impl<W: World> Runtime<W> {
+    /// What `INFO` shows, with the allocator's figures as of the last round of periodic work.
+    pub fn facts_of_late(&self, env: &Env) -> ServerFacts {
         let replicas = env.replication.source().count();
         let held = self.clients.held_count();
         let work = self.world.work();
-        let (mut clients_memory, mut replicas_memory) = (0, 0);
-        for (_, conn) in self.clients.iter() {
-            match conn.replica {
-                Some(_) => replicas_memory += conn.memory(),
-                None => clients_memory += conn.memory(),
-            }
-        }
+        let memory_of = self.clients.memory_by_kind();
         ServerFacts {
             executable: self.world.executable().display().to_string(),
             config_file: env
@@ -69,8 +59,8 @@ impl<W: World> Host for Runtime<W> {
             blocked_clients: env.waiters.len() + held,
             handshakes_pending: self.arriving.len(),
             handshakes_failed: self.arriving.failed(),
-            clients_memory,
-            replicas_memory,
+            clients_memory: memory_of.clients,
+            replicas_memory: memory_of.replicas,
             stream_spilled_bytes: self.link.waiting.bytes(),
             snapshot: self.snapshots.facts(env.now),
             aof: self.aof_facts(env),
@@ -95,6 +85,17 @@ impl<W: World> Host for Runtime<W> {
             memory: self.memory,
             startup_memory: self.startup_memory,
         }
+    }
+}
+
+impl<W: World> Host for Runtime<W> {
+    fn now(&self, _: &Env) -> Now {
+        self.world.now()
+    }
+
+    fn facts(&mut self, env: &Env) -> ServerFacts {
+        self.memory = self.world.memory();
+        self.facts_of_late(env)
     }
 
     fn save(&mut self, env: &mut Env) -> Result<(), CmdError> {

@@ -22,6 +22,7 @@
 //! | `waiting.rs`, `pause.rs` | clients whose commands wait, or are held back |
 //! | `busy.rs`, `put_off.rs` | serving others while a script runs that does not end |
 //! | `describe.rs`, `client_memory.rs`, `peak.rs` | clients described and measured |
+//! | `metrics/` | those who want metrics |
 //! | `outgoing.rs` | connections that we make |
 //! | `sentinel/` | the driver of the Sentinel |
 //! | `link.rs`, `incoming.rs`, `master_stream.rs` | our link to our master and what it sends |
@@ -59,6 +60,7 @@ mod loading;
 mod look_ahead;
 mod lost;
 mod master_stream;
+mod metrics;
 mod migrate;
 mod outgoing;
 mod output;
@@ -409,6 +411,7 @@ impl<W: World> Engine<W> {
                 }
             }
             Wake::Listener(index) => self.runtime.accept(&mut self.env, index),
+            Wake::Metrics(key) => self.runtime.metrics.on_ready(key, readable, writable),
             Wake::Outgoing(key) => {
                 let Runtime {
                     outgoing, world, ..

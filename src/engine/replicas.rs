@@ -106,6 +106,9 @@ impl<W: World> Runtime<W> {
             Action::DropFile => self.file_sends.drop_kept(),
             Action::RoleChanged => self.on_role_changed(env),
             Action::HoldWrites(hold) => {
+                env.stats
+                    .turns
+                    .note_hold(hold, env.replication.is_replica());
                 self.pauses.hold_for_failover(hold);
                 self.refresh_gates(env);
             }
@@ -149,6 +152,7 @@ impl<W: World> Runtime<W> {
             port,
         });
         env.gates.replica = env.replication.is_replica();
+        env.stats.turns.note_role(env.gates.replica);
         if env.gates.replica {
             self.end_all_waits(env);
         }

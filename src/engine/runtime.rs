@@ -13,6 +13,7 @@ use super::file_sends::FileSends;
 use super::link::MasterLink;
 use super::loading::Loader;
 use super::lost::spool::Lost;
+use super::metrics::Metrics;
 use super::migrate::Peers;
 use super::outgoing::Outgoings;
 use super::pacing::Pacing;
@@ -46,6 +47,8 @@ pub struct Runtime<W: World> {
     pub(super) arriving: Arriving<W::Socket>,
     /// Clients and replicas.
     pub clients: Clients<W::Socket>,
+    /// Those who want metrics.
+    pub metrics: Metrics<W::Socket>,
     /// Connections that we make.
     pub outgoing: Outgoings<W::Socket>,
     /// Our side of the link to our master.
@@ -110,6 +113,7 @@ impl<W: World> Runtime<W> {
             arriving: Arriving::default(),
             // The first id is that of the session that runs our master's stream.
             clients: Clients::new(2),
+            metrics: Metrics::default(),
             outgoing: Outgoings::default(),
             link: MasterLink::new(1),
             sentinel: SentinelDriver::default(),

@@ -40,6 +40,8 @@ pub enum Wake {
     Outgoing(usize),
     /// A connection that was accepted and is not open yet, by its number.
     Arriving(usize),
+    /// A connection of somebody who wants metrics, by its number.
+    Metrics(usize),
     /// The data of the child that writes a snapshot.
     ChildData,
 }
@@ -150,6 +152,15 @@ pub struct WorkFigures {
     pub freed: u64,
 }
 
+/// Whom a listener is there for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Service {
+    /// Clients.
+    Clients,
+    /// Those who want metrics.
+    Metrics,
+}
+
 /// A connection just accepted, with what is known of both ends.
 pub struct Accepted<S> {
     /// The socket.
@@ -162,6 +173,8 @@ pub struct Accepted<S> {
     pub is_local: bool,
     /// It came through a Unix socket.
     pub unix_socket: bool,
+    /// What it is for.
+    pub service: Service,
 }
 
 /// How a connection of ours carries its bytes.
@@ -251,10 +264,10 @@ pub trait Network {
     fn listen(&mut self, settings: &Settings) -> Result<(), String>;
     /// The last change of where to listen is final: what is not wanted any more is closed.
     fn settle_listening(&mut self);
-    /// What it listens on, each once: `tcp`, `tls`, `unix`.
+    /// What it listens on for clients, each once: `tcp`, `tls`, `unix`.
     fn listeners(&self) -> Vec<&'static str>;
     /// The numbers of all listeners.
-    fn listener_keys(&self) -> Vec<usize>;
+    fn listener_numbers(&self) -> Vec<usize>;
     /// Listens no more.
     fn stop_listening(&mut self);
     /// The next connection that waits, or `WouldBlock`.

@@ -1,7 +1,7 @@
 //! The write phase: everything that a tick has to say leaves here, and nowhere earlier.
 //!
 //! ```text
-//! file → replicas (log, snapshot) → replies → the connections that we made
+//! file → replicas (log, snapshot) → replies → the connections that we made → metrics
 //! ```
 //!
 //! The order is a promise. What a client is told to be done was offered to all replicas before,
@@ -32,6 +32,7 @@ impl<W: World> Runtime<W> {
         self.forward_snapshot(env);
         self.write_replies(env);
         self.outgoing.flush_all();
+        self.serve_metrics(env);
         Ok(())
     }
 

@@ -91,12 +91,15 @@ pub enum Step {
 }
 
 impl Failover {
+    /// All names in `INFO`.
+    pub const NAMES: [&str; 3] = ["no-failover", "waiting-for-sync", "failover-in-progress"];
+
     /// Its name in `INFO`.
     pub fn name(&self) -> &'static str {
         match self {
-            Failover::No => "no-failover",
-            Failover::WaitingForSync(_) => "waiting-for-sync",
-            Failover::InProgress { .. } => "failover-in-progress",
+            Failover::No => Failover::NAMES[0],
+            Failover::WaitingForSync(_) => Failover::NAMES[1],
+            Failover::InProgress { .. } => Failover::NAMES[2],
         }
     }
 

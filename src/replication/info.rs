@@ -104,6 +104,18 @@ pub enum SyncStage {
 }
 
 impl SyncStage {
+    /// All of them, in the order in which they come.
+    pub const ALL: [SyncStage; 8] = [
+        SyncStage::Idle,
+        SyncStage::Connecting,
+        SyncStage::Handshake,
+        SyncStage::Waiting,
+        SyncStage::Receiving,
+        SyncStage::Storing,
+        SyncStage::Loading,
+        SyncStage::Streaming,
+    ];
+
     /// As `INFO` names it.
     pub fn name(self) -> &'static str {
         match self {
@@ -141,6 +153,26 @@ pub enum GuardState {
     Open,
     /// It refuses what our master offers.
     Refusing,
+}
+
+impl GuardState {
+    /// All of them.
+    pub const ALL: [GuardState; 4] = [
+        GuardState::Off,
+        GuardState::On,
+        GuardState::Open,
+        GuardState::Refusing,
+    ];
+
+    /// As `INFO` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            GuardState::Off => "off",
+            GuardState::On => "on",
+            GuardState::Open => "open",
+            GuardState::Refusing => "refused",
+        }
+    }
 }
 
 /// Why a master's offer is refused.

@@ -1,9 +1,9 @@
-//! The sockets that clients connect to.
+//! The sockets that clients connect to, and those who want metrics.
 //!
-//! Every address of `bind` and the `unixsocket` become one listening socket each; [`Listeners`]
-//! owns them. An address written with a leading `-` may be missing from the machine, and so may a
-//! whole address family; any other failure refuses the start, or the `CONFIG SET` that asked for
-//! the address.
+//! Every address of `bind` and of `metrics-bind` and the `unixsocket` become one listening socket
+//! each; [`Listeners`] owns them. An address written with a leading `-` may be missing from the
+//! machine, and so may a whole address family; any other failure refuses the start, or the
+//! `CONFIG SET` that asked for the address.
 //!
 //! A change never closes a socket before all that come after it are open:
 //!
@@ -28,10 +28,12 @@ use slab::Slab;
 use self::open::ListenAddr;
 use self::socket::Listener;
 use crate::config::Settings;
+use crate::engine::world::Service;
 
 /// One socket of [`Listeners`].
 struct Open {
     place: ListenAddr,
+    service: Service,
     listener: Listener,
     /// It is in use. One that is not is only kept from being taken by somebody else.
     watched: bool,
@@ -57,8 +59,8 @@ impl Listeners {
         let mut kept: Vec<usize> = Vec::new();
         let mut missing = Vec::new();
         for wanted in open::wanted(settings)? {
-            let is_there =
-                |(key, open): &(usize, &Open)| open.place == wanted.place && !kept.contains(key);
+            let is_wanted = |o: &Open| o.place == wanted.place && o.service == wanted.service;
+            let is_there = |(key, open): &(usize, &Open)| is_wanted(open) && !kept.contains(key);
             match self.sockets.iter().find(is_there) {
                 Some((key, _)) => kept.push(key),
                 None => missing.push(wanted),
@@ -68,9 +70,11 @@ impl Listeners {
         let gone = leaving.iter().map(|key| &self.sockets[*key]);
         let gone: Vec<_> = gone.map(|open| (&open.place, &open.listener)).collect();
         let opened = open::open_all(missing, &gone, settings)?;
-        let fresh = opened.into_iter().map(|(place, listener)| {
+        let fresh = opened.into_iter().map(|opened| {
+            let (place, service, listener) = opened;
             self.sockets.insert(Open {
                 place,
+                service,
                 listener,
                 watched: false,
             })
@@ -97,20 +101,21 @@ impl Listeners {
         self.sockets.clear();
     }
 
-    /// The socket that the poll knows by this number.
-    pub fn get(&self, key: usize) -> Option<&Listener> {
+    /// The socket that the poll knows by this number, and whom it is there for.
+    pub fn get(&self, key: usize) -> Option<(&Listener, Service)> {
         let open = self.sockets.get(key)?;
-        open.watched.then_some(&open.listener)
+        open.watched.then_some((&open.listener, open.service))
     }
 
-    /// The numbers of the sockets that are in use.
-    pub fn in_use(&self) -> Vec<usize> {
+    /// The numbers of all that are in use.
+    pub fn numbers(&self) -> Vec<usize> {
         self.keys(|_, open| open.watched)
     }
 
-    /// The ways of listening that are in use, each once: `tcp`, `tls`, `unix`.
+    /// The ways of listening for clients that are in use, each once: `tcp`, `tls`, `unix`.
     pub fn kinds(&self) -> Vec<&'static str> {
-        let in_use = self.sockets.iter().filter(|(_, open)| open.watched);
+        let is_for_clients = |open: &Open| open.watched && open.service == Service::Clients;
+        let in_use = self.sockets.iter().filter(|(_, open)| is_for_clients(open));
         let mut kinds: Vec<_> = in_use.map(|(_, open)| open.listener.kind()).collect();
         kinds.sort_unstable();
         kinds.dedup();

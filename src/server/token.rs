@@ -12,9 +12,10 @@ pub const CHILD_REPORT: Token = Token(1);
 pub const CHILD_DATA: Token = Token(2);
 /// A thread has done something.
 pub const WORKERS: Token = Token(3);
-/// Tokens from here on are clients, listeners, outgoing and arriving connections in turn.
+/// Tokens from here on are clients, listeners, outgoing and arriving connections and readers of
+/// metrics in turn.
 const FIRST_SHARED: usize = 4;
-const SHARED_KINDS: usize = 4;
+const SHARED_KINDS: usize = 5;
 
 /// The token of what the engine is told of.
 pub fn token_of(wake: Wake) -> Token {
@@ -25,6 +26,7 @@ pub fn token_of(wake: Wake) -> Token {
         Wake::Listener(key) => shared(1, key),
         Wake::Outgoing(key) => shared(2, key),
         Wake::Arriving(key) => shared(3, key),
+        Wake::Metrics(key) => shared(4, key),
     }
 }
 
@@ -38,7 +40,8 @@ pub fn wake_of(token: Token) -> Option<Wake> {
         0 => Wake::Client(key),
         1 => Wake::Listener(key),
         2 => Wake::Outgoing(key),
-        _ => Wake::Arriving(key),
+        3 => Wake::Arriving(key),
+        _ => Wake::Metrics(key),
     })
 }
 
@@ -54,6 +57,7 @@ mod tests {
                 Wake::Listener(key),
                 Wake::Outgoing(key),
                 Wake::Arriving(key),
+                Wake::Metrics(key),
             ] {
                 assert_eq!(wake_of(token_of(wake)), Some(wake));
             }

@@ -261,8 +261,8 @@ impl Network for OsWorld {
         self.listeners.kinds()
     }
 
-    fn listener_keys(&self) -> Vec<usize> {
-        self.listeners.in_use()
+    fn listener_numbers(&self) -> Vec<usize> {
+        self.listeners.numbers()
     }
 
     fn stop_listening(&mut self) {
@@ -270,8 +270,12 @@ impl Network for OsWorld {
     }
 
     fn accept(&mut self, listener: usize) -> io::Result<Accepted<OsSocket>> {
-        let listener = self.listeners.get(listener).ok_or(ErrorKind::WouldBlock)?;
-        listener.accept(&self.tls)
+        let (listener, service) = self.listeners.get(listener).ok_or(ErrorKind::WouldBlock)?;
+        let accepted = listener.accept(&self.tls)?;
+        Ok(Accepted {
+            service,
+            ..accepted
+        })
     }
 
     fn connect(

@@ -33,6 +33,8 @@ const OWN: &[&str] = &[
     "tanist_version",
     "rdb-version",
     "rdb-skip-unknown",
+    "metrics-port",
+    "metrics-bind",
     "replica-lineage-guard",
     "aof-stream-marks",
     "replica_guard",

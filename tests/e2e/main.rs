@@ -41,6 +41,7 @@ mod lineage;
 mod listening;
 mod lost_writes;
 mod messages;
+mod metrics;
 mod numbers;
 mod observation;
 mod operations;

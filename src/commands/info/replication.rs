@@ -6,9 +6,7 @@ use super::report::{Report, hundredths};
 use super::server::load_seconds_left;
 use super::view::View;
 use crate::replication::ReplId;
-use crate::replication::info::{
-    GuardInfo, GuardState, MasterInfo, ReplicationInfo, SyncInfo, SyncStage,
-};
+use crate::replication::info::{GuardInfo, MasterInfo, ReplicationInfo, SyncInfo, SyncStage};
 
 pub fn replication(view: &View<'_>, out: &mut Report) {
     let info = &view.replication;
@@ -124,14 +122,8 @@ fn stream_sum(info: &ReplicationInfo, out: &mut Report) {
 
 /// Behind the reference's lines: what keeps our data from a master that has lost its own.
 fn guard(info: &GuardInfo, out: &mut Report) {
-    let state = match info.state {
-        GuardState::Off => "off",
-        GuardState::On => "on",
-        GuardState::Open => "open",
-        GuardState::Refusing => "refused",
-    };
     out.lines(&[
-        ("replica_guard", &state),
+        ("replica_guard", &info.state.name()),
         ("replica_guard_refusals", &info.refusals),
     ]);
     if let Some(refused) = &info.refused {

@@ -9,6 +9,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// An empty report that is written into this text.
+    pub fn reusing(mut text: String) -> Report {
+        text.clear();
+        Report { text }
+    }
+
     /// Begins a section.
     pub fn title(&mut self, title: &str) {
         if !self.text.is_empty() {

@@ -18,13 +18,18 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// How things are now.
-    pub fn gather(env: &'a Env, table: &'static CommandTable, host: &mut dyn Host) -> View<'a> {
+    /// How things are, by these facts.
+    pub fn of(env: &'a Env, table: &'static CommandTable, facts: ServerFacts) -> View<'a> {
         View {
             env,
             table,
-            facts: host.facts(env),
+            facts,
             replication: env.replication.info(env.now),
         }
+    }
+
+    /// How things are now.
+    pub fn gather(env: &'a Env, table: &'static CommandTable, host: &mut dyn Host) -> View<'a> {
+        View::of(env, table, host.facts(env))
     }
 }

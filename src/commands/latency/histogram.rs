@@ -60,29 +60,92 @@ impl Histogram {
         self.total += 1;
     }
 
+    /// Its figures. They are added up once for all that is asked of it.
+    pub fn sums(&self) -> Sums<'_> {
+        let mut of_powers = [0; POWERS + 1];
+        let mut seen = 0;
+        for (sum, counts) in of_powers.iter_mut().zip(self.counts.chunks_exact(STEPS)) {
+            // Most commands are fast, and what lies above is much and empty.
+            if seen == self.total {
+                break;
+            }
+            *sum = counts.iter().sum();
+            seen += *sum;
+        }
+        Sums {
+            histogram: self,
+            of_powers,
+        }
+    }
+
     /// The time within which `percent` of the runs ended, in nanoseconds; 0 when there are none.
     pub fn percentile(&self, percent: f64) -> u64 {
-        let wanted = ((percent.clamp(0.0, 100.0) / 100.0) * self.total as f64)
-            .ceil()
-            .max(1.0);
-        let mut seen = 0;
-        for (bucket, n) in self.counts.iter().enumerate() {
-            seen += n;
-            if seen as f64 >= wanted {
-                return upper_bound(bucket);
-            }
-        }
-        0
+        self.sums().percentile(percent)
     }
 
     /// How many runs were counted.
     pub fn total(&self) -> u64 {
         self.total
     }
+}
 
-    /// Runs that took at most `ns`, to the precision of the buckets.
-    pub fn count_up_to(&self, ns: u64) -> u64 {
-        self.counts[..=bucket_of(ns)].iter().sum()
+/// A histogram with the sums of its powers of two.
+#[derive(Clone, Copy, Debug)]
+pub struct Sums<'a> {
+    histogram: &'a Histogram,
+    of_powers: [u64; POWERS + 1],
+}
+
+impl Sums<'_> {
+    /// How many runs were counted.
+    pub fn total(&self) -> u64 {
+        self.histogram.total
+    }
+
+    /// The time within which `percent` of the runs ended, in nanoseconds; 0 when there are none.
+    pub fn percentile(&self, percent: f64) -> u64 {
+        let share = percent.clamp(0.0, 100.0) / 100.0;
+        let wanted = (share * self.total() as f64).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        for (power, sum) in self.of_powers.iter().enumerate() {
+            if seen + sum < wanted {
+                seen += sum;
+                continue;
+            }
+            let first = power * STEPS;
+            for (step, count) in self.histogram.counts[first..first + STEPS]
+                .iter()
+                .enumerate()
+            {
+                seen += count;
+                if seen >= wanted {
+                    return upper_bound(first + step);
+                }
+            }
+        }
+        0
+    }
+
+    /// Runs that took at most so long each, to the precision of the buckets. Bounds only grow.
+    pub fn counts_up_to<const N: usize>(&self, bounds_ns: &[u64; N]) -> [u64; N] {
+        let (mut below, mut next) = (0, 0);
+        bounds_ns.map(|ns| {
+            let bucket = bucket_of(ns);
+            let (power, step) = (bucket / STEPS, bucket % STEPS);
+            while next < power {
+                below += self.of_powers[next];
+                next += 1;
+            }
+            // Of an empty power nothing is read: most of them are, and lie far apart.
+            match self.of_powers[power] {
+                0 => below,
+                _ => {
+                    let first = power * STEPS;
+                    let within = &self.histogram.counts[first..=first + step];
+                    below + within.iter().sum::<u64>()
+                }
+            }
+        })
     }
 }
 
@@ -103,6 +166,20 @@ mod tests {
     }
 
     #[test]
+    fn counts_grow_with_their_bounds_up_to_all() {
+        let mut h = Histogram::default();
+        for ns in [0, 500, 1023, 1024, 70_000, MAX_NS, u64::MAX] {
+            h.record(ns);
+        }
+        let bounds = [0, 0, 1023, 1024, 65_535, 100_000, MAX_NS, u64::MAX];
+        assert_eq!(h.sums().counts_up_to(&bounds), [1, 1, 3, 4, 4, 5, 7, 7]);
+        assert_eq!(
+            Histogram::default().sums().counts_up_to(&[5, MAX_NS]),
+            [0, 0]
+        );
+    }
+
+    #[test]
     fn percentiles_follow_the_distribution() {
         let mut h = Histogram::default();
         assert_eq!(h.percentile(50.0), 0);
@@ -113,5 +190,10 @@ mod tests {
         assert!((500..=516).contains(&p50), "{p50}");
         assert!((1000..=1024).contains(&h.percentile(100.0)));
         assert_eq!(h.total(), 1000);
+        for percent in [0.0, 0.05, 0.1, 6.3, 6.4, 6.5, 12.7, 12.8, 99.95, 100.0] {
+            let wanted = ((percent / 100.0 * 1000.0_f64).ceil() as u64).max(1);
+            let bucket = bucket_of(wanted);
+            assert_eq!(h.percentile(percent), upper_bound(bucket), "{percent}");
+        }
     }
 }

@@ -193,16 +193,13 @@ fn histograms(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult {
 /// How many calls ended within which time; a time within which no more ended than within the one
 /// before is left out.
 fn distribution(reply: &mut Reply, histogram: &Histogram) {
+    let bounds: [u64; SHOWN_TIMES] = std::array::from_fn(|doubling| bound_ns(doubling as u32));
     let mut within = Vec::new();
     let mut seen = 0;
-    for doubling in 0.. {
-        let count = histogram.count_up_to(bound_ns(doubling));
+    for (ns, count) in bounds.iter().zip(histogram.sums().counts_up_to(&bounds)) {
         if count > seen {
-            within.push((bound_ns(doubling) / 1000, count));
+            within.push((ns / 1000, count));
             seen = count;
-        }
-        if seen == histogram.total() || bound_ns(doubling) > Histogram::MAX_NS {
-            break;
         }
     }
     reply.map(2);
@@ -216,9 +213,13 @@ fn distribution(reply: &mut Reply, histogram: &Histogram) {
     }
 }
 
+/// So many of them reach beyond the longest time that a histogram tells apart.
+pub const SHOWN_TIMES: usize = 21;
+const _: () = assert!(bound_ns(SHOWN_TIMES as u32 - 1) > Histogram::MAX_NS);
+
 /// The times that are shown double from one to the next. Those of the reference are the upper
 /// bounds of buckets that hold 1,024 ns doubled so often, to a precision of 1/128.
-fn bound_ns(doubling: u32) -> u64 {
+pub const fn bound_ns(doubling: u32) -> u64 {
     ((1024 + 8) << doubling) - 1
 }
 

@@ -18,6 +18,7 @@ use crate::resp::args::Args;
 use crate::sentinel::Sentinel;
 use crate::sentinel::instance::Master;
 pub use rows::ROWS;
+pub use show::quorum_words;
 
 /// The channel on which Sentinels announce themselves.
 const HELLO_CHANNEL: &[u8] = b"__sentinel__:hello";

@@ -79,6 +79,15 @@ pub(super) fn check_quorum(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> CmdResult 
 }
 
 fn quorum_line(check: QuorumCheck) -> Result<String, CmdError> {
+    quorum_words(check).map_err(|text| CmdError::Text(text.into_bytes()))
+}
+
+/// Whether a failover could be begun, in words.
+///
+/// # Errors
+///
+/// It could not; the text begins with the code word.
+pub fn quorum_words(check: QuorumCheck) -> Result<String, String> {
     let usable = check.usable;
     let lacks = match (check.has_quorum, check.has_majority) {
         (true, true) => {
@@ -90,8 +99,10 @@ fn quorum_line(check: QuorumCheck) -> Result<String, CmdError> {
         (true, false) => ["", "", NO_MAJORITY],
         (false, false) => [NO_QUORUM, ". ", NO_MAJORITY],
     };
-    let text = format!("NOQUORUM {usable} usable Sentinels. {}", lacks.concat());
-    Err(CmdError::Text(text.into_bytes()))
+    Err(format!(
+        "NOQUORUM {usable} usable Sentinels. {}",
+        lacks.concat()
+    ))
 }
 
 const NO_QUORUM: &str =

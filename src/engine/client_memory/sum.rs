@@ -57,6 +57,25 @@ impl ClientMemory {
     }
 }
 
+/// Bytes, by the kind of client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// Of ordinary clients.
+    pub clients: usize,
+    /// Of replicas.
+    pub replicas: usize,
+}
+
+impl Noted {
+    /// Adds what a client takes.
+    pub fn add(&mut self, is_replica: bool, bytes: usize) {
+        match is_replica {
+            true => self.replicas += bytes,
+            false => self.clients += bytes,
+        }
+    }
+}
+
 /// Clients that may be evicted, class by class.
 pub fn by_size(shares: impl Iterator<Item = Share>) -> Vec<ClientSizes> {
     let mut classes: BTreeMap<u32, ClientSizes> = BTreeMap::new();

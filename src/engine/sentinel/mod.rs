@@ -91,6 +91,7 @@ impl<W: World> Runtime<W> {
             Action::Send { conn, bytes } => self.send_for_sentinel(env, conn, &bytes),
             Action::Close { conn } => self.close_for_sentinel(conn),
             Action::Publish { event, text } => {
+                *env.stats.sentinel_events.entry(event).or_default() += 1;
                 let (event, text) = (event.as_bytes(), text.as_bytes());
                 env.pubsub.publish(event, text, &mut env.outbox);
             }

@@ -19,7 +19,7 @@ use crate::config::{Apply, Reason, Settings};
 use crate::engine::snapshot_work::{Product, SnapshotWork};
 use crate::engine::world::{
     Accepted, Clock, Event, Interest, Job, Jobs, Lifecycle, Network, ProcessChange, ProcessControl,
-    ProcessEnd, ProcessRole, Transport, Wake, WorkFigures,
+    ProcessEnd, ProcessRole, Service, Transport, Wake, WorkFigures,
 };
 use crate::sys::memory::MemoryStats;
 use crate::sys::process::Exit;
@@ -268,7 +268,7 @@ impl Network for SimWorld {
         vec!["tcp"]
     }
 
-    fn listener_keys(&self) -> Vec<usize> {
+    fn listener_numbers(&self) -> Vec<usize> {
         vec![0]
     }
 
@@ -283,6 +283,7 @@ impl Network for SimWorld {
             local_addr: address_of(self.host).to_string(),
             is_local: true,
             unix_socket: false,
+            service: Service::Clients,
         })
     }
 

@@ -21,35 +21,36 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::socket::Listener;
 use crate::base::errno::os_text;
-use crate::config::{BindAddress, Settings};
+use crate::config::{BindAddress, BindAddresses, Settings};
 use crate::engine::path_of;
+use crate::engine::world::Service;
 
 /// Bytes of the longest name of a Unix socket, with its end mark.
 const UNIX_PATH_BYTES: usize = 108;
 
 /// What is spoken on a TCP port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Service {
+pub enum Spoken {
     /// The protocol as it is.
     Plain,
     /// The same over TLS.
     Tls,
 }
 
-impl Service {
+impl Spoken {
     /// Its name, for the log.
     fn name(self) -> &'static str {
         match self {
-            Service::Plain => "tcp",
-            Service::Tls => "tls",
+            Spoken::Plain => "tcp",
+            Spoken::Tls => "tls",
         }
     }
 
     fn listener(self, socket: Socket) -> Listener {
         let listener = TcpListener::from_std(socket.into());
         match self {
-            Service::Plain => Listener::Tcp(listener),
-            Service::Tls => Listener::Tls(listener),
+            Spoken::Plain => Listener::Tcp(listener),
+            Spoken::Tls => Listener::Tls(listener),
         }
     }
 }
@@ -58,7 +59,7 @@ impl Service {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ListenAddr {
     /// An address and port.
-    Tcp(SocketAddr, Service),
+    Tcp(SocketAddr, Spoken),
     /// A path as it was given; where that is was decided when the socket was opened.
     Unix(PathBuf),
 }
@@ -83,6 +84,10 @@ impl ListenAddr {
 pub struct Wanted {
     /// Where.
     pub place: ListenAddr,
+    /// Whom for.
+    pub service: Service,
+    /// The port, for the log.
+    port: u16,
     /// The same, as it was written.
     name: String,
     /// The machine may lack it.
@@ -126,31 +131,45 @@ impl Refusal {
 /// A name does not stand for an address; the text is for the log.
 pub fn wanted(settings: &Settings) -> Result<Vec<Wanted>, String> {
     let mut all = Vec::new();
-    let ports = [
-        (settings.port, Service::Plain),
-        (settings.tls_port, Service::Tls),
-    ];
-    for (port, service) in ports.into_iter().filter(|(port, _)| *port != 0) {
-        for BindAddress { host, optional } in settings.bind.iter() {
-            let address = resolve(host, port).map_err(|text| {
-                log_refusal(host, port, &text);
-                failed_listening(port, service)
-            })?;
-            all.push(Wanted {
-                place: ListenAddr::Tcp(address, service),
-                name: host.to_owned(),
-                optional,
-            });
-        }
-    }
+    let metrics = &settings.metrics_bind.0;
+    let (bind, clients) = (&settings.bind, Service::Clients);
+    want_tcp(&mut all, (clients, Spoken::Plain), settings.port, bind)?;
+    want_tcp(&mut all, (clients, Spoken::Tls), settings.tls_port, bind)?;
+    let plain = (Service::Metrics, Spoken::Plain);
+    want_tcp(&mut all, plain, settings.metrics_port, metrics)?;
     if let Some(path) = settings.unixsocket.as_deref().filter(|p| !p.is_empty()) {
         all.push(Wanted {
             place: ListenAddr::Unix(path_of(path)),
+            service: Service::Clients,
+            port: 0,
             name: String::from_utf8_lossy(path).into_owned(),
             optional: false,
         });
     }
     Ok(all)
+}
+
+/// Adds the addresses of a port; 0 is none.
+fn want_tcp(
+    all: &mut Vec<Wanted>,
+    (service, spoken): (Service, Spoken),
+    port: u16,
+    bind: &BindAddresses,
+) -> Result<(), String> {
+    for BindAddress { host, optional } in bind.iter().filter(|_| port != 0) {
+        let address = resolve(host, port).map_err(|text| {
+            log_refusal(host, port, &text);
+            failed_listening(port, spoken)
+        })?;
+        all.push(Wanted {
+            place: ListenAddr::Tcp(address, spoken),
+            service,
+            port,
+            name: host.to_owned(),
+            optional,
+        });
+    }
+    Ok(())
 }
 
 /// The address of a name; one with a colon is of IPv6, any other of IPv4.
@@ -179,10 +198,10 @@ fn log_refusal(name: &str, port: u16, text: &str) {
     log::warn!("Warning: Could not create server TCP listening socket {name}:{port}: {text}");
 }
 
-fn failed_listening(port: u16, service: Service) -> String {
+fn failed_listening(port: u16, spoken: Spoken) -> String {
     format!(
         "Failed listening on port {port} ({}), aborting.",
-        service.name()
+        spoken.name()
     )
 }
 
@@ -196,13 +215,13 @@ pub fn open_all(
     wanted: Vec<Wanted>,
     leaving: &[(&ListenAddr, &Listener)],
     settings: &Settings,
-) -> Result<Vec<(ListenAddr, Listener)>, String> {
+) -> Result<Vec<(ListenAddr, Service, Listener)>, String> {
     let backlog = settings.tcp_backlog as i32;
     let mut sharing = Sharing::default();
-    let mut bound: Vec<(Wanted, Socket, SocketAddr, Service)> = Vec::new();
+    let mut bound: Vec<(Wanted, Spoken, Socket)> = Vec::new();
     let mut paths = Vec::new();
     for wanted in wanted {
-        let ListenAddr::Tcp(address, service) = wanted.place else {
+        let ListenAddr::Tcp(address, spoken) = wanted.place else {
             paths.push(wanted);
             continue;
         };
@@ -215,29 +234,29 @@ pub fn open_all(
             sharing.join(listener);
         }
         match bind_tcp(address, !old.is_empty()) {
-            Ok(socket) => bound.push((wanted, socket, address, service)),
-            Err(refusal) => excuse(&wanted, &refusal, address, service)?,
+            Ok(socket) => bound.push((wanted, spoken, socket)),
+            Err(refusal) => excuse(&wanted, spoken, &refusal)?,
         }
     }
     let mut opened = Vec::new();
-    for (wanted, socket, address, service) in bound {
+    for (wanted, spoken, socket) in bound {
         // An address that is taken is told in the words of the call that finds it out mostly.
         match socket.listen(backlog) {
             Ok(()) => {
                 mark(&socket, settings.socket_mark_id);
-                opened.push((wanted.place, service, socket));
+                opened.push((wanted.place, wanted.service, spoken, socket));
             }
             Err(e) if e.raw_os_error() == Some(libc::EADDRINUSE) => {
-                excuse(&wanted, &Refusal::of("bind", &e), address, service)?;
+                excuse(&wanted, spoken, &Refusal::of("bind", &e))?;
             }
-            Err(e) => excuse(&wanted, &Refusal::of("listen", &e), address, service)?,
+            Err(e) => excuse(&wanted, spoken, &Refusal::of("listen", &e))?,
         }
     }
     let mut listeners = Vec::new();
-    for (place, service, socket) in opened {
+    for (place, service, spoken, socket) in opened {
         // Only a socket that has just shared a port can refuse, and such a one is none the worse.
         let _ = socket.set_reuse_port(false);
-        listeners.push((place, service.listener(socket)));
+        listeners.push((place, service, spoken.listener(socket)));
     }
     for wanted in paths {
         let ListenAddr::Unix(path) = &wanted.place else {
@@ -246,24 +265,18 @@ pub fn open_all(
         let socket = listen_unix(path, settings.unixsocketperm, backlog)
             .map_err(|refusal| format!("Failed opening Unix socket: {}", refusal.text))?;
         let listener = Listener::Unix(UnixListener::from_std(socket.into()));
-        listeners.push((wanted.place, listener));
+        listeners.push((wanted.place, wanted.service, listener));
     }
     Ok(listeners)
 }
 
 /// Says in the log what is missing; an error if it must not be.
-fn excuse(
-    wanted: &Wanted,
-    refusal: &Refusal,
-    address: SocketAddr,
-    service: Service,
-) -> Result<(), String> {
-    let port = address.port();
-    log_refusal(&wanted.name, port, &refusal.text);
+fn excuse(wanted: &Wanted, spoken: Spoken, refusal: &Refusal) -> Result<(), String> {
+    log_refusal(&wanted.name, wanted.port, &refusal.text);
     if refusal.is_excused(wanted) {
         Ok(())
     } else {
-        Err(failed_listening(port, service))
+        Err(failed_listening(wanted.port, spoken))
     }
 }
 

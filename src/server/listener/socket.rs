@@ -5,7 +5,7 @@ use std::io;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry};
 
-use crate::engine::world::{Accepted, Wake};
+use crate::engine::world::{Accepted, Service, Wake};
 use crate::server::socket::{OsSocket, endpoint};
 use crate::server::tls::Tls;
 use crate::server::token::token_of;
@@ -21,7 +21,8 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// The next waiting connection, or `WouldBlock`.
+    /// The next waiting connection, or `WouldBlock`. Whom the listener is there for, its owner
+    /// knows.
     pub fn accept(&self, tls: &Tls) -> io::Result<Accepted<OsSocket>> {
         match self {
             Listener::Tcp(listener) | Listener::Tls(listener) => {
@@ -39,6 +40,7 @@ impl Listener {
                     local_addr,
                     is_local: peer.ip().to_canonical().is_loopback(),
                     unix_socket: false,
+                    service: Service::Clients,
                 })
             }
             Listener::Unix(listener) => {
@@ -55,6 +57,7 @@ impl Listener {
                     local_addr: name,
                     is_local: true,
                     unix_socket: true,
+                    service: Service::Clients,
                 })
             }
         }

@@ -86,7 +86,7 @@ impl Rig {
     fn accept_any(&self) -> Accepted<OsSocket> {
         let keys = self.listeners.keys(|_, _| true);
         let mut accepted = keys.iter().filter_map(|key| {
-            let listener = self.listeners.get(*key)?;
+            let (listener, _) = self.listeners.get(*key)?;
             listener.accept(&Tls::default()).ok()
         });
         accepted.next().expect("somebody has connected")
