@@ -61,6 +61,8 @@ fields! {
         "The most output that waited for a client of late.";
     "blocked_clients" => "redis_blocked_clients", Gauge AsIs,
         "Clients whose command waits.";
+    "handshakes_pending" => "tanist_handshakes_pending", Gauge AsIs,
+        "Connections that were accepted and are not open yet.";
     "tracking_clients" => "redis_tracking_clients", Gauge AsIs,
         "Clients that are told when keys change that they have read.";
     "clients_in_timeout_table" => "redis_clients_in_timeout_table", Gauge AsIs,
@@ -268,6 +270,8 @@ fields! {
         "KiB sent to replicas in a second, of late.";
     "rejected_connections" => "redis_rejected_connections_total", Counter AsIs,
         "Connections that were refused.";
+    "handshakes_failed" => "tanist_handshakes_failed_total", Counter AsIs,
+        "Connections that did not open, for the handshake failed or took too long.";
     "sync_full" => "redis_replica_resyncs_full", Gauge AsIs,
         "Full syncs of replicas.";
     "sync_partial_ok" => "redis_replica_partial_resync_accepted", Gauge AsIs,
