@@ -5,7 +5,7 @@
 
 use super::runtime::Runtime;
 use super::snapshot::snapshot_path;
-use super::world::World;
+use super::world::{Socket, World};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 use crate::commands::env::Env;
@@ -98,7 +98,8 @@ impl<W: World> Runtime<W> {
         if done {
             self.drive(env, |r, e, out| r.on_file_sent(client, e, out));
         }
-        if self.clients[key].output.pending() == 0 {
+        let conn = &self.clients[key];
+        if conn.output.pending() == 0 && !conn.socket.has_unsent() {
             self.clients.continue_writing(key, &mut self.world);
         }
     }

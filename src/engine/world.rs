@@ -215,8 +215,8 @@ pub trait Socket {
     fn has_more(&self) -> bool {
         false
     }
-    /// Writes some of the bytes. A socket that changes them on their way may keep a bounded number
-    /// of those that it has taken; see [`Socket::flush`].
+    /// Writes some of the bytes; all of them, unless the socket is full. One that changes them on
+    /// their way may keep a bounded number of those that it has taken; see [`Socket::flush`].
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
     /// Writes some of the slices.
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;

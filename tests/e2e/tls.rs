@@ -112,6 +112,19 @@ fn replication_works_over_tls_in_every_combination() {
             master.ask(&format!("SET after:{at} {at}"));
         }
         wait_same_data(&[&master, &replica]);
+        // More at once than a socket takes, and than is encrypted in one turn.
+        let value = "x".repeat(1000);
+        let mut burst = Vec::new();
+        for at in 0..4_000 {
+            burst.extend(encode(&["SET", &format!("burst:{at}"), &value]));
+        }
+        let mut writer = master.connect();
+        writer.send(&burst);
+        for _ in 0..4_000 {
+            assert_eq!(writer.read_value().unwrap().to_string(), "OK");
+        }
+        wait_equal_offsets(&[&master, &replica]);
+        wait_same_data(&[&master, &replica]);
         // It is found where it can be followed in the same way.
         let named = master.info("slave0");
         assert!(named.contains(&format!("port={replica_port}")), "{named}");

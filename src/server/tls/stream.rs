@@ -357,8 +357,22 @@ impl<T: Read + Write> TlsSocket<T> {
         self.ended || !self.plaintext.is_empty()
     }
 
-    /// See [`Socket::write`](crate::engine::world::Socket::write).
+    /// See [`Socket::write`](crate::engine::world::Socket::write). Fewer bytes are taken only if the
+    /// kernel takes no more.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            match self.write_turn(&bytes[taken..]) {
+                Ok(count) => taken += count,
+                Err(e) if e.kind() == ErrorKind::WouldBlock && taken > 0 => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Encrypts and sends at most [`WRITE_BYTES_MAX`] bytes.
+    fn write_turn(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.stage == Stage::Broken {
             return Err(broken());
         }
@@ -389,21 +403,38 @@ impl<T: Read + Write> TlsSocket<T> {
         Ok(bytes.len())
     }
 
-    /// See [`Socket::write_vectored`](crate::engine::world::Socket::write_vectored).
+    /// See [`Socket::write_vectored`](crate::engine::world::Socket::write_vectored). Small slices are
+    /// put into one record.
     pub fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match slices.iter().find(|slice| !slice.is_empty()) {
-            None => return Ok(0),
-            Some(first) if first.len() >= RECORD_BYTES_MAX => return self.write(first),
-            Some(_) => {}
-        }
         let room = Rc::clone(&self.room);
         let mut gathered = room.gathered.borrow_mut();
         gathered.clear();
-        for slice in slices {
-            let left = WRITE_BYTES_MAX - gathered.len();
-            gathered.extend_from_slice(&slice[..slice.len().min(left)]);
+        let mut taken = 0;
+        for (at, slice) in slices.iter().enumerate() {
+            let is_last = at + 1 == slices.len();
+            let bytes = match gathered.is_empty() && slice.len() >= RECORD_BYTES_MAX {
+                true => slice,
+                false => {
+                    gathered.extend_from_slice(slice);
+                    &gathered[..]
+                }
+            };
+            if bytes.len() < RECORD_BYTES_MAX && !is_last {
+                continue;
+            }
+            match self.write(bytes) {
+                Ok(count) => taken += count,
+                Err(e) if e.kind() == ErrorKind::WouldBlock && taken > 0 => break,
+                Err(e) => return Err(e),
+            }
+            if self.has_unsent() {
+                break;
+            }
+            gathered.clear();
         }
-        self.write(&gathered)
+        gathered.truncate(0);
+        gathered.shrink_to(2 * WRITE_BYTES_MAX);
+        Ok(taken)
     }
 
     /// Offers encrypted bytes to the kernel, and keeps what it does not take.

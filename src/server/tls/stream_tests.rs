@@ -343,6 +343,35 @@ fn a_full_socket_takes_one_turn_and_no_more() {
 }
 
 #[test]
+fn fewer_bytes_are_taken_only_if_the_socket_is_full() {
+    let bytes = vec![5; 3 * WRITE_BYTES_MAX + 17];
+    let slices = [
+        IoSlice::new(&bytes[..9]),
+        IoSlice::new(&bytes[9..100_000]),
+        IoSlice::new(&[]),
+        IoSlice::new(&bytes[100_000..]),
+    ];
+    let mut pair = Pair::open(&tls(), 1_000_000, 1_000_000);
+    assert_eq!(pair.server.write(&bytes).unwrap(), bytes.len());
+    assert_eq!(pair.server.write_vectored(&slices).unwrap(), bytes.len());
+    assert!(!pair.server.has_unsent());
+    let mut narrow = Pair::open(&tls(), 90_000, 90_000);
+    for vectored in [false, true] {
+        let taken = match vectored {
+            true => narrow.server.write_vectored(&slices),
+            false => narrow.server.write(&bytes),
+        };
+        assert!(taken.unwrap() < bytes.len());
+        assert!(narrow.server.has_unsent());
+        let mut got = Vec::new();
+        while !narrow.server.flush().unwrap() {
+            drain(&mut narrow.client, &mut got, 9_000);
+        }
+        drain(&mut narrow.client, &mut got, 9_000);
+    }
+}
+
+#[test]
 fn whoever_leaves_without_a_word_only_looked_whether_we_are_there() {
     let mut pair = Pair::new(&tls(), 1_000, 1_000);
     pair.to_server.borrow_mut().closed = true;
