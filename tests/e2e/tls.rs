@@ -355,6 +355,18 @@ fn fail_over(makes: [Make; 3]) {
             sentinel.replicas().len() == 2 && sentinel.sentinels().len() == 2
         });
     }
+    if makes == [Make::Ours; 3] {
+        // A Sentinel's certificate is exchanged while it runs, too.
+        certificates.sign("renewed", 2090);
+        for sentinel in &sentinels {
+            let line = format!(
+                "SENTINEL CONFIG SET tls-cert-file {} tls-key-file {}",
+                certificates.file("renewed.crt"),
+                certificates.file("renewed.key")
+            );
+            assert_eq!(sentinel.ask(&line), "OK");
+        }
+    }
     master.kill();
     let new = wait_for(
         "another master",

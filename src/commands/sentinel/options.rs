@@ -1,7 +1,8 @@
 //! `SENTINEL SET` and `SENTINEL CONFIG`: options of one master, and of all.
 //!
 //! What options there are and what they accept is the tables' business
-//! ([`crate::config::sentinel`]).
+//! ([`crate::config::sentinel`]). `SENTINEL CONFIG` takes the directives of TLS as well, under their
+//! names: a Sentinel has no `CONFIG`, and certificates have to be exchanged while it runs.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -60,21 +61,43 @@ fn config_get(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let patterns: Vec<&[u8]> = args.iter_from(3).collect();
     let loglevel = ctx.env.config.loglevel;
     let shown = of(ctx.env).common().show(loglevel, &patterns);
-    ctx.reply.map(shown.len());
+    let of_tls: Vec<&[u8]> = patterns.into_iter().filter(|p| is_of_tls(p)).collect();
+    let of_tls = crate::config::get(&ctx.env.config, &of_tls);
+    ctx.reply.map(shown.len() + of_tls.len());
     for (name, value) in shown {
+        ctx.reply.bulk(name);
+        ctx.reply.bulk(value);
+    }
+    for (name, value) in of_tls {
         ctx.reply.bulk(name);
         ctx.reply.bulk(value);
     }
     Ok(())
 }
 
+/// Whether a word names directives of TLS.
+fn is_of_tls(name: &[u8]) -> bool {
+    name.get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"tls-"))
+}
+
 fn config_set(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let now = ctx.env.now;
     let words: Vec<&[u8]> = args.iter_from(3).collect();
-    let change = of(ctx.env).common().plan(&words);
+    let (mut own, mut directives) = (Vec::new(), Vec::new());
+    for pair in words.chunks(2) {
+        match pair {
+            [name, value] if is_of_tls(name) => directives.push((*name, *value)),
+            _ => own.extend_from_slice(pair),
+        }
+    }
+    let change = of(ctx.env).common().plan(&own);
     let change = change.map_err(|error| CmdError::err(error.to_string()))?;
     if let Some(level) = change.loglevel {
-        set_directives(ctx, &[(b"loglevel", level.name().as_bytes())])?;
+        directives.push((b"loglevel", level.name().as_bytes()));
+    }
+    if !directives.is_empty() {
+        set_directives(ctx, &directives)?;
     }
     of(ctx.env).set_common(change.common, change.drops_peer_links, now);
     answer_when_saved(ctx)

@@ -669,6 +669,30 @@ fn what_holds_for_all_masters_is_set_when_that_is_durable() {
             bulks(&["announce-port", "1234", "loglevel", "debug"])
         )
     );
+    // The directives of TLS are taken beside them, and shown when they are asked for.
+    let set = "SENTINEL CONFIG SET TLS-protocols TLSv1.3 announce-port 7 tls-session-caching no";
+    assert_eq!(run_and_save(&mut rig, set, Ok(())), "+OK\r\n");
+    let shown = [
+        ["announce-port", "7"],
+        ["tls-protocols", "TLSv1.3"],
+        ["tls-session-caching", "no"],
+    ];
+    assert_eq!(
+        rig.run("SENTINEL CONFIG GET tls-pro* tls-session-caching announce-port"),
+        format!("*6\r\n{}", bulks(&shown.concat()))
+    );
+    rig.expect_refusals(&[
+        (
+            "SENTINEL CONFIG SET tls-auth-clients perhaps",
+            "ERR CONFIG SET failed (possibly related to argument 'tls-auth-clients') - \
+             argument(s) must be one of the following: no, yes, optional",
+        ),
+        (
+            "SENTINEL CONFIG SET tls-cert-file",
+            "ERR Only SENTINEL CONFIG GET <param> [<param> <param> ...]/ SET <param> <value> \
+             [<param> <value> ...] are supported.",
+        ),
+    ]);
     let flush = "SENTINEL FLUSHCONFIG";
     assert_eq!(run_and_save(&mut rig, flush, Ok(())), "+OK\r\n");
 }
