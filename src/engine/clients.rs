@@ -168,8 +168,8 @@ impl<S: Socket> Clients<S> {
 
     // ---- Coming and going ----
 
-    /// Makes an accepted socket a client. It may have been `watched` under another name; what it has
-    /// received by now is looked at in the next tick, since no event tells of it again.
+    /// Makes an accepted socket a client. It may have been `watched` under another name; what it
+    /// has received by now is looked at in the next tick, since no event tells of it again.
     pub fn admit<W>(&mut self, accepted: Accepted<S>, watched: bool, env: &Env, world: &mut W)
     where
         W: Network<Socket = S>,

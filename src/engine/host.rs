@@ -58,7 +58,7 @@ impl<W: World> Runtime<W> {
             max_output_buffer: self.clients.output_peak.get(),
             blocked_clients: env.waiters.len() + held,
             handshakes_pending: self.arriving.len(),
-            handshakes_failed: self.arriving.failed(),
+            handshakes_failed: self.arriving.failed,
             clients_memory: memory_of.clients,
             replicas_memory: memory_of.replicas,
             stream_spilled_bytes: self.link.waiting.bytes(),

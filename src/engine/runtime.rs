@@ -7,7 +7,7 @@
 //! them do together.
 
 use super::aof::Aof;
-use super::arriving::Arriving;
+use super::arriving::set::Arriving;
 use super::clients::Clients;
 use super::file_sends::FileSends;
 use super::link::MasterLink;

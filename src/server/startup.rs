@@ -101,6 +101,16 @@ fn start(name: &[u8], args: &[Vec<u8>], mode: Mode) -> Result<Server, Failure> {
         supervisor,
     };
     let mut engine = wire(process, settings, file, sentinel, users, table)?;
+    listen(&mut engine)?;
+    if mode == Mode::Server {
+        log::info!("Server initialized");
+    }
+    engine.begin().map_err(|e| format!("Fatal error: {e}"))?;
+    Ok(Server::new(engine))
+}
+
+/// Opens all that clients connect to.
+fn listen(engine: &mut Engine<OsWorld>) -> Result<(), String> {
     let settings = engine.env().config.clone();
     engine
         .world_mut()
@@ -110,16 +120,10 @@ fn start(name: &[u8], args: &[Vec<u8>], mode: Mode) -> Result<Server, Failure> {
             "Failed to configure TLS. Check logs for more info.".to_owned()
         })?;
     engine.world_mut().listen(&settings)?;
-    if engine.world().listeners().is_empty() {
-        return Err("Configured to not listen anywhere, exiting."
-            .to_owned()
-            .into());
+    match engine.world().listeners().is_empty() {
+        true => Err("Configured to not listen anywhere, exiting.".to_owned()),
+        false => Ok(()),
     }
-    if mode == Mode::Server {
-        log::info!("Server initialized");
-    }
-    engine.begin().map_err(|e| format!("Fatal error: {e}"))?;
-    Ok(Server::new(engine))
 }
 
 /// Reads the configuration, enters the folder that it names, and has the log go where it says.

@@ -1,8 +1,8 @@
 //! `SENTINEL SET` and `SENTINEL CONFIG`: options of one master, and of all.
 //!
 //! What options there are and what they accept is the tables' business
-//! ([`crate::config::sentinel`]). `SENTINEL CONFIG` takes the directives of TLS as well, under their
-//! names: a Sentinel has no `CONFIG`, and certificates have to be exchanged while it runs.
+//! ([`crate::config::sentinel`]). `SENTINEL CONFIG` takes the directives of TLS as well, under
+//! their names: a Sentinel has no `CONFIG`, and certificates have to be exchanged while it runs.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -47,6 +47,7 @@ mod crash_resync_tests;
 mod crash_runs;
 mod damage;
 pub mod disk;
+mod end;
 mod full_sync_tests;
 mod group;
 mod group_client;

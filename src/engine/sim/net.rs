@@ -6,9 +6,9 @@
 //! before; a reset drops what is under way. Between two hosts the network may go silent: nothing
 //! arrives, and nothing is said about it until it heals.
 //!
-//! Every third connection opens at the side that accepts it only when the first bytes arrive, as one
-//! does whose peers have to agree on keys; those bytes are then there to be read, and no event tells
-//! of them any more.
+//! Every third connection opens at the side that accepts it only when the first bytes arrive, as
+//! one does whose peers have to agree on keys; those bytes are then there to be read, and no event
+//! tells of them any more.
 //!
 //! Readiness is told once when it begins, as an edge-triggered poll does, and again when what is
 //! watched changes. Nothing here is kinder than that: who does not read on hears no more.
@@ -20,6 +20,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
+use super::end::{End, Opening};
 use crate::base::rng::Rng;
 use crate::engine::world::{Connecting, Event, Interest, Socket, Wake};
 
@@ -52,84 +53,6 @@ pub fn host_at(address: SocketAddr) -> Option<HostId> {
     match address.ip() {
         IpAddr::V4(ip) if ip.octets()[..3] == [10, 0, 0] => Some(ip.octets()[3] as usize - 1),
         _ => None,
-    }
-}
-
-/// How the making of a connection stands, as its beginner sees it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Opening {
-    Pending,
-    Done,
-    Refused,
-}
-
-/// One end of a connection.
-struct End {
-    host: HostId,
-    /// What is under way, and when it arrives.
-    coming: VecDeque<(u64, Vec<u8>)>,
-    /// What has arrived and was not read.
-    arrived: VecDeque<u8>,
-    /// What came with the end of a handshake and was not read.
-    untold: VecDeque<u8>,
-    /// When the other end's goodbye arrives.
-    eof_at: Option<u64>,
-    eof: bool,
-    reset: bool,
-    closed: bool,
-    opening: Opening,
-    watched: Option<(Wake, Interest)>,
-    /// Something to be told: readable, writable.
-    edges: (bool, bool),
-    /// A write found the other end's pipe full.
-    was_full: bool,
-}
-
-impl End {
-    fn new(host: HostId, opening: Opening) -> End {
-        End {
-            host,
-            coming: VecDeque::new(),
-            arrived: VecDeque::new(),
-            untold: VecDeque::new(),
-            eof_at: None,
-            eof: false,
-            reset: false,
-            closed: false,
-            opening,
-            watched: None,
-            edges: (false, false),
-            was_full: false,
-        }
-    }
-
-    /// How far it is; the end that was accepted (1) opens with the first bytes.
-    fn go_on_opening(&mut self, side: usize) -> Opening {
-        if side == 1 && self.opening == Opening::Pending {
-            if !self.arrived.is_empty() {
-                self.opening = Opening::Done;
-                self.untold.append(&mut self.arrived);
-            } else if self.eof || self.reset {
-                self.opening = Opening::Refused;
-            }
-        }
-        self.opening
-    }
-
-    fn held_bytes(&self) -> usize {
-        let coming: usize = self.coming.iter().map(|(_, bytes)| bytes.len()).sum();
-        coming + self.arrived.len() + self.untold.len()
-    }
-
-    /// Whether there is something to be told of what is watched.
-    fn has_news(&self) -> bool {
-        self.watched.is_some_and(|(_, interest)| {
-            self.edges.0 || self.edges.1 && interest == Interest::ReadWrite
-        })
-    }
-
-    fn is_readable(&self) -> bool {
-        !self.arrived.is_empty() || self.eof || self.reset
     }
 }
 

@@ -13,8 +13,8 @@
 //!
 //! OpenSSL knows many suites that are not here, and for good reasons: whatever has no forward
 //! secrecy, or no authenticated encryption. A list of which nothing is left is refused; one that
-//! asks for suites that are not here, beside others, works without them, as with an OpenSSL that was
-//! built without them.
+//! asks for suites that are not here, beside others, works without them, as with an OpenSSL that
+//! was built without them.
 
 use rustls::crypto::aws_lc_rs::cipher_suite as suite;
 use rustls::{SupportedCipherSuite, SupportedProtocolVersion, version};

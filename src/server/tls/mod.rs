@@ -6,7 +6,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `stream.rs` | a socket whose bytes are encrypted |
+//! | `stream.rs`, `session.rs` | a socket whose bytes are encrypted; one side of a session |
 //! | `pem.rs` | certificates and keys from files |
 //! | `ciphers.rs` | protocols and ciphers, by OpenSSL's words |
 //! | `verify.rs` | whom we trust |
@@ -14,6 +14,7 @@
 
 mod ciphers;
 mod pem;
+mod session;
 mod sessions;
 pub mod stream;
 #[cfg(test)]

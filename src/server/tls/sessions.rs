@@ -1,7 +1,7 @@
 //! Sessions that clients may resume: a bounded memory of those of late.
 //!
-//! The oldest one goes first, whether it was used or not, so a session is never kept for longer than
-//! the timeout, and lookups keep nothing alive. In TLS 1.3 a session serves once.
+//! The oldest one goes first, whether it was used or not, so a session is never kept for longer
+//! than the timeout, and lookups keep nothing alive. In TLS 1.3 a session serves once.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

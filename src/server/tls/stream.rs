@@ -29,14 +29,10 @@ use std::rc::Rc;
 use mio::net::TcpStream;
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 
+use super::session::{OVERHEAD_BYTES_MAX, Plain, RECORD_BYTES_MAX, Session, Step, failure};
 use crate::engine::world::Connecting;
 
-/// Bytes of plaintext in one record at most (RFC 8446, 5.1).
-const RECORD_BYTES_MAX: usize = 16 * 1024;
-/// What encryption adds to a record, at most: header, content type, nonce, tag.
-const OVERHEAD_BYTES_MAX: usize = 64;
 /// Bytes of plaintext that are encrypted before they are offered to the kernel.
 const WRITE_BYTES_MAX: usize = 4 * RECORD_BYTES_MAX;
 /// Bytes read at once at most, and at least: a whole record.
@@ -56,12 +52,6 @@ pub struct Room {
     gathered: RefCell<Vec<u8>>,
 }
 
-/// The two sides of a session.
-enum Session {
-    Server(Box<UnbufferedServerConnection>),
-    Client(Box<UnbufferedClientConnection>),
-}
-
 /// How far a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
@@ -73,37 +63,6 @@ enum Stage {
     Open,
     /// The session has failed, and must not be asked anything any more.
     Broken,
-}
-
-/// What a session wants next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Step {
-    /// To be asked again.
-    Again,
-    /// More bytes of the peer.
-    Wait,
-    /// The peer has said that it sends no more.
-    PeerClosed,
-}
-
-/// Where decrypted bytes go.
-struct Plain<'a> {
-    into: &'a mut Vec<u8>,
-    /// `into` must not be longer than this.
-    end: usize,
-    /// What has no room there.
-    rest: &'a mut Vec<u8>,
-}
-
-impl Plain<'_> {
-    fn push(&mut self, payload: &[u8]) {
-        let room = match self.rest.is_empty() {
-            true => (self.end - self.into.len()).min(payload.len()),
-            false => 0,
-        };
-        self.into.extend_from_slice(&payload[..room]);
-        self.rest.extend_from_slice(&payload[room..]);
-    }
 }
 
 /// See the module's head.
@@ -357,8 +316,8 @@ impl<T: Read + Write> TlsSocket<T> {
         self.ended || !self.plaintext.is_empty()
     }
 
-    /// See [`Socket::write`](crate::engine::world::Socket::write). Fewer bytes are taken only if the
-    /// kernel takes no more.
+    /// See [`Socket::write`](crate::engine::world::Socket::write). Fewer bytes are taken only if
+    /// the kernel takes no more.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut taken = 0;
         while taken < bytes.len() {
@@ -403,8 +362,8 @@ impl<T: Read + Write> TlsSocket<T> {
         Ok(bytes.len())
     }
 
-    /// See [`Socket::write_vectored`](crate::engine::world::Socket::write_vectored). Small slices are
-    /// put into one record.
+    /// See [`Socket::write_vectored`](crate::engine::world::Socket::write_vectored). Small slices
+    /// are put into one record.
     pub fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let room = Rc::clone(&self.room);
         let mut gathered = room.gathered.borrow_mut();
@@ -500,146 +459,8 @@ impl<T: Read + Write> TlsSocket<T> {
     }
 }
 
-impl Session {
-    fn is_handshaking(&self) -> bool {
-        match self {
-            Session::Server(session) => session.is_handshaking(),
-            Session::Client(session) => session.is_handshaking(),
-        }
-    }
-
-    /// Has the session go on by one step: how many bytes are done with, and what it wants next.
-    fn step(
-        &mut self,
-        records: &mut [u8],
-        plain: &mut Plain<'_>,
-        outgoing: &mut Vec<u8>,
-    ) -> (usize, Result<Step, rustls::Error>) {
-        match self {
-            Session::Server(session) => take(session.process_tls_records(records), plain, outgoing),
-            Session::Client(session) => take(session.process_tls_records(records), plain, outgoing),
-        }
-    }
-
-    /// After a failure: what the peer is to be told of it. That stands ready; anything else must
-    /// not be asked of the session any more.
-    fn last_words(&mut self, plain: &mut Plain<'_>, outgoing: &mut Vec<u8>) {
-        while self.has_words() {
-            if self.step(&mut [], plain, outgoing).1.is_err() {
-                return;
-            }
-        }
-    }
-
-    fn has_words(&self) -> bool {
-        match self {
-            Session::Server(session) => session.wants_write(),
-            Session::Client(session) => session.wants_write(),
-        }
-    }
-
-    /// `held`: what the session has seen and is not done with.
-    fn encrypt(&mut self, held: &mut [u8], bytes: &[u8], out: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Session::Server(session) => encrypt(session.process_tls_records(held), bytes, out),
-            Session::Client(session) => encrypt(session.process_tls_records(held), bytes, out),
-        }
-    }
-
-    /// `held`: what the session has seen and is not done with.
-    fn close_notify(&mut self, held: &mut [u8], out: &mut [u8]) -> Option<usize> {
-        match self {
-            Session::Server(session) => close_notify(session.process_tls_records(held), out),
-            Session::Client(session) => close_notify(session.process_tls_records(held), out),
-        }
-    }
-}
-
-/// Does what a session asks for.
-fn take<Data>(
-    status: UnbufferedStatus<'_, '_, Data>,
-    plain: &mut Plain<'_>,
-    outgoing: &mut Vec<u8>,
-) -> (usize, Result<Step, rustls::Error>) {
-    let UnbufferedStatus { mut discard, state } = status;
-    let step = match state {
-        Err(e) => Err(e),
-        Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-            let mut result = Ok(Step::Again);
-            while let Some(record) = traffic.next_record() {
-                match record {
-                    Ok(record) => {
-                        discard += record.discard;
-                        plain.push(record.payload);
-                    }
-                    Err(e) => {
-                        result = Err(e);
-                        break;
-                    }
-                }
-            }
-            result
-        }
-        Ok(ConnectionState::EncodeTlsData(mut data)) => {
-            let start = outgoing.len();
-            let mut room = RECORD_BYTES_MAX + OVERHEAD_BYTES_MAX;
-            loop {
-                outgoing.resize(start + room, 0);
-                match data.encode(&mut outgoing[start..]) {
-                    Ok(count) => {
-                        outgoing.truncate(start + count);
-                        break Ok(Step::Again);
-                    }
-                    Err(EncodeError::InsufficientSize(e)) => room = e.required_size,
-                    Err(EncodeError::AlreadyEncoded) => {
-                        outgoing.truncate(start);
-                        break Ok(Step::Again);
-                    }
-                }
-            }
-        }
-        Ok(ConnectionState::TransmitTlsData(data)) => {
-            // It stands in `outgoing`, which is sent in order.
-            data.done();
-            Ok(Step::Again)
-        }
-        Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Ok(Step::PeerClosed),
-        // Data before the handshake is done are not accepted, so they never come.
-        Ok(_) => Ok(Step::Wait),
-    };
-    (discard, step)
-}
-
-fn encrypt<Data>(
-    status: UnbufferedStatus<'_, '_, Data>,
-    bytes: &[u8],
-    out: &mut [u8],
-) -> io::Result<usize> {
-    match status.state {
-        Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-            traffic.encrypt(bytes, out).map_err(|e| match e {
-                EncryptError::InsufficientSize(_) => failure("a record is longer than it may be"),
-                EncryptError::EncryptExhausted => failure("the keys are used up"),
-            })
-        }
-        Ok(_) => Err(failure("nothing can be written in this state")),
-        Err(e) => Err(failure(e)),
-    }
-}
-
-fn close_notify<Data>(status: UnbufferedStatus<'_, '_, Data>, out: &mut [u8]) -> Option<usize> {
-    match status.state {
-        Ok(ConnectionState::WriteTraffic(mut traffic)) => traffic.queue_close_notify(out).ok(),
-        _ => None,
-    }
-}
-
 fn broken() -> io::Error {
     failure("the TLS session has failed")
-}
-
-fn failure(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, why)
 }
 
 #[cfg(test)]

@@ -149,7 +149,8 @@ proptest! {
     ) {
         let (room, read_max) = (room.max(600), read_max.max(300));
         let mut pair = Pair::open(&tls(), room, read_max);
-        let sent: Vec<u8> = (0..pieces.iter().sum()).map(|at: usize| (at * 7 % 251) as u8).collect();
+        let byte = |at: usize| (at * 7 % 251) as u8;
+        let sent: Vec<u8> = (0..pieces.iter().sum()).map(byte).collect();
         let (mut at, mut got) = (0, Vec::new());
         let mut ends: Vec<usize> = Vec::new();
         for piece in pieces {
@@ -241,7 +242,10 @@ proptest! {
     }
 
     #[test]
-    fn noise_is_refused(noise in prop::collection::vec(any::<u8>(), 1..3_000), head in any::<bool>()) {
+    fn noise_is_refused(
+        noise in prop::collection::vec(any::<u8>(), 1..3_000),
+        head in any::<bool>(),
+    ) {
         let mut pair = Pair::new(&tls(), 100_000, 1_000);
         let mut noise = noise;
         if head {

@@ -4,7 +4,10 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, SigningKey};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    SigningKey,
+};
 
 use super::stream::TlsSocket;
 use super::testing::Certificates;
@@ -274,6 +277,37 @@ fn one_certificate_may_be_its_own_authority() {
     made.write("self.key", &key.serialize_pem());
     let tls = set_up(&made.settings("self"));
     assert_eq!(verdicts(&tls, &tls), [None, None]);
+}
+
+#[test]
+fn a_certificate_that_might_sign_others_is_one_all_the_same() {
+    let made = Certificates::new();
+    let ca = |params: &mut CertificateParams| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    };
+    made.sign("both", ca);
+    let good = set_up(&made.settings("both"));
+    assert_eq!(verdicts(&good, &good), [None, None]);
+    // What it says that it is for counts.
+    made.sign("signs", |params| {
+        ca(params);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    });
+    made.sign("serves", |params| {
+        ca(params);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    let signs = set_up(&made.settings("signs"));
+    let text = verdicts(&good, &signs)[0].clone().unwrap();
+    assert!(text.contains("InvalidPurpose"), "{text}");
+    let serves = set_up(&made.settings("serves"));
+    assert_eq!(verdicts(&good, &serves), [None, None]);
+    assert!(verdicts(&serves, &good)[1].is_some());
+    // And it must not sign for anybody: only who is in the list of authorities may.
+    let strangers = Certificates::new();
+    strangers.sign("both", ca);
+    let strange = set_up(&strangers.settings("both"));
+    assert!(verdicts(&strange, &good)[1].is_some());
 }
 
 #[test]

@@ -3,14 +3,19 @@
 //! As in the reference, a certificate has to come from an authority that we trust; whose name is in
 //! it does not matter, since the certificates of a group of servers often name none that fits.
 //!
-//! `webpki` follows RFC 5280 and nothing else. Two kinds of certificates that OpenSSL accepts, and
+//! `webpki` follows RFC 5280 and nothing else. Three kinds of certificates that OpenSSL accepts, and
 //! that people have, are looked at here instead:
 //!
 //! - one that is itself among the trusted ones, as where one self-signed certificate serves as
 //!   server's and authority's: it is trusted while it is valid;
 //! - one of version 1, which `openssl x509 -req` made for many years where it was given no
-//!   extensions: it is trusted while it is valid and an authority that we trust has signed it, with
-//!   nobody between.
+//!   extensions;
+//! - one that says of itself that it may sign others, which `openssl req -x509 -CA` makes unless it
+//!   is told otherwise.
+//!
+//! The last two are trusted while they are valid, if an authority that we trust has signed them, with
+//! nobody between. All three have to be meant for what they are used for, as far as they say what
+//! they are meant for.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +31,7 @@ use rustls::{
     SignatureScheme,
 };
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer, X509Version};
 
 use crate::config::TlsAuthClients;
@@ -61,11 +67,12 @@ impl Trust {
     fn judge_special(
         &self,
         certificate: &CertificateDer<'_>,
+        purpose: Purpose,
         now: UnixTime,
     ) -> Option<Result<(), Error>> {
         let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
         let is_own = self.certificates.iter().any(|own| own == certificate);
-        if !is_own && parsed.version() != X509Version::V1 {
+        if !is_own && parsed.version() != X509Version::V1 && !parsed.is_ca() {
             return None;
         }
         let validity = parsed.validity();
@@ -74,10 +81,12 @@ impl Trust {
             Some(CertificateError::NotValidYet)
         } else if now_s > validity.not_after.timestamp() {
             Some(CertificateError::Expired)
-        } else if is_own || self.has_signed(&parsed, certificate) {
-            None
-        } else {
+        } else if !is_own && !self.has_signed(&parsed, certificate) {
             Some(CertificateError::UnknownIssuer)
+        } else if !purpose.fits(&parsed) {
+            Some(CertificateError::InvalidPurpose)
+        } else {
+            None
         };
         Some(refusal.map_or(Ok(()), |why| Err(why.into())))
     }
@@ -158,6 +167,37 @@ impl Trust {
                 &self.algorithms,
             ),
         }
+    }
+}
+
+/// What a certificate is used for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Server,
+    Client,
+}
+
+impl Purpose {
+    /// Whether a certificate is meant for it, and asks for nothing that is not looked at here.
+    fn fits(self, parsed: &X509Certificate<'_>) -> bool {
+        parsed
+            .extensions()
+            .iter()
+            .all(|extension| match extension.parsed_extension() {
+                ParsedExtension::KeyUsage(usage) => {
+                    usage.digital_signature() || usage.key_encipherment() || usage.key_agreement()
+                }
+                ParsedExtension::ExtendedKeyUsage(usage) => {
+                    let is_meant = match self {
+                        Purpose::Server => usage.server_auth,
+                        Purpose::Client => usage.client_auth,
+                    };
+                    usage.any || is_meant
+                }
+                ParsedExtension::BasicConstraints(_)
+                | ParsedExtension::SubjectAlternativeName(_) => true,
+                _ => !extension.critical,
+            })
     }
 }
 
@@ -281,7 +321,7 @@ impl ClientCertVerifier for ClientJudge {
         between: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        match self.trust.judge_special(certificate, now) {
+        match self.trust.judge_special(certificate, Purpose::Client, now) {
             Some(judged) => judged.map(|()| ClientCertVerified::assertion()),
             None => self.ordinary.verify_client_cert(certificate, between, now),
         }
@@ -323,7 +363,7 @@ impl ServerCertVerifier for ServerJudge {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if let Some(judged) = self.0.judge_special(certificate, now) {
+        if let Some(judged) = self.0.judge_special(certificate, Purpose::Server, now) {
             return judged.map(|()| ServerCertVerified::assertion());
         }
         let parsed = ParsedCertificate::try_from(certificate)?;
