@@ -6,9 +6,9 @@
 //! before; a reset drops what is under way. Between two hosts the network may go silent: nothing
 //! arrives, and nothing is said about it until it heals.
 //!
-//! Every third connection opens at the side that accepts it only when the first bytes arrive, as
-//! one does whose peers have to agree on keys; those bytes are then there to be read, and no event
-//! tells of them any more.
+//! Every third connection, unless somebody wants it otherwise, opens at the side that accepts it
+//! only when the first bytes arrive, as one does whose peers have to agree on keys; those bytes are
+//! then there to be read, and no event tells of them any more.
 //!
 //! Readiness is told once when it begins, as an edge-triggered poll does, and again when what is
 //! watched changes. Nothing here is kinder than that: who does not read on hears no more.
@@ -80,6 +80,8 @@ pub struct Net {
     pub latency_us_max: u64,
     /// And for sure between two hosts, smaller number first.
     pub latency_us_of: BTreeMap<(HostId, HostId), u64>,
+    /// Whether every third connection begins with a handshake.
+    pub handshakes: bool,
     rng: Rng,
     conns: BTreeMap<usize, Conn>,
     next_conn: usize,
@@ -113,6 +115,7 @@ impl Net {
             now_us: 0,
             pipe_bytes: PIPE_BYTES,
             latency_us_max: LATENCY_US_MAX,
+            handshakes: true,
             latency_us_of: BTreeMap::new(),
             rng,
             conns: BTreeMap::new(),
@@ -210,7 +213,7 @@ impl Net {
         // Nobody is at the other end of a connection to nowhere, and nobody ever says so.
         let other = target.unwrap_or(usize::MAX);
         let near = End::new(from, Opening::Pending);
-        let far = match id.is_multiple_of(HANDSHAKE_EVERY) {
+        let far = match self.handshakes && id.is_multiple_of(HANDSHAKE_EVERY) {
             true => End::new(other, Opening::Pending),
             false => End::new(other, Opening::Done),
         };
