@@ -3,8 +3,8 @@
 //! As in the reference, a certificate has to come from an authority that we trust; whose name is in
 //! it does not matter, since the certificates of a group of servers often name none that fits.
 //!
-//! `webpki` follows RFC 5280 and nothing else. Three kinds of certificates that OpenSSL accepts, and
-//! that people have, are looked at here instead:
+//! `webpki` follows RFC 5280 and nothing else. Three kinds of certificates that OpenSSL accepts,
+//! and that people have, are looked at here instead:
 //!
 //! - one that is itself among the trusted ones, as where one self-signed certificate serves as
 //!   server's and authority's: it is trusted while it is valid;
@@ -13,8 +13,8 @@
 //! - one that says of itself that it may sign others, which `openssl req -x509 -CA` makes unless it
 //!   is told otherwise.
 //!
-//! The last two are trusted while they are valid, if an authority that we trust has signed them, with
-//! nobody between. All three have to be meant for what they are used for, as far as they say what
+//! The last two are trusted while they are valid, if an authority that we trust has signed them,
+//! with nobody between. All three have to be meant for what they are used for, as far as they say what
 //! they are meant for.
 
 use std::fmt;
