@@ -14,8 +14,8 @@
 //!   is told otherwise.
 //!
 //! The last two are trusted while they are valid, if an authority that we trust has signed them,
-//! with nobody between. All three have to be meant for what they are used for, as far as they say what
-//! they are meant for.
+//! with nobody between. All three have to be meant for what they are used for, as far as they say
+//! what that is.
 
 use std::fmt;
 use std::sync::Arc;
