@@ -219,12 +219,11 @@ fn handshakes_that_never_end_keep_nobody_out() {
     strangers[0].set_read_timeout(Some(PATIENCE)).unwrap();
     let mut end = Vec::new();
     let _ = strangers[0].read_to_end(&mut end);
-    // What they did is in the log, but not a line for each.
-    let lines = server
-        .log()
-        .matches("Error accepting a client connection")
-        .count();
-    assert!((1..150).contains(&lines), "{lines}");
+    assert!(
+        server
+            .log()
+            .contains("this one has been opening for longest")
+    );
     drop(strangers);
     wait_until("they are gone", || server.info("handshakes_pending") == "0");
 }

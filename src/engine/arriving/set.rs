@@ -119,3 +119,52 @@ impl<S> Arriving<S> {
         Some(accepted)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted(socket: u32) -> Accepted<u32> {
+        Accepted {
+            socket,
+            addr: String::new(),
+            local_addr: String::new(),
+            is_local: true,
+            unix_socket: false,
+            service: crate::engine::world::Service::Clients,
+        }
+    }
+
+    #[test]
+    fn failures_are_logged_some_of_them_and_the_rest_counted() {
+        let mut log = FailureLog::default();
+        let logged =
+            |log: &mut FailureLog, now_ms| (0..100).filter(|_| log.may_log(now_ms)).count() as u32;
+        assert_eq!(logged(&mut log, 5_000), LOGGED_PER_SECOND_MAX);
+        assert_eq!(logged(&mut log, 5_999), 0);
+        assert_eq!(log.untold, 200 - u64::from(LOGGED_PER_SECOND_MAX));
+        // Another second begins anew, whether somebody fails in it or not.
+        log.turn(6_000);
+        assert_eq!(log.untold, 0);
+        assert_eq!(logged(&mut log, 6_001), LOGGED_PER_SECOND_MAX);
+    }
+
+    #[test]
+    fn the_one_that_has_been_opening_for_longest_is_known() {
+        let mut all = Arriving::default();
+        let [first, second, third] =
+            [1, 2, 3].map(|socket| all.insert(accepted(socket), u64::from(socket)));
+        assert_eq!(all.oldest(), Some(first));
+        assert_eq!(all.deadline_ms(), Some(1 + OPENING_MS_MAX));
+        assert_eq!(all.remove(second).map(|gone| gone.socket), Some(2));
+        assert_eq!(all.remove(first).map(|gone| gone.socket), Some(1));
+        assert!(all.remove(first).is_none());
+        assert_eq!((all.oldest(), all.len()), (Some(third), 1));
+        assert_eq!(all.socket(third), Some(&mut 3));
+        // A number that is used again is another connection.
+        let again = all.insert(accepted(4), 9);
+        assert_eq!(all.oldest(), Some(third));
+        all.remove(third);
+        assert_eq!(all.oldest(), Some(again));
+    }
+}
