@@ -22,8 +22,13 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
-use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
+};
+use rustls::pki_types::{
+    CertificateDer, ServerName, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, UnixTime,
+};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
@@ -116,38 +121,25 @@ impl Trust {
         })
     }
 
-    /// Checks the signature of a handshake by the key of a certificate that `webpki` does not read.
-    fn check_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let of_scheme =
-            (self.algorithms.mapping.iter()).find(|(scheme, _)| *scheme == signed.scheme);
-        let (Some((_, algorithms)), Some(key)) = (of_scheme, public_key(certificate)) else {
-            return Err(CertificateError::BadSignature.into());
-        };
-        match key.has_signed(message, signed.signature(), algorithms.iter().copied()) {
-            true => Ok(HandshakeSignatureValid::assertion()),
-            false => Err(CertificateError::BadSignature.into()),
-        }
-    }
-
     fn check_tls12(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match is_of_version_1(certificate) {
-            true => self.check_signature(message, certificate, signed),
-            false => rustls::crypto::verify_tls12_signature(
-                message,
-                certificate,
-                signed,
-                &self.algorithms,
-            ),
+        if !is_of_version_1(certificate) {
+            return verify_tls12_signature(message, certificate, signed, &self.algorithms);
+        }
+        let schemes = self.algorithms.mapping;
+        let of_scheme = schemes.iter().find(|(scheme, _)| *scheme == signed.scheme);
+        let is_signed = of_scheme.is_some_and(|(_, algorithms)| {
+            let key = public_key(certificate);
+            let algorithms = algorithms.iter().copied();
+            key.is_some_and(|key| key.has_signed(message, signed.signature(), algorithms))
+        });
+        match is_signed {
+            true => Ok(HandshakeSignatureValid::assertion()),
+            false => Err(CertificateError::BadSignature.into()),
         }
     }
 
@@ -157,15 +149,12 @@ impl Trust {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match is_of_version_1(certificate) {
-            // The schemes that TLS 1.3 has dropped are none that we have offered.
-            true => self.check_signature(message, certificate, signed),
-            false => rustls::crypto::verify_tls13_signature(
-                message,
-                certificate,
-                signed,
-                &self.algorithms,
-            ),
+        match X509Certificate::from_der(certificate) {
+            Ok((_, parsed)) if parsed.version() == X509Version::V1 => {
+                let key = SubjectPublicKeyInfoDer::from(parsed.tbs_certificate.subject_pki.raw);
+                verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms)
+            }
+            _ => verify_tls13_signature(message, certificate, signed, &self.algorithms),
         }
     }
 }
