@@ -57,6 +57,7 @@ pub use special::{
     SavePoint, SavePoints, ShutdownOnSignal,
 };
 pub use table::{Settings, TABLE};
+pub use value::{NumberFormat, NumberRule, Occasion, Reason, Value};
 
 impl Settings {
     /// The port to name where there is room for only one; 0 if there is none.
@@ -75,8 +76,6 @@ impl Settings {
         }
     }
 }
-
-pub use value::{NumberFormat, NumberRule, Occasion, Reason, Value};
 
 #[cfg(test)]
 mod example_tests;

@@ -83,7 +83,8 @@ impl Session {
         }
     }
 
-    fn has_words(&self) -> bool {
+    /// Whether it has something to say by itself, before anything else can be sent.
+    pub fn has_words(&self) -> bool {
         match self {
             Session::Server(session) => session.wants_write(),
             Session::Client(session) => session.wants_write(),

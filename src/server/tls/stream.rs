@@ -348,9 +348,9 @@ impl<T: Read + Write> TlsSocket<T> {
         }
         let mut filled = 0;
         for piece in bytes.chunks(RECORD_BYTES_MAX) {
-            // What the session has to say first stands in front of the record.
-            self.settle(&mut Vec::new())?;
-            if !self.outgoing.is_empty() {
+            // What the session has to say first, about its keys, stands in front of the record.
+            if self.session.has_words() {
+                self.settle(&mut Vec::new())?;
                 let own = std::mem::take(&mut self.outgoing);
                 out.splice(filled..filled, own.iter().copied());
                 filled += own.len();
@@ -391,7 +391,7 @@ impl<T: Read + Write> TlsSocket<T> {
             }
             gathered.clear();
         }
-        gathered.truncate(0);
+        gathered.clear();
         gathered.shrink_to(2 * WRITE_BYTES_MAX);
         Ok(taken)
     }
