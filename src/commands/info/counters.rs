@@ -190,7 +190,6 @@ pub fn latency_stats(view: &View<'_>, out: &mut Report) {
         let Some(latency) = &view.env.stats.commands[command.id].latency else {
             continue;
         };
-        let latency = latency.sums();
         let percentiles: Vec<String> = settings
             .latency_tracking_info_percentiles
             .0

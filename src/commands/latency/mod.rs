@@ -196,7 +196,7 @@ fn distribution(reply: &mut Reply, histogram: &Histogram) {
     let bounds: [u64; SHOWN_TIMES] = std::array::from_fn(|doubling| bound_ns(doubling as u32));
     let mut within = Vec::new();
     let mut seen = 0;
-    for (ns, count) in bounds.iter().zip(histogram.sums().counts_up_to(&bounds)) {
+    for (ns, count) in bounds.iter().zip(histogram.counts_up_to(&bounds)) {
         if count > seen {
             within.push((ns / 1000, count));
             seen = count;

@@ -3,7 +3,7 @@
 use super::page::{Fraction, Kind, Page, ROWS_MAX, label};
 use crate::commands::context::Command;
 use crate::commands::info::view::View;
-use crate::commands::latency::histogram::{Histogram, Sums};
+use crate::commands::latency::histogram::Histogram;
 use crate::commands::latency::{SHOWN_TIMES, bound_ns};
 use crate::commands::stats::CommandStats;
 
@@ -31,7 +31,7 @@ struct CommandRow<'a> {
     label: String,
     figures: &'a CommandStats,
     /// How long it took, if that is measured.
-    latency: Option<Sums<'a>>,
+    latency: Option<&'a Histogram>,
 }
 
 fn command_rows<'a>(view: &View<'a>) -> Vec<CommandRow<'a>> {
@@ -43,11 +43,7 @@ fn command_rows<'a>(view: &View<'a>) -> Vec<CommandRow<'a>> {
         is_asked(figures).then(|| CommandRow {
             label: label("cmd", command.full_name),
             figures,
-            latency: figures
-                .latency
-                .as_deref()
-                .filter(|_| is_measured)
-                .map(Histogram::sums),
+            latency: figures.latency.as_deref().filter(|_| is_measured),
         })
     };
     view.table.iter_all().filter_map(row).collect()
@@ -82,11 +78,9 @@ fn counts(rows: &[CommandRow<'_>], page: &mut Page) {
 /// The run times that are measured.
 fn measured<'a>(
     rows: &'a [CommandRow<'a>],
-) -> impl Iterator<Item = (&'a str, &'a CommandStats, &'a Sums<'a>)> {
-    rows.iter().filter_map(|row| {
-        let latency = row.latency.as_ref()?;
-        Some((&row.label[..], row.figures, latency))
-    })
+) -> impl Iterator<Item = (&'a str, &'a CommandStats, &'a Histogram)> {
+    let measured = |row: &'a CommandRow<'a>| Some((&row.label[..], row.figures, row.latency?));
+    rows.iter().filter_map(measured)
 }
 
 /// The quantiles are percents, as the usual exporter has them.
