@@ -22,6 +22,7 @@ mod peer;
 mod persistence;
 mod replicating;
 mod report;
+mod scraping;
 mod services;
 mod settings;
 mod sizes;
@@ -50,4 +51,5 @@ fn main() {
     appending::run(&settings, &peers);
     replicating::run(&settings, &peers);
     syncing::run(&settings, &peers);
+    scraping::run(&settings, &peers);
 }
