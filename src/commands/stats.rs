@@ -133,6 +133,8 @@ pub struct Stats {
     pub commands_ns: u64,
     /// Time spent on periodic work, in microseconds.
     pub cron_us: u64,
+    /// Time in which the loop wrote the append-only file and waited for its syncs, in nanoseconds.
+    pub aof_ns: u64,
     /// Unexpected error replies sent to our master or got from it.
     pub unexpected_error_replies: u64,
     /// Failed authentications.

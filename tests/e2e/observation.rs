@@ -210,4 +210,6 @@ fn the_places_where_the_server_may_be_held_up_are_measured() {
         server.command(&["SET", "a", &"x".repeat(1 << 20)]);
         noted("aof-fsync-always")
     });
+    let spent = info_field(&server.ask("INFO debug"), "eventloop_duration_aof_sum");
+    assert!(spent.parse::<u64>().unwrap() >= 1000, "{spent} us");
 }

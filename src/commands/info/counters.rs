@@ -106,7 +106,7 @@ fn effects(view: &View<'_>, out: &mut Report) {
 pub fn debug(view: &View<'_>, out: &mut Report) {
     let stats = &view.env.stats;
     out.lines(&[
-        ("eventloop_duration_aof_sum", &0),
+        ("eventloop_duration_aof_sum", &(stats.aof_ns / 1000)),
         ("eventloop_duration_cron_sum", &stats.cron_us),
         ("eventloop_duration_max", &stats.loop_duration_max_us),
         ("eventloop_cmd_per_cycle_max", &stats.loop_commands_max),

@@ -93,6 +93,7 @@ impl<W: World> Runtime<W> {
             }
             env.note_latency(circumstances, spent_ns);
             env.note_latency("aof-write", spent_ns);
+            env.stats.aof_ns += spent_ns;
             match result {
                 Ok(()) => {
                     let was_synced = increment.sync_asked_bytes == increment.bytes;
@@ -176,7 +177,9 @@ impl<W: World> Runtime<W> {
             Appendfsync::Always => {
                 let start_ns = self.world.mono_ns();
                 let result = self.sync_now(env);
-                env.note_latency("aof-fsync-always", self.world.mono_ns() - start_ns);
+                let spent_ns = self.world.mono_ns() - start_ns;
+                env.note_latency("aof-fsync-always", spent_ns);
+                env.stats.aof_ns += spent_ns;
                 result.map_err(|e| cannot_sync(&e))
             }
             Appendfsync::Everysec => {
