@@ -17,7 +17,7 @@ run: build
 	$(SERVER) redis.conf
 
 test:
-	scripts/ensure-redis-tools.sh
+	scripts/ensure-test-tools.sh
 	cargo test
 
 # Client libraries and applications, alone and in failovers, with and without TLS:

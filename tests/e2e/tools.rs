@@ -177,7 +177,7 @@ fn redis_benchmark_runs_through() {
         ])
         .args(["-t", "ping,set,get,incr,mset"])
         .output()
-        .expect("redis-benchmark is missing: scripts/ensure-redis-tools.sh installs it");
+        .expect("redis-benchmark is missing: scripts/ensure-test-tools.sh installs it");
     let shown = String::from_utf8_lossy(&output.stdout).replace('\r', "\n");
     for name in [
         "PING_INLINE:",

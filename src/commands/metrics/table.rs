@@ -1,8 +1,9 @@
 //! The fields of `INFO` that are figures by themselves, each with the name of its metric.
 //!
 //! Names are those of oliver006/redis_exporter where it has one, so that dashboards made for it
-//! work. A field that it has no name for is called after itself, a counter with `_total` behind it,
-//! and what only Tanist has begins with `tanist_`. Times that are ours are in seconds.
+//! work. A field that it has no name for is called after itself, a counter with `_total` behind it
+//! and nothing else so, and what only Tanist has begins with `tanist_`. Times that are ours are in
+//! seconds.
 //!
 //! A test holds this table against what `INFO` shows: every field is here, or stands in a list of
 //! those that are shown by other means.
@@ -28,14 +29,10 @@ fields! {
 
     "process_id" => "redis_process_id", Gauge AsIs,
         "Process id of the server.";
-    "arch_bits" => "redis_arch_bits", Gauge AsIs,
-        "Bits of a word of this build.";
     "server_time_usec" => "redis_server_time_seconds", Gauge Micros,
         "The time by the server, since the epoch.";
     "uptime_in_seconds" => "redis_uptime_in_seconds", Gauge AsIs,
         "Seconds since the start.";
-    "uptime_in_days" => "redis_uptime_in_days", Gauge AsIs,
-        "Whole days since the start.";
     "hz" => "redis_hz", Gauge AsIs,
         "Rounds of periodic work in a second.";
     "configured_hz" => "redis_configured_hz", Gauge AsIs,
@@ -173,7 +170,7 @@ fields! {
         "How far the running child is, in percent.";
     "current_save_keys_processed" => "redis_current_save_keys_processed", Gauge AsIs,
         "Keys that the running child has written.";
-    "current_save_keys_total" => "redis_current_save_keys_total", Gauge AsIs,
+    "current_save_keys_total" => "redis_current_save_keys_expected", Gauge AsIs,
         "Keys that the running child will write.";
     "rdb_changes_since_last_save" => "redis_rdb_changes_since_last_save", Gauge AsIs,
         "Changes since the last snapshot.";
@@ -368,8 +365,8 @@ fields! {
         "Commands refused because of a key.";
     "acl_access_denied_channel" => "redis_acl_access_denied_channel_total", Counter AsIs,
         "Commands refused because of a channel.";
-    "eventloop_duration_aof_sum" => "redis_eventloop_duration_aof_sum", Gauge AsIs,
-        "Of the append-only file in the event loop; not measured.";
+    "eventloop_duration_aof_sum" => "redis_eventloop_duration_aof_sum_usec_total", Counter AsIs,
+        "Microseconds in which the append-only file was written and synced.";
     "eventloop_duration_cron_sum" => "redis_eventloop_duration_cron_sum_usec_total", Counter AsIs,
         "Microseconds spent on periodic work.";
     "eventloop_duration_max" => "redis_eventloop_duration_max", Gauge AsIs,

@@ -45,6 +45,7 @@ const OTHERWISE: &[&str] = &[
     "master_sync_stage",
     "replica_guard",
     // Constants, and what is nobody's business: paths.
+    "arch_bits",
     "redis_git_sha1",
     "redis_git_dirty",
     "monotonic_clock",
@@ -56,6 +57,8 @@ const OTHERWISE: &[&str] = &[
     "config_file",
     "mem_allocator",
     "lost_writes_last_file",
+    // The same as another field, in a larger unit.
+    "uptime_in_days",
     // Not numbers that could be compared.
     "master_replid2",
     "repl_stream_sum",

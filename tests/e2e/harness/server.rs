@@ -53,7 +53,7 @@ pub fn stock_path() -> PathBuf {
             .map(|folder| folder.join(name))
             .find(|p| p.is_file())
     });
-    found.expect("stock Redis is missing: scripts/ensure-redis-tools.sh installs it")
+    found.expect("stock Redis is missing: scripts/ensure-test-tools.sh installs it")
 }
 
 /// Runs the real `redis-cli` against a port and returns what it prints on both streams.
@@ -64,7 +64,7 @@ pub fn redis_cli(port: u16, args: &[&str]) -> String {
         .args(args)
         .stdin(Stdio::null())
         .output()
-        .expect("redis-cli is missing: scripts/ensure-redis-tools.sh installs it");
+        .expect("redis-cli is missing: scripts/ensure-test-tools.sh installs it");
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     text
