@@ -60,18 +60,19 @@ pub fn run(settings: &Settings, peers: &[Peer]) {
          scrapes a round, medians of {} rounds.",
         settings.rounds
     );
-    let subjects: Vec<Subject> = peers.iter().map(Subject::prepare).collect();
     let mut samples: Vec<Vec<Sample>> = peers.iter().map(|_| Vec::new()).collect();
     for _ in 0..settings.rounds {
-        for (subject, samples) in subjects.iter().zip(&mut samples) {
-            samples.push(subject.measure());
+        for (peer, samples) in peers.iter().zip(&mut samples) {
+            // One at a time: a process may not have open files for the clients of several.
+            samples.push(Subject::prepare(peer).measure());
         }
     }
-    for ((peer, subject), samples) in peers.iter().zip(&subjects).zip(&samples) {
-        let (rows, bytes) = (subject.command_rows(), samples[0].bytes);
+    for (peer, samples) in peers.iter().zip(&samples) {
+        let Sample { rows, bytes, .. } = samples[0];
         println!("\n- {}: {rows} commands, {bytes} bytes", peer.name);
-        if subject.page_port.is_some() {
-            let in_loop = median(samples.iter().map(|sample| sample.loop_us).collect());
+        if samples[0].loop_us.is_some() {
+            let in_loop = samples.iter().filter_map(|sample| sample.loop_us);
+            let in_loop = median(in_loop.collect());
             println!("  in {in_loop:.0} µs of the loop, by its own count");
         }
     }
@@ -91,8 +92,11 @@ struct Subject {
 /// What a scrape took, in the mean of a round.
 struct Sample {
     cpu_us: f64,
-    /// By the server's own count; 0 where it keeps none.
-    loop_us: f64,
+    /// By the server's own count, if it keeps one.
+    loop_us: Option<f64>,
+    /// Commands that have figures.
+    rows: usize,
+    /// All that is told.
     bytes: usize,
 }
 
@@ -152,7 +156,10 @@ impl Subject {
         Sample {
             cpu_us: beyond * 1e6 / f64::from(SCRAPES),
             // The page that tells has not counted itself, but the one before.
-            loop_us: (self.loop_seconds() - before) * 1e6 / f64::from(SCRAPES + 1),
+            loop_us: before
+                .zip(self.loop_seconds())
+                .map(|(before, after)| (after - before) * 1e6 / f64::from(SCRAPES + 1)),
+            rows: self.command_rows(),
             bytes,
         }
     }
@@ -163,14 +170,12 @@ impl Subject {
         cpu_time(self.server.pid()) - before
     }
 
-    fn loop_seconds(&self) -> f64 {
-        if self.page_port.is_none() {
-            return 0.0;
-        }
+    fn loop_seconds(&self) -> Option<f64> {
+        self.page_port?;
         let page = self.scrape();
         let name = "tanist_metrics_loop_seconds_total ";
         let value = page.lines().find_map(|line| line.strip_prefix(name));
-        value.and_then(|v| v.parse().ok()).expect("it is counted")
+        Some(value.and_then(|v| v.parse().ok()).expect("it is counted"))
     }
 
     /// All figures, as they come.
