@@ -32,8 +32,8 @@
 //! ```
 
 use crate::persist::aof::stream_marks::{
-    BATCH_MARK_BYTES, Place, fill_batch, leading_select, push_own, push_place, push_room_for_batch,
-    push_sent,
+    BATCH_MARK_BYTES, Place, fill_batch, leading_select, push_lineage, push_own, push_place,
+    push_room_for_batch, push_sent,
 };
 use crate::resp::args::encode_command;
 
@@ -142,18 +142,25 @@ impl AofFeed {
         self.followed.as_ref().map(|followed| followed.end)
     }
 
-    /// Whether the file follows the history of this name, and has told its place lately.
+    /// Whether the file follows the history of this name.
     pub fn follows(&self, id: &[u8]) -> bool {
-        self.followed.as_ref().is_some_and(|followed| {
-            followed.id == id && followed.end - followed.told_at < PLACE_PERIOD_BYTES
-        })
+        self.followed.as_ref().is_some_and(|f| f.id == id)
+    }
+
+    /// Whether it has told its place lately.
+    pub fn told_place_lately(&self) -> bool {
+        let told = |f: &Followed| f.end - f.told_at < PLACE_PERIOD_BYTES;
+        self.followed.as_ref().is_some_and(told)
     }
 
     /// The data, with all that was given so far, are at this place, or at none; follows the stream
-    /// from there.
-    pub fn follow(&mut self, place: Option<Place>) {
+    /// from there. The lineage of its history is to be told when that is another than before.
+    pub fn follow(&mut self, place: Option<Place>, lineage: Option<&str>) {
         self.seal();
         push_place(place.as_ref(), &mut self.bytes);
+        if let Some(lineage) = lineage {
+            push_lineage(lineage, &mut self.bytes);
+        }
         self.followed = place.map(|place| Followed {
             id: place.id,
             end: place.offset,
@@ -164,7 +171,7 @@ impl AofFeed {
     /// What the stream has got is not to be kept, so the place is not known before it is told
     /// again.
     pub fn lose_place(&mut self) {
-        self.follow(None);
+        self.follow(None, None);
     }
 
     /// Takes an operation with which the stream has grown by `grown` bytes, while the file follows

@@ -48,7 +48,7 @@ const PLACE: Place = Place {
 fn following() -> (AofFeed, String) {
     let mut feed = AofFeed::default();
     feed.switch(true);
-    feed.follow(Some(PLACE));
+    feed.follow(Some(PLACE), None);
     let head = format!("#RP:{}:1000:0:0000000000000007\r\n", "a".repeat(40));
     (feed, head)
 }
@@ -144,12 +144,16 @@ fn messages_do_not_make_the_file_much_longer_than_its_commands() {
 #[test]
 fn the_place_is_told_again_after_a_while_and_under_another_name() {
     let (mut feed, _) = following();
-    assert!(feed.follows(&[b'a'; 40]));
+    assert!(feed.follows(&[b'a'; 40]) && feed.told_place_lately());
     assert!(!feed.follows(&[b'b'; 40]));
     let long = vec![b'c'; 1 << 16];
     feed.append_followed(None, &long, None, 1 << 16);
-    assert!(!feed.follows(&[b'a'; 40]), "64 KiB later");
-    feed.follow(None);
+    assert!(!feed.told_place_lately(), "64 KiB later");
+    let lineage = "of another history";
+    feed.follow(Some(PLACE), Some(lineage));
+    assert!(text(&mut feed).ends_with(&format!("#RL:{lineage}\r\n")));
+    assert!(feed.told_place_lately());
+    feed.lose_place();
     assert!(text(&mut feed).ends_with("#RP:-\r\n"));
     assert_eq!(feed.followed_end(), None);
 }

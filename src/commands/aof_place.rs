@@ -64,15 +64,15 @@ impl Env {
         }
         self.file_what_the_stream_has();
         let has_place = self.config.aof_stream_marks && self.replication.has_place();
-        let follows = self.aof.followed_end().is_some();
         if !has_place {
-            if follows {
-                self.aof.follow(None);
+            if self.aof.followed_end().is_some() {
+                self.aof.lose_place();
             }
-        } else if !self
-            .aof
-            .follows(self.replication.identity().id().as_bytes())
-        {
+            return;
+        }
+        let id = self.replication.identity().id();
+        let follows = self.aof.follows(id.as_bytes());
+        if !(follows && self.aof.told_place_lately()) {
             let saved = self.replication.saved_identity();
             let place = saved.map(|saved| {
                 let mut id = [0; 40];
@@ -84,7 +84,11 @@ impl Env {
                     sum: saved.sum,
                 }
             });
-            self.aof.follow(place);
+            let lineage = match follows {
+                true => None,
+                false => self.replication.saved_lineage(),
+            };
+            self.aof.follow(place, lineage.as_deref());
         }
     }
 }

@@ -243,6 +243,7 @@ fn a_master_with_a_log(now: Now, rng: &mut Rng) -> Replication {
         offset: 0,
         stream_db: 0,
         sum: None,
+        ancestors: Vec::new(),
     };
     replication.restore(saved, facts_at(now), &mut Vec::new());
     replication

@@ -4,7 +4,7 @@ use super::runtime::Runtime;
 use super::world::World;
 use crate::commands::env::Env;
 use crate::persist::rdb::fill::AuxFields;
-use crate::replication::{ReplId, Retrace, SavedIdentity};
+use crate::replication::{Lineage, ReplId, Retrace, SavedIdentity};
 
 impl<W: World> Runtime<W> {
     /// Goes on in the replication history at the place where the append-only file has ended.
@@ -41,6 +41,9 @@ impl<W: World> Runtime<W> {
             offset,
             stream_db: u32::try_from(place.stream_db).unwrap_or(0),
             sum: place.sum,
+            ancestors: place.lineage.map_or(Vec::new(), |lineage| {
+                Lineage::ancestors_in_file(lineage.as_bytes(), id)
+            }),
         };
         self.drive(env, |r, e, out| r.restore(saved, e, out));
     }

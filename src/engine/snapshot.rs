@@ -211,6 +211,7 @@ fn options_of(env: &Env, used_memory: u64) -> SaveOptions<'_> {
             id,
             offset: saved.offset as i64,
             sum: saved.sum,
+            lineage: env.replication.saved_lineage(),
         }
     });
     SaveOptions {

@@ -3,6 +3,7 @@
 use super::Replication;
 use super::identity::ReplId;
 use super::info::{GuardState, LaggingReplica, ReplicationInfo, RoleInfo, SavedIdentity};
+use super::lineage::Lineage;
 use super::log::ReplLog;
 use super::role::Role;
 use super::source::OriginPlace;
@@ -153,6 +154,14 @@ impl Replication {
             // Without one selected, the next command brings its own SELECT.
             stream_db: self.history.db().unwrap_or(0),
             sum: self.history.sum(),
+            ancestors: self.history.identity().ancestors().to_vec(),
         })
+    }
+
+    /// Our history and those that it grew out of, as a file keeps them; none without any such.
+    pub fn saved_lineage(&self) -> Option<String> {
+        let identity = self.history.identity();
+        let has_ancestors = !identity.ancestors().is_empty();
+        has_ancestors.then(|| Lineage::text(identity.lineage()))
     }
 }

@@ -172,6 +172,11 @@ impl Identity {
         std::iter::once(ours).chain(self.ancestors.iter().copied())
     }
 
+    /// The histories that ours grew out of, the youngest first.
+    pub fn ancestors(&self) -> &[Ancestor] {
+        &self.ancestors
+    }
+
     fn remember(&mut self, ancestor: Ancestor) {
         self.ancestors.insert(0, ancestor);
         self.ancestors.truncate(ANCESTORS_MAX);

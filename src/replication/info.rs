@@ -5,7 +5,7 @@
 //! `slave_read_only`, `replica_announced`) they add from the configuration. Here too is what a
 //! snapshot says about the place of its data.
 
-use super::identity::ReplId;
+use super::identity::{Ancestor, ReplId};
 use super::lag::meter::Lag;
 
 /// The facts of `INFO replication`.
@@ -306,7 +306,7 @@ pub enum RoleInfo {
 }
 
 /// What a snapshot file says about the place of its data in the replication tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedIdentity {
     /// `repl-id`.
     pub id: ReplId,
@@ -316,4 +316,6 @@ pub struct SavedIdentity {
     pub stream_db: u32,
     /// `tanist-stream-sum`: the sum of the stream up to the offset, if it is known.
     pub sum: Option<u64>,
+    /// `tanist-lineage`: the histories that this one grew out of, the youngest first.
+    pub ancestors: Vec<Ancestor>,
 }

@@ -17,7 +17,7 @@
 //!
 //! [`Identity::lineage`]: super::identity::Identity::lineage
 
-use super::identity::{Ancestor, ReplId};
+use super::identity::{ANCESTORS_MAX, Ancestor, ReplId};
 
 /// Where a history parts from ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,15 @@ impl Lineage {
     /// The history that the server is of.
     pub fn id(&self) -> ReplId {
         self.ancestors[0].id
+    }
+
+    /// The histories that the one of this name grew out of, as a file has them that belongs to it;
+    /// none if the text is of another history, or is not what it should be.
+    pub fn ancestors_in_file(text: &[u8], id: ReplId) -> Vec<Ancestor> {
+        let lineage = Lineage::parse_text(text).filter(|lineage| lineage.id() == id);
+        let mut ancestors = lineage.map_or(Vec::new(), |lineage| lineage.ancestors().to_vec());
+        ancestors.truncate(ANCESTORS_MAX);
+        ancestors
     }
 
     /// The histories that its own grew out of.

@@ -135,6 +135,7 @@ pub use info::{
     GuardInfo, GuardState, LaggingReplica, MasterInfo, RefusedFor, RefusedInfo, ReplicaInfo,
     ReplicationInfo, RoleInfo, SavedIdentity, SyncInfo,
 };
+pub use lineage::Lineage;
 pub use link::{Closed, ConnectFailure};
 pub use log::CommandStart;
 pub use replconf::ReplconfReply;
@@ -149,7 +150,7 @@ use context::Context;
 use failover::Failover;
 use history::History;
 use lag::clock::SteadyClock;
-use lineage::Lineage;
+
 use link::Link;
 use replconf::Replconf;
 use role::Role;

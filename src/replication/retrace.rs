@@ -21,6 +21,7 @@ use std::ops::Range;
 
 use super::identity::{ANCESTORS_MAX, Ancestor, OFFSET_MAX, ReplId};
 use super::info::SavedIdentity;
+use super::lineage::Lineage;
 use super::log::ReplLog;
 use crate::base::numbers::parse_u64;
 use crate::persist::aof::records::{Item, Records};
@@ -77,8 +78,6 @@ pub struct Retrace {
 pub struct Retraced {
     /// The place.
     pub place: SavedIdentity,
-    /// The histories that its history grew out of, the youngest first.
-    pub ancestors: Vec<Ancestor>,
     /// The last bytes of the stream up to there.
     pub log: ReplLog,
 }
@@ -112,6 +111,10 @@ impl Retrace {
         match mark {
             StreamMark::Place(_) => unreachable!("seen to above"),
             StreamMark::NoPlace => self.state = State::Unknown,
+            // Who wrote the file knew more than what can be made of it.
+            StreamMark::Lineage(text) => {
+                known.ancestors = Lineage::ancestors_in_file(&text, known.id);
+            }
             StreamMark::Batch { bytes, offset } => {
                 if let Err(why) = known.begin_batch(end, bytes, offset) {
                     self.state = State::Changed(why);
@@ -200,13 +203,10 @@ impl Retrace {
                     offset,
                     stream_db: known.db.unwrap_or(0),
                     sum: known.log.sum_up_to(offset),
+                    ancestors: known.ancestors,
                 };
-                let (log, ancestors) = (known.log, known.ancestors);
-                Ok(Some(Retraced {
-                    place,
-                    ancestors,
-                    log,
-                }))
+                let log = known.log;
+                Ok(Some(Retraced { place, log }))
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::crc64;
 use crate::persist::aof::stream_marks::{
-    fill_batch, push_own, push_place, push_room_for_batch, push_sent,
+    fill_batch, push_lineage, push_own, push_place, push_room_for_batch, push_sent,
 };
 
 const A: [u8; 40] = [b'a'; 40];
@@ -194,7 +194,7 @@ fn a_history_that_goes_by_another_name_at_the_same_sum_is_the_same_up_to_there()
         end: renamed_at,
         is_exact: false,
     };
-    assert_eq!(found.ancestors, [known]);
+    assert_eq!(found.place.ancestors, [known]);
     assert_eq!(found.log.last_bytes(usize::MAX), [SET, SET].concat());
 
     // Another stream that has come as far.
@@ -204,8 +204,48 @@ fn a_history_that_goes_by_another_name_at_the_same_sum_is_the_same_up_to_there()
     file.place([b'b'; 40]);
     file.batch(&[Both(SET)]);
     let found = read(&file.bytes).expect("sound").expect("a place");
-    assert_eq!(found.ancestors, []);
+    assert_eq!(found.place.ancestors, []);
     assert_eq!(found.log.last_bytes(usize::MAX), SET);
+}
+
+#[test]
+fn a_lineage_that_is_told_is_that_of_the_history_whose_place_was() {
+    let text = |name: u8| {
+        let word = |name: u8, end: u64, mark: &str| {
+            format!("{}:{end}:{mark}", char::from(name).to_string().repeat(40))
+        };
+        let words = [
+            word(name, 1000, "="),
+            word(b'o', 700, "="),
+            word(b'p', 300, ">"),
+        ];
+        words.join(",")
+    };
+    let mut file = File::new();
+    push_lineage(&text(b'a'), &mut file.bytes);
+    file.batch(&[Both(SET)]);
+    let known = |name: u8, end: u64, is_exact: bool| Ancestor {
+        id: id([name; 40]),
+        end,
+        is_exact,
+    };
+    let found = read(&file.bytes).expect("sound").expect("a place");
+    let told = [known(b'o', 700, true), known(b'p', 300, false)];
+    assert_eq!(found.place.ancestors, told);
+    // It goes on under another name, and says what it has grown out of by then.
+    let renamed_at = file.offset();
+    file.place([b'b'; 40]);
+    file.batch(&[Both(SET)]);
+    let found = read(&file.bytes).expect("sound").expect("a place");
+    let own = known(b'a', renamed_at, false);
+    assert_eq!(found.place.ancestors, [own, told[0], told[1]]);
+
+    let mut file = File::new();
+    push_lineage(&text(b'c'), &mut file.bytes);
+    push_lineage("nonsense", &mut file.bytes);
+    file.batch(&[Both(SET)]);
+    let found = read(&file.bytes).expect("sound").expect("a place");
+    assert_eq!(found.place.ancestors, []);
 }
 
 #[test]

@@ -13,7 +13,7 @@
 
 use super::failover::{FailoverRequest, FailoverTarget, Step};
 use super::history::StreamPlace;
-use super::identity::{Ancestor, OFFSET_MAX};
+use super::identity::OFFSET_MAX;
 use super::link::{HandoverAnswer, Link};
 use super::log::ReplLog;
 use super::{Action, Facts, Parts, Replication, Retraced, SavedIdentity, wire};
@@ -50,23 +50,17 @@ impl Replication {
     /// The data set was loaded at start from a snapshot that says where in which history it is.
     /// One that says what cannot be is not believed.
     pub fn restore(&mut self, saved: SavedIdentity, facts: Facts, out: &mut Vec<Action>) {
-        self.restore_with(saved, &[], None, facts, out);
+        self.restore_with(saved, None, facts, out);
     }
 
     /// The same from an append-only file, which has the last bytes of the stream as well.
     pub fn restore_retraced(&mut self, found: Retraced, facts: Facts, out: &mut Vec<Action>) {
-        let Retraced {
-            place,
-            ancestors,
-            log,
-        } = found;
-        self.restore_with(place, &ancestors, Some(log), facts, out);
+        self.restore_with(found.place, Some(found.log), facts, out);
     }
 
     fn restore_with(
         &mut self,
         saved: SavedIdentity,
-        ancestors: &[Ancestor],
         log: Option<ReplLog>,
         facts: Facts,
         out: &mut Vec<Action>,
@@ -87,14 +81,14 @@ impl Replication {
                     sum: saved.sum,
                 };
                 cx.history.adopt(saved.id, saved.offset, place);
-                cx.history.learn(ancestors);
+                cx.history.learn(&saved.ancestors);
                 if let Some(log) = log {
                     cx.history.install_log(log);
                 }
                 link.on_restored(&mut cx);
             }
             Role::Master => {
-                cx.history.learn(ancestors);
+                cx.history.learn(&saved.ancestors);
                 cx.history
                     .restore_as_master(saved.id, saved.offset, saved.sum);
                 match log {

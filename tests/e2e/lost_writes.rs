@@ -210,6 +210,12 @@ fn two_promotions_in_a_row_do_not_blur_the_fork() {
 
 #[test]
 fn a_promoted_replica_that_was_killed_still_knows_where_its_old_master_parts() {
+    for rewrites in [false, true] {
+        kill_a_promoted_replica(rewrites);
+    }
+}
+
+fn kill_a_promoted_replica(rewrites: bool) {
     let with_file = || master().config("appendonly yes");
     let mut old = with_file().start();
     let mut new = with_file().start();
@@ -220,6 +226,10 @@ fn a_promoted_replica_that_was_killed_still_knows_where_its_old_master_parts() {
     wait_equal_offsets(&[&old, &new]);
     old.kill();
     assert_eq!(new.ask("REPLICAOF NO ONE"), "OK");
+    if rewrites {
+        new.ask("BGREWRITEAOF");
+        wait_rewritten(&new);
+    }
     for n in 0..20 {
         assert_eq!(new.ask(&format!("SET lost:{n} {n}")), "OK");
     }
@@ -242,6 +252,25 @@ fn a_promoted_replica_that_was_killed_still_knows_where_its_old_master_parts() {
         text.contains("Complete: ") && text.contains("Exact: "),
         "{text}"
     );
+}
+
+#[test]
+fn a_promoted_replica_that_starts_from_its_snapshot_knows_it_as_well() {
+    let (old, mut new, relay) = pair(master(), Options::ours);
+    relay.stall();
+    old.ask("SET lost 1");
+    new.ask("REPLICAOF NO ONE");
+    new.ask("SET other 1");
+    assert_eq!(new.ask("SAVE"), "OK");
+    new.kill();
+    new.start_again();
+    relay.sever();
+    follow(&old, new.port);
+    assert_same_data(&old, &new);
+    let ledgers = ledgers_of(&old);
+    assert_eq!(ledgers.len(), 1, "{}", old.log_tail());
+    assert_eq!(commands(&ledgers[0]), ["[0] \"SET\" \"lost\" \"1\""]);
+    assert!(show(&ledgers).0.contains("Exact: "));
 }
 
 #[test]

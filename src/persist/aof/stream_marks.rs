@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! #RP:ID:1000:0:SUM               here the data are at offset 1000 of history ID; database 0
+//! #RL:ID:1000:=,OLD:700:=         which grew out of OLD, whose offset 700 is the last in common
 //! #RB:0000004b:000000000000041a   75 bytes of file follow, and bring it to offset 1050
 //! #RO:23                          of these, 23 belong to the file alone
 //! *2 $6 SELECT $1 0               (the file's own SELECT)
@@ -25,6 +26,7 @@
 //! | mark | fields |
 //! |---|---|
 //! | `RP` | id, 40 characters; offset; database selected, or `-`; sum in 16 hex digits, or `-` |
+//! | `RL` | the lineage of the history whose place was told, as servers tell it to each other |
 //! | `RB` | bytes of the file behind the mark, 8 hex digits; offset behind them, 16 |
 //! | `RO` | bytes of the file behind the mark |
 //! | `RS` | bytes of the stream, whole commands, escaped: `\r`, `\n`, `\\`, `\xHH` |
@@ -63,6 +65,8 @@ pub enum StreamMark {
     Place(Place),
     /// From here on they have none.
     NoPlace,
+    /// The history at whose place the data are, and those that it grew out of.
+    Lineage(Vec<u8>),
     /// So many bytes of file follow, which bring the data to this offset.
     Batch {
         /// Bytes behind the mark.
@@ -89,6 +93,7 @@ impl StreamMark {
         match kind {
             b"RP:" if rest == b"-" => Some(StreamMark::NoPlace),
             b"RP:" => parse_place(rest).map(StreamMark::Place),
+            b"RL:" => Some(StreamMark::Lineage(rest.to_vec())),
             b"RB:" => {
                 let (bytes, offset) = rest.split_at_checked(8)?;
                 Some(StreamMark::Batch {
@@ -157,6 +162,17 @@ pub fn push_place(place: Option<&Place>, out: &mut Vec<u8>) {
         Some(sum) => out.extend_from_slice(format!("{sum:016x}").as_bytes()),
         None => out.push(b'-'),
     }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the mark of a lineage, which stands behind that of a place.
+pub fn push_lineage(lineage: &str, out: &mut Vec<u8>) {
+    debug_assert!(
+        lineage.len() + 6 <= LINE_BYTES_MAX,
+        "a loader takes the line"
+    );
+    out.extend_from_slice(b"#RL:");
+    out.extend_from_slice(lineage.as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 

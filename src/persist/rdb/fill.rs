@@ -10,7 +10,7 @@
 use super::error::RdbErrorKind;
 use super::item::{ChecksumVerdict, Item, KeyAttributes, KeyItem, Value};
 use super::load::Sink;
-use super::save::{ReplicationPoint, STREAM_SUM_FIELD};
+use super::save::{LINEAGE_FIELD, ReplicationPoint, STREAM_SUM_FIELD};
 use crate::base::numbers::parse_i64;
 use crate::keyspace::access::{lfu_bits, lfu_new, lru_bits_from_idle, lru_clock};
 use crate::keyspace::{Keyspace, NewValue, OwnedEntry};
@@ -83,6 +83,8 @@ pub struct AuxFields {
     pub replication_offset: Option<i64>,
     /// Checksum of the replication stream up to there.
     pub stream_sum: Option<u64>,
+    /// The history and those that it grew out of.
+    pub lineage: Option<String>,
 }
 
 impl AuxFields {
@@ -93,6 +95,7 @@ impl AuxFields {
             id: self.replication_id?,
             offset: self.replication_offset?,
             sum: self.stream_sum,
+            lineage: self.lineage.clone(),
         })
     }
 }
@@ -190,6 +193,9 @@ impl Fill {
             name if name == STREAM_SUM_FIELD.as_bytes() => {
                 let digits = std::str::from_utf8(value).ok();
                 self.facts.stream_sum = digits.and_then(|d| u64::from_str_radix(d, 16).ok());
+            }
+            name if name == LINEAGE_FIELD.as_bytes() => {
+                self.facts.lineage = Some(text().into_owned());
             }
             b"redis-ver" => {
                 log::info!("Loading RDB produced by version {}", text());

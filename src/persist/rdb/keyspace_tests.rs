@@ -161,9 +161,10 @@ fn what_a_snapshot_says_of_itself_is_kept() {
         id: [b'a'; 40],
         offset: 987_654_321_000,
         sum: Some(0x00c0_ffee_0000_0001),
+        lineage: Some("a lineage".to_owned()),
     };
     let mut options = options();
-    options.info.replication = Some(point);
+    options.info.replication = Some(point.clone());
     let (_, fill) = loaded(&saved(&sample(), &options), FILL);
     assert_eq!(fill.facts().replication(), Some(point));
     assert_eq!(fill.facts().used_memory, Some(123_456));

@@ -28,7 +28,7 @@ pub struct SnapshotInfo<'a> {
 }
 
 /// A place in a replication history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicationPoint {
     /// The database that the stream is in; -1 for none yet.
     pub stream_db: i64,
@@ -38,11 +38,15 @@ pub struct ReplicationPoint {
     pub offset: i64,
     /// The checksum of the stream up to there, if it is known.
     pub sum: Option<u64>,
+    /// This history and those that it grew out of, in a line, if it grew out of any.
+    pub lineage: Option<String>,
 }
 
 /// The field of a snapshot that has the checksum of the replication stream, as 16 hexadecimal
 /// digits.
 pub const STREAM_SUM_FIELD: &str = "tanist-stream-sum";
+/// The field that has the lineage of its history.
+pub const LINEAGE_FIELD: &str = "tanist-lineage";
 
 /// What the access bits of keys mean, and whether they are saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +112,9 @@ pub fn save_info<W: Write>(info: &SnapshotInfo<'_>, encoder: &mut Encoder<W>) ->
         if let Some(sum) = point.sum {
             // Other servers leave out fields that they do not know.
             encoder.aux(STREAM_SUM_FIELD, format!("{sum:016x}").as_bytes())?;
+        }
+        if let Some(lineage) = &point.lineage {
+            encoder.aux(LINEAGE_FIELD, lineage.as_bytes())?;
         }
     }
     let name = match encoder.version() {

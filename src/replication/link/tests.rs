@@ -1,6 +1,7 @@
 //! The link to our master, byte by byte.
 
 use crate::base::rng::Rng;
+use crate::replication::identity::Ancestor;
 use crate::replication::rig::{Rig, id, in_db};
 use crate::replication::*;
 
@@ -107,8 +108,13 @@ fn a_server_that_starts_from_a_snapshot_asks_to_continue() {
         offset: 41,
         stream_db: 3,
         sum: None,
+        ancestors: vec![Ancestor {
+            id: ReplId::parse(id('o').as_bytes()).expect("an id"),
+            end: 30,
+            is_exact: true,
+        }],
     };
-    rig.repl.restore(saved, rig.facts, &mut rig.out);
+    rig.repl.restore(saved.clone(), rig.facts, &mut rig.out);
     rig.pass_ms(1000);
     rig.handshake();
     assert!(

@@ -1,5 +1,6 @@
 //! Our replicas, step by step.
 
+use crate::replication::identity::Ancestor;
 use crate::replication::rig::{Rig, id};
 use crate::replication::*;
 
@@ -738,15 +739,24 @@ fn a_slow_replica_is_measured_and_its_end_frees_memory() {
 #[test]
 fn a_restarted_master_serves_those_who_have_its_snapshot() {
     let mut rig = Rig::new(disk());
+    let ancestor = |letter: char, end: u64| Ancestor {
+        id: ReplId::parse(id(letter).as_bytes()).expect("an id"),
+        end,
+        is_exact: true,
+    };
+    let old = ancestor('o', 300);
     let saved = SavedIdentity {
         id: ReplId::parse(id('a').as_bytes()).expect("an id"),
         offset: 500,
         stream_db: 0,
         sum: None,
+        ancestors: vec![old],
     };
     rig.repl.restore(saved, rig.facts, &mut rig.out);
     rig.psync(1, &id('a'), "501");
     let own = rig.repl.identity().id();
+    let lineage: Vec<Ancestor> = rig.repl.identity().lineage().skip(1).collect();
+    assert_eq!(lineage, [ancestor('a', 500), old]);
     assert_eq!(rig.told(1), format!("+CONTINUE {own}\r\n"));
     rig.repl.feed(Some(0), SET);
     assert_eq!(
