@@ -36,7 +36,10 @@ def call(command, seconds=INSTALL_SECONDS_MAX, **options):
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Skip(f"{error}") from None
     if done.returncode != 0:
-        raise Skip(f"{' '.join(map(str, command[:4]))} … failed:\n{done.stdout[-500:].strip()}")
+        # Maven tells the cause first, and then where to read about it.
+        _, maven, causes = done.stdout.partition("[ERROR] ")
+        told = causes.split("\n")[0] if maven else done.stdout[-500:].strip()
+        raise Skip(f"{' '.join(map(str, command[:4]))} … failed:\n{told}")
 
 
 def install(name, contents, make):
@@ -165,6 +168,29 @@ def go():
         return [folder / "program"]
 
     return built
+
+
+# The class path of Jedis and what it needs, or a folder of jars, where Maven cannot bring them.
+JEDIS_JARS = "CLIENTS_JEDIS_JARS"
+
+
+@reason_kept
+def jedis():
+    """What runs a source file of Java with the libraries of `pom.xml`."""
+    if not shutil.which("javac"):
+        raise Skip("there is no JDK on this machine")
+    path = os.environ.get(JEDIS_JARS)
+    if not path:
+        if not shutil.which("mvn"):
+            raise Skip(f"there is no mvn on this machine, and {JEDIS_JARS} is not set")
+        listed = HERE / "pom.xml"
+        path = install("maven", listed.read_bytes(), lambda folder: [
+            ["mvn", "-B", "-q", "-Dstyle.color=never", "-f", listed, f"-DoutputDirectory={folder}",
+             "dependency:copy-dependencies"],
+        ])
+    if os.path.isdir(path):
+        path = Path(path).resolve() / "*"
+    return lambda program: ["java", "-cp", path, HERE / program]
 
 
 @reason_kept

@@ -82,7 +82,7 @@ SUITES = [
     in_a_group("ioredis, failover", "ioredis_failover.mjs", packages.node),
     in_a_group("node-redis, failover", "node_redis_failover.mjs", packages.node, protocol=3),
     in_a_group("go-redis, failover", "go_redis_failover.go", packages.go, only_plain=NO_TLS_IN_GO),
-    in_a_group("Jedis", "", packages.nowhere(NO_MAVEN)),
+    in_a_group("Jedis, failover", "jedis_failover.java", packages.jedis, protocol=3),
     in_a_group("Lettuce", "", packages.nowhere(NO_MAVEN)),
     in_a_group("StackExchange.Redis", "", packages.nowhere(NO_NUGET)),
     in_a_group("Celery, failover", "celery_jobs.py", seconds=150),
