@@ -155,19 +155,36 @@ def ruby():
 GO_PATH = "/usr/share/gocode"
 
 
-@reason_kept
-def go():
-    """What a program is built to; Debian's packages hold its libraries as sources."""
-    debian(["go", f"{GO_PATH}/src/gopkg.in/redis.v5"], ["golang-go", "golang-gopkg-redis.v5-dev"])
-
-    def built(program):
-        environment = f"GOPATH={GO_PATH} GO111MODULE=off GOFLAGS= GOCACHE={CACHE / 'go-build'}".split()
-        folder = install(Path(program).stem, (HERE / program).read_bytes(), lambda folder: [
-            ["env", *environment, "go", "build", "-o", folder / "program", HERE / program],
+def built(*words):
+    """Builds a program of the named files of Go, with words for the environment."""
+    def build(program):
+        sources = [HERE / name for name in program.split()]
+        contents = b"".join(path.read_bytes() for path in [*sources, HERE / "go.mod", HERE / "go.sum"])
+        folder = install(sources[-1].stem, contents, lambda folder: [
+            ["env", "-C", HERE, f"GOCACHE={CACHE / 'go-build'}", *words, "go", "build", "-o",
+             folder / "program", *sources],
         ])
         return [folder / "program"]
 
-    return built
+    return build
+
+
+@reason_kept
+def go():
+    """Debian's packages hold its libraries as sources."""
+    debian(["go", f"{GO_PATH}/src/gopkg.in/redis.v5"], ["golang-go", "golang-gopkg-redis.v5-dev"])
+    return built(f"GOPATH={GO_PATH}", "GO111MODULE=off", "GOFLAGS=")
+
+
+@reason_kept
+def go_modules():
+    """The libraries are those of `go.mod`, from wherever `go` is set to take modules."""
+    debian(["go"], ["golang-go"])
+    # The compiler is the one that is here, whichever the modules would like.
+    words = ["GO111MODULE=on", "GOTOOLCHAIN=local"]
+    environment = dict(os.environ, **dict(word.split("=") for word in words))
+    call(["go", "mod", "download", "github.com/redis/go-redis/v9"], cwd=HERE, env=environment)
+    return built(*words)
 
 
 # The class path of Jedis and what it needs, or a folder of jars, where Maven cannot bring them.

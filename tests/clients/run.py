@@ -64,7 +64,8 @@ in_a_group = functools.partial(Suite, group=True, seconds=120)
 # The suites take packages from PyPI, npm and Debian; these libraries are in none of them.
 NO_MAVEN = "there is no suite: it comes from Maven's repository, of which nothing is taken here"
 NO_NUGET = "there is no suite: it comes from NuGet's repository, of which nothing is taken here"
-NO_TLS_IN_GO = "Debian's version of go-redis cannot reach a master over TLS through Sentinel"
+NO_TLS_IN_GO_5 = "this version of go-redis cannot reach a master over TLS through Sentinel"
+GO = "go_redis_failover.go"
 SUITES = [
     Suite("redis-py, RESP2", "redis_py.py", settings=KEEPS),
     Suite("redis-py, RESP3", "redis_py.py", protocol=3, settings=KEEPS),
@@ -81,7 +82,8 @@ SUITES = [
     in_a_group("redis-py asyncio, failover", "redis_py_asyncio_failover.py", protocol=3),
     in_a_group("ioredis, failover", "ioredis_failover.mjs", packages.node),
     in_a_group("node-redis, failover", "node_redis_failover.mjs", packages.node, protocol=3),
-    in_a_group("go-redis, failover", "go_redis_failover.go", packages.go, only_plain=NO_TLS_IN_GO),
+    in_a_group("go-redis 5, failover", f"{GO} go_redis_5.go", packages.go, only_plain=NO_TLS_IN_GO_5),
+    in_a_group("go-redis 9, failover", f"{GO} go_redis_9.go", packages.go_modules, protocol=3),
     in_a_group("Jedis, failover", "jedis_failover.java", packages.jedis, protocol=3),
     in_a_group("Lettuce", "", packages.nowhere(NO_MAVEN)),
     in_a_group("StackExchange.Redis", "", packages.nowhere(NO_NUGET)),
