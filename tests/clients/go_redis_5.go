@@ -8,9 +8,6 @@ import (
 	"gopkg.in/redis.v5"
 )
 
-// A subscription at a master that hangs is only moved when that one goes on.
-const noticesSilence = false
-
 var script = redis.NewScript("return redis.call('INCRBY', KEYS[1], ARGV[1])")
 
 type version5 struct{ client *redis.Client }

@@ -12,9 +12,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A subscription is checked with PING, and so moved from a master that hangs.
-const noticesSilence = true
-
 var (
 	always = context.Background()
 	script = redis.NewScript("return redis.call('INCRBY', KEYS[1], ARGV[1])")
