@@ -187,19 +187,19 @@ def go_modules():
     return built(*words)
 
 
-# The class path of Jedis and what it needs, or a folder of jars, where Maven cannot bring them.
-JEDIS_JARS = "CLIENTS_JEDIS_JARS"
+# A folder of jars, or a class path, with the libraries of `pom.xml` where Maven cannot bring them.
+JAVA_JARS = "CLIENTS_JAVA_JARS"
 
 
 @reason_kept
-def jedis():
-    """What runs a source file of Java with the libraries of `pom.xml`."""
+def java():
+    """What programs of Java are compiled to, with the libraries of `pom.xml`."""
     if not shutil.which("javac"):
         raise Skip("there is no JDK on this machine")
-    path = os.environ.get(JEDIS_JARS)
+    path = os.environ.get(JAVA_JARS)
     if not path:
         if not shutil.which("mvn"):
-            raise Skip(f"there is no mvn on this machine, and {JEDIS_JARS} is not set")
+            raise Skip(f"there is no mvn on this machine, and {JAVA_JARS} is not set")
         listed = HERE / "pom.xml"
         path = install("maven", listed.read_bytes(), lambda folder: [
             ["mvn", "-B", "-q", "-Dstyle.color=never", "-f", listed, f"-DoutputDirectory={folder}",
@@ -207,7 +207,17 @@ def jedis():
         ])
     if os.path.isdir(path):
         path = Path(path).resolve() / "*"
-    return lambda program: ["java", "-cp", path, HERE / program]
+
+    def compiled(program):
+        sources = [HERE / name for name in program.split()]
+        contents = b"".join(source.read_bytes() for source in sources) + str(path).encode()
+        folder = install(sources[-1].stem, contents, lambda folder: [
+            ["javac", "-nowarn", "-cp", path, "-d", folder, *sources],
+        ])
+        # The class is called like the file, as Java writes names.
+        return ["java", "-cp", f"{folder}:{path}", sources[-1].stem.title().replace("_", "")]
+
+    return compiled
 
 
 @reason_kept

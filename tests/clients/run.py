@@ -61,7 +61,6 @@ KEEPS = ("appendonly yes", "appendfsync everysec")
 # What a server that was killed had acknowledged must be there again: hence `always`.
 KEEPS_ALL = ("appendonly yes", "appendfsync always")
 in_a_group = functools.partial(Suite, group=True, seconds=120)
-NO_LETTUCE = "there is no suite"
 NO_NUGET = "there is no suite: it comes from NuGet's repository, of which nothing is taken here"
 NO_TLS_IN_GO_5 = "this version of go-redis cannot reach a master over TLS through Sentinel"
 GO = "go_redis_failover.go"
@@ -83,8 +82,8 @@ SUITES = [
     in_a_group("node-redis, failover", "node_redis_failover.mjs", packages.node, protocol=3),
     in_a_group("go-redis 5, failover", f"{GO} go_redis_5.go", packages.go, only_plain=NO_TLS_IN_GO_5),
     in_a_group("go-redis 9, failover", f"{GO} go_redis_9.go", packages.go_modules, protocol=3),
-    in_a_group("Jedis, failover", "jedis_failover.java", packages.jedis, protocol=3),
-    in_a_group("Lettuce", "", packages.nowhere(NO_LETTUCE)),
+    in_a_group("Jedis, failover", "failover.java jedis_failover.java", packages.java, protocol=3),
+    in_a_group("Lettuce, failover", "failover.java lettuce_failover.java", packages.java, protocol=3),
     in_a_group("StackExchange.Redis", "", packages.nowhere(NO_NUGET)),
     in_a_group("Celery, failover", "celery_jobs.py", seconds=150),
     in_a_group("RQ, failover", "rq_jobs.py"),
