@@ -22,8 +22,10 @@ import io.lettuce.core.protocol.ProtocolVersion;
 import io.lettuce.core.pubsub.RedisPubSubAdapter;
 import io.lettuce.core.pubsub.StatefulRedisPubSubConnection;
 import io.lettuce.core.sentinel.api.StatefulRedisSentinelConnection;
+import io.lettuce.core.sentinel.api.sync.RedisSentinelCommands;
 import java.io.File;
 import java.net.InetSocketAddress;
+import java.net.SocketAddress;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
@@ -46,11 +48,12 @@ class LettuceFailover extends Failover {
             .protocolVersion(FACTS.protocol == 3 ? ProtocolVersion.RESP3 : ProtocolVersion.RESP2)
             .socketOptions(SocketOptions.builder().connectTimeout(PATIENCE).build())
             .timeoutOptions(TimeoutOptions.enabled(PATIENCE))
-            // What was sent but not answered is not sent again: it may have been done.
-            .replayFilter(command -> true);
+            // Otherwise what was sent but not answered is sent again, to another server: that one
+            // would confirm with WAIT what it never got.
+            .disconnectedBehavior(ClientOptions.DisconnectedBehavior.REJECT_COMMANDS);
         if (FACTS.tls != null) {
             File authority = new File(FACTS.tls.get("ca"));
-            options.sslOptions(SslOptions.builder().jdkSslProvider().trustManager(authority).build());
+            options.sslOptions(SslOptions.builder().trustManager(authority).build());
         }
         RedisClient client = RedisClient.create();
         client.setOptions(options.build());
@@ -151,12 +154,12 @@ class LettuceFailover extends Failover {
     }
 
     static String findAll(RedisClient client) {
-        try (StatefulRedisSentinelConnection<String, String> sentinel = client.connectSentinel(uri());
+        try (StatefulRedisSentinelConnection<String, String> one = client.connectSentinel(uri());
                 StatefulRedisMasterReplicaConnection<String, String> any = follow(client)) {
-            InetSocketAddress master =
-                (InetSocketAddress) sentinel.sync().getMasterAddrByName(FACTS.master_name);
-            demand(master.getPort() == FACTS.port, "a Sentinel names the master");
-            demand(sentinel.sync().replicas(FACTS.master_name).size() == 2, "two replicas");
+            RedisSentinelCommands<String, String> sentinel = one.sync();
+            SocketAddress master = sentinel.getMasterAddrByName(FACTS.master_name);
+            demand(((InetSocketAddress) master).getPort() == FACTS.port, "the master is named");
+            demand(sentinel.replicas(FACTS.master_name).size() == 2, "two replicas");
             any.sync().set("seen", "everywhere");
             demand(any.sync().waitForReplication(2, 900) == 2, "both replicas have it");
             any.setReadFrom(ReadFrom.REPLICA);

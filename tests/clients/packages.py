@@ -42,18 +42,23 @@ def call(command, seconds=INSTALL_SECONDS_MAX, **options):
         raise Skip(f"{' '.join(map(str, command[:4]))} … failed:\n{told}")
 
 
+install_locks = {}
+
+
 def install(name, contents, make):
     """The folder that belongs to these contents; made when that is not there yet."""
     digest = hashlib.sha256(contents).hexdigest()[:12]
     folder = CACHE / f"{name}-{digest}"
-    if (folder / "complete").exists():
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    end = time.monotonic() + INSTALL_SECONDS_MAX
-    for command in make(folder):
-        call(command, end - time.monotonic(), cwd=folder)
-    (folder / "complete").touch()
+    # A suite runs in the clear and over TLS at the same time, and both want its program.
+    with install_locks.setdefault(folder, threading.Lock()):
+        if (folder / "complete").exists():
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        end = time.monotonic() + INSTALL_SECONDS_MAX
+        for command in make(folder):
+            call(command, end - time.monotonic(), cwd=folder)
+        (folder / "complete").touch()
     return folder
 
 
