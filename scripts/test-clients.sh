@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs client libraries and applications of Python, Node, Ruby and Go against our server, alone and
-# in groups whose master is taken away, in at most some minutes, and says what it left out where
+# Runs client libraries and applications of Python, Node, Ruby, Go and Java against our server, alone
+# and in groups whose master is taken away, in at most some minutes, and says what it left out where
 # their tools or packages cannot be had. Arguments are words of the names of suites to run, and
 # options; tests/clients/run.py tells more.
 set -euo pipefail

@@ -36,21 +36,29 @@ def call(command, seconds=INSTALL_SECONDS_MAX, **options):
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Skip(f"{error}") from None
     if done.returncode != 0:
-        raise Skip(f"{' '.join(map(str, command[:4]))} … failed:\n{done.stdout[-500:].strip()}")
+        # Maven tells the cause first, and then where to read about it.
+        _, maven, causes = done.stdout.partition("[ERROR] ")
+        told = causes.split("\n")[0] if maven else done.stdout[-500:].strip()
+        raise Skip(f"{' '.join(map(str, command[:4]))} … failed:\n{told}")
+
+
+install_locks = {}
 
 
 def install(name, contents, make):
     """The folder that belongs to these contents; made when that is not there yet."""
     digest = hashlib.sha256(contents).hexdigest()[:12]
     folder = CACHE / f"{name}-{digest}"
-    if (folder / "complete").exists():
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    end = time.monotonic() + INSTALL_SECONDS_MAX
-    for command in make(folder):
-        call(command, end - time.monotonic(), cwd=folder)
-    (folder / "complete").touch()
+    # A suite runs in the clear and over TLS at the same time, and both want its program.
+    with install_locks.setdefault(folder, threading.Lock()):
+        if (folder / "complete").exists():
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        end = time.monotonic() + INSTALL_SECONDS_MAX
+        for command in make(folder):
+            call(command, end - time.monotonic(), cwd=folder)
+        (folder / "complete").touch()
     return folder
 
 
@@ -152,19 +160,69 @@ def ruby():
 GO_PATH = "/usr/share/gocode"
 
 
-@reason_kept
-def go():
-    """What a program is built to; Debian's packages hold its libraries as sources."""
-    debian(["go", f"{GO_PATH}/src/gopkg.in/redis.v5"], ["golang-go", "golang-gopkg-redis.v5-dev"])
-
-    def built(program):
-        environment = f"GOPATH={GO_PATH} GO111MODULE=off GOFLAGS= GOCACHE={CACHE / 'go-build'}".split()
-        folder = install(Path(program).stem, (HERE / program).read_bytes(), lambda folder: [
-            ["env", *environment, "go", "build", "-o", folder / "program", HERE / program],
+def built(*words):
+    """Builds a program of the named files of Go, with words for the environment."""
+    def build(program):
+        sources = [HERE / name for name in program.split()]
+        contents = b"".join(path.read_bytes() for path in [*sources, HERE / "go.mod", HERE / "go.sum"])
+        folder = install(sources[-1].stem, contents, lambda folder: [
+            ["env", "-C", HERE, f"GOCACHE={CACHE / 'go-build'}", *words, "go", "build", "-o",
+             folder / "program", *sources],
         ])
         return [folder / "program"]
 
-    return built
+    return build
+
+
+@reason_kept
+def go():
+    """Debian's packages hold its libraries as sources."""
+    debian(["go", f"{GO_PATH}/src/gopkg.in/redis.v5"], ["golang-go", "golang-gopkg-redis.v5-dev"])
+    return built(f"GOPATH={GO_PATH}", "GO111MODULE=off", "GOFLAGS=")
+
+
+@reason_kept
+def go_modules():
+    """The libraries are those of `go.mod`, from wherever `go` is set to take modules."""
+    debian(["go"], ["golang-go"])
+    # The compiler is the one that is here, whichever the modules would like.
+    words = ["GO111MODULE=on", "GOTOOLCHAIN=local"]
+    environment = dict(os.environ, **dict(word.split("=") for word in words))
+    call(["go", "mod", "download", "github.com/redis/go-redis/v9"], cwd=HERE, env=environment)
+    return built(*words)
+
+
+# A folder of jars, or a class path, with the libraries of `pom.xml` where Maven cannot bring them.
+JAVA_JARS = "CLIENTS_JAVA_JARS"
+
+
+@reason_kept
+def java():
+    """What programs of Java are compiled to, with the libraries of `pom.xml`."""
+    if not shutil.which("javac"):
+        raise Skip("there is no JDK on this machine")
+    path = os.environ.get(JAVA_JARS)
+    if not path:
+        if not shutil.which("mvn"):
+            raise Skip(f"there is no mvn on this machine, and {JAVA_JARS} is not set")
+        listed = HERE / "pom.xml"
+        path = install("maven", listed.read_bytes(), lambda folder: [
+            ["mvn", "-B", "-q", "-Dstyle.color=never", "-f", listed, f"-DoutputDirectory={folder}",
+             "dependency:copy-dependencies"],
+        ])
+    if os.path.isdir(path):
+        path = Path(path).resolve() / "*"
+
+    def compiled(program):
+        sources = [HERE / name for name in program.split()]
+        contents = b"".join(source.read_bytes() for source in sources) + str(path).encode()
+        folder = install(sources[-1].stem, contents, lambda folder: [
+            ["javac", "-nowarn", "-cp", path, "-d", folder, *sources],
+        ])
+        # The class is called like the file, as Java writes names.
+        return ["java", "-cp", f"{folder}:{path}", sources[-1].stem.title().replace("_", "")]
+
+    return compiled
 
 
 @reason_kept

@@ -9,9 +9,9 @@ missing. So the programs see what a client sees, and can work on while it happen
 needs to know is in `REDIS_FACTS`, as JSON; it prints `ok NAME` for each thing that works.
 
 Every suite runs over plain TCP, and again over TLS where the server speaks it. What is needed of
-other people's programs is put below `target/clients`, in exactly the versions that
-`requirements.txt` and `package-lock.json` name, or comes from Debian's packages; where it cannot
-be had, the driver says which suites it left out and why.
+other people's programs is of exactly the versions that `requirements.txt`, `package-lock.json`,
+`pom.xml` and `go.mod` name, or comes from Debian's packages; where it cannot be had, the driver
+says which suites it left out and why.
 
 With names as arguments it runs only the suites whose names contain one of them; `--server` names
 another server, for telling a fault of ours from one of a suite.
@@ -61,10 +61,9 @@ KEEPS = ("appendonly yes", "appendfsync everysec")
 # What a server that was killed had acknowledged must be there again: hence `always`.
 KEEPS_ALL = ("appendonly yes", "appendfsync always")
 in_a_group = functools.partial(Suite, group=True, seconds=120)
-# The suites take packages from PyPI, npm and Debian; these libraries are in none of them.
-NO_MAVEN = "there is no suite: it comes from Maven's repository, of which nothing is taken here"
 NO_NUGET = "there is no suite: it comes from NuGet's repository, of which nothing is taken here"
-NO_TLS_IN_GO = "Debian's version of go-redis cannot reach a master over TLS through Sentinel"
+NO_TLS_IN_GO_5 = "this version of go-redis cannot reach a master over TLS through Sentinel"
+GO = "go_redis_failover.go"
 SUITES = [
     Suite("redis-py, RESP2", "redis_py.py", settings=KEEPS),
     Suite("redis-py, RESP3", "redis_py.py", protocol=3, settings=KEEPS),
@@ -81,9 +80,10 @@ SUITES = [
     in_a_group("redis-py asyncio, failover", "redis_py_asyncio_failover.py", protocol=3),
     in_a_group("ioredis, failover", "ioredis_failover.mjs", packages.node),
     in_a_group("node-redis, failover", "node_redis_failover.mjs", packages.node, protocol=3),
-    in_a_group("go-redis, failover", "go_redis_failover.go", packages.go, only_plain=NO_TLS_IN_GO),
-    in_a_group("Jedis", "", packages.nowhere(NO_MAVEN)),
-    in_a_group("Lettuce", "", packages.nowhere(NO_MAVEN)),
+    in_a_group("go-redis 5, failover", f"{GO} go_redis_5.go", packages.go, only_plain=NO_TLS_IN_GO_5),
+    in_a_group("go-redis 9, failover", f"{GO} go_redis_9.go", packages.go_modules, protocol=3),
+    in_a_group("Jedis, failover", "failover.java jedis_failover.java", packages.java, protocol=3),
+    in_a_group("Lettuce, failover", "failover.java lettuce_failover.java", packages.java, protocol=3),
     in_a_group("StackExchange.Redis", "", packages.nowhere(NO_NUGET)),
     in_a_group("Celery, failover", "celery_jobs.py", seconds=150),
     in_a_group("RQ, failover", "rq_jobs.py"),
