@@ -123,6 +123,7 @@ test-packages: deb
 	tests/packaging/lintian.sh target/debian
 	packaging/debian/build.sh $(SERVER) target/manual target/debian/next 99
 	tests/packaging/debian.sh target/debian target/debian/next
+	tests/packaging/running-systemd.sh target/debian target/debian/next
 
 clean:
 	cargo clean
