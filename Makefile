@@ -88,7 +88,7 @@ install: build
 		ln -sf redis-server "$(BINDIR)/$$name"; \
 	done
 
-# Manual pages and the completion of Bash, made from the tables of directives and commands, in
+# Manual pages and the completions of shells, made from the tables of directives and commands, in
 # target/man. FAMILY=tanist names the programs for an installation beside a stock one.
 man:
 	cargo run --quiet --example manual -- target/man $(FAMILY)
@@ -99,10 +99,15 @@ install-man: man
 		install -m 644 target/man/man$$section/redis* "$(SHAREDIR)/man/man$$section"; \
 	done
 	install -m 644 target/man/man5/sentinel.conf.5 "$(SHAREDIR)/man/man5"
-	install -d "$(SHAREDIR)/bash-completion/completions"
+	install -d "$(SHAREDIR)/bash-completion/completions" "$(SHAREDIR)/zsh/site-functions" \
+		"$(SHAREDIR)/fish/vendor_completions.d"
 	install -m 644 target/man/completions/redis-server "$(SHAREDIR)/bash-completion/completions"
+	install -m 644 target/man/completions/_redis-server "$(SHAREDIR)/zsh/site-functions"
+	install -m 644 target/man/completions/redis-server.fish \
+		"$(SHAREDIR)/fish/vendor_completions.d"
 	for name in redis-sentinel redis-check-rdb redis-check-aof redis-lab; do \
 		ln -sf redis-server "$(SHAREDIR)/bash-completion/completions/$$name"; \
+		ln -sf redis-server.fish "$(SHAREDIR)/fish/vendor_completions.d/$$name.fish"; \
 	done
 
 # The Debian packages tanist and tanist-redis, in target/debian: make deb REVISION=2
