@@ -107,8 +107,13 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -su
     -keyout /etc/tanist/tls/server.key -out /etc/tanist/tls/server.crt 2>/dev/null
 chgrp tanist /etc/tanist/tls/*
 chmod 640 /etc/tanist/tls/*
+# The key lies where Debian has keys, for those of a group.
+groupadd --system --force ssl-cert
+usermod --append --groups ssl-cert tanist
+install -d -o root -g ssl-cert -m 710 /etc/ssl/private
+install -o root -g ssl-cert -m 640 /etc/tanist/tls/server.key /etc/ssl/private/tanist.key
 set_in $conf tls-cert-file /etc/tanist/tls/server.crt
-set_in $conf tls-key-file /etc/tanist/tls/server.key
+set_in $conf tls-key-file /etc/ssl/private/tanist.key
 set_in $conf tls-ca-cert-file /etc/tanist/tls/server.crt
 set_in $conf tls-ca-cert-dir /etc/ssl/certs
 set_in $conf tls-port 6390
@@ -116,6 +121,7 @@ set_in $conf unixsocket /run/tanist/redis.sock
 set_in $conf unixsocketperm 770
 set_in $conf syslog-enabled yes
 set_in $conf pidfile /run/tanist/server.pid
+set_in $conf server_cpulist 0
 systemctl restart tanist-server
 tls=(--tls --cacert /etc/tanist/tls/server.crt --cert /etc/tanist/tls/server.crt
     --key /etc/tanist/tls/server.key)
@@ -124,10 +130,20 @@ expect "the socket" "$(redis-cli -s /run/tanist/redis.sock PING)" PONG
 expect "its mode" "$(stat -c '%U:%G %a' /run/tanist/redis.sock)" "tanist:tanist 770"
 expect "the pid file" "$(cat /run/tanist/server.pid)" "$(pid tanist-server)"
 eventually 30 eval 'journalctl --no-pager -t redis | grep -q "Ready to accept connections"'
+expect "its processor" "$(taskset --cpu-list --pid "$(pid tanist-server)")" \
+    "pid $(pid tanist-server)'s current affinity list: 0"
 expect "a script" "$(cli EVAL 'return 1 + 1' 0)" 2
 # A renewed certificate is read again while the server runs.
 expect "renewal" "$(cli CONFIG SET tls-cert-file /etc/tanist/tls/server.crt)" OK
 expect "TLS" "$(redis-cli -p 6390 "${tls[@]}" PING)" PONG
+
+step "one that crashes leaves a report, and comes back"
+kill -SEGV "$(pid tanist-server)"
+eventually 30 shows tanist-server NRestarts 1
+eventually 60 shows tanist-server ActiveState active
+grep -q 'TANIST BUG REPORT START' /var/log/tanist/server.log || fail "no report"
+grep -q 'TANIST BUG REPORT END' /var/log/tanist/server.log || fail "half a report"
+expect "its data" "$(cli GET color)" blue
 
 step "what the unit forbids"
 inside=(nsenter -t "$(pid tanist-server)" -m -- setpriv --reuid tanist --regid tanist --clear-groups)
