@@ -7,7 +7,7 @@ SHAREDIR = $(DESTDIR)$(PREFIX)/share
 SERVER  = target/release/redis-server
 
 .PHONY: build run test test-clients lint simulate faults bench bench-failover lab \
-	test-lab-page man deb image test-packages install install-man clean
+	test-lab-page man deb image test-image test-packages install install-man clean
 
 build:
 	cargo build --release
@@ -120,6 +120,10 @@ deb: build
 # A container image, with whichever of podman, docker and buildah is here: make image NAME=tanist
 image:
 	packaging/container/build.sh $(or $(NAME),tanist)
+
+# Builds an image with buildah, and starts what is in it; the compiler takes its minutes.
+test-image:
+	tests/packaging/image.sh $(IMAGE)
 
 # The units and packages, as the tools of a distribution see them.
 test-packages: deb
