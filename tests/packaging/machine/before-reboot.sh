@@ -146,7 +146,8 @@ grep -q 'TANIST BUG REPORT END' /var/log/tanist/server.log || fail "half a repor
 expect "its data" "$(cli GET color)" blue
 
 step "what the unit forbids"
-inside=(nsenter -t "$(pid tanist-server)" -m -- setpriv --reuid tanist --regid tanist --clear-groups)
+inside=(nsenter -t "$(pid tanist-server)" -m --
+    setpriv --reuid tanist --regid tanist --clear-groups)
 "${inside[@]}" ls /home 2>/dev/null && fail "it sees home folders"
 nsenter -t "$(pid tanist-server)" -m -- touch /usr/x 2>/dev/null && fail "/usr can be written"
 "${inside[@]}" test -e /dev/kmsg && fail "it sees devices"
