@@ -7,7 +7,7 @@ SHAREDIR = $(DESTDIR)$(PREFIX)/share
 SERVER  = target/release/redis-server
 
 .PHONY: build run test test-clients lint simulate faults bench bench-failover lab \
-	test-lab-page man deb image test-packages install install-man clean
+	test-lab-page man deb image test-image test-packages install install-man clean
 
 build:
 	cargo build --release
@@ -88,7 +88,7 @@ install: build
 		ln -sf redis-server "$(BINDIR)/$$name"; \
 	done
 
-# Manual pages and the completion of Bash, made from the tables of directives and commands, in
+# Manual pages and the completions of shells, made from the tables of directives and commands, in
 # target/man. FAMILY=tanist names the programs for an installation beside a stock one.
 man:
 	cargo run --quiet --example manual -- target/man $(FAMILY)
@@ -99,10 +99,15 @@ install-man: man
 		install -m 644 target/man/man$$section/redis* "$(SHAREDIR)/man/man$$section"; \
 	done
 	install -m 644 target/man/man5/sentinel.conf.5 "$(SHAREDIR)/man/man5"
-	install -d "$(SHAREDIR)/bash-completion/completions"
+	install -d "$(SHAREDIR)/bash-completion/completions" "$(SHAREDIR)/zsh/site-functions" \
+		"$(SHAREDIR)/fish/vendor_completions.d"
 	install -m 644 target/man/completions/redis-server "$(SHAREDIR)/bash-completion/completions"
+	install -m 644 target/man/completions/_redis-server "$(SHAREDIR)/zsh/site-functions"
+	install -m 644 target/man/completions/redis-server.fish \
+		"$(SHAREDIR)/fish/vendor_completions.d"
 	for name in redis-sentinel redis-check-rdb redis-check-aof redis-lab; do \
 		ln -sf redis-server "$(SHAREDIR)/bash-completion/completions/$$name"; \
+		ln -sf redis-server.fish "$(SHAREDIR)/fish/vendor_completions.d/$$name.fish"; \
 	done
 
 # The Debian packages tanist and tanist-redis, in target/debian: make deb REVISION=2
@@ -116,6 +121,10 @@ deb: build
 image:
 	packaging/container/build.sh $(or $(NAME),tanist)
 
+# Builds an image with buildah, and starts what is in it; the compiler takes its minutes.
+test-image:
+	tests/packaging/image.sh $(IMAGE)
+
 # The units and packages, as the tools of a distribution see them.
 test-packages: deb
 	tests/packaging/systemd.sh
@@ -123,6 +132,7 @@ test-packages: deb
 	tests/packaging/lintian.sh target/debian
 	packaging/debian/build.sh $(SERVER) target/manual target/debian/next 99
 	tests/packaging/debian.sh target/debian target/debian/next
+	tests/packaging/running-systemd.sh target/debian target/debian/next
 
 clean:
 	cargo clean

@@ -1,5 +1,8 @@
-//! The completion of Bash, from the same tables: options, directives and their older names, and
-//! the words of the lab.
+//! The completions of Bash, zsh and fish, from the same tables: options, directives and their older
+//! names, and the words of the lab.
+//!
+//! A script is a template. Its places, such as `@DIRECTIVES@`, are the same in all three, so each
+//! shell only says in its own language when which words are offered.
 
 use tanist::config::{Config, Row, Settings, TABLE};
 use tanist::lab::front;
@@ -53,8 +56,38 @@ fn switches() -> Vec<String> {
         .collect()
 }
 
-/// The script for all programs of a family.
-pub fn script(family: Family) -> String {
+/// The shells that there are scripts for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl Shell {
+    /// All of them.
+    pub const ALL: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
+
+    /// The file that the shell looks for when it completes the words of a program.
+    pub fn file_name(self, program: &str) -> String {
+        match self {
+            Shell::Bash => program.to_owned(),
+            Shell::Zsh => format!("_{program}"),
+            Shell::Fish => format!("{program}.fish"),
+        }
+    }
+
+    fn template(self) -> &'static str {
+        match self {
+            Shell::Bash => BASH,
+            Shell::Zsh => ZSH,
+            Shell::Fish => FISH,
+        }
+    }
+}
+
+/// The script of a shell for all programs of a family.
+pub fn script(shell: Shell, family: Family) -> String {
     let [server, sentinel, check_rdb, check_aof, lab] =
         ["server", "sentinel", "check-rdb", "check-aof", "lab"].map(|name| family.program(name));
     let server_usage = server_usage();
@@ -65,7 +98,8 @@ pub fn script(family: Family) -> String {
         .into_iter()
         .filter(|option| Row::find(option.trim_start_matches('-').as_bytes()).is_none())
         .collect();
-    TEMPLATE
+    shell
+        .template()
         .replace("@FIRST@", &first.join(" "))
         .replace("@DIRECTIVES@", &directives().join(" "))
         .replace("@SWITCHES@", &switches().join("|"))
@@ -83,7 +117,7 @@ pub fn script(family: Family) -> String {
         .replace("@LAB@", &lab)
 }
 
-const TEMPLATE: &str = r#"# Completion of Bash for the programs of Tanist. Generated.
+const BASH: &str = r#"# Completion of Bash for the programs of Tanist. Generated.
 
 @FUNCTION@() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=
@@ -118,4 +152,63 @@ const TEMPLATE: &str = r#"# Completion of Bash for the programs of Tanist. Gener
 }
 
 complete -F @FUNCTION@ @SERVER@ @SENTINEL@ @CHECK_RDB@ @CHECK_AOF@ @LAB@
+"#;
+
+const ZSH: &str = r#"#compdef @SERVER@ @SENTINEL@ @CHECK_RDB@ @CHECK_AOF@ @LAB@
+# Completion of zsh for the programs of Tanist. Generated.
+
+local -a offered
+case $service in
+@SERVER@|@SENTINEL@)
+    case ${words[CURRENT-1]} in
+    @SWITCHES@) offered=(yes no) ;;
+    *)
+        if [[ $PREFIX == -* ]]; then
+            offered=(@DIRECTIVES@)
+            (( CURRENT == 2 )) && offered+=(@FIRST@)
+        fi
+        ;;
+    esac
+    ;;
+@CHECK_RDB@) [[ $PREFIX == -* ]] && offered=(--version) ;;
+@CHECK_AOF@) [[ $PREFIX == -* ]] && offered=(@CHECKS@) ;;
+@LAB@)
+    if [[ $PREFIX == -* ]]; then
+        offered=(@LAB_OPTIONS@)
+    elif (( CURRENT == 2 )); then
+        offered=(@VERBS@)
+    fi
+    ;;
+esac
+if (( $#offered )); then
+    compadd -a offered
+else
+    _files
+fi
+"#;
+
+const FISH: &str = r#"# Completion of fish for the programs of Tanist. Generated.
+
+set -l switches (string split '|' -- '@SWITCHES@')
+for program in @SERVER@ @SENTINEL@
+    for option in @DIRECTIVES@
+        if contains -- $option $switches
+            complete -c $program -l (string sub -s 3 -- $option) -x -a 'yes no'
+        else
+            complete -c $program -l (string sub -s 3 -- $option) -r
+        end
+    end
+    for option in @FIRST@
+        complete -c $program -l (string sub -s 3 -- $option) \
+            -n 'test (count (commandline -opc)) -eq 1'
+    end
+end
+complete -c @CHECK_RDB@ -l version
+for option in @CHECKS@
+    complete -c @CHECK_AOF@ -l (string sub -s 3 -- $option)
+end
+for option in @LAB_OPTIONS@
+    complete -c @LAB@ -l (string sub -s 3 -- $option)
+end
+complete -c @LAB@ -n 'test (count (commandline -opc)) -eq 1' -a '@VERBS@'
 "#;

@@ -1,11 +1,11 @@
-//! Writes the manual pages and the completion of Bash, from the tables that the server runs by.
+//! Writes the manual pages and the completions of shells, from the tables that the server runs by.
 //!
 //! ```text
 //! cargo run --example manual -- FOLDER [FAMILY]
 //! ```
 //!
 //! `FAMILY` is what the names of the programs begin with: `redis`, or `tanist` for an installation
-//! beside a stock one. Pages go to `FOLDER/man1`, `man5` and `man7`, the completion to
+//! beside a stock one. Pages go to `FOLDER/man1`, `man5` and `man7`, the completions to
 //! `FOLDER/completions`.
 //!
 //! What a directive is called, which values it takes and what it is by default comes from its row;
@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs, io};
 
+use completion::Shell;
 use pages::Family;
 
 fn write(folder: &Path, family: Family) -> io::Result<()> {
@@ -33,7 +34,11 @@ fn write(folder: &Path, family: Family) -> io::Result<()> {
     let completions = folder.join("completions");
     fs::create_dir_all(&completions)?;
     let name = family.program("server");
-    fs::write(completions.join(name), completion::script(family))
+    for shell in Shell::ALL {
+        let file = completions.join(shell.file_name(&name));
+        fs::write(file, completion::script(shell, family))?;
+    }
+    Ok(())
 }
 
 fn main() -> ExitCode {

@@ -43,8 +43,23 @@ pub fn bold(text: &str) -> String {
     format!("\\fB{}\\fR", escaped(text))
 }
 
-/// The day of the build; `SOURCE_DATE_EPOCH` sets it, so that a build can be repeated.
+/// The day of the build, with the name of its month in full, as the checkers of pages want it.
+/// `SOURCE_DATE_EPOCH` sets it, so that a build can be repeated.
 fn date() -> String {
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
     let set = env::var("SOURCE_DATE_EPOCH").ok();
     let set = set.and_then(|seconds| seconds.parse::<i64>().ok());
     let now = || SystemTime::now().duration_since(UNIX_EPOCH);
@@ -53,7 +68,9 @@ fn date() -> String {
     let mut words = shown.split(' ');
     let mut word = || words.next().unwrap_or_default();
     let (day, month, year) = (word(), word(), word());
-    format!("{month} {day}, {year}")
+    let month = MONTHS.into_iter().find(|name| name.starts_with(month));
+    let month = month.expect("the name of a month");
+    format!("{month} {}, {year}", day.trim_start_matches('0'))
 }
 
 impl Roff {

@@ -1,5 +1,6 @@
 //! The pages and the completion against the tables, and against the programs that read them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -8,6 +9,7 @@ use tanist::config::TABLE;
 use tanist::config::sentinel::MASTER_OPTIONS;
 use tanist::server::program::check_aof_usage;
 
+use super::completion::Shell;
 use super::pages::{self, Family, Page};
 use super::roff::{bold, escaped};
 use super::{commands, completion, conf, write};
@@ -159,7 +161,7 @@ fn a_page_is_what_its_checker_wants() {
         write(folder.path(), family).expect("files");
         for page in pages::all(family) {
             let file = format!("man{}/{}", page.section, page.file_name());
-            let args = ["-Tlint", "-Wwarning", &file];
+            let args = ["-Tlint", "-Wall", &file];
             let Some(found) = run_if_there("mandoc", &args, folder.path()) else {
                 return;
             };
@@ -197,9 +199,62 @@ fn bash_completes_directives_values_and_words_of_the_lab() {
         let Some(found) = complete(line) else { return };
         assert_eq!(found.trim(), expected, "{line}");
     }
-    let script = completion::script(Family::Redis);
-    for name in TABLE.iter().flat_map(|row| row.names()) {
-        assert!(script.contains(&format!("--{name}")), "no --{name}");
+}
+
+/// The words that zsh would offer for a line: those that it gives to its builtin, as far as they
+/// begin with the last word, or "files".
+fn zsh_offers(folder: &Path, line: &str) -> Option<String> {
+    let script = format!(
+        "line='{line}'; words=(\"${{(@s: :)line}}\"); CURRENT=$#words; PREFIX=$words[-1]; \
+         service=$words[1]; \
+         compadd() {{ print -r -- ${{(M)${{(P)2}}:#$PREFIX*}} }}; _files() {{ print files }}; \
+         complete_it() {{ . ./completions/_redis-server }}; complete_it"
+    );
+    run_if_there("zsh", &["-f", "-c", &script], folder)
+}
+
+/// The words that fish offers for a line. It is not asked for files, of which it offers any.
+fn fish_offers(folder: &Path, line: &str) -> Option<String> {
+    let script = format!(". completions/redis-server.fish; complete -C '{line}'");
+    run_if_there("fish", &["--no-config", "-c", &script], folder)
+}
+
+#[test]
+fn zsh_and_fish_complete_what_bash_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), Family::Redis).expect("files");
+    for (line, expected) in [
+        ("redis-server --appendon", "--appendonly"),
+        ("redis-server --appendonly ", "yes no"),
+        ("redis-server --slave-read", "--slave-read-only"),
+        ("redis-server --check-s", "--check-system"),
+        ("redis-check-aof --f", "--fix"),
+        ("redis-lab part", "partition"),
+        ("redis-lab run --ht", "--html"),
+    ] {
+        let offers = [zsh_offers, fish_offers].map(|offers| offers(folder.path(), line));
+        for found in offers.into_iter().flatten() {
+            // fish has one to a line.
+            let found: BTreeSet<&str> = found.split_whitespace().collect();
+            assert_eq!(found, expected.split(' ').collect(), "{line}");
+        }
     }
-    assert!(!script.contains('@'), "all places are filled");
+    let at_the_end = "redis-server --port 1 --check-s";
+    if let Some(found) = zsh_offers(folder.path(), at_the_end) {
+        assert_eq!(found.trim(), "", "{at_the_end}");
+    }
+    if let Some(found) = zsh_offers(folder.path(), "redis-server redis.c") {
+        assert_eq!(found.trim(), "files");
+    }
+}
+
+#[test]
+fn completions_know_every_directive() {
+    for shell in Shell::ALL {
+        let script = completion::script(shell, Family::Redis);
+        for name in TABLE.iter().flat_map(|row| row.names()) {
+            assert!(script.contains(&format!("--{name}")), "no --{name}");
+        }
+        assert!(!script.contains('@'), "{shell:?}: all places are filled");
+    }
 }

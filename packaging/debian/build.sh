@@ -42,6 +42,22 @@ adapted() {
     done
 }
 
+# The completions of shells: completions FOLDER FAMILY OTHER ...
+#
+# zsh has one file for all programs; Bash and fish look for one of each name.
+completions() {
+    local from=$1/completions family=$2 name
+    shift 2
+    put 644 "$from/$family-server" "usr/share/bash-completion/completions/$family-server"
+    put 644 "$from/_$family-server" "usr/share/zsh/vendor-completions/_$family-server"
+    put 644 "$from/$family-server.fish" \
+        "usr/share/fish/vendor_completions.d/$family-server.fish"
+    for name; do
+        link "$family-server" "usr/share/bash-completion/completions/$family-$name"
+        link "$family-server.fish" "usr/share/fish/vendor_completions.d/$family-$name.fish"
+    done
+}
+
 documents() {
     local name=$1
     put 644 LICENSE "usr/share/doc/$name/copyright"
@@ -108,14 +124,11 @@ tanist() {
             zipped "$page" "usr/share/man/man$section/${page##*/}.gz"
         done
     done
-    put 644 "$manual/completions/tanist-server" \
-        usr/share/bash-completion/completions/tanist-server
-    for name in sentinel check-rdb check-aof lab; do
-        link tanist-server "usr/share/bash-completion/completions/tanist-$name"
-    done
+    completions "$manual" tanist sentinel check-rdb check-aof lab
     for name in tanist-server tanist-server@ tanist-sentinel; do
         put 644 "packaging/systemd/$name.service" "usr/lib/systemd/system/$name.service"
     done
+    put 644 packaging/systemd/tanist.sysusers usr/lib/sysusers.d/tanist.conf
     put 644 packaging/systemd/tanist.tmpfiles usr/lib/tmpfiles.d/tanist.conf
     put 644 packaging/tanist.logrotate etc/logrotate.d/tanist
     adapted redis.conf dir /var/lib/tanist logfile /var/log/tanist/server.log
@@ -150,11 +163,7 @@ tanist_redis() {
         link "tanist-$name" "usr/bin/redis-$name"
         zipped "$manual-redis/man1/redis-$name.1" "usr/share/man/man1/redis-$name.1.gz"
     done
-    put 644 "$manual-redis/completions/redis-server" \
-        usr/share/bash-completion/completions/redis-server
-    for name in sentinel lab; do
-        link redis-server "usr/share/bash-completion/completions/redis-$name"
-    done
+    completions "$manual-redis" redis sentinel lab
     link tanist-server.service usr/lib/systemd/system/redis-server.service
     link tanist-sentinel.service usr/lib/systemd/system/redis-sentinel.service
     documents tanist-redis

@@ -4,13 +4,12 @@
 #
 #     tests/packaging/debian.sh FOLDER NEXT
 #
-# FOLDER has the packages, NEXT those of a later revision. The system is a folder that mmdebstrap or
-# debootstrap fills from the mirror of this machine; where that cannot be, the test says why and
-# is content. TANIST_TEST_ROOT names such a folder that is there already; it is copied.
+# FOLDER has the packages, NEXT those of a later revision. The system is a folder, see
+# tests/packaging/clean-root.sh; where that cannot be, the test says why and is content.
 set -euo pipefail
 
 folder=$(realpath "$1") next=$(realpath "$2")
-suite=${TANIST_TEST_SUITE:-bookworm}
+. "$(dirname "$0")/clean-root.sh"
 
 skip() { echo "skipped: $*"; exit 0; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -26,17 +25,7 @@ end() {
 }
 trap end EXIT
 
-if [[ -n ${TANIST_TEST_ROOT:-} ]]; then
-    cp -a "$TANIST_TEST_ROOT" "$root"
-elif command -v mmdebstrap >/dev/null; then
-    mmdebstrap --quiet --variant=minbase "$suite" "$root" 2>"$work/log" ||
-        skip "mmdebstrap: $(tail -n 1 "$work/log")"
-elif command -v debootstrap >/dev/null; then
-    debootstrap --variant=minbase "$suite" "$root" >"$work/log" 2>&1 ||
-        skip "debootstrap: $(tail -n 1 "$work/log")"
-else
-    skip "neither mmdebstrap nor debootstrap is installed"
-fi
+clean_root "$root" "$work/log" || skip "no clean system: $(tail -n 1 "$work/log")"
 enter=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C
     chroot "$root")
 inside() { "${enter[@]}" "$@"; }

@@ -19,24 +19,42 @@ port=$((20000 + RANDOM % 10000))
 while (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
 healthy() { packaging/container/healthcheck "$port" 2>/dev/null; }
 
-healthy && fail "nobody is there, and it is healthy"
-for password in "" secret; do
-    "$program" --port "$port" --dir "$work" --requirepass "$password" >"$work/log" &
+
+# Starts a server with these options, and waits until it is healthy.
+start() {
+    "$program" --dir "$work" --save "" "$@" >"$work/log" &
     server=$!
-    tries=600
+    local tries=600
     until healthy; do
         kill -0 "$server" 2>/dev/null || fail "the server has ended: $(cat "$work/log")"
-        ((tries-- > 0)) || fail "a server with the password '$password' is not healthy"
+        ((tries-- > 0)) || fail "a server with $* is not healthy"
         sleep 0.1
     done
-    if [[ -z $password ]]; then
-        # One that hangs takes connections, and says nothing.
-        kill -STOP "$server"
-        healthy && fail "a server that hangs is healthy"
-        kill -CONT "$server"
-    fi
+}
+stop() {
     kill "$server"
     wait "$server" || fail "the server ended with $?"
     server=
-done
+}
+
+healthy && fail "nobody is there, and it is healthy"
+start --port "$port"
+# One that hangs takes connections, and says nothing.
+kill -STOP "$server"
+healthy && fail "a server that hangs is healthy"
+kill -CONT "$server"
+stop
+start --port "$port" --requirepass secret
+stop
+start --port "$port"
+exec 6<>"/dev/tcp/127.0.0.1/$port"
+printf 'CONFIG SET maxclients 1\r\n' >&6
+IFS= read -r -t 10 answer <&6
+[[ $answer == +OK* ]] || fail "CONFIG SET maxclients: $answer"
+healthy || fail "a server that has no room for more clients is not healthy"
+exec 6>&-
+stop
+# As where all clients speak TLS.
+start --port 0 --unixsocket "$work/socket" --metrics-port "$port"
+stop
 echo "the health check tells life from death"
