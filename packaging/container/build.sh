@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image with whichever builder of images is here and works: build.sh [NAME]
+#
+# REGISTRY, if set, stands in front of the names of the images that it begins with: HOST/FOLDER/
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -14,7 +16,8 @@ for builder in podman docker buildah; do
     # Only docker keeps the health check in its own format; podman and buildah are told to.
     format=()
     [[ $builder == docker ]] || format=(--format docker)
-    exec $builder build "${format[@]}" -t "$name" -f packaging/container/Containerfile .
+    exec $builder build "${format[@]}" --build-arg REGISTRY="${REGISTRY:-}" \
+        -t "$name" -f packaging/container/Containerfile .
 done
 echo "no image was built: it needs podman, docker or buildah" >&2
 exit 1

@@ -5,9 +5,9 @@
 #     tests/packaging/image.sh [IMAGE]
 #
 # IMAGE is one that is built already. It needs buildah, which runs programs of an image without a
-# daemon, and for a build the images that the Containerfile begins with; where they are not there
-# and cannot be had, the test says so and is content. BUILDAH_ISOLATION=chroot does without a
-# runtime.
+# daemon, and for a build the images that the Containerfile begins with, from REGISTRY if that is
+# set; where they are not there and cannot be had, the test says so and is content.
+# BUILDAH_ISOLATION=chroot does without a runtime.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
@@ -33,12 +33,13 @@ image=${1:-}
 if [[ -z $image ]]; then
     image=tanist-test
     file=packaging/container/Containerfile
-    for base in $(sed -n 's/^FROM \([^ ]*\).*/\1/p' $file); do
+    for base in $(sed -n 's/^FROM ${REGISTRY}\([^ ]*\).*/\1/p' $file); do
+        base=${REGISTRY:-}$base
         buildah inspect --type image "$base" >/dev/null 2>&1 ||
             buildah pull --quiet "$base" >/dev/null 2>"$work/log" ||
             skip "no image $base: $(tail -n 1 "$work/log")"
     done
-    buildah build --format docker -t $image -f $file . >"$work/log" 2>&1 ||
+    buildah build --format docker --build-arg REGISTRY="${REGISTRY:-}" -t $image -f $file . >"$work/log" 2>&1 ||
         fail "the build: $(tail -n 20 "$work/log")"
 fi
 
