@@ -12,7 +12,7 @@ use super::clients::Clients;
 use super::file_sends::FileSends;
 use super::link::MasterLink;
 use super::loading::Loader;
-use super::lost::Lost;
+use super::lost::tail::Lost;
 use super::metrics::Metrics;
 use super::migrate::Peers;
 use super::outgoing::Outgoings;

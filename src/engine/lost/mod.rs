@@ -7,14 +7,13 @@
 //! writes, and is durable before the old data go. All ledgers in the folder are bounded together,
 //! by size and age, the oldest going first.
 
-mod tail;
+pub mod tail;
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use self::tail::KeptTail;
 use super::runtime::{FileOf, Runtime};
 use super::world::World;
 use crate::base::disk::{Disk, DiskFile};
@@ -40,23 +39,6 @@ const KEYS_MAX: usize = 1 << 20;
 const LOOK_PERIOD_S: u64 = 60;
 /// The head of a ledger stands in its first bytes.
 const HEAD_BYTES_MAX: usize = 4096;
-
-/// What is copied of the stream, and when ledgers were looked at.
-pub struct Lost<F> {
-    /// What is copied.
-    tail: KeptTail<F>,
-    /// When ledgers are to be looked at, in monotonic seconds.
-    look_s: u64,
-}
-
-impl<F: DiskFile> Default for Lost<F> {
-    fn default() -> Lost<F> {
-        Lost {
-            tail: KeptTail::default(),
-            look_s: 0,
-        }
-    }
-}
 
 /// A ledger on its way to disk. The file is made when there is something to write.
 struct Ledger<F> {

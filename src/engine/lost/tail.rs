@@ -16,6 +16,23 @@ use crate::replication::CommandStart;
 /// Read at once.
 const READ_BYTES: usize = 256 * 1024;
 
+/// What is copied of the stream, and when ledgers were looked at.
+pub struct Lost<F> {
+    /// What is copied.
+    pub tail: KeptTail<F>,
+    /// When ledgers are to be looked at, in monotonic seconds.
+    pub look_s: u64,
+}
+
+impl<F: DiskFile> Default for Lost<F> {
+    fn default() -> Lost<F> {
+        Lost {
+            tail: KeptTail::default(),
+            look_s: 0,
+        }
+    }
+}
+
 /// See the module's head.
 pub struct KeptTail<F> {
     spool: Spool<F>,
