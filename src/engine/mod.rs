@@ -32,7 +32,8 @@
 //! | `aof/` | the append-only file |
 //! | `sending.rs`, `file_sends.rs`, `pacing.rs` | snapshot files sent to replicas; how fast |
 //! | `spilling.rs` | the stream on disk, for replicas that sync |
-//! | `spool.rs` | a part of a stream that is kept on disk for a while |
+//! | `lost/` | writes that a new master may lack, and the files of those that it did |
+//! | `spool.rs` | parts of streams that are kept on disk for a while |
 //! | `loading.rs`, `load_delay.rs` | loading, a slice at a time; pauses in it, for tests |
 //! | `host.rs`, `apply.rs`, `debug.rs`, `migrate.rs` | what commands and directives ask for |
 //! | `cron.rs`, `rates.rs` | periodic work |

@@ -12,7 +12,7 @@ use super::clients::Clients;
 use super::file_sends::FileSends;
 use super::link::MasterLink;
 use super::loading::Loader;
-use super::lost::spool::Lost;
+use super::lost::tail::Lost;
 use super::metrics::Metrics;
 use super::migrate::Peers;
 use super::outgoing::Outgoings;
@@ -23,7 +23,7 @@ use super::rates::Rates;
 use super::sentinel::state::SentinelDriver;
 use super::shutdown::Shutdown;
 use super::snapshot::Snapshots;
-use super::spool::Spool;
+use super::spool::{Kind, Spool};
 use super::world::{Jobs, ProcessRole, World};
 use crate::base::disk::Disk;
 use crate::commands::context::CommandTable;
@@ -119,7 +119,7 @@ impl<W: World> Runtime<W> {
             sentinel: SentinelDriver::default(),
             file_sends: FileSends::default(),
             pacing: Pacing::default(),
-            stream_spool: Spool::new("stream"),
+            stream_spool: Spool::new(Kind::STREAM),
             snapshots: Snapshots::default(),
             aof: Aof::default(),
             lost: Lost::default(),

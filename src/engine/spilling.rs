@@ -60,7 +60,7 @@ impl<W: World> Runtime<W> {
             let disk = self.world.disk();
             let spool = &mut self.stream_spool;
             match spool.append(disk, &self.run_id, (at, bytes), room) {
-                Ok(()) => env.replication.on_spilled(),
+                Ok(_) => env.replication.on_spilled(),
                 Err(e) => {
                     let reason = os_text(&e);
                     self.drive(env, |r, e, out| r.on_spill_failed(&reason, e, out));

@@ -10,7 +10,7 @@
 
 use std::io;
 
-use super::spool::Spool;
+use super::spool::{Kind, Spool};
 use crate::base::disk::{Disk, DiskFile};
 use crate::base::errno::os_text;
 
@@ -32,7 +32,7 @@ impl<F: DiskFile> WaitingStream<F> {
     /// Nothing waits.
     pub fn new() -> WaitingStream<F> {
         WaitingStream {
-            spool: Spool::new("master"),
+            spool: Spool::new(Kind::MASTER),
             taken: 0,
             behind: Vec::new(),
             fails: false,

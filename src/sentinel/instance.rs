@@ -237,6 +237,17 @@ pub struct NewerConfig {
     pub from: String,
 }
 
+/// What a peer has announced to be the master.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The epoch of the failover that made it that.
+    pub epoch: u64,
+    /// Where it is.
+    pub address: Address,
+    /// When it said so.
+    pub at_ms: u64,
+}
+
 /// Another Sentinel that watches the same master.
 #[derive(Debug)]
 pub struct Peer {
@@ -248,6 +259,8 @@ pub struct Peer {
     pub base: Instance,
     /// When it last announced itself, from where we take it to be.
     pub hello_at_ms: u64,
+    /// What it last announced.
+    pub said: Option<Said>,
     /// Where it was before, and whether it was told that somebody there still has its id.
     pub left: Option<(Address, bool)>,
     /// What it says of the master.
@@ -287,6 +300,8 @@ pub struct Master {
     pub vote_number: u64,
     /// A newer configuration that was announced.
     pub newer: Option<NewerConfig>,
+    /// Since when a peer has another master in the same epoch.
+    pub tie_since_ms: Option<u64>,
     /// A peer has asked about it, so that it may see it down, too.
     pub asked_about: bool,
     /// Since when it is seen that it has lost the data that its replicas refuse to lose.

@@ -177,6 +177,7 @@ impl Sentinel {
             leader_epoch: config.leader_epoch,
             vote_number: 0,
             newer: None,
+            tie_since_ms: None,
             asked_about: false,
             odown_since_ms: None,
             failover: Failover::No,

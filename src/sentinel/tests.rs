@@ -2,6 +2,7 @@
 
 mod emptied;
 mod returning;
+mod ties;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -82,6 +82,12 @@ impl CycleClock {
         }
     }
 
+    /// Whether this is such a run: what differs from one to the next has no place in it, not even
+    /// in the length of a reply.
+    pub fn is_stopped(self) -> bool {
+        self.stopped
+    }
+
     /// Nanoseconds since some fixed instant.
     #[inline]
     pub fn ns(self) -> u64 {

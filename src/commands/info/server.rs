@@ -6,7 +6,7 @@ use super::report::{Report, hundredths};
 use super::view::View;
 use crate::base::version::{REDIS_VERSION, TANIST_VERSION};
 use crate::sys::facts;
-use crate::sys::usage::{Whose, cpu_time};
+use crate::sys::usage::{CpuTime, Whose, cpu_time};
 
 const SECONDS_PER_DAY: u64 = 24 * 3600;
 
@@ -163,7 +163,7 @@ fn load_progress(load: &LoadingFacts, now_ms: u64, out: &mut Report) {
     ]);
 }
 
-pub fn cpu(_: &View<'_>, out: &mut Report) {
+pub fn cpu(view: &View<'_>, out: &mut Report) {
     let users = [
         (Whose::Process, ""),
         (Whose::Children, "_children"),
@@ -171,7 +171,10 @@ pub fn cpu(_: &View<'_>, out: &mut Report) {
     ];
     let seconds = |us: u64| format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
     for (whose, suffix) in users {
-        let time = cpu_time(whose);
+        let time = match view.env.clock.is_stopped() {
+            true => CpuTime::default(),
+            false => cpu_time(whose),
+        };
         out.line(
             format_args!("used_cpu_sys{suffix}"),
             seconds(time.system_us),

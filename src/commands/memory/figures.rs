@@ -70,7 +70,10 @@ impl MemoryFigures {
             used,
             peak: env.stats.peak_memory.max(used),
             startup: facts.startup_memory as u64,
-            rss: usage::resident_bytes().unwrap_or(0),
+            rss: match env.clock.is_stopped() {
+                true => used,
+                false => usage::resident_bytes().unwrap_or(0),
+            },
             active: facts.memory.active as u64,
             resident: facts.memory.resident as u64,
             log,

@@ -3,11 +3,11 @@
 //!
 //! The machines say when ([`Action::KeepLost`](crate::replication::Action::KeepLost)), from where
 //! on, and what of the stream the log need not hold any more (`tail_piece`). What is copied stands
-//! in a [`spool`]; a ledger ([`crate::persist::ledger`]) is made of spool and log, picks the
+//! in a spool ([`tail`]); a ledger ([`crate::persist::ledger`]) is made of spool and log, picks the
 //! writes, and is durable before the old data go. All ledgers in the folder are bounded together,
 //! by size and age, the oldest going first.
 
-pub mod spool;
+pub mod tail;
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
@@ -138,26 +138,27 @@ impl<W: World> Runtime<W> {
             return;
         };
         if env.replication.spooled().is_none() {
-            self.lost.spool.clear();
+            self.clear_tail();
         }
-        let mut left = piece.bytes as usize;
-        let chunks = env.replication.tail_chunks().map_while(|chunk| {
-            let count = chunk.len().min(left);
-            left -= count;
-            (count > 0).then(|| &chunk[..count])
-        });
+        // One write for all of it.
+        let mut bytes = Vec::with_capacity(piece.bytes as usize);
+        for chunk in env.replication.tail_chunks() {
+            let left = piece.bytes as usize - bytes.len();
+            if left == 0 {
+                break;
+            }
+            bytes.extend_from_slice(&chunk[..chunk.len().min(left)]);
+        }
         let bytes_max = env.config.lost_writes_max_size;
         let disk = self.world.disk();
         let added = self
             .lost
-            .spool
-            .add(disk, &self.run_id, piece.start, chunks, bytes_max);
+            .tail
+            .add(disk, &self.run_id, (piece.start, &bytes), bytes_max);
         match added {
-            Ok(cut) => {
+            Ok(passed) => {
                 env.replication.on_tail_copied(piece);
-                if let Some(start) = cut {
-                    env.replication.on_spool_cut(start);
-                }
+                self.on_tail_cut(env, passed);
             }
             Err(e) => {
                 log::warn!(
@@ -165,9 +166,30 @@ impl<W: World> Runtime<W> {
                      its ledger of lost writes will not be complete.",
                     os_text(&e)
                 );
-                env.replication.on_spool_failed(env.now);
+                self.fail_tail(env);
             }
         }
+    }
+
+    /// The oldest of what was copied has gone.
+    fn on_tail_cut(&mut self, env: &mut Env, passed: Vec<FileOf<W>>) {
+        if !passed.is_empty()
+            && let Some(start) = self.lost.tail.start()
+        {
+            env.replication.on_spool_cut(start);
+        }
+        self.close_elsewhere(passed);
+    }
+
+    /// The disk has failed: what is left is not all of it, and is given up.
+    fn fail_tail(&mut self, env: &mut Env) {
+        self.clear_tail();
+        env.replication.on_spool_failed(env.now);
+    }
+
+    fn clear_tail(&mut self) {
+        let passed = self.lost.tail.clear();
+        self.close_elsewhere(passed);
     }
 
     /// Once a second: lets go of what is not needed any more.
@@ -175,13 +197,12 @@ impl<W: World> Runtime<W> {
         if env.sentinel.is_some() {
             return;
         }
-        if !self.lost.spool.is_empty() {
+        if !self.lost.tail.is_empty() {
             if env.replication.spooled().is_none() {
-                self.lost.spool.clear();
-            } else if let Some(base) = env.replication.tail_base()
-                && let Some(start) = self.lost.spool.drop_up_to(base)
-            {
-                env.replication.on_spool_cut(start);
+                self.clear_tail();
+            } else if let Some(base) = env.replication.tail_base() {
+                let passed = self.lost.tail.drop_up_to(base);
+                self.on_tail_cut(env, passed);
             }
         }
         let now_s = env.now.mono_ms() / 1000;
@@ -210,17 +231,16 @@ impl<W: World> Runtime<W> {
         let mut ledger = self.begin_ledger(env, lost, start);
         let disk = self.world.disk();
         if spooled.is_some() {
-            let spool = &self.lost.spool;
+            debug_assert_eq!(self.lost.tail.start(), spooled);
             let mut taken = Ok(());
-            let read = spool.read(|piece| {
+            let read = self.lost.tail.read(|piece| {
                 taken = ledger.take(disk, piece);
                 taken.as_ref().map_err(|e| e.kind().into()).copied()
             });
             taken?;
             if read.is_err() {
                 // The next time does with what is in the log.
-                self.lost.spool.clear();
-                env.replication.on_spool_failed(env.now);
+                self.fail_tail(env);
             }
             read?;
         }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 
+use super::client::SimClient;
 use super::group_client::{GroupClient, Told};
 use super::group_oracle::{GroupOracle, NAME, Reach, ip_of};
 use super::net::{HostId, Net, SharedNet};
@@ -16,6 +17,8 @@ use crate::sentinel::planted::Bug;
 
 /// Clients' machines have numbers from here on.
 const FIRST_CLIENT_HOST: HostId = 1000;
+/// The machine of an operator.
+const OPERATOR_HOST: HostId = 1020;
 /// So long nothing may have disturbed a server for it to be asked for sure, in microseconds.
 const CALM_US: u64 = 5_000_000;
 /// A replica whose link was down for so long may be passed over, in microseconds.
@@ -90,6 +93,8 @@ pub struct Group {
     /// Clients go on.
     pub clients_write: bool,
     clients: Vec<GroupClient>,
+    /// Somebody gives an order.
+    orders: Vec<SimClient>,
     next_serial: u64,
     /// Which servers were replicas, and ran, when they were last looked at.
     were_replicas: Vec<bool>,
@@ -140,6 +145,7 @@ impl Group {
             keeps,
             clients_write: false,
             clients: Vec::new(),
+            orders: Vec::new(),
             next_serial: 0,
             were_replicas: vec![false; count],
             were_up: vec![false; count],
@@ -301,6 +307,16 @@ impl Group {
             }
         }
         self.step_clients();
+        let is_under_way = |order: &mut SimClient| order.step().is_some() && order.waits_for() > 0;
+        self.orders.retain_mut(is_under_way);
+    }
+
+    /// Has an operator say this to a node.
+    pub fn order(&mut self, host: HostId, line: &str) {
+        let mut order = SimClient::connect(&self.net, OPERATOR_HOST, host);
+        order.say(line);
+        self.orders.push(order);
+        self.tell(format!("an operator tells {host}: {line}"));
     }
 
     /// Sees what has become of a node.
@@ -331,9 +347,19 @@ impl Group {
             let replicaof = env.config.replicaof.clone();
             node.settings.replicaof = replicaof;
         }
-        if std::mem::replace(&mut self.were_replicas[host], is_replica) && !is_replica {
-            self.oracle.on_promoted(&self.nodes[host]);
-            self.tell(format!("server {host} follows nobody"));
+        match (
+            std::mem::replace(&mut self.were_replicas[host], is_replica),
+            is_replica,
+        ) {
+            (true, false) => {
+                self.oracle.on_promoted(&self.nodes[host], &self.nodes);
+                self.tell(format!("server {host} follows nobody"));
+            }
+            (false, true) => {
+                self.oracle.on_demoted(&self.nodes[host]);
+                self.tell(format!("server {host} is a replica"));
+            }
+            _ => {}
         }
     }
 

@@ -4,14 +4,16 @@
 //!    its file has the epoch of every vote that was told, and none older than it had when that was
 //!    last said to be saved. (What a process leaves that could not save is in the file until the
 //!    power is lost.)
-//! 2. Nobody leads without the votes of a majority of all Sentinels, and of as many as the quorum;
-//!    so no two lead in one epoch.
+//! 2. Nobody leads without the votes of a majority of all Sentinels, and of as many as the quorum,
+//!    unless an operator wants it; so no two others lead in one epoch.
 //! 3. Who leads promotes nobody while he could have asked somebody who has a write that a client
 //!    was told to be done, and that the promoted one lacks; except for servers of the next rule.
 //! 4. Nobody who leads promotes a server that he has seen replaced, and that has followed nobody
-//!    since, before `failover-timeout` is over; and never while he could have asked a replica.
+//!    since, before `failover-timeout` is over, unless an operator wants it; and never while he
+//!    could have asked a replica.
 //! 5. A write is lost only as asynchronous replication allows.
 //! 6. A server with data takes none of a history that its guard refuses (`lineage.rs`).
+//! 7. When a master has handed over (`COORDINATED`) the other one has all that it has.
 //!
 //! # What may be lost
 //!
@@ -33,6 +35,10 @@
 //!   file, or had none yet: who has a new copy from a master, and is promoted, may still be writing
 //!   that copy to its file. Of the copy itself it may lack everything.
 //!
+//! - **Overruled**: an operator wanted the server that did it as the master, which no majority has
+//!   agreed to; it was told to follow another one by Sentinels that had not heard of it, or had
+//!   done the same for another operator.
+//!
 //! A replica *could be asked* if nothing has disturbed it, the leader, or the network between both
 //! for some seconds before the election was won, and none does until the replica is chosen; if it
 //! follows the same history as the one that is chosen, so that offsets can be compared at all (of
@@ -49,13 +55,18 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
+use super::group_tally::Tally;
 use super::lineage::LineageWatch;
 use super::net::HostId;
 use super::node::{Node, SENTINEL_FILE};
+use crate::commands::env::Env;
 use crate::replication::ReplId;
 
 /// The master's name.
 pub const NAME: &[u8] = b"m";
+
+/// How a server says that it has handed over, and waits for the other one.
+const HANDS_OVER: &str = "failover-in-progress";
 
 /// Why a write may be lost.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -68,6 +79,8 @@ pub enum Loss {
     Deposed,
     /// A server may have forgotten it.
     Forgotten,
+    /// It was done by a server that an operator wanted as the master, and others did not.
+    Overruled,
 }
 
 /// A write that a client was told to be done.
@@ -94,6 +107,8 @@ impl Write {
 struct Holder {
     host: HostId,
     history: ReplId,
+    /// It was a master before, and has not followed the one of now yet.
+    is_outdated: bool,
     /// Whether each of the writes that were told by then is there.
     has: Vec<bool>,
 }
@@ -102,38 +117,6 @@ struct Holder {
 struct Won {
     at_us: u64,
     holders: Vec<Holder>,
-}
-
-/// How many writes were told, and what has become of them.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Tally {
-    /// Told to be done.
-    pub written: u64,
-    /// Told to be at a majority.
-    pub kept: u64,
-    /// Lost.
-    pub lost: u64,
-    /// Lost of those that were at a majority.
-    pub kept_lost: u64,
-    /// Lost only because a former master was chosen.
-    pub returned_lost: u64,
-    /// Elections won.
-    pub elections: u64,
-    /// Replicas promoted.
-    pub promotions: u64,
-}
-
-impl Tally {
-    /// Adds what was counted in another run.
-    pub fn add(&mut self, other: &Tally) {
-        self.written += other.written;
-        self.kept += other.kept;
-        self.lost += other.lost;
-        self.kept_lost += other.kept_lost;
-        self.returned_lost += other.returned_lost;
-        self.elections += other.elections;
-        self.promotions += other.promotions;
-    }
 }
 
 /// See the module's head.
@@ -150,7 +133,11 @@ pub struct GroupOracle {
     newest: HashMap<HostId, u64>,
     /// The epoch that each Sentinel has begun.
     begun: HashMap<HostId, u64>,
-    /// Who has led in each epoch.
+    /// The Sentinels that were just told to begin one.
+    told_to: BTreeSet<HostId>,
+    /// The epochs that were begun for that, with who did it.
+    wanted: BTreeSet<(u64, HostId)>,
+    /// Who has led in each epoch by votes.
     leaders: BTreeMap<u64, HostId>,
     won: HashMap<HostId, Won>,
     /// Which server was chosen in which epoch.
@@ -188,6 +175,8 @@ impl GroupOracle {
             durable: HashMap::new(),
             newest: HashMap::new(),
             begun: HashMap::new(),
+            told_to: BTreeSet::new(),
+            wanted: BTreeSet::new(),
             leaders: BTreeMap::new(),
             won: HashMap::new(),
             chosen: HashMap::new(),
@@ -266,12 +255,38 @@ impl GroupOracle {
     }
 
     /// A server follows nobody any more.
-    pub fn on_promoted(&mut self, node: &Node) {
+    pub fn on_promoted(&mut self, node: &Node, nodes: &[Node]) {
         self.tally.promotions += 1;
+        if let Some(from) = nodes.iter().find(|from| hands_over(from, node)) {
+            self.tally.handed_over += 1;
+            let lacking = |write: &&Write| write.is_at(from) && !write.is_at(node);
+            if let Some(write) = self.writes.iter().find(lacking) {
+                panic!(
+                    "server {} has handed over to server {}, which lacks w{}",
+                    from.host, node.host, write.serial
+                );
+            }
+        }
         if let Some(epoch) = self.chosen.get(&node.host) {
             self.set_authority(*epoch, node.host);
         }
         self.note_lacking(node, Loss::PromotedWithout);
+    }
+
+    /// A server that followed nobody is a replica.
+    pub fn on_demoted(&mut self, node: &Node) {
+        let is_handing_over =
+            |env: &Env| env.replication.info(env.now).failover_state == HANDS_OVER;
+        let (epoch, host) = self.authority;
+        if host != node.host && !node.env().is_some_and(is_handing_over) {
+            self.outdated.insert(node.host);
+        }
+        let is_wanted = self.wanted.iter().any(|(of, _)| *of == epoch);
+        if host == node.host && is_wanted {
+            for write in self.writes.iter_mut().filter(|write| write.is_at(node)) {
+                write.may.push(Loss::Overruled);
+            }
+        }
     }
 
     /// What a server lacks may be lost, as it is or will be the master.
@@ -332,8 +347,15 @@ impl GroupOracle {
                 let epoch = epoch.parse().expect("an epoch");
                 self.newest.insert(host, epoch);
             }
+            ["Executing", "user", "requested", "FAILOVER", ..] => {
+                self.told_to.insert(host);
+            }
             ["+try-failover", ..] => {
-                self.begun.insert(host, self.newest[&host]);
+                let epoch = self.newest[&host];
+                self.begun.insert(host, epoch);
+                if self.told_to.remove(&host) {
+                    self.wanted.insert((epoch, host));
+                }
             }
             ["+vote-for-leader", candidate, epoch] => {
                 self.on_vote(host, candidate, epoch.parse().expect("an epoch"));
@@ -384,12 +406,18 @@ impl GroupOracle {
         let votes = votes
             .filter(|((_, of), whom)| *of == epoch && **whom == id)
             .count();
-        let needed = (self.sentinels / 2 + 1).max(self.quorum);
+        let is_wanted = self.wanted.contains(&(epoch, host));
+        let needed = match is_wanted {
+            true => 1,
+            false => (self.sentinels / 2 + 1).max(self.quorum),
+        };
         assert!(
             votes >= needed,
             "Sentinel {host} leads in epoch {epoch} by {votes} votes of {needed}"
         );
-        if let Some(other) = self.leaders.insert(epoch, host) {
+        if is_wanted {
+            self.tally.wanted += 1;
+        } else if let Some(other) = self.leaders.insert(epoch, host) {
             panic!("Sentinels {other} and {host} lead in epoch {epoch}");
         }
         let holders = nodes.iter().filter_map(|node| {
@@ -397,6 +425,7 @@ impl GroupOracle {
             replication.is_replica().then(|| Holder {
                 host: node.host,
                 history: replication.identity().id(),
+                is_outdated: self.outdated.contains(&node.host),
                 has: self.writes.iter().map(|write| write.is_at(node)).collect(),
             })
         });
@@ -409,7 +438,8 @@ impl GroupOracle {
 
     fn check_not_replaced(&self, host: HostId, chosen: &Node, nodes: &[Node], now_us: u64) {
         let is_known = self.replaced.contains(&(host, chosen.host));
-        if !is_known || !self.outdated.contains(&chosen.host) {
+        let is_wanted = self.wanted.contains(&(self.begun[&host], host));
+        if is_wanted || !is_known || !self.outdated.contains(&chosen.host) {
             return;
         }
         let machine = nodes[host].machine().expect("it runs");
@@ -436,12 +466,12 @@ impl GroupOracle {
         };
         let machine = nodes[host].machine().expect("it runs");
         let known = machine.master(NAME).expect("it watches it");
-        let is_known = |holder: &&Holder| {
+        let is_known = |holder: &Holder| {
             let ip = ip_of(holder.host);
             known.replicas.iter().any(|r| r.base.address.is(&ip, 6379))
         };
         let mut could_be_asked = (won.holders.iter())
-            .filter(is_known)
+            .filter(|holder| is_known(holder) && !holder.is_outdated)
             .filter(|holder| reach.could_ask(host, holder.host, won.at_us));
         if plays_master(chosen) {
             let is_new = self.authority.1 == chosen.host;
@@ -515,6 +545,20 @@ fn epochs_in_file(node: &Node) -> (u64, u64) {
     };
     let own = number("sentinel leader-epoch m ");
     (own, number("sentinel current-epoch "))
+}
+
+/// Whether a master has become a replica of this server that is to be the master.
+fn hands_over(from: &Node, to: &Node) -> bool {
+    let (Some(left), Some(taken)) = (from.env(), to.env()) else {
+        return false;
+    };
+    let info = left.replication.info(left.now);
+    let is_its_target = info
+        .master
+        .is_some_and(|master| master.host == ip_of(to.host));
+    let (left, taken) = (left.replication.identity(), taken.replication.identity());
+    let is_same_history = taken.previous().is_some_and(|old| old.id == left.id());
+    info.failover_state == HANDS_OVER && is_its_target && is_same_history
 }
 
 /// The server with this address.

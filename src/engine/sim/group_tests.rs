@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 
 use super::group::Group;
-use super::group_oracle::Tally;
+use super::group_tally::Tally;
 use super::net::HostId;
 use super::random_runs_of;
 use crate::sentinel::planted::Bug;

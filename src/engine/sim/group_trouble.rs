@@ -32,7 +32,7 @@ impl Group {
 
     /// One thing that may happen.
     pub fn disturb(&mut self) {
-        match self.rng.below(32) {
+        match self.rng.below(36) {
             0 | 1 => self.cut(),
             2 => self.silence_two(),
             3 | 4 => self.part(),
@@ -64,6 +64,8 @@ impl Group {
             24..=26 => self.disturb_files(),
             27 => self.slow_down(),
             28 | 29 => self.leave_one_behind(),
+            30..=32 => self.order_failover(),
+            33 => self.order_two_failovers(),
             _ => {
                 let host = self.some_host();
                 self.mend_disk(host);
@@ -203,6 +205,26 @@ impl Group {
         let now_us = self.now_us();
         self.troubles.disturb(host, now_us);
         self.tell(format!("the clock of {host} is {us} us ahead"));
+    }
+
+    // ---- An operator ----
+
+    /// A Sentinel is asked for another master, in half of all cases with the old one's help.
+    fn order_failover(&mut self) {
+        let host = self.some_sentinel();
+        let line = match self.rng.below(2) {
+            0 => "SENTINEL FAILOVER m",
+            _ => "SENTINEL FAILOVER m COORDINATED",
+        };
+        self.order(host, line);
+    }
+
+    /// Two operators do not know of each other.
+    fn order_two_failovers(&mut self) {
+        self.order_failover();
+        let ms = self.rng.below(300);
+        self.run_ms(ms);
+        self.order_failover();
     }
 
     // ---- Disks ----

@@ -149,3 +149,79 @@ fn a_disk_that_stays_full_does_not_keep_a_former_master_out_for_ever() {
     cluster.converge(30_000);
     assert_eq!(Ledger::all_of(&cluster.nodes[0].disk).len(), 0);
 }
+
+/// What is wrong with the disk of a master that is cut off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Trouble {
+    /// Nothing can be written while it is cut off.
+    Full,
+    /// So much can.
+    NearlyFull,
+    /// Some calls fail while it is.
+    Failing,
+    /// What it has copied cannot be read when it is needed.
+    Unreadable,
+}
+
+/// It writes more than memory may hold of it meanwhile. Whether the disk has refused something, and
+/// whether the ledger says that it is complete.
+fn run_on_a_bad_disk(seed: u64, trouble: Trouble) -> (bool, bool) {
+    let mut cluster = Cluster::tree(seed, &[None, Some(0), Some(0)]);
+    cluster.tell(
+        0,
+        "CONFIG SET repl-backlog-size 16384 lost-writes-max-size 1mb",
+    );
+    cluster.run_ms(500);
+    let (disk, chance) = (cluster.nodes[0].disk.clone(), cluster.rng.fork());
+    match trouble {
+        Trouble::Full => disk.set_full(true),
+        Trouble::NearlyFull => disk.set_room(Some(10_000)),
+        Trouble::Failing => disk.set_failing(300, chance),
+        Trouble::Unreadable => {}
+    }
+    // It writes much, in two parts.
+    let (id, master) = split(&mut cluster, 12 * seed + 1);
+    disk.mend();
+    let env = cluster.nodes[0].env().expect("it runs");
+    let is_copied = env.replication.spooled().is_some();
+    cluster.net.borrow_mut().heal();
+    disk.set_unreadable(trouble == Trouble::Unreadable);
+    cluster.follow(0, Some(master));
+    while trouble == Trouble::Unreadable && is_copied && disk.refusals() == 0 {
+        cluster.run_ms(1);
+        assert!(cluster.now_ms() < 100_000, "it never reads");
+    }
+    disk.mend();
+    cluster.converge(60_000);
+    let lost = lost_at(&cluster, id, master);
+    let ledgers = Ledger::all_of(&cluster.nodes[0].disk);
+    assert_eq!(ledgers.len(), 1);
+    let ledger = &ledgers[0];
+    assert_eq!(ledger.tail.up_to, ledger.head.end);
+    let env = cluster.nodes[master].env().expect("it runs");
+    for (db, key) in &ledger.keys {
+        assert!(env.keyspace.db(*db).get(key).is_none());
+    }
+    assert_eq!(ledger.head.is_complete, lost.is_subset(&ledger.keys));
+    assert!(lost.intersection(&ledger.keys).count() > 0);
+    let is_refused = disk.refusals() > 0;
+    assert!(is_refused || ledger.head.is_complete);
+    (is_refused, ledger.head.is_complete)
+}
+
+#[test]
+fn a_disk_that_fails_while_a_master_is_cut_off_costs_the_oldest_part_and_the_ledger_says_so() {
+    for trouble in [
+        Trouble::Full,
+        Trouble::NearlyFull,
+        Trouble::Failing,
+        Trouble::Unreadable,
+    ] {
+        let runs: Vec<_> = (0..10)
+            .map(|seed| run_on_a_bad_disk(seed, trouble))
+            .collect();
+        println!("{trouble:?}: {runs:?}");
+        let is_spoilt = |(is_refused, is_complete): &(bool, bool)| *is_refused && !is_complete;
+        assert!(runs.iter().any(is_spoilt), "{trouble:?}");
+    }
+}

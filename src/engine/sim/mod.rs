@@ -35,7 +35,7 @@
 //! | `full_sync_tests.rs` | full syncs that are to end |
 //! | `group.rs`, `group_client.rs` | servers, Sentinels that watch them, clients that ask those |
 //! | `group_trouble.rs`, `group_oracle.rs` | what may happen to them; what must hold |
-//! | `group_tests.rs` | their runs |
+//! | `group_tests.rs`, `group_tally.rs` | their runs, and what is counted there |
 //! | `damage.rs`, `aof_damage_tests.rs` | the same, of append-only files that were damaged |
 
 mod aof_damage_tests;
@@ -52,6 +52,7 @@ mod full_sync_tests;
 mod group;
 mod group_client;
 mod group_oracle;
+mod group_tally;
 mod group_tests;
 mod group_trouble;
 mod hold_tests;

@@ -106,6 +106,7 @@ pub fn add_peer(master: &mut Master, run_id: &str, host: &str, port: u16, cx: &m
         run_id: run_id.to_owned(),
         base: new_instance(address, link, cx.now_ms),
         hello_at_ms: cx.now_ms,
+        said: None,
         left: None,
         verdict: PeerVerdict::default(),
         named: None,

@@ -18,6 +18,7 @@ mod reconf;
 pub(super) mod select;
 pub(super) mod slaveof;
 pub(super) mod switch;
+mod tie;
 
 use super::context::Cx;
 use super::instance::Master;
@@ -41,6 +42,7 @@ pub(super) fn act_on(master: &mut Master, cx: &mut Cx<'_>) {
             }
         }
         down::ask_peers(master, cx);
+        tie::settle(master, cx);
         correct::correct(master, cx);
         members::forget_long_gone(master, cx);
     }

@@ -9,7 +9,7 @@ use crate::sentinel::address::Address;
 use crate::sentinel::context::Cx;
 use crate::sentinel::hello::Hello;
 use crate::sentinel::ids::MasterId;
-use crate::sentinel::instance::{Master, NewerConfig, Peer};
+use crate::sentinel::instance::{Master, NewerConfig, Peer, Said};
 use crate::sentinel::state::Sentinel;
 
 impl Sentinel {
@@ -40,6 +40,11 @@ impl Sentinel {
         }
         if let Some(peer) = master.peer_mut(hello.id) {
             peer.hello_at_ms = cx.now_ms;
+            peer.said = Some(Said {
+                epoch: hello.config_epoch,
+                address: Address::new(hello.master_host, hello.master_port),
+                at_ms: cx.now_ms,
+            });
         }
         note_config(master, &hello, &mut cx);
     }

@@ -1,6 +1,7 @@
 //! What must hold in the room, and what a test waits for.
 
 use super::*;
+use crate::sentinel::failover::Reason;
 
 impl Rig {
     pub(super) fn note_event(&mut self, n: usize, event: &'static str, text: &str) {
@@ -28,7 +29,9 @@ impl Rig {
             let machine = self.seats[n].machine.as_ref().expect("it runs");
             let master = machine.master(name.as_bytes()).expect("a master");
             let attempt = master.failover.attempt();
-            let epoch = attempt.map_or(0, |attempt| attempt.epoch);
+            // Who does what an operator wants asks nobody.
+            let voted = attempt.filter(|attempt| attempt.reason == Reason::Down);
+            let epoch = voted.map_or(0, |attempt| attempt.epoch);
             if epoch > 0 {
                 let first = *self.leaders.entry((name, epoch)).or_insert(n);
                 assert_eq!(first, n, "two leaders in epoch {epoch}\n{}", self.told());
