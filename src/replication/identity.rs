@@ -177,7 +177,12 @@ impl Identity {
         &self.ancestors
     }
 
+    /// Of a history without a byte there is nothing to have in common, as of the one that a server
+    /// begins at its start and leaves when the first replica comes.
     fn remember(&mut self, ancestor: Ancestor) {
+        if ancestor.end == 0 {
+            return;
+        }
         self.ancestors.insert(0, ancestor);
         self.ancestors.truncate(ANCESTORS_MAX);
     }
@@ -340,6 +345,19 @@ mod tests {
         identity.begin_history(&mut Rng::from_seed(3));
         assert_eq!(identity.previous(), None);
         assert_eq!(identity.offset(), 500);
+    }
+
+    #[test]
+    fn the_youngest_histories_that_have_bytes_are_remembered() {
+        let mut identity = Identity::new(&mut Rng::from_seed(5));
+        identity.begin_history(&mut Rng::from_seed(6));
+        assert_eq!(identity.ancestors(), []);
+        for n in 1..=ANCESTORS_MAX as u64 + 2 {
+            identity.advance(10);
+            identity.shift(&mut Rng::from_seed(6 + n));
+        }
+        let ends: Vec<u64> = identity.ancestors().iter().map(|known| known.end).collect();
+        assert_eq!(ends, [100, 90, 80, 70, 60, 50, 40, 30]);
     }
 
     #[test]
