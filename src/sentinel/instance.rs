@@ -102,7 +102,8 @@ pub struct ServerView {
     pub offset: u64,
     /// How far its copy was when its link was last seen up.
     pub offset_when_up: Option<u64>,
-    /// Whether this process has had a copy of what a master had, as far as we know.
+    /// Whether this process has had a copy of what a master had since the one of now is that, as
+    /// far as we know.
     pub has_synced: bool,
     /// The history that its data are of (`master_replid`), and the one before (`master_replid2`).
     pub replids: [Option<String>; 2],
@@ -188,7 +189,8 @@ pub struct Replica {
     pub view: ServerView,
     /// What the failover that is going on does with it.
     pub reconf: Reconf,
-    /// When it has ceased to be the master, if it was.
+    /// When it has ceased to be the master, if it was, or when another one became that while it
+    /// played one.
     pub demoted_ms: Option<u64>,
     /// Whether it has come back as a replica of the new master since then, with a copy.
     pub has_come_back: bool,

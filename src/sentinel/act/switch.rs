@@ -100,10 +100,15 @@ fn switch(master: &mut Master, to: Address, cx: &mut Cx<'_>) {
     begin_anew(master, cx);
     know_replica(master, &from.host, from.port, cx);
     for replica in &mut master.replicas {
-        if replica.base.address.is_same(&from) {
+        // One that plays a master was promoted by somebody who was not heard of, and has been
+        // passed over.
+        let plays_master = replica.view.role == ServerRole::Master;
+        if plays_master || replica.base.address.is_same(&from) {
             replica.demoted_ms = Some(cx.now_ms);
             replica.has_come_back = false;
         }
+        // What it has had so far was of the old one.
+        replica.view.has_synced = false;
         replica.reconf = Reconf::No;
     }
     for replica in &master.replicas {
