@@ -86,6 +86,7 @@ pub struct Server {
     pub has_config: bool,
     /// It says yes to a new master, and stays where it is.
     pub is_deaf: bool,
+    /// How often it was told to write down whom it follows.
     pub reconfigured: u32,
     /// The history that its data are of.
     pub lineage: usize,

@@ -526,10 +526,34 @@ fn a_planned_failover_hands_over_and_answers() {
     assert_eq!(rig.seats[0].answers, [(77, Answer::Ok)]);
     let new = rig.named(0, 0).expect("a master");
     assert!(rig.servers[new].offset >= 9000);
-    assert!(
-        rig.servers[0].reconfigured > 0,
-        "it has written down whom it follows"
-    );
+    for server in [0, new] {
+        let has_written = rig.servers[server].reconfigured > 0;
+        assert!(has_written, "{server} has written down whom it follows");
+    }
+}
+
+#[test]
+fn who_was_handed_over_to_behind_our_backs_stays_the_master() {
+    for seed in 0..20 {
+        let mut rig = trio(seed);
+        // The other replica would be preferred.
+        rig.servers[2].priority = 1;
+        rig.wait("its priority is known", 60_000, |rig| {
+            rig.seats.iter().all(|seat| {
+                let machine = seat.machine.as_ref().expect("it runs");
+                let master = machine.master(b"m0").expect("it is watched");
+                master.replicas.iter().any(|r| r.view.priority == 1)
+            })
+        });
+        rig.give_role(0, 1);
+        let until_ms = rig.now.mono_ms() + 30_000;
+        while rig.now.mono_ms() < until_ms {
+            rig.run_ms(10);
+            assert!(rig.servers[1].master.is_none(), "{}", rig.told());
+        }
+        assert_eq!(rig.named(0, 0), Some(1), "{}", rig.told());
+        assert!(rig.is_settled(0, 0..3), "{}", rig.told());
+    }
 }
 
 #[test]

@@ -65,6 +65,14 @@ fn fault(master: &mut Master, at: usize, cx: &mut Cx<'_>) -> Option<&'static str
         return None;
     }
     let (event, wait_ms, since_ms) = match view.role {
+        // The master may have handed over to it since it was last asked.
+        ServerRole::Master if master.view.info_as_of_ms <= view.role_since_ms => {
+            if master.view.info_asked_ms <= view.role_since_ms {
+                master.view.info_asked_ms = cx.now_ms;
+                ask_info(master, master.base.link, cx);
+            }
+            return None;
+        }
         ServerRole::Master => {
             let hellos_ms = cx.timing.publish_period * HELLO_PERIODS;
             let wait_ms = hellos_ms.max(PROMOTION_KNOWN_MS);

@@ -5,6 +5,7 @@ use log::Level;
 use super::election::rank_delay_ms;
 use super::emptied;
 use super::members;
+use super::place::is_successor;
 use crate::sentinel::context::{Cx, renamed};
 use crate::sentinel::event::host_of;
 use crate::sentinel::failover::Failover;
@@ -18,6 +19,8 @@ const VERDICT_PERIODS: u64 = 5;
 const ASK_AGAIN_MS: u64 = 20;
 /// Announcements that do not come for so many periods are a sign of a dead connection.
 const SILENT_HELLOS: u64 = 3;
+/// Who leads a failover has announced its master when so many periods are over.
+const HELLO_PERIODS: u64 = 4;
 
 /// Looks who is down.
 pub fn check(master: &mut Master, cx: &mut Cx<'_>) {
@@ -132,13 +135,18 @@ fn check_master(master: &mut Master, cx: &mut Cx<'_>) {
     }
 }
 
-/// A master that says for long that it is a replica is none.
+/// A master that says for long that it is a replica is none. If it has handed over to one of its
+/// replicas, all that is waited for is that somebody announces it.
 fn plays_replica(master: &Master, cx: &mut Cx<'_>) -> bool {
     let view = &master.view;
     if view.role != ServerRole::Replica {
         return false;
     }
-    let patience_ms = master.options.down_after_ms + cx.timing.info_period * 2;
+    let has_handed_over = master.replicas.iter().any(|r| is_successor(master, r));
+    let patience_ms = match has_handed_over {
+        true => cx.timing.publish_period * HELLO_PERIODS,
+        false => master.options.down_after_ms + cx.timing.info_period * 2,
+    };
     let down_at_ms = view.role_since_ms + patience_ms + 1;
     cx.wake_at(down_at_ms);
     cx.now_ms >= down_at_ms

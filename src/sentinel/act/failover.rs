@@ -321,7 +321,7 @@ fn wait_promotion(master: &mut Master, attempt: Attempt, id: InstanceId, cx: &mu
     announce_soon(master);
     cx.touched.insert(master.id);
     if let Reason::Coordinated(_) = attempt.reason {
-        handover::settle_predecessor(master, id, cx);
+        handover::settle(master, id, cx);
     }
     true
 }

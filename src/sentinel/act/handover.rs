@@ -78,13 +78,18 @@ pub fn on_failover_reply(master: &mut Master, value: &Value, cx: &mut Cx<'_>) {
     cx.touched.insert(master.id);
 }
 
-/// The replica is the master: its predecessor writes down whom it follows, and has its clients ask
-/// again.
-pub fn settle_predecessor(master: &Master, id: InstanceId, cx: &mut Cx<'_>) {
-    if let Some(replica) = master.replica(id)
-        && cx.links.get(master.base.link).can_send()
-    {
-        let to = replica.base.address.clone();
+/// The replica is the master. It and its predecessor write down whom they follow, which a server
+/// that hands over does not do by itself: started again, both would be replicas, of each other. The
+/// predecessor also has its clients ask again.
+pub fn settle(master: &Master, id: InstanceId, cx: &mut Cx<'_>) {
+    let Some(replica) = master.replica(id) else {
+        return;
+    };
+    let (to, link) = (replica.base.address.clone(), replica.base.link);
+    if cx.links.get(link).can_send() {
+        cx.ask_server(master, link, Ask::Discard, &[b"CONFIG", b"REWRITE"]);
+    }
+    if cx.links.get(master.base.link).can_send() {
         send_slaveof(master, master.base.link, Some(&to), cx);
     }
 }

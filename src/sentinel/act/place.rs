@@ -16,6 +16,16 @@ pub fn follows(replica: &Replica, target: &Address) -> bool {
     view.role == ServerRole::Replica && target.is(host, view.master_port)
 }
 
+/// Whether the master says that it follows this replica, which plays a master: it has handed over to
+/// it, as by `FAILOVER`.
+pub fn is_successor(master: &Master, replica: &Replica) -> bool {
+    let view = &master.view;
+    let host = view.master_host.as_deref().unwrap_or_default();
+    view.role == ServerRole::Replica
+        && replica.view.role == ServerRole::Master
+        && replica.base.address.is(host, view.master_port)
+}
+
 /// Whether a replica is where it should be: it follows the master, or another replica that leads
 /// there. Who still follows the master of before is not.
 pub fn keeps_its_place(master: &Master, at: usize, target: &Address) -> bool {

@@ -5,7 +5,7 @@
 
 use super::emptied;
 use super::links::ask_info;
-use super::place::is_astray;
+use super::place::{is_astray, is_successor};
 use crate::sentinel::context::Cx;
 use crate::sentinel::failover::{Attempt, Reason};
 use crate::sentinel::ids::InstanceId;
@@ -78,7 +78,7 @@ pub fn select(master: &Master, attempt: &Attempt, cx: &Cx<'_>) -> Choice {
         return Choice::NotYet(all_ms);
     }
     let fresh_and_fit = able().filter(|(fit, replica)| *fit == Fitness::Fit && is_fresh(replica));
-    if let Some(best) = best(fresh_and_fit.map(|(_, replica)| replica)) {
+    if let Some(best) = best(master, fresh_and_fit.map(|(_, replica)| replica)) {
         return Choice::Replica(best);
     }
     let may_answer = |replica: &Replica| match fitness(master, replica, cx) {
@@ -101,6 +101,7 @@ pub fn select(master: &Master, attempt: &Attempt, cx: &Cx<'_>) -> Choice {
     let fittest = valid().map(|(fitness, _)| fitness).max();
     let fittest = fittest.filter(|fitness| *fitness != Fitness::Outdated || may_be_old);
     let chosen = best(
+        master,
         valid().filter_map(|(fitness, replica)| (Some(fitness) == fittest).then_some(replica)),
     );
     chosen.map_or(Choice::Nobody, Choice::Replica)
@@ -214,13 +215,15 @@ fn never_synced(view: &ServerView) -> bool {
     follows && !view.link_up && view.offset <= NO_COPY && !is_idle
 }
 
-/// The best by priority, then by offset, then by run id.
-fn best<'a>(replicas: impl Iterator<Item = &'a Replica>) -> Option<InstanceId> {
+/// The one that the master has handed over to; else the best by priority, then by offset, then by
+/// run id.
+fn best<'a>(master: &Master, replicas: impl Iterator<Item = &'a Replica>) -> Option<InstanceId> {
     let rank = |replica: &&Replica| {
         let view = &replica.view;
         // One without a run id comes last.
         let run_id = view.run_id.as_deref().map(str::to_ascii_lowercase);
         (
+            !is_successor(master, replica),
             view.priority,
             std::cmp::Reverse(view.offset),
             run_id.is_none(),

@@ -101,6 +101,10 @@ impl Rig {
                 Value::Int(1)
             }
             "FAILOVER" => self.hand_over(n, &words),
+            "CONFIG" => {
+                self.servers[n].reconfigured += 1;
+                simple("OK")
+            }
             _ => simple("OK"),
         }
     }
@@ -116,13 +120,18 @@ impl Rig {
         let Some(Place::Server(to)) = Place::at(words[2]) else {
             return Value::Error(b"ERR no".to_vec());
         };
+        self.give_role(n, to);
+        done
+    }
+
+    /// A master becomes a replica of one of its own, which is the master then.
+    pub fn give_role(&mut self, n: usize, to: usize) {
         let now_ms = self.now.mono_ms();
         self.servers[to].offset = self.servers[n].offset;
         self.servers[to].master = None;
         self.servers[n].master = Some(to);
         self.servers[n].since_ms = now_ms;
         (self.servers[n].link_up, self.servers[n].was_linked) = (false, false);
-        done
     }
 
     pub(super) fn slaveof(&mut self, n: usize, host: &str, port: &str) {
