@@ -16,8 +16,8 @@ pub fn follows(replica: &Replica, target: &Address) -> bool {
     view.role == ServerRole::Replica && target.is(host, view.master_port)
 }
 
-/// Whether the master says that it follows this replica, which plays a master: it has handed over to
-/// it, as by `FAILOVER`.
+/// Whether the master says that it follows this replica, which plays a master: it has handed over
+/// to it, as by `FAILOVER`.
 pub fn is_successor(master: &Master, replica: &Replica) -> bool {
     let view = &master.view;
     let host = view.master_host.as_deref().unwrap_or_default();
