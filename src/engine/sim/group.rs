@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::client::SimClient;
 use super::group_client::{GroupClient, Told};
-use super::group_oracle::{GroupOracle, NAME, Reach, ip_of};
+use super::group_oracle::{GroupOracle, NAME, Reach, ip_of, is_handing_over};
 use super::net::{HostId, Net, SharedNet};
 use super::node::{Node, SENTINEL_FILE};
 use super::oracle::fingerprint;
@@ -342,8 +342,9 @@ impl Group {
         if is_replica && env.replication.is_link_up() {
             self.oracle.on_linked(host);
         }
-        // Who changes its role writes that down.
-        if env.config.replicaof != node.settings.replicaof {
+        // Who changes its role writes that down, but not while that may be taken back: nobody has
+        // told it to.
+        if env.config.replicaof != node.settings.replicaof && !is_handing_over(env) {
             let replicaof = env.config.replicaof.clone();
             node.settings.replicaof = replicaof;
         }

@@ -275,8 +275,6 @@ impl GroupOracle {
 
     /// A server that followed nobody is a replica.
     pub fn on_demoted(&mut self, node: &Node) {
-        let is_handing_over =
-            |env: &Env| env.replication.info(env.now).failover_state == HANDS_OVER;
         let (epoch, host) = self.authority;
         if host != node.host && !node.env().is_some_and(is_handing_over) {
             self.outdated.insert(node.host);
@@ -545,6 +543,11 @@ fn epochs_in_file(node: &Node) -> (u64, u64) {
     };
     let own = number("sentinel leader-epoch m ");
     (own, number("sentinel current-epoch "))
+}
+
+/// Whether a server has handed over, and waits for the other one to be the master.
+pub fn is_handing_over(env: &Env) -> bool {
+    env.replication.info(env.now).failover_state == HANDS_OVER
 }
 
 /// Whether a master has become a replica of this server that is to be the master.
