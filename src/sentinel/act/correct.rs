@@ -8,14 +8,12 @@
 use log::Level;
 
 use super::links::ask_info;
-use super::place::{follows, is_astray, keeps_its_place};
+use super::place::{HELLO_PERIODS, follows, is_astray, keeps_its_place};
 use super::slaveof::send_slaveof;
 use crate::sentinel::context::{Cx, renamed};
 use crate::sentinel::instance::{Master, Peer, Replica, ServerRole};
 use crate::sentinel::link::{Ask, Pending, Which};
 
-/// Announcements of peers are waited for during so many periods.
-const HELLO_PERIODS: u64 = 4;
 /// Whoever has promoted a replica may see that only when he asks it the next time, a second later,
 /// and announce it then.
 const PROMOTION_KNOWN_MS: u64 = 2500;

@@ -5,7 +5,7 @@ use log::Level;
 use super::election::rank_delay_ms;
 use super::emptied;
 use super::members;
-use super::place::is_successor;
+use super::place::{HELLO_PERIODS, is_successor};
 use crate::sentinel::context::{Cx, renamed};
 use crate::sentinel::event::host_of;
 use crate::sentinel::failover::Failover;
@@ -19,8 +19,6 @@ const VERDICT_PERIODS: u64 = 5;
 const ASK_AGAIN_MS: u64 = 20;
 /// Announcements that do not come for so many periods are a sign of a dead connection.
 const SILENT_HELLOS: u64 = 3;
-/// Who leads a failover has announced its master when so many periods are over.
-const HELLO_PERIODS: u64 = 4;
 
 /// Looks who is down.
 pub fn check(master: &mut Master, cx: &mut Cx<'_>) {

@@ -2,7 +2,8 @@
 //!
 //! A master is looked at as a whole, in this order: is somebody else's configuration newer; are
 //! connections to be made and questions to be asked; who is down; is a failover to be begun, or how
-//! does the one that is going on get on; which server plays another part than it should.
+//! does the one that is going on get on; do announcements name two masters in one epoch; which
+//! server plays another part than it should.
 
 pub(super) mod abort;
 mod correct;

@@ -3,6 +3,10 @@
 use crate::sentinel::address::Address;
 use crate::sentinel::instance::{Master, Replica, ServerRole};
 
+/// So many periods pass before a server that plays another part than we know is taken at its word,
+/// or corrected: by then whoever leads a failover has announced what became of it.
+pub const HELLO_PERIODS: u64 = 4;
+
 /// Whether a replica was the master and has no copy of what the new one has yet. Wherever it is,
 /// nobody has put it there for what it is now.
 pub fn is_astray(replica: &Replica) -> bool {

@@ -1,15 +1,15 @@
-//! Two masters in one epoch.
+//! Two masters in one configuration epoch.
 //!
-//! Who fails over by votes has its epoch for itself. Who does it because an operator wants it asks
-//! nobody: two that do not hear each other may do it in one epoch, or one of them beside an
-//! election. A configuration gives way to a newer one only, so each side would keep its master for
-//! ever, and correct what the other side does.
+//! A Sentinel that was elected is the only leader of its epoch. One that fails over because an
+//! operator wants it asks for no votes: two Sentinels that do not hear each other may both do so in
+//! one epoch, or one of them while another is elected. A configuration gives way to one with a
+//! newer epoch only, so each side would keep its master for ever, and turn the other one back.
 //!
-//! So when they hear each other for some time, those who are most begin a newer epoch for the
-//! master that they have, and the others take that over; but if one of the two was made a replica
-//! of the other already, it is that one's side. Where as many say the one as the other, and all can
-//! be heard, it is the side that has the smallest id. Should both sides begin one, that is another
-//! tie, which ends the same way.
+//! So when announcements have disagreed for some time, the side with the majority of the Sentinels
+//! gives its master a newer epoch, and the others adopt that. If one of the two servers has become
+//! a replica already, the side of the other one does so instead. If both sides have as many
+//! Sentinels, and all of these are heard, it is the side of the smallest id. Should both sides give
+//! a newer epoch, that is another tie, which ends the same way.
 
 use std::cmp::Reverse;
 
