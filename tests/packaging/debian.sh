@@ -10,6 +10,8 @@ set -euo pipefail
 
 folder=$(realpath "$1") next=$(realpath "$2")
 . "$(dirname "$0")/clean-root.sh"
+# The system has the network of this machine.
+. "$(dirname "$0")/client.sh"
 
 skip() { echo "skipped: $*"; exit 0; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
@@ -44,19 +46,6 @@ quiet() { "$@" >"$work/log" 2>&1 || fail "$*: $(cat "$work/log")"; }
 apt() { quiet inside apt-get -q -y -o Dpkg::Options::=--force-confold "$@"; }
 owner() { inside stat -c '%U:%G %a' "$1"; }
 expect() { [[ $2 == "$3" ]] || fail "$1: $2, not $3"; }
-
-# A port that nobody uses; the system has the network of this machine.
-port=$((20000 + RANDOM % 10000))
-while (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
-
-ask() {
-    exec 5<>"/dev/tcp/127.0.0.1/$port" || return 1
-    printf '%s\r\n' "$*" >&5
-    local answer
-    IFS= read -r -t 10 answer <&5
-    exec 5>&-
-    printf '%s\n' "${answer%$'\r'}"
-}
 
 # Starts what the unit starts, as its user, and waits until it answers.
 start() {

@@ -6,6 +6,7 @@ set -euo pipefail
 
 program=$(realpath "$1")
 cd "$(dirname "$0")/../.."
+. tests/packaging/client.sh
 work=$(mktemp -d)
 server=
 end() {
@@ -15,10 +16,7 @@ end() {
 trap end EXIT
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
-port=$((20000 + RANDOM % 10000))
-while (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
 healthy() { packaging/container/healthcheck "$port" 2>/dev/null; }
-
 
 # Starts a server with these options, and waits until it is healthy.
 start() {

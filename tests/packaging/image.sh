@@ -11,6 +11,7 @@
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
+. tests/packaging/client.sh
 skip() { echo "skipped: $*"; exit 0; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
@@ -39,7 +40,8 @@ if [[ -z $image ]]; then
             buildah pull --quiet "$base" >/dev/null 2>"$work/log" ||
             skip "no image $base: $(tail -n 1 "$work/log")"
     done
-    buildah build --format docker --build-arg REGISTRY="${REGISTRY:-}" -t $image -f $file . >"$work/log" 2>&1 ||
+    buildah build --format docker --build-arg REGISTRY="${REGISTRY:-}" \
+        -t $image -f $file . >"$work/log" 2>&1 ||
         fail "the build: $(tail -n 20 "$work/log")"
 fi
 
@@ -50,19 +52,8 @@ expect "the program" "$(said Entrypoint)" "[redis-server]"
 [[ $(said Healthcheck) == *"[CMD healthcheck]"* ]] || fail "no health check"
 
 container=$(buildah from --pull-never "$image")
-port=$((20000 + RANDOM % 10000))
-while (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
 inside() { buildah run --network host --env HEALTHCHECK_PORT=$port "$container" -- "$@"; }
 healthy() { inside healthcheck 2>/dev/null; }
-# What a server answers to one command.
-ask() {
-    exec 5<>"/dev/tcp/127.0.0.1/$port"
-    printf '%s\r\n' "$*" >&5
-    local answer
-    IFS= read -r -t 10 answer <&5
-    exec 5>&-
-    printf '%s\n' "${answer%$'\r'}"
-}
 start() {
     inside redis-server "$@" --port $port >"$work/log" 2>&1 &
     server=$!
